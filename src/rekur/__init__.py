@@ -1,0 +1,28 @@
+"""rekur: recurrent networks made practical, from a table to a checked forecast."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Classifier": "rekur.tasks.classifier",
+    "Forecaster": "rekur.tasks.forecaster",
+    "Regressor": "rekur.tasks.regressor",
+    "load": "rekur.tasks",
+}
+
+__all__ = ["Classifier", "Forecaster", "Regressor", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve a public name on first use, so that importing rekur imports nothing heavy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rekur' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""Data: tables, windows, transformations, batches and the bundled samples."""

@@ -1,0 +1,81 @@
+"""The one narrow door to the kernels: `scan` folds a sequence, `step` advances by one, `why_not` tells.
+
+Any object that fulfils `rekur.core.Cell` may pass; no cell is known here. The reference backend is plain torch
+over `cell.point`, always right and differentiable. The native backend is a fused C++ kernel proved equal to it.
+`backend="auto"` chooses; a backend asked for by name runs or raises with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rekur.core import BackendError, Cell, Weights, choose
+from rekur.kernels import native, reference
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["BACKENDS", "scan", "step", "why_not"]
+
+BACKENDS = ("auto", "native", "reference")
+
+
+def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
+    """Return the reason why the native kernel cannot run this problem, or None if it can."""
+    return native.why_not(cell, x, weights)
+
+
+def _backend(cell: Cell, x: Tensor, weights: Weights, backend: str) -> Any:
+    choose("backend", backend, BACKENDS)
+    if backend == "reference":
+        return reference
+    reason = native.why_not(cell, x, weights)
+    if reason is None:
+        return native
+    if backend == "native":
+        raise BackendError(f"backend='native' cannot run the cell {cell.name!r}: {reason}")
+    return reference
+
+
+def scan(
+    cell: Cell,
+    x: Tensor,
+    weights: Weights,
+    state: Any,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    backend: str = "auto",
+) -> tuple[Tensor, Any]:
+    """Fold the cell over time.
+
+        s_t = cell(x_t, s_{t-1}),  y_t = h_t,  t = 1 … length, or t = length … 1 if `reverse`
+
+    Parameters
+    ----------
+    cell : what `rekur.core.Cell` describes
+    x : (B, T, I); any strides
+    weights : W (G·H, I), R (G·H, H), biases (G·H,) or None
+    state : S tensors (B, H), the state before the first step
+    lengths : (B,) int64 in 0 … T, or None for all T. What stands beyond a row's length is never read into a
+        result, gives y = 0 and receives exactly zero gradient; a row of length 0 returns its initial state.
+    reverse : walk each row from its last valid step to its first
+    backend : "auto", "native" or "reference"
+
+    Returns
+    -------
+    y : (B, T, H), the first state after each step, in the order of x
+    state : S tensors (B, H) after the last step of each row; gradients flow through both
+
+    Raises
+    ------
+    BackendError : a backend asked for by name cannot run this problem
+    """
+    result: tuple[Tensor, Any] = _backend(cell, x, weights, backend).scan(
+        cell, x, weights, state, lengths, reverse
+    )
+    return result
+
+
+def step(cell: Cell, x: Tensor, weights: Weights, state: Any, backend: str = "auto") -> Any:
+    """Advance by one step: x (B, I) and S states (B, H) give the new S states (B, H)."""
+    return _backend(cell, x, weights, backend).step(cell, x, weights, state)

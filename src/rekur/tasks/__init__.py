@@ -1,0 +1,1 @@
+"""Tasks: estimators composed of data, a stack and a head."""
