@@ -1,1 +1,35 @@
 """Tasks: estimators composed of data, a stack and a head."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+from rekur import io
+from rekur.core import ModelFileError
+
+_KINDS = {
+    "Classifier": "rekur.tasks.classifier",
+    "Forecaster": "rekur.tasks.forecaster",
+    "Regressor": "rekur.tasks.regressor",
+}
+
+
+def load(folder: str | os.PathLike[str]) -> Any:
+    """Load a saved model: a Forecaster, Regressor or Classifier, ready to predict.
+
+    The description names one of rekur's own kinds; no code of the file is run.
+
+    Raises
+    ------
+    ModelFileError : the folder is no model, damaged, or from a newer release
+    """
+    description, tensors = io.load(folder)
+    kind = description.get("kind")
+    if kind not in _KINDS:
+        raise ModelFileError(f"{folder} holds a {kind!r}, not one of {', '.join(_KINDS)}")
+    try:
+        return getattr(import_module(_KINDS[kind]), kind)._restore(description, tensors, str(folder))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ModelFileError(f"{folder} is damaged: its description lacks or misstates {error}") from error

@@ -1,0 +1,45 @@
+"""Checkpoints: all that an interrupted training needs to go on with the same numbers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rekur import io
+from rekur.core import ModelFileError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rekur.optim import Optimizer
+
+
+class Checkpoint:
+    """A folder that is written, whole or not at all, after every epoch.
+
+    `description` says what is trained (options, sizes, data); a checkpoint of something else is refused.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], description: dict[str, Any]) -> None:
+        self.folder, self.description = Path(folder), description
+        self.best: Tensor | None = None
+
+    def write(self, optimizer: Optimizer, best: Tensor, history: list[dict[str, float]]) -> None:
+        """Replace the checkpoint by the present state."""
+        description = {"kind": "checkpoint", "of": self.description, "history": history}
+        io.save(self.folder, description, {**optimizer.state(), "best": best})
+
+    def resume(self, optimizer: Optimizer) -> list[dict[str, float]]:
+        """Put the saved state back, if there is one, and return the records so far."""
+        if not (self.folder / "config.json").exists():
+            return []
+        description, tensors = io.load(self.folder)
+        if description.get("kind") != "checkpoint" or description["of"] != self.description:
+            raise ModelFileError(
+                f"{self.folder} holds the checkpoint of another training; choose another folder or remove it"
+            )
+        self.best = tensors.pop("best")
+        optimizer.restore(tensors)
+        history: list[dict[str, float]] = description["history"]
+        return history

@@ -1,0 +1,125 @@
+"""The artefact: a model is a directory of tensors (safetensors) and a description (JSON); loading runs nobody's code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rekur.core import DataError, ModelFileError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+"""The newest format version this release writes and reads."""
+
+
+def save(folder: str | os.PathLike[str], description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write `config.json` and `model.safetensors` into `folder`, all or nothing.
+
+    Both files are written to a temporary folder beside it, which then takes its place; a model that stood there is
+    replaced only when the new one is complete. A folder that holds anything else is refused.
+    """
+    from safetensors.torch import save_file
+
+    target = Path(folder)
+    refuse_foreign(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise DataError(f"cannot write the model to {target}: {error.strerror}; choose a writable folder") from error
+    try:
+        contiguous = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, temporary / "model.safetensors")
+        full = {"format": FORMAT, **description}
+        full["checksum"] = checksum(full, temporary / "model.safetensors")
+        text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False)
+        (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
+        temporary.chmod(0o755)
+        replace_folder(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def checksum(description: dict[str, Any], tensors: Path) -> str:
+    """SHA-256 over the description (without its checksum) and the bytes of the tensors."""
+    rest = {key: value for key, value in description.items() if key != "checksum"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=True).encode())
+    digest.update(tensors.read_bytes())
+    return digest.hexdigest()
+
+
+def refuse_foreign(target: Path) -> None:
+    """Raise unless `target` is absent, empty or holds a model of ours and nothing else."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise DataError(f"cannot write the model to {target}: a file stands there; choose a folder")
+    foreign = sorted({entry.name for entry in target.iterdir()} - {"config.json", "model.safetensors"})
+    if foreign:
+        raise DataError(f"cannot write the model to {target}: the folder holds {foreign[0]!r}; choose an empty one")
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put the folder `new` in the place of `target`; whatever happens, one of the two stands there or beside it."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    target.rename(old / "model")
+    try:
+        new.rename(target)
+    except OSError:
+        (old / "model").rename(target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a model back: its description and its tensors.
+
+    Raises
+    ------
+    ModelFileError : a file is missing, truncated, altered or from a newer release; the text says which
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    target = Path(folder)
+    for name in ("config.json", "model.safetensors"):
+        if not (target / name).is_file():
+            raise ModelFileError(f"{target} is not a model of rekur: it has no {name}")
+    try:
+        description = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelFileError(f"{target / 'config.json'} is damaged: {error}") from error
+    version = description.get("format") if isinstance(description, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ModelFileError(f"{target / 'config.json'} is damaged: it states no format version")
+    if version > FORMAT:
+        raise ModelFileError(f"{target} has format {version}, newer than {FORMAT}: install a newer release of rekur")
+    if description.get("checksum") != checksum(description, target / "model.safetensors"):
+        raise ModelFileError(f"{target} is damaged: its files were truncated or altered after they were saved")
+    try:
+        tensors = load_file(target / "model.safetensors")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelFileError(f"{target / 'model.safetensors'} is damaged: {error}") from error
+    return description, tensors
+
+
+def restore(module: Any, tensors: dict[str, Tensor], folder: str | os.PathLike[str]) -> None:
+    """Copy tensors into a torch module; names and shapes must agree exactly."""
+    own = module.state_dict()
+    if set(own) != set(tensors) or any(own[name].shape != tensors[name].shape for name in own):
+        odd = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
+        raise ModelFileError(f"{folder} is damaged: the tensor {odd[0]!r} does not fit the description")
+    if any(not tensor.isfinite().all() for tensor in tensors.values() if tensor.is_floating_point()):
+        raise ModelFileError(f"{folder} is damaged: a tensor holds values that are not finite")
+    module.load_state_dict(tensors)

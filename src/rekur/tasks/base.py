@@ -1,0 +1,72 @@
+"""What every estimator shares: parameters by name, in the manner of scikit-learn, and arrays turned into tensors."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rekur.core import DataError, OptionError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+
+
+class Estimator:
+    """The constructor stores its arguments and nothing else; what is learned ends in an underscore."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """All constructor arguments by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Any:
+        """Change constructor arguments by name."""
+        known = inspect.signature(type(self)).parameters
+        for name, value in params.items():
+            if name not in known:
+                raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self)).parameters
+        changed = {n: v for n, v in self.get_params().items() if v != defaults[n].default}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+    def check_fitted(self, attribute: str) -> None:
+        """Raise an OptionError unless `fit` has set the attribute."""
+        if not hasattr(self, attribute):
+            raise OptionError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+
+def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
+    """An array as a float32 tensor; `axes` names them, as in "BTI". The first value that is not finite is named."""
+    import torch
+
+    try:
+        array = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} cannot be read as numbers: {error}") from error
+    if array.ndim != len(axes):
+        raise DataError(f"{name} must have the axes ({', '.join(axes)}), got the shape {array.shape}")
+    if 0 in array.shape:
+        raise DataError(f"{name} is empty: its shape is {array.shape}")
+    if not np.isfinite(array).all():
+        at = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        place = ", ".join(f"{axis}={k}" for axis, k in zip(axes, at, strict=True))
+        raise DataError(f"{name} holds {array[at]} at {place}; remove or fill it first")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def whole_lengths(lengths: ArrayLike | None, B: int, T: int) -> Tensor | None:
+    """Lengths (B,) as int64, each in 1 … T."""
+    import torch
+
+    if lengths is None:
+        return None
+    array = np.asarray(lengths)
+    if array.shape != (B,) or not np.issubdtype(array.dtype, np.integer) or array.min() < 1 or array.max() > T:
+        raise DataError(f"lengths must be {B} whole numbers in 1 … {T}")
+    return torch.from_numpy(array.astype(np.int64))

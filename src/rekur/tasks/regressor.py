@@ -1,0 +1,122 @@
+"""Regression: a sequence to a value, or a sequence to a sequence of values."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rekur.layers.heads import ValueHead
+from rekur.tasks.arrays import ArrayEstimator
+from rekur.tasks.base import floats
+from rekur.train import Training
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor, nn
+
+
+class Regressor(ArrayEstimator):
+    """Map arrays (B, T, I) to values (B,) or (B, K), or to sequences of values (B, T, K).
+
+        h_1 … h_T = stack of cells over x_1 … x_T,  y = W·h_T + b  or  y_t = W·h_t + b
+
+    Which of the two is decided by the target that `fit` gets. With `cell="rnn", hidden=64` it is the textbook
+    program: a simple RNN with tanh, a dense layer, mean squared error and Adam.
+
+    Parameters
+    ----------
+    cell : "rnn", "rnn_relu", "lstm" or "gru"
+    hidden, layers, bidirectional, dropout : the stack, see `rekur.layers.stack.Stack`
+    loss : "mse", "mae" or "huber"
+    training : how to train, see `rekur.train.Training`
+    seed : seed of the weights, the order of the rows and dropout; the same seed gives the same numbers
+
+    Attributes
+    ----------
+    history_ : one record for each epoch; net_ : the torch module; sizes_ : what was learned of the shapes
+
+    Examples
+    --------
+    >>> import numpy as np, rekur
+    >>> wave = np.sin(np.arange(300) / 5, dtype=np.float32)
+    >>> x = np.stack([wave[i : i + 20] for i in range(279)])[..., None]  # (B, T, I)
+    >>> model = rekur.Regressor(cell="gru", hidden=16).fit(x[:200], wave[20:220], epochs=20)
+    >>> bool(abs(model.predict(x[200:]) - wave[220:299]).mean() < 0.1)
+    True
+    """
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        hidden: int = 64,
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        loss: str = "mse",
+        training: Training = Training(),  # noqa: B008, a frozen value
+        seed: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.loss = loss
+        self.training = training
+        self.seed = seed
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        lengths: ArrayLike | None = None,
+        validation: float | tuple[Any, ...] = 0.0,
+        epochs: int | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Regressor:
+        """Train on arrays.
+
+        Parameters
+        ----------
+        x : (B, T, I)
+        y : (B,) or (B, K) for a value, (B, T, K) for a sequence
+        lengths : (B,) valid steps of each row, or None
+        validation : share of the last rows held out, or (x, y) or (x, y, lengths); 0 for none
+        epochs : instead of `training.epochs`
+        progress : show a bar; None asks whether standard error is a terminal
+        checkpoint : folder written after each epoch; if it holds one, training goes on from there
+
+        Raises
+        ------
+        DataError : shapes that do not fit, or a value that is not finite, with its place
+        TrainingError : the loss is not finite, with the layer responsible
+        """
+        self.sizes_ = {}
+        self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
+        return self
+
+    def predict(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> np.ndarray:
+        """Values for x (B, T, I), in the shape of the target that `fit` got."""
+        y = self._outputs(x, lengths)
+        return y[..., 0] if self.sizes_["flat"] else y
+
+    def score(self, x: ArrayLike, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
+        """The coefficient of determination R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)²."""
+        actual = np.asarray(y, dtype=float)
+        residual = ((actual - self.predict(x, lengths=lengths)) ** 2).sum()
+        return float(1 - residual / ((actual - actual.mean(axis=0)) ** 2).sum())
+
+    def _head(self, H: int) -> nn.Module:
+        return ValueHead(H, self.sizes_["K"], self.loss, self.seed)
+
+    def _target(self, y: ArrayLike, learn: bool) -> Tensor:
+        axes = {1: "B", 2: "BK"}.get(np.ndim(y), "BTK")
+        target = floats("y", y, axes)
+        target = target[:, None] if axes == "B" else target
+        if learn:
+            self.sizes_.update(K=target.shape[-1], each=axes == "BTK", flat=axes == "B")
+        return target

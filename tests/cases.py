@@ -1,0 +1,137 @@
+"""The problems on which kernels are compared, their gradients checked and their time taken: one list for all three.
+
+    for case in CASES:
+        problem = build(case, cell("lstm"))
+        y, state = scan(*problem)
+
+Numbers are drawn in double from a fixed seed and then rounded to the type of the case, so that a case in float and the
+same case in double are the same problem.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rekur.core import Weights
+    from torch import Tensor
+
+LAYOUTS = ("plain", "time_first", "feature_first", "sliced", "unaligned", "expanded")
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Case:
+    """The shape of a problem; it holds no numbers and needs no torch."""
+
+    B: int
+    T: int
+    I: int  # noqa: E741
+    H: int
+    lengths: tuple[int, ...] | None = None
+    reverse: bool = False
+    layout: str = "plain"  # strides of x, of the weights and of the state
+    initial: bool = True  # False: the state before the first step is zero
+    biases: str = "WR"  # which of bW and bR there are
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        parts = [f"B{self.B}-T{self.T}-I{self.I}-H{self.H}"]
+        if self.lengths is not None:
+            shown = map(str, self.lengths)
+            parts.append("len" + (".".join(shown) if self.B <= 5 else f"{min(self.lengths)}to{max(self.lengths)}"))
+        parts += ["reverse"] * self.reverse + [self.layout] * (self.layout != "plain")
+        parts += ["zero"] * (not self.initial) + [f"bias{self.biases or 'less'}"] * (self.biases != "WR")
+        return "-".join([*parts, self.dtype.replace("float", "f")])
+
+
+class Problem(NamedTuple):
+    """A case with its numbers, in the order of the arguments of `rekur.kernels.scan`."""
+
+    cell: Any
+    x: Tensor  # (B, T, I)
+    weights: Weights
+    state: Any  # S × (B, H)
+    lengths: Tensor | None  # (B,)
+    reverse: bool
+
+
+def build(case: Case, cell: Any, seed: int = 0) -> Problem:
+    """Draw the numbers: x and the state from N(0, 1), the parameters from U(-1/√H, 1/√H)."""
+    import torch
+    from rekur.core import Weights
+
+    generator = torch.Generator().manual_seed(seed)
+    rows, bound = len(cell.gates) * case.H, case.H**-0.5
+
+    def place(tensor: Tensor) -> Tensor:
+        return lay_out(tensor.to(getattr(torch, case.dtype)), case.layout)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    def uniform(*shape: int) -> Tensor:
+        return bound * (2 * torch.rand(*shape, generator=generator, dtype=torch.float64) - 1)
+
+    x = place(normal(case.B, case.T, case.I))
+    W, R, bW, bR = (place(uniform(rows, *rest)) for rest in ((case.I,), (case.H,), (), ()))
+    weights = Weights(W, R, bW if "W" in case.biases else None, bR if "R" in case.biases else None)
+    state = cell.state(**{name: place(case.initial * normal(case.B, case.H)) for name in cell.states})
+    lengths = None if case.lengths is None else torch.tensor(case.lengths, dtype=torch.int64)
+    return Problem(cell, x, weights, state, lengths, case.reverse)
+
+
+def lay_out(tensor: Tensor, layout: str) -> Tensor:
+    """The same numbers with other strides; what lies between them in memory is NaN."""
+    if layout == "time_first" and tensor.ndim > 1:  # what torch.nn hands over by default
+        return tensor.transpose(0, 1).contiguous().transpose(0, 1)
+    if layout == "feature_first" and tensor.ndim > 1:  # what a convolution hands over
+        return tensor.transpose(-1, -2).contiguous().transpose(-1, -2)
+    if layout == "sliced":  # every second column of something wider
+        wide = tensor.new_full((*tensor.shape[:-1], 2 * tensor.shape[-1] + 1), float("nan"))
+        wide[..., 1::2] = tensor
+        return wide[..., 1::2]
+    if layout == "unaligned":  # dense, but one element off the start of a block of memory
+        return tensor.new_full((tensor.numel() + 1,), float("nan"))[1:].view(tensor.shape).copy_(tensor)
+    if layout == "expanded" and tensor.ndim == 3:  # one row of x, seen B times
+        return tensor[:1].expand_as(tensor)
+    return tensor
+
+
+_EDGES = (7, 8, 9, 15, 16, 17)  # vector widths and their neighbours
+_RAGGED = (5, 3, 1, 0, 4)
+
+CASES = (
+    Case(1, 1, 1, 1),
+    *(Case(3, 4, 2, H) for H in (*_EDGES, 31, 32, 33)),
+    *(Case(B, 3, 2, 5) for B in _EDGES),
+    *(Case(2, 3, I, 5) for I in _EDGES),
+    # primes
+    Case(5, 7, 3, 11),
+    Case(13, 2, 17, 19, reverse=True),
+    Case(2, 37, 1, 23, initial=False),
+    # lengths: ragged, all zero, all full; empty time, empty batch
+    Case(5, 5, 2, 9, lengths=_RAGGED),
+    Case(5, 5, 2, 9, lengths=_RAGGED, reverse=True),
+    Case(5, 5, 3, 16, lengths=_RAGGED, reverse=True, initial=False),
+    Case(3, 4, 2, 5, lengths=(0, 0, 0)),
+    Case(3, 4, 2, 5, lengths=(4, 4, 4)),
+    Case(1, 6, 2, 5, lengths=(4,), reverse=True),
+    Case(2, 0, 3, 4),
+    Case(2, 0, 3, 4, lengths=(0, 0), reverse=True),
+    Case(0, 4, 2, 3),
+    # strides and absent biases
+    *(Case(3, 5, 4, 17, lengths=(5, 2, 4), layout=layout) for layout in LAYOUTS),
+    *(Case(3, 4, 2, 9, biases=biases, initial=False) for biases in ("", "W", "R")),
+    # large enough to be divided among threads, by rows and by units
+    Case(33, 20, 5, 40, lengths=tuple(range(20, 0, -1)) + tuple(range(13))),
+    Case(64, 24, 8, 64),
+    Case(1, 40, 8, 128),
+    # long
+    Case(2, 300, 1, 8, reverse=True),
+)
+"""Every case in float; `dataclasses.replace(case, dtype="float64")` gives it in double."""
+
+SMALL = tuple(case for case in CASES if case.B * case.T * case.H <= 60 and case.H <= 9 and case.I <= 4)
+"""The cases small enough for a gradient by finite differences."""
