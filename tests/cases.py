@@ -1,24 +1,29 @@
-"""The problems on which kernels are compared, their gradients checked and their time taken: one list for all three.
+"""The problems on which kernels are compared, their gradients checked, their time taken: one list for all.
 
     for case in CASES:
         problem = build(case, cell("lstm"))
         y, state = scan(*problem)
 
-Numbers are drawn in double from a fixed seed and then rounded to the type of the case, so that a case in float and the
-same case in double are the same problem.
+Numbers are drawn in double from a fixed seed and then rounded to the type of the case, so that a case in
+float and the same case in double are the same problem.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from rekur.core import Weights
     from torch import Tensor
+
+    from rekur.core import Weights
 
 LAYOUTS = ("plain", "time_first", "feature_first", "sliced", "unaligned", "expanded")
 DTYPES = ("float32", "float64")
+
+Named = dict[str, "Tensor"]
+Fold = Callable[["Problem"], Named]
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,9 @@ class Case:
         parts = [f"B{self.B}-T{self.T}-I{self.I}-H{self.H}"]
         if self.lengths is not None:
             shown = map(str, self.lengths)
-            parts.append("len" + (".".join(shown) if self.B <= 5 else f"{min(self.lengths)}to{max(self.lengths)}"))
+            parts.append(
+                "len" + (".".join(shown) if self.B <= 5 else f"{min(self.lengths)}to{max(self.lengths)}")
+            )
         parts += ["reverse"] * self.reverse + [self.layout] * (self.layout != "plain")
         parts += ["zero"] * (not self.initial) + [f"bias{self.biases or 'less'}"] * (self.biases != "WR")
         return "-".join([*parts, self.dtype.replace("float", "f")])
@@ -60,6 +67,7 @@ class Problem(NamedTuple):
 def build(case: Case, cell: Any, seed: int = 0) -> Problem:
     """Draw the numbers: x and the state from N(0, 1), the parameters from U(-1/√H, 1/√H)."""
     import torch
+
     from rekur.core import Weights
 
     generator = torch.Generator().manual_seed(seed)
@@ -102,11 +110,22 @@ def lay_out(tensor: Tensor, layout: str) -> Tensor:
 _EDGES = (7, 8, 9, 15, 16, 17)  # vector widths and their neighbours
 _RAGGED = (5, 3, 1, 0, 4)
 
-CASES = (
+SMALL = (
     Case(1, 1, 1, 1),
+    Case(2, 3, 2, 3),
+    Case(2, 3, 2, 3, lengths=(3, 1), reverse=True),
+    Case(3, 4, 2, 2, lengths=(2, 0, 4), layout="sliced"),
+    Case(2, 4, 2, 3, layout="time_first", initial=False, biases="R"),
+    Case(2, 3, 1, 9, reverse=True, biases=""),
+    Case(2, 0, 3, 2),
+)
+"""The cases small enough for a gradient by finite differences."""
+
+CASES = (
+    *SMALL,
     *(Case(3, 4, 2, H) for H in (*_EDGES, 31, 32, 33)),
     *(Case(B, 3, 2, 5) for B in _EDGES),
-    *(Case(2, 3, I, 5) for I in _EDGES),
+    *(Case(2, 3, width, 5) for width in _EDGES),
     # primes
     Case(5, 7, 3, 11),
     Case(13, 2, 17, 19, reverse=True),
@@ -133,5 +152,61 @@ CASES = (
 )
 """Every case in float; `dataclasses.replace(case, dtype="float64")` gives it in double."""
 
-SMALL = tuple(case for case in CASES if case.B * case.T * case.H <= 60 and case.H <= 9 and case.I <= 4)
-"""The cases small enough for a gradient by finite differences."""
+
+def leaves(problem: Problem) -> Named:
+    """All tensors a gradient may be asked for, by name."""
+    state = {f"{name}0": s for name, s in zip(problem.cell.states, problem.state, strict=True)}
+    weights = {k: w for k, w in problem.weights._asdict().items() if w is not None}
+    return {"x": problem.x, **weights, **state}
+
+
+def with_leaves(problem: Problem, tensors: Named) -> Problem:
+    """The same problem with other tensors."""
+    weights = type(problem.weights)(*(tensors.get(name) for name in problem.weights._fields))  # type: ignore[arg-type]
+    state = problem.cell.state(**{name: tensors[f"{name}0"] for name in problem.cell.states})
+    return problem._replace(x=tensors["x"], weights=weights, state=state)
+
+
+def runner(backend: str) -> Fold:
+    """The door, with its results by name: y (B, T, H) and each last state (B, H)."""
+
+    from rekur.kernels import scan
+
+    def run(problem: Problem) -> Named:
+        y, last = scan(*problem, backend=backend)
+        return {"y": y, **{f"last {name}": getattr(last, name) for name in problem.cell.states}}
+
+    return run
+
+
+def probe(outputs: Named) -> Tensor:
+    """A number that depends on every output, on each with its own random weight."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    terms = [
+        (torch.randn(out.shape, generator=generator, dtype=torch.float64).to(out.dtype) * out).sum()
+        for out in outputs.values()
+    ]
+    return torch.stack(terms).sum()
+
+
+def gradients(
+    run: Fold, problem: Problem, loss: Callable[[Named], Tensor] = probe, of: str | None = None
+) -> Named:
+    """The gradient of `loss` for every leaf, or for the one called `of`; zero where nothing depends on it."""
+    import torch
+
+    tensors = {name: t.detach() for name, t in leaves(problem).items()}
+    asked = {name: t.requires_grad_() for name, t in tensors.items() if of in (None, name)}
+    value = loss(run(with_leaves(problem, tensors)))
+    if not value.requires_grad:
+        return {name: torch.zeros_like(t) for name, t in asked.items()}
+    found = torch.autograd.grad(value, list(asked.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(asked, found, strict=True))
+
+
+def results(run: Fold, problem: Problem) -> Named:
+    """All outputs and all gradients."""
+    grads = {f"gradient of {name}": g for name, g in gradients(run, problem).items()}
+    return {**{name: out.detach() for name, out in run(problem).items()}, **grads}

@@ -4,8 +4,9 @@
     y (W, h) actual values · f (W, h) point forecasts · q (W, h, Q) quantile forecasts · levels (Q,) in (0, 1)
     scale (W,) the in-sample scale of each window's series, from `seasonal_scale`
 
-An actual value that is NaN is left out of every measure. A forecast that is NaN where the actual value is known
-makes the result NaN, since a method that gives no answer must not look good. A measure of nothing is NaN.
+An actual value that is NaN is left out of every measure. A forecast that is NaN where the actual value is
+known makes the result NaN, since a method that gives no answer must not look good. A measure of nothing is
+NaN.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _pair(y: ArrayLike, f: ArrayLike) -> tuple[Floats, Floats]:
     a, b = np.asarray(y, np.float64), np.asarray(f, np.float64)
     if a.ndim != 2 or a.shape != b.shape:
         raise DataError(
-            f"actual values of shape {a.shape} and forecasts of shape {b.shape} must both be (windows, horizon)"
+            f"actual values {a.shape} and forecasts {b.shape} must both have the shape (windows, horizon)"
         )
     return a, b
 
@@ -57,9 +58,10 @@ def _quantiles(y: ArrayLike, q: ArrayLike, levels: ArrayLike) -> tuple[Floats, F
     return a, b, p
 
 
-def _mean(values: Floats, seen: NDArray[np.bool_]) -> float:
+def _mean(values: Floats, seen: ArrayLike) -> float:
     """Mean of `values` where `seen`, NaN where nothing is seen."""
-    return float(values[seen].mean()) if seen.any() else float("nan")
+    chosen = values[np.asarray(seen)]
+    return float(chosen.mean()) if chosen.size else float("nan")
 
 
 def _rows(values: Floats, seen: NDArray[np.bool_]) -> Floats:
@@ -121,10 +123,10 @@ def seasonal_scale(y: ArrayLike, season: int = 1) -> Floats:
 
         scale = mean over t of |y_t - y_{t-m}|
 
-    where y (B, T) are the histories, the last column the last observation, NaN where missing or before the start,
-    and m is the season. Pairs with a missing value are left out. Where no pair is left, or all pairs are equal (a
-    series that repeats exactly), m = 1 is used instead. Result (B,): 0 for a constant series, NaN for a series
-    of fewer than two neighbouring observations.
+    where y (B, T) are the histories, the last column the last observation, NaN where missing or before the
+    start, and m is the season. Pairs with a missing value are left out. Where no pair is left, or all pairs
+    are equal (a series that repeats exactly), m = 1 is used instead. Result (B,): 0 for a constant series,
+    NaN for a series of fewer than two neighbouring observations.
 
     Source: R. J. Hyndman, A. B. Koehler, 2006, "Another look at measures of forecast accuracy", International
     Journal of Forecasting 22.
@@ -159,9 +161,9 @@ def mase(y: ArrayLike, f: ArrayLike, scale: ArrayLike) -> float:
 
         MASE = mean over windows of  (mean over steps of |y - f|) / scale
 
-    where y, f (W, h) are actual values and forecasts and scale (W,) comes from `seasonal_scale`. Windows whose scale
-    is zero (a constant history) or NaN are left out whatever the forecast, so that all methods are scored on the
-    same windows.
+    where y, f (W, h) are actual values and forecasts and scale (W,) comes from `seasonal_scale`. Windows
+    whose scale is zero (a constant history) or NaN are left out whatever the forecast, so that all methods
+    are scored on the same windows.
 
     Source: R. J. Hyndman, A. B. Koehler, 2006, "Another look at measures of forecast accuracy", International
     Journal of Forecasting 22.
@@ -180,7 +182,8 @@ def pinball(y: ArrayLike, q: ArrayLike, levels: ArrayLike) -> Floats:
 
         pinball_p = mean of  max(p · (y - q_p), (p - 1) · (y - q_p))
 
-    where y (W, h) are actual values, q (W, h, Q) forecasts of the quantiles p in levels (Q,), rising in (0, 1).
+    where y (W, h) are actual values, q (W, h, Q) forecasts of the quantiles p in levels (Q,), rising in (0,
+    1).
 
     Source: R. Koenker, G. Bassett, 1978, "Regression quantiles", Econometrica 46.
 
@@ -188,18 +191,19 @@ def pinball(y: ArrayLike, q: ArrayLike, levels: ArrayLike) -> Floats:
     array([0.1, 0.1])
     """
     a, b, p = _quantiles(y, q, levels)
-    return np.array(
-        [_mean(np.maximum(x * (e := a - b[..., i]), (x - 1) * e), ~np.isnan(a)) for i, x in enumerate(p)]
-    )
+    seen = ~np.isnan(a)
+    errors = ((x, a - b[..., i]) for i, x in enumerate(p))
+    return np.array([_mean(np.maximum(x * e, (x - 1) * e), seen) for x, e in errors])
 
 
 def wql(y: ArrayLike, q: ArrayLike, levels: ArrayLike) -> float:
-    """Weighted quantile loss: the pinball loss of all windows over the size of the actual values, mean over levels.
+    """Weighted quantile loss: the pinball loss over the size of the actual values, mean over levels.
 
         WQL = mean over p of  2 · Σ pinball_p(y, q_p) / Σ |y|
 
-    where y (W, h) are actual values, q (W, h, Q) forecasts of the quantiles p in levels (Q,), and the sums run
-    over all observed steps of all windows. With the single level 0.5 it is Σ |y - f| / Σ |y|. NaN if Σ |y| is zero.
+    where y (W, h) are actual values, q (W, h, Q) forecasts of the quantiles p in levels (Q,), and the sums
+    run over all observed steps of all windows. With the single level 0.5 it is Σ |y - f| / Σ |y|. NaN if Σ
+    |y| is zero.
 
     Source: Y. Park, D. Maddix, F.-X. Aubet, K. Kan, J. Gasthaus, Y. Wang, 2022, "Learning quantile functions
     without quantile crossing for distribution-free time series forecasting", AISTATS.
@@ -230,16 +234,17 @@ def coverage(y: ArrayLike, lo: ArrayLike, hi: ArrayLike) -> float:
 
 
 def msis(y: ArrayLike, lo: ArrayLike, hi: ArrayLike, scale: ArrayLike, level: float = 0.95) -> float:
-    """Mean scaled interval score: the width of the interval plus a fine for each step outside, over the scale.
+    """Mean scaled interval score: the width of the interval plus a fine for each step outside, scaled.
 
         MSIS = mean over windows of  mean over steps of
                [(hi - lo) + 2/α · max(lo - y, 0) + 2/α · max(y - hi, 0)] / scale,    α = 1 - level
 
-    where y, lo, hi (W, h) are actual values and the ends of the central interval that should hold the share `level`
-    of them, and scale (W,) comes from `seasonal_scale`. Windows of scale zero or NaN are left out, as in `mase`.
+    where y, lo, hi (W, h) are actual values and the ends of the central interval that should hold the share
+    `level` of them, and scale (W,) comes from `seasonal_scale`. Windows of scale zero or NaN are left out, as
+    in `mase`.
 
-    Source: T. Gneiting, A. E. Raftery, 2007, "Strictly proper scoring rules, prediction, and estimation", Journal
-    of the American Statistical Association 102, section 6.2; scaled as in the M4 competition.
+    Source: T. Gneiting, A. E. Raftery, 2007, "Strictly proper scoring rules, prediction, and estimation",
+    Journal of the American Statistical Association 102, section 6.2; scaled as in the M4 competition.
 
     >>> round(msis([[1.0, 4.0]], [[0.0, 0.0]], [[2.0, 2.0]], scale=[1.0]), 9)
     42.0
@@ -257,8 +262,8 @@ def msis(y: ArrayLike, lo: ArrayLike, hi: ArrayLike, scale: ArrayLike, level: fl
 def at_level(q: ArrayLike, levels: ArrayLike, level: float) -> Floats:
     """The forecast of one quantile level, linear between the two neighbouring levels.
 
-    q (..., Q) holds the forecasts for the rising levels (Q,); the result (...) is NaN everywhere if `level` lies
-    outside them, since tails are not invented.
+    q (..., Q) holds the forecasts for the rising levels (Q,); the result (...) is NaN everywhere if `level`
+    lies outside them, since tails are not invented.
 
     >>> at_level([[1.0, 3.0]], levels=[0.25, 0.75], level=0.5)
     array([2.])
@@ -277,9 +282,9 @@ def at_level(q: ArrayLike, levels: ArrayLike, level: float) -> Floats:
 def summary(y: ArrayLike, q: ArrayLike, levels: ArrayLike, scale: ArrayLike) -> dict[str, float]:
     """The measures of a results table: MASE, sMAPE, RMSE of the median, WQL of all levels, coverage of 80 %.
 
-    y (W, h) are actual values, q (W, h, Q) forecasts of the rising levels (Q,), scale (W,) from `seasonal_scale`. The
-    levels 0.5, 0.1 and 0.9 are read between their neighbours where they are missing (`at_level`); what cannot
-    be read is NaN.
+    y (W, h) are actual values, q (W, h, Q) forecasts of the rising levels (Q,), scale (W,) from
+    `seasonal_scale`. The levels 0.5, 0.1 and 0.9 are read between their neighbours where they are missing
+    (`at_level`); what cannot be read is NaN.
 
     >>> summary([[2.0, 4.0]], [[[1.0, 2.0, 3.0], [1.0, 3.0, 5.0]]], [0.1, 0.5, 0.9], [1.0])["MASE"]
     0.5

@@ -1,218 +1,37 @@
-"""The regular grid of time: steps of a frequency, how to find it, and what the calendar says about it."""
+"""The calendar of a table: which regular grid its times stand on, and what the calendar says of each time."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from rekur.core import DataError, OptionError
+from rekur.core import DataError
 from rekur.data.season import detect_season
+from rekur.data.steps import DAY, HOUR, MINUTE, SECOND, WEEK, Freq, month, parse, shown, tick
 
 __all__ = ["Freq", "anchor", "detect", "detect_season", "feature_names", "features", "parse"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Kind = Literal["integer", "tick", "business", "month"]
-
-SECOND = 1_000_000
-MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
-WEEK = 7 * DAY
-WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-UNITS = {"us": 1, "ms": 1000, "s": SECOND, "min": MINUTE, "h": HOUR, "D": DAY, "W": WEEK}
-MONTHS = {"M": 1, "Q": 3, "Y": 12}
-SPELLINGS = {
-    **{"U": "us", "L": "ms", "S": "s", "T": "min", "m": "min", "H": "h", "d": "D", "w": "W", "mo": "M"},
-    **{"A": "YE", "AS": "YS", "Y": "YE", "M": "ME", "Q": "QE", "BM": "ME", "BME": "ME", "BMS": "MS"},
-    **{"second": "s", "minute": "min", "hour": "h", "hourly": "h", "day": "D", "daily": "D", "week": "W"},
-    **{"weekly": "W", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year"},
-}
-WORDS = {"month": 1, "quarter": 3, "year": 12}
-
-
-@dataclass(frozen=True)
-class Freq:
-    """One step of a regular grid of time: so many units, minutes, business days or months.
-
-    The grid has no origin of its own: step k of a series is `advance(start, k)`, counted from its first time.
-    Month steps keep the day of the month of `start`, clipped to the length of the month; with `end` they stand
-    on the last day. Business days are Monday to Friday.
-
-    Parameters
-    ----------
-    kind : "integer", "tick", "business" or "month"
-    step : length of one step: units (integer), microseconds (tick), 1 (business) or months (month)
-    end : month steps stand on the last day of the month
-    name : the pandas alias ("h", "30min", "W-SUN", "B", "MS", "QE"), a word ("month": any fixed day) or the
-        integer as text; `parse(name)` gives the same Freq
-
-    Examples
-    --------
-    >>> parse("ME").advance(np.datetime64("2024-01-31T00:00:00.000000"), np.arange(3)).astype("M8[D]")
-    array(['2024-01-31', '2024-02-29', '2024-03-31'], dtype='datetime64[D]')
-    >>> parse("30min").seasons
-    (48, 336)
-    """
-
-    kind: Kind
-    step: int
-    end: bool
-    name: str
-
-    def advance(self, start: Any, k: Any) -> Array:
-        """Return the k-th time after `start`; both broadcast.
-
-        Parameters
-        ----------
-        start : (...) datetime64[us] or int64
-        k : (...) integer number of steps, may be negative
-
-        Returns
-        -------
-        (...) times of the kind of `start`
-        """
-        k = np.asarray(k, dtype=np.int64)
-        if self.kind == "integer":
-            return np.asarray(np.asarray(start, dtype=np.int64) + k * self.step)
-        start = np.asarray(start, dtype="M8[us]")
-        if self.kind == "tick":
-            return np.asarray(start + (k * self.step).astype("m8[us]"))
-        day = start.astype("M8[D]")
-        clock = start - day
-        if self.kind == "business":
-            return np.asarray(np.busday_offset(day, k, roll="forward") + clock)
-        month = start.astype("M8[M]")
-        later = month + (k * self.step).astype("m8[M]")
-        first = later.astype("M8[D]")
-        last = (later + np.timedelta64(1, "M")).astype("M8[D]") - first - np.timedelta64(1, "D")
-        return np.asarray(first + (last if self.end else np.minimum(day - month.astype("M8[D]"), last)) + clock)
-
-    def count(self, start: Any, t: Any) -> tuple[Array, Array]:
-        """Return the whole number of steps from `start` to `t`, and whether `t` lies exactly on the grid.
-
-        Parameters
-        ----------
-        start, t : (...) times that broadcast
-
-        Returns
-        -------
-        k : (...) int64, exact : (...) bool
-        """
-        if self.kind == "integer":
-            k, rest = np.divmod(np.asarray(t, dtype=np.int64) - np.asarray(start, dtype=np.int64), self.step)
-            return np.asarray(k), np.asarray(rest == 0)
-        start, t = np.asarray(start, dtype="M8[us]"), np.asarray(t, dtype="M8[us]")
-        if self.kind == "tick":
-            k, rest = np.divmod((t - start).astype(np.int64), self.step)
-            return np.asarray(k), np.asarray(rest == 0)
-        if self.kind == "business":
-            k = np.busday_count(start.astype("M8[D]"), t.astype("M8[D]"))
-        else:
-            k = (t.astype("M8[M]").astype(np.int64) - start.astype("M8[M]").astype(np.int64)) // self.step
-        return np.asarray(k), np.asarray(self.advance(start, k) == t)
-
-    @property
-    def seasons(self) -> tuple[int, ...]:
-        """Natural season lengths in steps, the main one first: hours (24, 168), days (7,), months (12,)."""
-        if self.kind == "integer":
-            return (1,)
-        if self.kind == "business":
-            return (5,)
-        if self.kind == "month":
-            return (12 // self.step,) if 12 % self.step == 0 else (1,)
-        if self.step % WEEK == 0:
-            return (max(round(365.25 * DAY / self.step), 1),)
-        whole = [span // self.step for span in (DAY, WEEK, HOUR, MINUTE) if span % self.step == 0]
-        short = tuple(n for n in whole if 2 <= n <= 3600)
-        if self.step >= MINUTE:  # hours and minutes are seasons of steps of seconds only
-            short = tuple(span // self.step for span in (DAY, WEEK) if span % self.step == 0)
-            short = tuple(n for n in short if 2 <= n <= 3600)
-            return short or (1,)
-        return short[:1] or (1,)
-
-    @property
-    def season(self) -> int:
-        """The main season length in steps."""
-        return self.seasons[0]
-
-
-def _tick(step: int, weekday: int = 6) -> Freq:
-    """Return the tick of `step` microseconds under its shortest name; weeks are named by their weekday."""
-    unit = next(u for u in reversed(UNITS) if step % UNITS[u] == 0)
-    many = step // UNITS[unit]
-    tail = f"-{WEEKDAYS[weekday]}" if unit == "W" else ""
-    return Freq("tick", step, False, f"{many if many > 1 else ''}{unit}{tail}")
-
-
-def _month(step: int, letter: str) -> Freq:
-    """Return a step of months that stands at the start ("S"), the end ("E") or any fixed day ("")."""
-    unit, many = next((u, step // n) for u, n in reversed(MONTHS.items()) if step % n == 0)
-    word = next(w for w, n in WORDS.items() if n == MONTHS[unit])
-    return Freq("month", step, letter == "E", f"{many if many > 1 else ''}{unit + letter if letter else word}")
-
-
-def parse(freq: str | int) -> Freq:
-    """Read a frequency: a pandas alias with an optional multiple, an English word, or an integer step.
-
-    Old pandas spellings ("H", "T", "M", "Q", "A") and anchors ("W-MON", "QS-OCT") are understood; where a grid
-    stands within its week or month is taken from the data, not from the anchor.
-
-    Parameters
-    ----------
-    freq : str or int
-
-    Returns
-    -------
-    Freq
-
-    Raises
-    ------
-    OptionError : the text is not a frequency.
-
-    Examples
-    --------
-    >>> parse("15min").step, parse("2h").name, parse("A").name, parse(1).kind
-    (900000000, '2h', 'YE', 'integer')
-    """
-    text = str(freq).strip()
-    found = re.fullmatch(r"(\d*)\s*([A-Za-z]*)(?:-([A-Za-z]{3}))?", text)
-    if found and text and not isinstance(freq, bool):
-        many, unit, tail = int(found[1] or 1), found[2], (found[3] or "").upper()
-        unit = SPELLINGS.get(unit, SPELLINGS.get(unit.lower() if len(unit) > 2 else unit, unit))
-        if many and not unit:
-            return Freq("integer", many, False, str(many))
-        if many and unit in UNITS:
-            return _tick(many * UNITS[unit], WEEKDAYS.index(tail) if tail in WEEKDAYS else 6)
-        if many and unit[:1] in MONTHS and unit[1:] in ("S", "E"):
-            return _month(many * MONTHS[unit[0]], unit[1])
-        if many and unit.rstrip("s") in WORDS:
-            return _month(many * WORDS[unit.rstrip("s")], "")
-        if many == 1 and unit in ("B", "business"):
-            return Freq("business", 1, False, "B")
-    raise OptionError(
-        f"freq={freq!r} is not a frequency that is known; examples: 'h', '30min', 'D', 'B' (Monday to Friday), "
-        "'W', 'MS' or 'ME' (start or end of the month), 'QS', 'YS', a multiple such as '2h', or 1 for integer times"
-    )
 
 
 def _day_in_month(times: Array) -> tuple[Array, Array]:
     """Return the day of the month (from 1) and whether it is the last one."""
-    day, month = times.astype("M8[D]"), times.astype("M8[M]")
-    last = (month + np.timedelta64(1, "M")).astype("M8[D]") - np.timedelta64(1, "D") == day
-    return (day - month.astype("M8[D]")).astype(np.int64) + 1, last
+    day, first = times.astype("M8[D]"), times.astype("M8[M]")
+    last = (first + np.timedelta64(1, "M")).astype("M8[D]") - np.timedelta64(1, "D") == day
+    return (day - first.astype("M8[D]")).astype(np.int64) + 1, last
 
 
 def anchor(freq: Freq, times: Array) -> Freq:
-    """Return `freq` with the place in the month or week that the data have, so that their rows are on the grid."""
+    """Return `freq` with the place in the month or week that the data have, so that rows are on the grid."""
     if not len(times):
         return freq
     if freq.kind == "month":
         day, last = _day_in_month(times)
-        return _month(freq.step, "E" if last.all() else "S" if (day == 1).all() else "")
+        return month(freq.step, "E" if last.all() else "S" if (day == 1).all() else "")
     if freq.kind == "tick" and freq.step % WEEK == 0:
-        return _tick(freq.step, _most_common((times.astype("M8[D]").astype(np.int64) + 3) % 7)[0])
+        return tick(freq.step, _most_common((times.astype("M8[D]").astype(np.int64) + 3) % 7)[0])
     return freq
 
 
@@ -248,20 +67,20 @@ def _as_months(times: Array, pairs: Array, where: Callable[[int], str]) -> Freq 
     kept = (then == first) | (last[pairs] & (then > first)) | (last[pairs + 1] & (then < first))
     if not (last.all() or kept.all()):
         return None
-    month = times.astype("M8[M]").astype(np.int64)
-    steps = month[pairs + 1] - month[pairs]
+    number = times.astype("M8[M]").astype(np.int64)
+    steps = number[pairs + 1] - number[pairs]
     step = _most_common(steps)[0]
     if (steps % step).any():
         return None
-    return anchor(_month(step, ""), times)
+    return anchor(month(step, ""), times)
 
 
 def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = None) -> Freq:
     """Find the one frequency of all series: the most common step, of which all other steps are multiples.
 
-    Rows at least 28 days apart on a fixed day, or on the last day, of the month are months, quarters or years;
-    daily rows that skip every weekend are business days (holidays may be missing); all else is a number of
-    microseconds, named as the largest unit that fits. Equal neighbours (doubled rows) are passed over.
+    Rows at least 28 days apart on a fixed day, or on the last day, of the month are months, quarters or
+    years; daily rows that skip every weekend are business days (holidays may be missing); all else is a
+    number of microseconds, named as the largest unit that fits. Equal neighbours are passed over.
 
     Parameters
     ----------
@@ -289,7 +108,9 @@ def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = No
     inside[np.asarray(offsets)[1:-1] - 1] = False
     pairs = np.flatnonzero(inside & (gaps > 0))
     if not len(pairs):
-        raise DataError("no series has two different times, so the frequency cannot be found: say it with freq=")
+        raise DataError(
+            "no series has two different times, so the frequency cannot be found: say it with freq="
+        )
     gaps = gaps[pairs]
     step = _most_common(gaps)[0]
     whole = times.dtype.kind in "iu"
@@ -303,7 +124,7 @@ def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = No
         raise DataError(_irregular(times, gaps, pairs, int(off[0]), step, where))
     if whole:
         return Freq("integer", step, False, str(step))
-    return anchor(_tick(step), times)
+    return anchor(tick(step), times)
 
 
 def _irregular(
@@ -313,16 +134,16 @@ def _irregular(
     whole = times.dtype.kind in "iu"
     common = int(np.gcd.reduce(gaps))
     i = int(pairs[at])
-    name = str(step) if whole else _tick(step).name
+    name = str(step) if whole else tick(step).name
     text = (
-        f"the spacing is irregular: most rows are {name} apart, but {where(i + 1)} ({times[i + 1]}) follows "
-        f"{times[i]} after {gaps[at] if whole else _tick(int(gaps[at])).name}."
+        f"the spacing is irregular: most rows are {name} apart, but {where(i + 1)} ({shown(times[i + 1])}) "
+        f"follows {shown(times[i])} after {gaps[at] if whole else tick(int(gaps[at])).name}."
     )
     days = not whole and gaps.min() >= DAY
     if not whole and gaps.min() >= 26 * DAY:
         return text + ' If there is one row a month, say so with freq="ME" (or "QE", "YE")'
     if days or whole or (common >= SECOND and int(gaps.sum()) // common < 20 * len(gaps)):
-        held = common if whole else f'"{_tick(common).name}"'
+        held = common if whole else f'"{tick(common).name}"'
         return text + f" Say the true step with freq=, for example freq={held}, which holds all rows"
     return text + " Round the times or average them over regular steps, or say the step with freq="
 
@@ -337,7 +158,7 @@ PERIODS: dict[str, tuple[int, int]] = {  # name: (period in microseconds, harmon
 
 def _cycles(freq: Freq) -> list[tuple[str, int]]:
     """Return the calendar cycles that say something at this frequency, each with its number of harmonics."""
-    if freq.kind == "integer" or freq.season == 1 and freq.kind == "month":
+    if freq.kind == "integer" or (freq.kind == "month" and freq.season == 1):
         return []
     if freq.kind == "month":
         return [("year", 2 if freq.step < 3 else 1)]
@@ -347,7 +168,11 @@ def _cycles(freq: Freq) -> list[tuple[str, int]]:
         return [("year", 2)]
     if freq.step >= DAY:
         return [("week", 3), ("month", 1), ("year", 1)]
-    short = [(n, h) for n, (p, h) in PERIODS.items() if p >= 2 * freq.step and (n != "minute" or freq.step < MINUTE)]
+    short = [
+        (n, h)
+        for n, (p, h) in PERIODS.items()
+        if p >= 2 * freq.step and (n != "minute" or freq.step < MINUTE)
+    ]
     return [*short, ("year", 1)]
 
 
@@ -362,14 +187,13 @@ def _phase(cycle: str, times: Array) -> Array:
         shift = 3 * DAY if cycle == "week" else 0  # 1 January 1970 was a Thursday
         period = PERIODS[cycle][0]
         return np.asarray(((times.astype(np.int64) + shift) % period) / period)
-    unit = "M" if cycle == "month" else "Y"
-    first = times.astype(f"M8[{unit}]")
-    long = (first + np.timedelta64(1, unit)).astype("M8[us]") - first.astype("M8[us]")
+    first = times.astype("M8[M]" if cycle == "month" else "M8[Y]")
+    long = (first + 1).astype("M8[us]") - first.astype("M8[us]")
     return np.asarray((times - first.astype("M8[us]")).astype(np.int64) / long.astype(np.int64))
 
 
 def features(freq: Freq, times: Array) -> Array:
-    """Return what the calendar knows of each time, as sines and cosines: place in the day, week, month and year.
+    """Return what the calendar knows of each time as sines and cosines: place in the day, week, month, year.
 
     Integer and yearly grids have no calendar and give no columns.
 

@@ -1,27 +1,197 @@
-"""The native backend: the fused kernels of the extension behind `torch.autograd`."""
+"""The native backend: the fused kernels of the extension `rekur._native` behind `torch.autograd`.
+
+All checks stand here, once; the kernels take addresses and sizes and cannot fail. `REKUR_ISA=name` in the
+environment, read once on import, forces an instruction set.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rekur.core import Cell, Weights
+import torch
+
+from rekur.core import BackendError, Cell, OptionError, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+try:
+    from rekur import _native  # after torch, whose threads it shares
+except ImportError:
+    _native = None
+
+__all__ = ["forced", "scan", "step", "why_not"]
+
+_CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = _native.cells() if _native else {}
+
+
+def _select(target: str) -> None:
+    try:
+        _native.select(target)
+    except ValueError as error:
+        raise OptionError(f"REKUR_ISA: {error}") from None
+
+
+if _native is not None and os.environ.get("REKUR_ISA"):
+    _select(os.environ["REKUR_ISA"])
+
+
+@contextmanager
+def forced(target: str) -> Iterator[None]:
+    """Use the instruction set `target` (one of `rekur._native.targets()`) inside the context."""
+    before = _native.active()
+    _select(target)
+    try:
+        yield
+    finally:
+        _select(before)
+
 
 def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
     """Return the reason why the native kernel cannot run this problem, or None if it can."""
-    return "the extension is not built"
+    if _native is None:
+        return "the extension is not built"
+    known = _CELLS.get(cell.name)
+    if known is None:
+        return f"the extension knows only the cells {', '.join(_CELLS)}"
+    if known[1] != cell.gates or known[2] != cell.states:
+        return f"the extension's {cell.name!r} has gates {known[1]} and states {known[2]}"
+    dtype = x.dtype
+    if dtype is not torch.float32 and dtype is not torch.float64:
+        return f"the dtype {dtype} is not supported, only float32 and float64"
+    for tensor in (x, *weights):
+        if tensor is not None:
+            if tensor.dtype is not dtype:
+                return f"x is {dtype} but a weight is {tensor.dtype}"
+            if not tensor.is_cpu:
+                return f"a tensor is on {tensor.device}, not on the CPU"
+    return None
+
+
+def _check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None) -> None:
+    """Raise unless every shape and dtype is what the kernels will read."""
+    B, T, I = x.shape  # noqa: E741
+    H = weights.R.shape[1]
+    rows = len(cell.gates) * H
+    wanted = (("W", weights.W, (rows, I)), ("R", weights.R, (rows, H)))
+    wanted += (("bW", weights.bW, (rows,)), ("bR", weights.bR, (rows,)))  # type: ignore[assignment]
+    for name, tensor, shape in wanted:
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, but cell {cell.name!r} needs {shape}")
+    if len(state) != len(cell.states) or H < 1 or I < 1:
+        raise ValueError(f"cell {cell.name!r} needs the states {cell.states}, H ≥ 1 and I ≥ 1")
+    for name, tensor in zip(cell.states, state, strict=True):
+        if tensor.shape != (B, H) or tensor.dtype is not x.dtype:
+            raise ValueError(
+                f"state {name} is {tensor.dtype} {tuple(tensor.shape)}, but must be {x.dtype} {(B, H)}"
+            )
+    if lengths is not None:
+        if lengths.shape != (B,) or lengths.dtype is not torch.int64:
+            raise ValueError(f"lengths must be int64 ({B},), not {lengths.dtype} {tuple(lengths.shape)}")
+        if B and (int(lengths.min()) < 0 or int(lengths.max()) > T):
+            raise ValueError(f"lengths must lie in 0 … {T}")
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _inner(tensor: Tensor) -> Tensor:
+    """The tensor with its last dimension contiguous, copied only if it is not."""
+    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous()
+
+
+def _forward(
+    cell: Cell,
+    x: Tensor,
+    weights: tuple[Tensor | None, ...],
+    state: tuple[Tensor, ...],
+    lengths: Tensor | None,
+    reverse: bool,
+    training: bool,
+) -> tuple[Any, Tensor, list[Tensor]]:
+    """Run the forward kernel on contiguous weights and states; returns the tape, y and the last states."""
+    W, R, bW, bR = weights
+    B, T, I = x.shape  # noqa: E741
+    H = state[0].shape[1]
+    y = x.new_empty(B, T, H)
+    last = [torch.empty_like(s) for s in state]
+    tape = _native.forward(
+        _CELLS[cell.name][0], x.dtype is torch.float64, B, T, I, H, reverse, _address(lengths),
+        torch.get_num_threads(), training, x.data_ptr(), x.stride(0), x.stride(1),
+        _address(W), _address(R), _address(bW), _address(bR),
+        state[0].data_ptr(), state[1].data_ptr() if len(state) > 1 else 0,
+        y.data_ptr(), y.stride(0), y.stride(1),
+        last[0].data_ptr(), last[1].data_ptr() if len(last) > 1 else 0,
+    )  # fmt: skip
+    return tape, y, last
+
+
+class _Scan(torch.autograd.Function):
+    """The fold over time and its gradient; a second differentiation is refused."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, cell: Cell, lengths: Tensor | None, reverse: bool, x: Tensor, *tensors: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        weights = tensors[:4]
+        state: Any = tensors[4:]
+        tape, y, last = _forward(cell, x, weights, state, lengths, reverse, True)
+        ctx.tape = tape
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, weights[0], weights[1], y, *state)
+        return y, *last
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # a graph of this pass was asked for
+            raise BackendError("the native kernel has no second derivative; use backend='reference'")
+        x, W, R, y, *state = ctx.saved_tensors
+        needs = ctx.needs_input_grad
+        if dy is not None:
+            dy = _inner(dy)
+        ends = [None if d is None else d.contiguous() for d in dlast]
+        dx = torch.empty_like(x) if needs[3] else None
+        dW = torch.empty_like(W) if needs[4] else None
+        dR = torch.empty_like(R) if needs[5] else None
+        dbW = W.new_empty(W.shape[0]) if needs[6] else None
+        dbR = W.new_empty(W.shape[0]) if needs[7] else None
+        starts = [torch.empty_like(s) if need else None for s, need in zip(state, needs[8:], strict=True)]
+        two = len(state) > 1
+        _native.backward(
+            ctx.tape, torch.get_num_threads(), x.data_ptr(), x.stride(0), x.stride(1),
+            W.data_ptr(), R.data_ptr(), state[0].data_ptr(), state[1].data_ptr() if two else 0,
+            y.data_ptr(), y.stride(0), y.stride(1),
+            *((0, 0, 0) if dy is None else (dy.data_ptr(), dy.stride(0), dy.stride(1))),
+            _address(ends[0]), _address(ends[1]) if two else 0,
+            *((0, 0, 0) if dx is None else (dx.data_ptr(), dx.stride(0), dx.stride(1))),
+            _address(dW), _address(dR), _address(dbW), _address(dbR),
+            _address(starts[0]), _address(starts[1]) if two else 0,
+        )  # fmt: skip
+        return None, None, None, dx, dW, dR, dbW, dbR, *starts
 
 
 def scan(
     cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None, reverse: bool
 ) -> tuple[Tensor, Any]:
     """Fold the cell over x (B, T, I); see `rekur.kernels.scan`."""
-    raise NotImplementedError
+    _check(cell, x, weights, state, lengths)
+    x = _inner(x)
+    tensors = [None if w is None else w.contiguous() for w in weights] + [s.contiguous() for s in state]
+    if lengths is not None:
+        lengths = lengths.contiguous()
+    if torch.is_grad_enabled() and (
+        x.requires_grad or any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    ):
+        y, *last = _Scan.apply(cell, lengths, reverse, x, *tensors)
+    else:
+        _, y, last = _forward(cell, x, tuple(tensors[:4]), tuple(tensors[4:]), lengths, reverse, False)  # type: ignore[arg-type]
+    return y, cell.state(**dict(zip(cell.states, last, strict=True)))
 
 
 def step(cell: Cell, x: Tensor, weights: Weights, state: Any) -> Any:
     """Advance by one step: x (B, I), S states (B, H)."""
-    raise NotImplementedError
+    return scan(cell, x[:, None], weights, state, None, False)[1]

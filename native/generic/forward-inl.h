@@ -1,0 +1,160 @@
+// The loop over time, forward. Workers own slices of rows and meet once, after the weights are packed.
+
+template <class Cell, class V, bool training>
+struct Forward {
+  using T = typename V::T;
+  using F = Facts<Cell>;
+  const Problem& p;
+  Shape<Cell, V> shape;
+  T *panel_x, *panel_h;  // packed W, R: (blocks)(I or H)(parts · vectors · W)
+  T* bias;               // (blocks)(parts · vectors · W)
+  T* h[2];               // (B, Hp) each: h before and after the step, in turn
+  T* state;              // (S - 1, B, Hp): the other states, updated in place
+  T* tape;               // see Shape::kept_at; null unless training
+
+  Forward(const Problem& problem, void* kept, Carver& carver) : p(problem), shape(problem), tape((T*)kept) {
+    panel_x = carver.take<T>(shape.I * F::x_parts * shape.Hp);
+    panel_h = carver.take<T>(shape.H * F::h_parts * shape.Hp);
+    bias = carver.take<T>(Cell::parts * shape.Hp);
+    h[0] = carver.take<T>(shape.B * shape.Hp);
+    h[1] = carver.take<T>(shape.B * shape.Hp);
+    state = carver.take<T>((Cell::states - 1) * shape.B * shape.Hp);
+  }
+
+  void pack(const Team& team) const {
+    for (int64_t j = share(shape.blocks, team.rank, team.size); j < share(shape.blocks, team.rank + 1, team.size); ++j) {
+      const int n = shape.block_vectors(j);
+      const int64_t unit = j * F::unit_vectors * V::W;
+      pack_gates<V>(panel_x + unit * F::x_parts * shape.I, (const T*)p.W, shape.I, shape.H, Cell::x_gate + F::x_first,
+                    F::x_parts, n, unit);
+      pack_gates<V>(panel_h + unit * F::h_parts * shape.H, (const T*)p.R, shape.H, shape.H, Cell::h_gate + F::h_first,
+                    F::h_parts, n, unit);
+      T* sums = bias + unit * Cell::parts;
+      for (int part = 0; part < Cell::parts; ++part) {
+        for (int64_t u = unit; u < unit + n * V::W; ++u) {
+          T sum = 0;
+          if (u < shape.H && p.bW && Cell::x_gate[part] >= 0) sum += ((const T*)p.bW)[Cell::x_gate[part] * shape.H + u];
+          if (u < shape.H && p.bR && Cell::h_gate[part] >= 0) sum += ((const T*)p.bR)[Cell::h_gate[part] * shape.H + u];
+          *sums++ = sum;
+        }
+      }
+    }
+  }
+
+  T* state_row(int i, int64_t r) const { return state + ((i - 1) * shape.B + r) * shape.Hp; }
+
+  // Rows r … r+M-1 at step s in block j, which holds n vectors of units.
+  template <int M, int n>
+  void tile(int64_t s, int64_t j, int64_t r) const {
+    constexpr int N = Cell::parts * n;
+    const int64_t unit = j * F::unit_vectors * V::W;
+    const T* now = h[s & 1];
+    alignas(64) T sums[M][N * V::W];
+    T* y[M];
+    {
+      V acc[M][N];
+      const T *x[M], *hidden[M];
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
+        const int64_t row = p.rows.order[r + m], t = time_of(p, s, p.rows.length[r + m]);
+        x[m] = (const T*)p.x + row * p.x_batch + t * p.x_time;
+        y[m] = (T*)p.y + row * p.y_batch + t * p.y_time;
+        hidden[m] = now + (r + m) * shape.Hp;
+#pragma GCC unroll 8
+        for (int v = 0; v < N; ++v) acc[m][v] = V::load(bias + unit * Cell::parts + v * V::W);
+      }
+      accumulate<V, M, N, F::x_first * n, F::x_parts * n>(acc, x, 1, panel_x + unit * F::x_parts * shape.I,
+                                                          F::x_parts * n * V::W, shape.I);
+      accumulate<V, M, N, F::h_first * n, F::h_parts * n>(acc, hidden, 1, panel_h + unit * F::h_parts * shape.H,
+                                                          F::h_parts * n * V::W, shape.H);
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+        for (int v = 0; v < N; ++v) acc[m][v].store(sums[m] + v * V::W);
+      }
+    }
+#pragma GCC unroll 1
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < n; ++v) point<n>(sums[m] + v * V::W, y[m], s, j, r + m, v);
+    }
+  }
+
+  // One vector of units of one row: sums in, states, output and tape out.
+  template <int n>
+  inline void point(const T* sums, T* y, int64_t s, int64_t j, int64_t r, int v) const {
+    const int64_t unit = (j * F::unit_vectors + v) * V::W, left = shape.H - unit;
+    V part[Cell::parts], values[Cell::states], kept[Cell::kept + 1];
+    for (int i = 0; i < Cell::parts; ++i) part[i] = V::load(sums + i * n * V::W);
+    values[0] = V::load(h[s & 1] + r * shape.Hp + unit);
+    for (int i = 1; i < Cell::states; ++i) values[i] = V::load(state_row(i, r) + unit);
+    Cell::point(part, values, kept);
+    values[0].store(h[~s & 1] + r * shape.Hp + unit);
+    store_tail(values[0], y + unit, left);
+    for (int i = 1; i < Cell::states; ++i) values[i].store(state_row(i, r) + unit);
+    if constexpr (training) {
+      T* keep = tape + shape.kept_at(s, j, r) + v * V::W;
+      for (int i = 0; i < Cell::kept; ++i) kept[i].store(keep + i * F::unit_vectors * V::W);
+    }
+  }
+
+  template <int n, int M = V::rows>
+  void tile_of(int m, int64_t s, int64_t j, int64_t r) const {
+    if constexpr (M > 1) {
+      if (m < M) return tile_of<n, M - 1>(m, s, j, r);
+    }
+    tile<M, n>(s, j, r);
+  }
+
+  // Rows r0 … r1-1 at step s in block j.
+  template <int n = F::unit_vectors>
+  void block(int64_t s, int64_t j, int64_t r0, int64_t r1) const {
+    if constexpr (n > 1) {
+      if (shape.block_vectors(j) < n) return block<n - 1>(s, j, r0, r1);
+    }
+    for (int64_t r = r0; r < r1;) {
+      const int m = tile_rows<V>(r1 - r);
+      tile_of<n>(m, s, j, r);
+      r += m;
+    }
+  }
+
+  void start(int64_t r) const {
+    const int64_t row = p.rows.order[r];
+    copy_padded(h[0] + r * shape.Hp, (const T*)p.init[0] + row * shape.H, shape.H, shape.Hp);
+    for (int i = 1; i < Cell::states; ++i) {
+      copy_padded(state_row(i, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
+    }
+    for (int64_t t = p.rows.length[r]; t < shape.steps; ++t) {
+      T* y = (T*)p.y + row * p.y_batch + t * p.y_time;
+      for (int64_t u = 0; u < shape.H; ++u) y[u] = 0;
+    }
+  }
+
+  // Write the states of a row that has made `steps` steps, its last ones.
+  void finish(int64_t r, int64_t steps) const {
+    const int64_t row = p.rows.order[r];
+    for (int i = 0; i < Cell::states; ++i) {
+      const T* from = i ? state_row(i, r) : h[steps & 1] + r * shape.Hp;
+      T* to = (T*)p.last[i] + row * shape.H;
+      for (int64_t u = 0; u < shape.H; ++u) to[u] = from[u];
+    }
+  }
+
+  void slice(int64_t r0, int64_t r1) const {
+    for (int64_t r = r0; r < r1; ++r) start(r);
+    int64_t end = r1;  // rows r0 … end-1 still run
+    for (int64_t s = 0;; ++s) {
+      for (; end > r0 && p.rows.length[end - 1] == s; --end) finish(end - 1, s);
+      if (end == r0) return;
+      for (int64_t j = 0; j < shape.blocks; ++j) block(s, j, r0, end);
+    }
+  }
+
+  static void work(void* context, const Team& team) {
+    const Forward& self = *(const Forward*)context;
+    self.pack(team);
+    team.barrier();
+    self.slice(slice_start(self.p, team.rank, team.size), slice_start(self.p, team.rank + 1, team.size));
+  }
+};

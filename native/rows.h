@@ -1,0 +1,15 @@
+// The order in which a batch is walked.
+#pragma once
+
+#include "api.h"
+
+namespace rekur {
+
+size_t rows_bytes(int64_t B, int64_t T);
+
+// Sort the rows by length, longest first, rows of equal length in the order of the batch.
+//   lengths  (B,) in, each in 0 … T, or null for all T
+//   memory   rows_bytes(B, T) bytes, out; the result points into it
+Rows plan_rows(const int64_t* lengths, int64_t B, int64_t T, void* memory);
+
+}  // namespace rekur

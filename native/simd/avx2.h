@@ -1,0 +1,63 @@
+// The words of the vector vocabulary for AVX2 with FMA. Included once, inside namespace rekur::avx2 and inside
+// its target region; <immintrin.h> is included before the region opens.
+
+alignas(32) static const int tail32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+alignas(32) static const long long tail64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+
+struct F32 {
+  using T = float;
+  static constexpr bool fused = true;  // fma rounds once
+  static constexpr int W = 8;
+  static constexpr int rows = 3;  // tile rows: 3 rows × 4 vectors are 12 of 16 registers
+  __m256 r;
+  static inline F32 set(T a) { return {_mm256_set1_ps(a)}; }
+  static inline F32 load(const T* p) { return {_mm256_loadu_ps(p)}; }
+  static inline F32 load_n(const T* p, int n) { return {_mm256_maskload_ps(p, mask(n))}; }
+  inline void store(T* p) const { _mm256_storeu_ps(p, r); }
+  inline void store_n(T* p, int n) const { _mm256_maskstore_ps(p, mask(n), r); }
+  static inline __m256i mask(int n) { return _mm256_loadu_si256((const __m256i*)(tail32 + 8 - n)); }
+};
+static inline F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.r, b.r)}; }
+static inline F32 operator-(F32 a, F32 b) { return {_mm256_sub_ps(a.r, b.r)}; }
+static inline F32 operator*(F32 a, F32 b) { return {_mm256_mul_ps(a.r, b.r)}; }
+static inline F32 operator/(F32 a, F32 b) { return {_mm256_div_ps(a.r, b.r)}; }
+static inline F32 fma(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }    // a·b + c
+static inline F32 fnma(F32 a, F32 b, F32 c) { return {_mm256_fnmadd_ps(a.r, b.r, c.r)}; }  // c - a·b
+static inline F32 at_least(F32 x, F32 low) { return {_mm256_max_ps(low.r, x.r)}; }         // NaN x stays NaN
+static inline F32 at_most(F32 x, F32 high) { return {_mm256_min_ps(high.r, x.r)}; }        // NaN x stays NaN
+static inline F32 where_positive(F32 x, F32 a) {                                           // x ≤ 0 ? 0 : a
+  return {_mm256_and_ps(_mm256_cmp_ps(x.r, _mm256_setzero_ps(), _CMP_NLE_UQ), a.r)};
+}
+static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
+  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n.r), 23);
+  return {_mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(127 << 23)))};
+}
+
+struct F64 {
+  using T = double;
+  static constexpr bool fused = true;  // fma rounds once
+  static constexpr int W = 4;
+  static constexpr int rows = 3;
+  __m256d r;
+  static inline F64 set(T a) { return {_mm256_set1_pd(a)}; }
+  static inline F64 load(const T* p) { return {_mm256_loadu_pd(p)}; }
+  static inline F64 load_n(const T* p, int n) { return {_mm256_maskload_pd(p, mask(n))}; }
+  inline void store(T* p) const { _mm256_storeu_pd(p, r); }
+  inline void store_n(T* p, int n) const { _mm256_maskstore_pd(p, mask(n), r); }
+  static inline __m256i mask(int n) { return _mm256_loadu_si256((const __m256i*)(tail64 + 4 - n)); }
+};
+static inline F64 operator+(F64 a, F64 b) { return {_mm256_add_pd(a.r, b.r)}; }
+static inline F64 operator-(F64 a, F64 b) { return {_mm256_sub_pd(a.r, b.r)}; }
+static inline F64 operator*(F64 a, F64 b) { return {_mm256_mul_pd(a.r, b.r)}; }
+static inline F64 operator/(F64 a, F64 b) { return {_mm256_div_pd(a.r, b.r)}; }
+static inline F64 fma(F64 a, F64 b, F64 c) { return {_mm256_fmadd_pd(a.r, b.r, c.r)}; }
+static inline F64 fnma(F64 a, F64 b, F64 c) { return {_mm256_fnmadd_pd(a.r, b.r, c.r)}; }
+static inline F64 at_least(F64 x, F64 low) { return {_mm256_max_pd(low.r, x.r)}; }
+static inline F64 at_most(F64 x, F64 high) { return {_mm256_min_pd(high.r, x.r)}; }
+static inline F64 where_positive(F64 x, F64 a) {
+  return {_mm256_and_pd(_mm256_cmp_pd(x.r, _mm256_setzero_pd(), _CMP_NLE_UQ), a.r)};
+}
+static inline F64 pow2(F64 n) {
+  const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(n.r), 52);
+  return {_mm256_castsi256_pd(_mm256_add_epi64(shifted, _mm256_set1_epi64x(1023LL << 52)))};
+}

@@ -1,0 +1,20 @@
+// The generic part compiled for AVX2: a region of its own, in a file with baseline flags.
+#include "api.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace rekur::avx2 {
+#include "simd/avx2.h"
+
+#include "generic/all-inl.h"
+}  // namespace rekur::avx2
+#pragma GCC pop_options
+
+namespace rekur {
+extern const Table table_avx2;
+const Table table_avx2 = {"avx2", avx2::cell_count, avx2::cell_facts, avx2::need, avx2::forward, avx2::backward, avx2::math};
+}  // namespace rekur
+#endif

@@ -1,0 +1,267 @@
+"""Rows laid on the regular grid of their series: sorting, frequency, doubled rows, missing rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rekur.core import DataError, OptionError, choose
+from rekur.data.calendar import anchor, detect
+from rekur.data.clean import Times, row
+from rekur.data.steps import DAY, HOUR, Freq, parse, shown
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DUPLICATES = ("error", "mean", "first", "last", "sum")
+LARGEST = 100  # times more grid rows than given rows before the grid is refused
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where each given row stands on the regular grid of all series.
+
+    `slot[i]` is the place of the given row i among the `offsets[-1]` rows of the grid; `doubled` are the
+    places that several rows claim, settled by the rule `duplicates`.
+    """
+
+    offsets: Array
+    start: Array
+    freq: Freq
+    slot: Array
+    doubled: Array
+    duplicates: str
+    tz: str | None
+    local: bool
+    notes: tuple[str, ...]
+
+    def place(self, values: Array) -> Array:
+        """Return the values of the given rows on the grid, (N,) with NaN where no row is."""
+        rows = int(self.offsets[-1])
+        if rows == len(values) and not len(self.doubled) and (np.diff(self.slot) == 1).all():
+            return values
+        out = np.full(rows, np.nan)
+        out[self.slot] = values
+        if len(self.doubled):
+            among = np.flatnonzero(np.isin(self.slot, self.doubled))
+            group = np.searchsorted(self.doubled, self.slot[among])
+            out[self.doubled] = _settle(group, values[among], len(self.doubled), self.duplicates)
+        return out
+
+
+def _settle(group: Array, values: Array, groups: int, how: str) -> Array:
+    """Make one value a group of doubled rows; missing values among them do not count."""
+    there = ~np.isnan(values)
+    group, values = group[there], values[there]
+    out = np.full(groups, np.nan)
+    if how == "first":
+        out[group[::-1]] = values[::-1]
+    elif how == "last":
+        out[group] = values
+    else:
+        count = np.bincount(group, minlength=groups)
+        total = np.bincount(group, weights=values, minlength=groups)
+        out[count > 0] = (total / np.maximum(count, 1 if how == "mean" else count))[count > 0]
+        if how == "sum":
+            out[count > 0] = total[count > 0]
+    return out
+
+
+def wall(times: Array, tz: str) -> Array:
+    """Return UTC times as the clocks of zone `tz` show them."""
+    index = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(tz).tz_localize(None)
+    return np.asarray(index.to_numpy().astype("M8[us]"))
+
+
+def instants(times: Array, tz: str) -> Array:
+    """Return what the clocks of zone `tz` show as UTC times; a time skipped in spring moves on."""
+    index = pd.DatetimeIndex(times).tz_localize(
+        tz, ambiguous=np.ones(len(times), dtype=bool), nonexistent="shift_forward"
+    )
+    return np.asarray(index.tz_convert("UTC").tz_localize(None).to_numpy().astype("M8[us]"))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows sorted by series and time, and the words by which errors call them."""
+
+    t: Array
+    codes: Array
+    order: Array | None
+    first: Array
+    ids: Array
+    source: str
+    panel: bool
+
+    def at(self, i: int) -> int:
+        """Return the given row that stands at place `i`."""
+        return i if self.order is None else int(self.order[i])
+
+    def series(self, i: int) -> str:
+        """Return "series 'A', " of the row at place `i`, or nothing where there is one series only."""
+        return f"series {self.ids[self.codes[i]]!r}, " if self.panel else ""
+
+    def where(self, i: int) -> str:
+        """Return "series 'A', row 17" of the row at place `i`."""
+        return f"{self.series(i)}{row(self.at(i))}"
+
+
+def _sorted(t: Array, codes: Array, ids: Array, source: str, panel: bool) -> _Rows:
+    """Sort rows by series and time unless they are; equal times keep their order."""
+    order = None
+    if (np.diff(codes) < 0).any() or ((t[1:] < t[:-1]) & (codes[1:] == codes[:-1])).any():
+        order = np.lexsort((t, codes))
+        t, codes = t[order], codes[order]
+    first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
+    return _Rows(t, codes, order, first, ids, source, panel)
+
+
+def _base(found: Times, asked: Freq | None) -> tuple[Array, bool]:
+    """Return the times to count in, and whether they are those of the clocks on the wall.
+
+    Days and longer steps of a time zone are counted by its clocks (a day in spring has 23 hours), shorter
+    ones in UTC.
+    """
+    if found.tz is None or found.tz == "UTC":
+        return found.values, False
+    shown = wall(found.values, found.tz)
+    clock = (shown - shown.astype("M8[D]")).astype(np.int64)
+    long = asked.kind != "tick" or asked.step >= DAY if asked else bool((clock == clock[0]).all())
+    return (shown, True) if long else (found.values, False)
+
+
+def _frequency(rows: _Rows, asked: Freq | None) -> Freq:
+    """Return the frequency asked for, or the one found, standing where the rows stand."""
+    whole = rows.t.dtype.kind == "i"
+    if asked is None:
+        try:
+            return detect(rows.t, rows.first, rows.where)
+        except DataError as error:
+            raise DataError(f"{rows.source}: {error}") from None
+    if whole != (asked.kind == "integer"):
+        held = "whole numbers" if whole else "dates"
+        raise OptionError(
+            f"freq={asked.name!r} does not fit: the times of {rows.source} are {held}; "
+            + ("use an integer such as freq=1" if whole else "use a frequency such as 'h' or 'D'")
+        )
+    return anchor(asked, rows.t)
+
+
+def _count(rows: _Rows, freq: Freq, detected: bool) -> Array:
+    """Return the step of each row since the start of its series; refuse rows that stand beside the grid."""
+    k, exact = freq.count(np.repeat(rows.t[rows.first[:-1]], np.diff(rows.first)), rows.t)
+    if not exact.all():
+        i = int(np.flatnonzero(~exact)[0])
+        raise DataError(
+            f"{rows.source}, {rows.where(i)}: the time {shown(rows.t[i])} is not a whole number of steps "
+            f"({freq.name}) after the first of its series; round the times or say the true frequency with freq="
+        )
+    inner = np.flatnonzero(rows.codes[1:] == rows.codes[:-1])
+    gaps = k[inner + 1] - k[inner]
+    if detected and len(gaps):
+        low = np.full(len(rows.ids), np.iinfo(np.int64).max)
+        high = np.zeros(len(rows.ids), dtype=np.int64)
+        owner = rows.codes[inner]
+        np.minimum.at(low, owner, gaps)
+        np.maximum.at(high, owner, gaps)
+        odd = np.flatnonzero((low == high) & (low > 1) & (np.diff(rows.first) > 4))
+        if len(odd):
+            raise DataError(
+                f"{rows.source}: series {rows.ids[odd[0]]!r} has one row every {low[odd[0]]} steps, while most "
+                f"rows are one step ({freq.name}) apart; forecast series of different frequency separately, or "
+                "give freq="
+            )
+    return k
+
+
+def _is_clock_change(rows: _Rows, freq: Freq, twice: Array) -> bool:
+    """Tell whether doubled rows (`twice`: the second ones) are the hour that clocks repeat in autumn."""
+    if freq.kind != "tick" or freq.step > HOUR or HOUR % freq.step:
+        return False
+    t = rows.t[twice]
+    day = t.astype("M8[D]")
+    sunday = (day.astype(np.int64) + 3) % 7 == 6
+    night = (t - day).astype(np.int64) < 4 * HOUR
+    month = t.astype("M8[M]").astype(np.int64) % 12 + 1
+    triple = (np.diff(twice) == 1) & (t[1:] == t[:-1]) & (rows.codes[twice[1:]] == rows.codes[twice[:-1]])
+    year = t.astype("M8[Y]").astype(np.int64) + 10_000
+    many = np.unique(rows.codes[twice].astype(np.int64) * 100_000 + year, return_counts=True)[1]
+    few = many.max() <= 2 * HOUR // freq.step
+    return bool(
+        sunday.all() and night.all() and np.isin(month, (3, 4, 10, 11)).all() and not triple.any() and few
+    )
+
+
+def _refuse_doubles(rows: _Rows, twice: Array) -> None:
+    """Raise the error for the first doubled time."""
+    i = int(twice[0])
+    hint = "" if rows.panel else "; if the rows belong to several series, name their column with id_col"
+    raise DataError(
+        f"{rows.source}: {rows.series(i)}the time {shown(rows.t[i])} occurs twice, in {row(rows.at(i - 1))} and "
+        f"{row(rows.at(i))} ({len(twice)} such rows in all){hint}; or combine them with "
+        'duplicates="mean" (--duplicates mean), "first", "last" or "sum"'
+    )
+
+
+def lay(
+    found: Times, codes: Array, ids: Array, freq: str | int | None, duplicates: str, source: str, panel: bool
+) -> Grid:
+    """Lay rows on the grid of their series.
+
+    Parameters
+    ----------
+    found : the time column
+    codes : (n,) number of the series of each row
+    ids : (S,) labels
+    freq : the frequency, or None to find it
+    duplicates : "error", "mean", "first", "last" or "sum"
+    source : names the table in errors
+    panel : the table has an id column
+
+    Raises
+    ------
+    DataError : rows off the grid, doubled rows, or a grid far larger than the data.
+    """
+    choose("duplicates", duplicates, DUPLICATES)
+    asked = None if freq is None else parse(freq)
+    t, local = _base(found, asked)
+    rows = _sorted(t, codes, ids, source, panel)
+    step = _frequency(rows, asked)
+    k = _count(rows, step, asked is None)
+    notes = [f"frequency {step.name}" + (" (found from the times)" if asked is None else "")]
+    if found.note:
+        notes.append(found.note)
+    twice = np.flatnonzero((np.diff(k) == 0) & (rows.codes[1:] == rows.codes[:-1])) + 1
+    if len(twice):
+        if duplicates == "error":
+            if found.tz is not None or not _is_clock_change(rows, step, twice):
+                _refuse_doubles(rows, twice)
+            duplicates = "mean"
+            notes.append(
+                f"{len(twice)} times doubled where clocks go back in autumn: their values were averaged"
+            )
+        else:
+            notes.append(
+                f"{len(twice)} rows with a time that had occurred: combined by duplicates={duplicates!r}"
+            )
+    offsets = np.concatenate([[0], np.cumsum(k[rows.first[1:] - 1] + 1)]).astype(np.int64)
+    total = int(offsets[-1])
+    if total > max(LARGEST * len(t), 1_000_000):
+        raise DataError(
+            f"{source}: at frequency {step.name} its {len(t)} rows span {total} steps; a few times are far from "
+            "the others, or the frequency is too fine: say the true one with freq="
+        )
+    place = offsets[rows.codes] + k
+    gone = total - (len(t) - len(twice))
+    if gone:
+        notes.append(f"{gone} of {total} rows are absent and count as missing values ({gone / total:.2%})")
+    slot = place
+    if rows.order is not None:
+        slot = np.empty_like(place)
+        slot[rows.order] = place
+    start = rows.t[rows.first[:-1]]
+    return Grid(
+        offsets, start, step, slot, np.unique(place[twice]), duplicates, found.tz, local, tuple(notes)
+    )

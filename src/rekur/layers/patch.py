@@ -1,0 +1,82 @@
+"""The forecasting network: recurrent blocks over patches of a window, past and future alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from rekur.layers.heads import QuantileHead, linear
+from rekur.layers.stack import Direction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Block(nn.Module):
+    """A recurrent layer and a gated multilayer perceptron, each normalised before and added to its input.
+
+        y = x + scan(norm(x)),  z = y + W₃·(silu(W₁·norm(y)) ⊙ W₂·norm(y))
+
+    x (B, P, H) → z (B, P, H).
+
+    Source of the gated perceptron: N. Shazeer, 2020, "GLU variants improve transformer", arXiv 2002.05202.
+    """
+
+    def __init__(self, cell: str, H: int, dropout: float, seed: int) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.before, self.between = nn.LayerNorm(H), nn.LayerNorm(H)
+        self.recurrent = Direction(cell, H, H, False, torch.Generator().manual_seed(seed))
+        self.up, self.gate, self.down = linear(H, 2 * H, seed), linear(H, 2 * H, seed + 1), linear(2 * H, H, seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, P, H) → (B, P, H)."""
+        y = x + self._drop(self.recurrent(self.before(x))[0])
+        z = self.between(y)
+        return y + self._drop(self.down(F.silu(self.gate(z)) * self.up(z)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout and self.training else x
+
+
+class PatchNet(nn.Module):
+    """Quantiles of the patches to come, as corrections of a linear forecast.
+
+    A window is cut into P patches of p steps; the last n of them lie in the future, where the values are those of a
+    linear forecast and "observed" is 0. The blocks run over all patches in order, so that the recurrent state carries
+    the past into the future, and the head reads the future patches:
+
+        e_j = W·[values_j, observed_j, known_j] + b,  z = blocks(e_1 … e_P)
+        quantiles_j = values_j + head(norm(z_j)),  j in the future
+
+    x (B, P, 2·p + K): values (p), observed (p) and K known inputs of each patch → raw (B, n·p, Q) of the head.
+    """
+
+    def __init__(
+        self, cell: str, patch: int, known: int, hidden: int, layers: int, levels: Sequence[float], dropout: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.patch = patch
+        self.embed = linear(2 * patch + known, hidden, seed)
+        self.blocks = nn.ModuleList(Block(cell, hidden, dropout, seed + 10 * i) for i in range(layers))
+        self.norm = nn.LayerNorm(hidden)
+        self.head = QuantileHead(hidden, patch, levels, seed)
+        with torch.no_grad():  # begin at the linear forecast, with narrow quantiles
+            self.head.linear.weight.mul_(0.1)
+            bias = self.head.linear.bias.view(patch, len(levels))
+            bias.fill_(-2.0)
+            bias[:, self.head.middle] = 0.0
+
+    def forward(self, x: Tensor, future: int) -> Tensor:
+        """x (B, P, 2·p + K), the number n of future patches → raw (B, n·p, Q)."""
+        z = self.embed(x)  # (B, P, H)
+        for block in self.blocks:
+            z = block(z)
+        raw = self.head(self.norm(z[:, -future:])).flatten(1, 2)  # (B, n·p, Q)
+        base = x[:, -future:, : self.patch].flatten(1)  # (B, n·p)
+        m = self.head.middle
+        return torch.cat([raw[..., :m], raw[..., m : m + 1] + base[..., None], raw[..., m + 1 :]], dim=-1)

@@ -1,0 +1,82 @@
+"""The safety net: the network is blended with smoothing by what both did on the windows held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rekur import baselines
+from rekur.data.table import Table
+from rekur.data.windows import Windows
+
+Array = np.ndarray[Any, np.dtype[Any]]
+HISTORY = 2048  # rows of a series that a baseline looks back on
+SHARES = np.linspace(0.0, 1.0, 11)
+PRIOR = 20.0  # points held out that the belief in the network and in its intervals is worth
+
+
+@dataclass(frozen=True)
+class Blend:
+    """network: share of the network, the rest is smoothing · widen: factor on the distance from the median."""
+
+    network: float
+    widen: float
+
+    def mix(self, network: Array, smoothing: Array, levels: tuple[float, ...]) -> Array:
+        """Blend quantiles (n, h, Q) level by level and widen them around the median."""
+        mixed = self.network * network + (1 - self.network) * smoothing
+        mixed = np.where(np.isfinite(smoothing), mixed, network)
+        median = mixed[..., levels.index(0.5)][..., None]
+        return np.asarray(median + self.widen * (mixed - median))
+
+
+def smoothing(table: Table, series: Array, stop: Array, season: int, horizon: int, levels: tuple[float, ...]) -> Array:
+    """Smoothing forecasts (n, h, Q) of windows that end before rows `stop` of `series`."""
+    return baseline("smoothing", table, series, stop, season, horizon, levels)
+
+
+def baseline(
+    name: str, table: Table, series: Array, stop: Array, season: int, horizon: int, levels: tuple[float, ...]
+) -> Array:
+    """Forecasts (n, h, Q) of one baseline for windows that end before rows `stop` of `series`."""
+    past = int(min(HISTORY, stop.max(initial=1)))
+    windows, out = Windows(table.offsets, past, 0, series, stop), []
+    for some in np.array_split(np.arange(len(series)), max(1, len(series) * past // 4_000_000)):
+        out.append(baselines.forecast(name, windows.gather(table.y, some), season, horizon, levels))
+    return np.concatenate(out)
+
+
+def weigh(network: Array, smooth: Array, actual: Array, scale: Array, levels: tuple[float, ...]) -> Blend:
+    """Choose the share of the network by the pinball loss on windows held out, and the widening by coverage.
+
+    network, smooth (n, h, Q) · actual (n, h) · scale (n,). The share is shrunk towards the network and the widening
+    towards 1, as if `PRIOR` more points had agreed with them.
+    """
+    seen = np.isfinite(actual) & (scale > 0)[:, None]
+    points = float(seen.sum())
+    if not points or not np.isfinite(smooth[seen]).all():
+        return Blend(1.0, 1.0)
+    losses = [loss(share * network + (1 - share) * smooth, actual, scale, levels) for share in SHARES]
+    share = float(SHARES[int(np.argmin(losses))])
+    share = (share * points + PRIOR) / (points + PRIOR)
+    mixed = Blend(share, 1.0).mix(network, smooth, levels)[seen]
+    return Blend(share, widening(mixed, actual[seen], levels, points))
+
+
+def loss(q: Array, actual: Array, scale: Array, levels: tuple[float, ...]) -> float:
+    """The mean pinball loss in units of the scale."""
+    seen = np.isfinite(actual) & (scale > 0)[:, None]
+    error = (actual[..., None] - q)[seen] / np.broadcast_to(scale[:, None], actual.shape)[seen][:, None]
+    tau = np.asarray(levels)
+    return float(np.maximum(tau * error, (tau - 1) * error).mean())
+
+
+def widening(q: Array, actual: Array, levels: tuple[float, ...], points: float) -> float:
+    """The factor on the 80 % interval that makes it cover 80 % of the points held out, within 0.5 … 2."""
+    middle = q[:, levels.index(0.5)]
+    low, high = middle - q[:, levels.index(0.1)], q[:, levels.index(0.9)] - middle
+    needed = np.where(actual < middle, (middle - actual) / np.maximum(low, 1e-300), (actual - middle) / np.maximum(high, 1e-300))
+    factor = float(np.clip(np.quantile(needed, 0.8), 0.5, 2.0))
+    return float((factor * points + PRIOR) / (points + PRIOR))

@@ -1,0 +1,296 @@
+"""Forecasting: from a table of series to quantiles of what comes next, checked against baselines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rekur.core import DataError, OptionError, choose, positive
+from rekur.data.season import detect_season
+from rekur.data.table import Table, future_rows, table
+from rekur.data.transform import seasonal_steps
+from rekur.progress import Progress
+from rekur.tasks import forecast_file
+from rekur.tasks.backtest import Backtest, actual, run
+from rekur.tasks.base import Estimator
+from rekur.tasks.blend import Blend, smoothing, weigh
+from rekur.tasks.prediction import Prediction
+from rekur.tasks.recipe import EPOCH, LEVELS, Recipe, recipe
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FEWEST = 3  # values that a series must have to be forecast
+NAMES = {"id_col": None, "time_col": None, "target_col": None, "futr_exog_list": (), "duplicates": "error"}
+
+
+class Forecaster(Estimator):
+    """Forecast every series of a table: median and intervals for the next `horizon` steps.
+
+    One recurrent network is trained for all series (a global model). Each window is scaled by its own level and
+    spread; a linear autoregression, solved in closed form and shrunk towards seasonal naive, gives a first forecast;
+    recurrent blocks over patches of the window, its missing values marked by a mask, correct it and give its
+    quantiles. On windows held out the network is blended with smoothing and its intervals are calibrated.
+
+    Parameters
+    ----------
+    horizon : steps to forecast
+    freq : such as "h", "D", "MS" or 1; found from the times if None
+    season : season length in steps; from the frequency, or from the values where times are integers, if None
+    cell : "rnn", "rnn_relu", "lstm" or "gru"
+    hidden, layers : size and number of the recurrent blocks
+    training : a `rekur.train.Training`; by the size of the data if None
+    seed : the same seed gives the same numbers
+
+    Attributes
+    ----------
+    network_, blend_, recipe_, history_ : what was learned; notes_ : sentences on what was found and done
+
+    Examples
+    --------
+    >>> import pandas as pd, rekur
+    >>> days = pd.date_range("2024-01-01", periods=70)
+    >>> df = pd.DataFrame({"ds": days, "y": [float(t.weekday()) for t in days]})
+    >>> rekur.Forecaster(horizon=3).fit(df).predict()["rekur"].round(1).tolist()
+    [0.0, 1.0, 2.0]
+    """
+
+    def __init__(
+        self,
+        horizon: int,
+        freq: str | int | None = None,
+        season: int | None = None,
+        cell: str = "gru",
+        hidden: int = 64,
+        layers: int = 2,
+        training: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.horizon = horizon
+        self.freq = freq
+        self.season = season
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.training = training
+        self.seed = seed
+
+    def fit(
+        self,
+        df: Any,
+        *,
+        id_col: str | None = None,
+        time_col: str | None = None,
+        target_col: str | None = None,
+        futr_exog_list: Sequence[str] = (),
+        duplicates: str = "error",
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Forecaster:
+        """Learn from a table of series.
+
+        Parameters
+        ----------
+        df : pandas, polars or pyarrow frame, long (id, time, value), plain (time, value) or wide (one column a
+            series), or a `rekur.data.table.Table`
+        id_col, time_col, target_col, duplicates : see `rekur.data.table.table`
+        futr_exog_list : names of numeric columns that are known for the future too
+        time_limit : seconds that training may take
+        progress : show a bar; None asks whether standard error is a terminal
+        checkpoint : folder written after every 50 steps; if it holds one, training goes on from there
+
+        Raises
+        ------
+        DataError : the table cannot be used; the text names column, series and row
+        """
+        self._check()
+        names = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
+        self.names_ = {**names, "futr_exog_list": tuple(futr_exog_list), "duplicates": duplicates}
+        self.like_ = None if isinstance(df, Table) else df
+        found = self._table(df)
+        self.seasons_ = self._seasons(found)
+        self._learn(found, time_limit, progress, checkpoint)
+        self.table_ = found
+        return self
+
+    def _check(self) -> None:
+        from rekur.cells import CELLS
+
+        choose("cell", self.cell, CELLS)
+        for name in ("horizon", "hidden", "layers", "season"):
+            value = getattr(self, name)
+            if value is None and name == "season":
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise OptionError(f"{name} must be a whole number, got {value!r}")
+            positive(name, value)
+
+    def _table(self, df: Any, source: str = "the table") -> Table:
+        if isinstance(df, Table):
+            found = df
+        else:
+            n = self.names_
+            found = table(
+                df,
+                id_col=n["id_col"],
+                time_col=n["time_col"],
+                target_col=n["target_col"],
+                freq=self.freq,
+                future=n["futr_exog_list"],
+                duplicates=n["duplicates"],
+                source=source,
+            )
+        seen = np.add.reduceat(np.isfinite(found.y).astype(int), found.offsets[:-1])
+        short = seen < FEWEST
+        if short.all():
+            raise DataError(
+                f"no series has {FEWEST} values; the longest, {found.ids[int(seen.argmax())]!r}, has {seen.max()}"
+            )
+        return found.skip(short, f"fewer than {FEWEST} values") if short.any() else found
+
+    def _seasons(self, found: Table) -> tuple[int, ...]:
+        if self.season is not None:
+            return (self.season,)
+        if found.freq.kind != "integer":
+            return found.freq.seasons
+        some = np.linspace(0, len(found) - 1, min(len(found), 50)).astype(int)
+        m = detect_season([found.values(int(s)) for s in some])
+        week = 7 * m  # steps of which 24 or more make a season are parts of a day
+        return (m, week) if m >= 24 and np.median(found.lengths) >= 3 * week else (m,)
+
+    def _learn(
+        self, found: Table, time_limit: float | None, progress: bool | None, checkpoint: str | os.PathLike[str] | None
+    ) -> None:
+        self.recipe_, self.network_, self.history_ = self._recipe(found, time_limit), None, []
+        self.blend_ = Blend(0.0, 1.0)
+        self.notes_ = list(found.notes)
+        if self.recipe_ is None:
+            self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
+            return
+        from rekur.checkpoint import Checkpoint
+        from rekur.tasks.network import held_out, learn
+
+        saver = None if checkpoint is None else Checkpoint(checkpoint, forecast_file.describe(self))
+        steps = self.recipe_.training.epochs * EPOCH
+        with Progress(f"training {self.cell}", steps, progress) as watch:
+            shape = (self.cell, self.hidden, self.layers)
+            self.network_, self.history_ = learn(found, self.recipe_, shape, self.seed, watch, saver)
+        series, stop = held_out(found, self.recipe_)
+        series, stop = series[:: max(1, len(series) // 500)], stop[:: max(1, len(stop) // 500)]
+        values = actual(found, series, stop, self.horizon)
+        network = self.network_.quantiles(found, series, stop)
+        smooth = smoothing(found, series, stop, self.seasons_[0], self.horizon, LEVELS)
+        scale = seasonal_steps(found.y, found.offsets, self.seasons_[0])[series]
+        self.blend_ = weigh(network, smooth, values, scale, LEVELS)
+
+    def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
+        made = recipe(self.seasons_, self.horizon, found.lengths, time_limit)
+        if made is None or self.training is None:
+            return made
+        return replace(made, training=self.training)
+
+    def _quantiles(self, found: Table, series: Array, stop: Array, future: Array | None = None) -> Array:
+        smooth = smoothing(found, series, stop, self.seasons_[0], self.horizon, LEVELS)
+        if self.network_ is None:
+            return smooth
+        network = self.network_.quantiles(found, series, stop, future)
+        return self.blend_.mix(network, smooth, LEVELS)
+
+    def forecast(self, df: Any = None, *, futr_df: Any = None) -> Prediction:
+        """Forecast as a `Prediction`, which can be drawn and turned into frames; arguments as in `predict`."""
+        self.check_fitted("blend_")
+        found = self.table_ if df is None else self._table(df)
+        if found.freq != self.table_.freq:
+            raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        future = None
+        if self.names_["futr_exog_list"]:
+            if futr_df is None:
+                names = ", ".join(self.names_["futr_exog_list"])
+                raise DataError(f"the model needs future values of {names}: pass futr_df")
+            future = future_rows(found, futr_df, self.horizon)
+        values = self._quantiles(found, np.arange(len(found)), found.lengths, future)
+        return Prediction(found, LEVELS, values, self.like_ if df is None or isinstance(df, Table) else df)
+
+    def predict(
+        self,
+        df: Any = None,
+        *,
+        futr_df: Any = None,
+        level: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+    ) -> Any:
+        """Forecast the steps after each series, as a frame of the kind that came in.
+
+        Parameters
+        ----------
+        df : new series or new history, without training again; None for the table of `fit`
+        futr_df : id, time and the columns of futr_exog_list for every step to forecast
+        level : intervals in percent, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
+        quantiles : such as [0.1, 0.9], as columns rekur_ql0.1, …
+        """
+        return self.forecast(df, futr_df=futr_df).frame(level, quantiles)
+
+    def backtest(
+        self,
+        df: Any,
+        *,
+        n_windows: int = 3,
+        step_size: int | None = None,
+        refit: bool = False,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        **names: Any,
+    ) -> Backtest:
+        """Forecast past windows beside the baselines; this forecaster stays as it is.
+
+        A copy is trained on what precedes the first window (with `refit`, anew before each window).
+
+        Parameters
+        ----------
+        df : as in `fit`; names : id_col, time_col, target_col, futr_exog_list, duplicates as in `fit`
+        n_windows : windows of each series, the last one ending with it
+        step_size : steps between windows; the horizon if None
+        """
+        copy = type(self)(**self.get_params())
+        copy._check()
+        copy.names_ = {**NAMES, **names}
+        if unknown := set(names) - set(NAMES):
+            raise OptionError(f"backtest does not know {unknown.pop()!r}; it knows {', '.join(NAMES)}")
+        found = copy._table(df)
+        copy.seasons_ = copy._seasons(found)
+
+        def learn(history: Table) -> Any:
+            copy._learn(history, time_limit, progress, None)
+            return lambda series, stop: copy._quantiles(found, series, stop)
+
+        windows = (n_windows, self.horizon if step_size is None else step_size)
+        tested = run(learn, found, windows, self.horizon, copy.seasons_[0], refit)
+        return replace(tested, like=None if isinstance(df, Table) else df)
+
+    def cross_validation(
+        self,
+        df: Any,
+        *,
+        n_windows: int = 3,
+        step_size: int | None = None,
+        refit: bool = False,
+        level: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        **names: Any,
+    ) -> Any:
+        """The frame of `backtest`: id, time, cutoff, the actual value, rekur and the baselines."""
+        found = self.backtest(df, n_windows=n_windows, step_size=step_size, refit=refit, **names)
+        return found.frame(level, quantiles)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted model to a folder: `config.json` and `model.safetensors`."""
+        self.check_fitted("blend_")
+        forecast_file.save(self, folder)
+
+    @classmethod
+    def _restore(cls, description: dict[str, Any], tensors: dict[str, Any], folder: str) -> Forecaster:
+        return forecast_file.restore(cls, description, tensors, folder)
+

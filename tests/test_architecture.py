@@ -1,0 +1,203 @@
+"""The plan of the house, kept true: who may import whom, how large things grow, what is public."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import rekur
+
+HOUSE = Path(rekur.__file__).parent
+FILES = {
+    ".".join(("rekur", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(HOUSE.rglob("*.py"))
+}
+TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
+
+RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its own at the top is a room
+    **dict.fromkeys(["core", "_native"], 0),
+    **dict.fromkeys(["kernels", "data", "train", "optim", "progress", "checkpoint", "metrics", "io"], 1),
+    **dict.fromkeys(["cells", "baselines"], 2),
+    **dict.fromkeys(["layers", "nn"], 3),
+    **dict.fromkeys(["tasks"], 4),
+    **dict.fromkeys(["report", "stream", "doctor", "choose", "exchange"], 5),
+    **dict.fromkeys(["serve", "cli", "__main__"], 6),
+}
+MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and why
+    "Training": "the options of one training run as one value, each with a default",
+    "Table": "the columns of the one table; only `table` builds it",
+    "Grid": "what reading the times of a table finds out; only `lay` builds it",
+}
+
+
+def where(module: str, line: int) -> str:
+    """File and line, for a message."""
+    return f"{FILES[module].relative_to(HOUSE.parent)}:{line}"
+
+
+def room_of(module: str) -> str:
+    """The first folder or file below rekur."""
+    return module.split(".")[1]
+
+
+every_module = pytest.mark.parametrize("module", FILES)
+
+
+def imports(module: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and full name of every module of rekur that this one imports, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name.startswith("rekur."))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: relative import"
+            if node.module and node.module.split(".")[0] == "rekur":
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                found = {name if name in FILES or name == "rekur._native" else node.module for name in names}
+                yield from ((node.lineno, name) for name in sorted(found))
+
+
+@every_module
+def test_imports_go_down(module: str) -> None:
+    """From larger rungs to smaller ones, or to a file of the same folder and the same rung.
+
+    A name needed for annotations alone (TYPE_CHECKING) may also come from the same rung of another folder.
+    """
+    if module == "rekur":  # the list of public names, resolved on first use
+        assert not list(imports(module, TREES[module]))
+        return
+    room = room_of(module)
+    assert room in RUNGS, f"{room} has no rung: give it one in docs/design.md, section 3, and here"
+    typing = [
+        node
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    for line, target in imports(module, TREES[module]):
+        other = room_of(target)
+        beside = target not in FILES or FILES[target].parent == FILES[module].parent
+        beside = beside or any(node.lineno < line <= node.end_lineno for node in typing)
+        rung = RUNGS.get(other, 9)
+        down = other == room or rung < RUNGS[room] or (beside and rung == RUNGS[room])
+        assert down, f"{where(module, line)}: {room} (rung {RUNGS[room]}) imports {target} (rung {rung})"
+
+
+def test_imports_make_no_circle() -> None:
+    """Nobody needs, at import time, somebody who needs him; a CycleError names the circle."""
+    graph = {
+        module: {target for node in tree.body for _, target in imports(module, node)} - {module}
+        for module, tree in TREES.items()
+    }
+    assert set(TopologicalSorter(graph).static_order()) >= set(FILES)
+
+
+def in_order(names: list[str]) -> list[str]:
+    """CONSTANTS, then Classes, then functions, each with numbers in natural order (ruff's RUF022)."""
+
+    def key(name: str) -> tuple[int, list[tuple[int, int | str]]]:
+        kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
+        parts = [part for part in re.split(r"(\d+)", name) if part]
+        return kind, [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+
+    return sorted(names, key=key)
+
+
+def bound(module: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Each name a file binds, and whether it must be listed.
+
+    Classes and functions must, and what a package takes from its own files; constants and other imports may.
+    """
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, True
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((target.id, False) for target in targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom):
+            yield from (
+                (
+                    alias.asname or alias.name,
+                    f"{node.module}.".startswith(f"{module}.") and f"{node.module}.{alias.name}" not in FILES,
+                )
+                for alias in node.names
+            )
+
+
+@every_module
+def test_public_names_are_listed(module: str) -> None:
+    """`__all__` is sorted and complete, and names nothing that is not there; a package must have one."""
+    listed = [
+        ast.literal_eval(node.value)
+        for node in TREES[module].body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    names = dict(bound(module, TREES[module]))
+    names |= dict.fromkeys(getattr(importlib.import_module(module), "_HOMES", ()), True)
+    needed = {name for name, must in names.items() if must and not name.startswith("_")}
+    if not listed:
+        assert not needed or FILES[module].name != "__init__.py", (
+            f"{where(module, 1)}: no __all__ for {needed}"
+        )
+        return
+    assert listed[0] == in_order(listed[0]), where(module, 1)
+    assert needed <= set(listed[0]) <= set(names), where(module, 1)
+
+
+@pytest.mark.parametrize("name", rekur.__all__)
+def test_public_name_resolves(name: str) -> None:
+    """`rekur.<name>` is what its home defines."""
+    home = rekur._HOMES[name]
+    if importlib.util.find_spec(home) is None:
+        pytest.skip(f"{home}, the home of rekur.{name}, is not written yet")
+    assert getattr(rekur, name) is getattr(importlib.import_module(home), name)
+    assert name in dir(rekur)
+
+
+@every_module
+def test_size(module: str) -> None:
+    """A file has at most 350 lines, a function 50 without its docstring; it and a constructor 8 arguments."""
+    lines = len(FILES[module].read_text().splitlines())
+    assert lines <= 350, f"{where(module, lines)}: more than 350 lines"
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            has_doc = ast.get_docstring(node) is not None
+            doc = node.body[0].end_lineno - node.body[0].lineno + 1 if has_doc else 0
+            size = node.end_lineno - node.lineno + 1 - doc
+            given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            given = [arg for arg in given if arg not in ("self", "cls")]
+            assert size <= 50, f"{where(module, node.lineno)}: {node.name} has {size} lines"
+        elif isinstance(node, ast.ClassDef) and "dataclass" in "".join(map(ast.unparse, node.decorator_list)):
+            given = [field.target.id for field in node.body if isinstance(field, ast.AnnAssign)]
+        else:
+            continue
+        allowed = node.name in MANY_ARGUMENTS or len(given) <= 8
+        assert allowed, f"{where(module, node.lineno)}: {node.name} has {len(given)} arguments: {given}"
+
+
+@every_module
+def test_public_names_are_documented(module: str) -> None:
+    """Every module, and every class, function and method without underscore, says what it is."""
+    assert ast.get_docstring(TREES[module]), f"{where(module, 1)}: the file does not say what it is"
+    todo = [TREES[module]]
+    while todo:
+        for node in todo.pop().body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{where(module, node.lineno)}: {node.name} has no docstring"
+                todo += [node] if isinstance(node, ast.ClassDef) else []
+
+
+def test_import_is_light() -> None:
+    """`import rekur` loads none of the heavy libraries."""
+    code = "import sys, rekur; print(*{'torch', 'numpy', 'pandas', 'plotly'} & set(sys.modules))"
+    env = {**os.environ, "PYTHONPATH": str(HOUSE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -1,0 +1,356 @@
+"""The native kernels: equal to the reference on every instruction set this machine has, and honest about the rest."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from rekur.cells import CELLS, cell
+from rekur.core import BackendError, OptionError, Weights
+from rekur.kernels import native, reference, scan, step
+
+_native = pytest.importorskip("rekur._native", reason="the extension is not built")
+
+TARGETS = _native.targets()
+DTYPES = (torch.float32, torch.float64)
+EPS = {torch.float32: 1.2e-7, torch.float64: 2.3e-16}
+# One lane is the width of no vector; 15, 16, 17 and so on surround the widths 4, 8 and 16.
+SIZES = (
+    (1, 1, 1, 1),
+    (2, 3, 1, 15),
+    (3, 5, 2, 16),
+    (7, 4, 5, 17),
+    (13, 6, 3, 64),
+    (5, 9, 17, 31),
+    (19, 2, 8, 83),
+)
+EVERY = pytest.mark.parametrize("name", CELLS)
+ON_EACH = pytest.mark.parametrize("target", TARGETS)
+
+
+def problem(name, B, T, I, H, dtype, ragged=False, seed=0):
+    """Weights, x, states and lengths drawn from one seed."""
+    draw = torch.Generator().manual_seed(seed)
+    kind = cell(name)
+    weights = Weights(*(w.to(dtype) for w in kind.init(I, H, draw)))
+    x = torch.randn(B, T, I, dtype=dtype, generator=draw)
+    state = kind.state(**{s: 0.5 * torch.randn(B, H, dtype=dtype, generator=draw) for s in kind.states})
+    lengths = None
+    if ragged:
+        lengths = torch.randint(0, T + 1, (B,), generator=draw)
+        lengths[0] = 0
+        x = x.masked_fill((torch.arange(T) >= lengths[:, None])[..., None], float("nan"))
+    return kind, x, weights, state, lengths
+
+
+def outcome(backend, kind, x, weights, state, lengths, reverse, x_grad=True):
+    """Outputs, last states and every gradient of a loss through all of them."""
+    leaves = [t.detach().requires_grad_() for t in (*weights, *state)]
+    x = x.detach().requires_grad_(x_grad)
+    start = kind.state(**dict(zip(kind.states, leaves[4:], strict=True)))
+    y, last = backend.scan(kind, x, Weights(*leaves[:4]), start, lengths, reverse)
+    draw = torch.Generator().manual_seed(1)
+    loss = sum((out * torch.randn(out.shape, dtype=out.dtype, generator=draw)).sum() for out in (y, *last))
+    grads = torch.autograd.grad(loss, [x, *leaves] if x_grad else leaves, allow_unused=True, materialize_grads=True)
+    return [y, *last, *grads]
+
+
+def check_close(got, want, steps):
+    """Every tensor within c·T·eps of its partner, relative to the largest entry."""
+    for number, (a, b) in enumerate(zip(got, want, strict=True)):
+        bound = 40 * (steps + 4) * EPS[a.dtype]
+        error = ((a - b).abs().max() / (1 + b.abs().max())).item() if a.numel() else 0.0
+        assert error <= bound, f"tensor {number}: error {error:.2e} above {bound:.2e}"
+
+
+@EVERY
+def test_declarations_agree(name):
+    _, gates, states = _native.cells()[name]
+    assert (gates, states) == (cell(name).gates, cell(name).states)
+
+
+@ON_EACH
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("function", "bound"), [("tanh", 1), ("sigmoid", 1), ("exp", None)])
+def test_math(target, dtype, function, bound):
+    """Against float64 (and, in double, torch's own): 1.5 eps absolute, 4 eps relative; the ends are exact."""
+    if dtype is torch.float32:
+        x = torch.arange(-(2**31), 2**31, 4099, dtype=torch.int64).to(torch.int32).view(torch.float32)
+        x = x[x.isfinite()]
+    else:
+        x = torch.cat([torch.linspace(-800, 800, 200_001), torch.linspace(-2, 2, 200_001)]).double()
+        x = torch.cat([x, x * 1e-5, x * 1e-200])
+    y = torch.empty_like(x)
+    ends = torch.tensor([float("nan"), float("inf"), float("-inf"), 0.0, -0.0], dtype=dtype)
+    at_ends = torch.empty_like(ends)
+    with native.forced(target):
+        _native.math(function, dtype is torch.float64, x.data_ptr(), y.data_ptr(), x.numel())
+        _native.math(function, dtype is torch.float64, ends.data_ptr(), at_ends.data_ptr(), 5)
+    want = getattr(torch, function)(x.double())
+    normal = torch.finfo(dtype).tiny
+    inside = (want.abs() > 2 * normal) & (want < torch.finfo(dtype).max * 0.7) & (x.abs() > 2 * normal)
+    error = (y.double() - want).abs()[inside]
+    relative = error / want[inside]
+    assert relative.abs().max() <= (6 if function == "exp" else 4) * EPS[dtype] * (
+        40 if function == "exp" else 1
+    )
+    if bound:
+        assert error.max() <= 1.5 * EPS[dtype]
+        assert (y.abs() <= 1).all()
+    expected = {"tanh": (1, -1, 0), "sigmoid": (1, 0, 0.5), "exp": (float("inf"), 0, 1)}[function]
+    assert at_ends[0].isnan()
+    assert at_ends[1:4].tolist() == list(expected)
+
+
+@ON_EACH
+@EVERY
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("ragged", "reverse"), list(itertools.product((False, True), repeat=2)))
+def test_equals_reference(target, name, dtype, ragged, reverse):
+    for B, T, I, H in SIZES:  # noqa: E741
+        case = problem(name, B, T, I, H, dtype, ragged)
+        with native.forced(target):
+            assert _native.active() == target
+            got = outcome(native, *case, reverse)
+        check_close(got, outcome(reference, *case, reverse), T)
+        if ragged:
+            beyond = torch.arange(T) >= case[4][:, None]
+            assert (got[0][beyond] == 0).all()
+            assert (got[1 + len(case[3])][beyond] == 0).all()
+
+
+@EVERY
+@pytest.mark.parametrize("make", ["transposed", "strided", "expanded", "sliced"])
+def test_strides_of_x(name, make):
+    kind, x, weights, state, _ = problem(name, 4, 5, 3, 10, torch.float32)
+    view = {
+        "transposed": x.transpose(0, 1).contiguous().transpose(0, 1),
+        "strided": x.repeat_interleave(2, 2)[..., ::2],
+        "expanded": x[:1].expand(4, -1, -1),
+        "sliced": torch.cat([x, x], 1)[:, ::2],
+    }[make]
+    got = outcome(native, kind, view, weights, state, None, False)
+    check_close(got, outcome(reference, kind, view, weights, state, None, False), 5)
+
+
+@EVERY
+def test_empty(name):
+    for B, T in ((0, 3), (2, 0), (0, 0)):
+        case = problem(name, B, T, 2, 3, torch.float32)
+        got, want = outcome(native, *case, False), outcome(reference, *case, False)
+        assert [t.shape for t in got] == [t.shape for t in want]
+        check_close(got, want, 1)
+
+
+@EVERY
+def test_without_bias_and_without_x_gradient(name):
+    kind, x, weights, state, _ = problem(name, 3, 4, 2, 9, torch.float64)
+    leaves = [w.detach().requires_grad_() for w in weights[:2]]
+    results = []
+    for backend in (native, reference):
+        y, last = backend.scan(kind, x, Weights(*leaves), state, None, False)
+        results.append([y, *last, *torch.autograd.grad(y.sum(), leaves)])
+    check_close(*results, 4)
+
+
+@ON_EACH
+@EVERY
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradcheck(target, name, reverse):
+    """In double, for all inputs, through y and all last states."""
+    kind, x, weights, state, _ = problem(name, 3, 4, 2, 5, torch.float64)
+    lengths = torch.tensor([4, 0, 3])
+
+    def run(x, W, R, bW, bR, *start):
+        named = kind.state(**dict(zip(kind.states, start, strict=True)))
+        y, last = native.scan(kind, x, Weights(W, R, bW, bR), named, lengths, reverse)
+        return y, *last
+
+    inputs = [t.requires_grad_() for t in (x, *weights, *state)]
+    with native.forced(target):
+        assert torch.autograd.gradcheck(run, inputs)
+
+
+@EVERY
+def test_second_derivative_is_refused(name):
+    kind, x, weights, state, _ = problem(name, 2, 3, 2, 4, torch.float64)
+    y, _ = native.scan(kind, x.requires_grad_(), weights, state, None, False)
+    with pytest.raises(BackendError, match="reference"):
+        torch.autograd.grad(y.sum(), x, create_graph=True)
+
+
+@EVERY
+def test_graphs_own_their_tapes(name):
+    """Two live graphs, a second backward, and a forward that never meets its backward."""
+    first, second = (problem(name, 5, 6, 2, 20, torch.float32, seed=seed) for seed in (1, 2))
+
+    def start(case):
+        kind, x, weights, state, _ = case
+        leaves = [w.detach().requires_grad_() for w in weights]
+        return native.scan(kind, x, Weights(*leaves), state, None, False)[0], leaves
+
+    alone = [torch.autograd.grad(y.square().sum(), leaves) for y, leaves in (start(first), start(second))]
+    (ya, la), (yb, lb), _ = start(first), start(second), start(second)
+    both = [
+        torch.autograd.grad(y.square().sum(), leaves, retain_graph=True) for y, leaves in ((ya, la), (yb, lb))
+    ]
+    again = torch.autograd.grad(ya.square().sum(), la)
+    for got, want in ((both[0], alone[0]), (both[1], alone[1]), (again, alone[0])):
+        assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+def test_memory_comes_back():
+    _native.pool_clear()
+    case = problem("lstm", 8, 40, 4, 32, torch.float32)
+    for _ in range(3):
+        outcome(native, *case, False)
+    gc.collect()
+    kept = _native.pool_bytes()
+    for _ in range(20):
+        outcome(native, *case, False)
+    gc.collect()
+    assert 0 < kept == _native.pool_bytes()
+    _native.pool_clear()
+    assert _native.pool_bytes() == 0
+
+
+@ON_EACH
+@EVERY
+@pytest.mark.parametrize("ragged", [False, True])
+def test_threads_give_the_same_bits(target, name, ragged):
+    """Large enough that all threads are used; B is no multiple of anything."""
+    case = problem(name, 37, 60, 3, 70, torch.float32, ragged)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            with native.forced(target):
+                results.append(outcome(native, *case, False))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@EVERY
+def test_rows_do_not_depend_on_their_neighbours(name):
+    kind, x, weights, state, _ = problem(name, 11, 7, 3, 33, torch.float32)
+    with torch.no_grad():
+        y, _ = native.scan(kind, x, weights, state, None, False)
+        for rows in ([3], [10, 0], [5, 4, 3, 2, 1, 0, 6]):
+            part = type(state)(*(s[rows] for s in state))
+            assert torch.equal(native.scan(kind, x[rows], weights, part, None, False)[0], y[rows])
+
+
+@EVERY
+def test_nan_stays_in_its_row(name):
+    kind, x, weights, state, _ = problem(name, 4, 3, 2, 20, torch.float32)
+    x[1, 1, 0] = float("nan")
+    with torch.no_grad():
+        y, _ = native.scan(kind, x, weights, state, None, False)
+    assert y[1, 1:].isnan().all()
+    assert y[[0, 2, 3]].isfinite().all()
+    assert y[1, 0].isfinite().all()
+
+
+def test_denormals_are_flushed_and_the_mode_is_restored():
+    kind, x, weights, state, _ = problem("rnn", 2, 3, 1, 4, torch.float32)
+    native.scan(kind, x.requires_grad_(), weights, state, None, False)[0].sum().backward()
+    assert torch.tensor([1e-40]).mul(1.0).item() > 0
+
+
+@EVERY
+def test_step_equals_reference(name):
+    kind, x, weights, state, _ = problem(name, 5, 1, 3, 18, torch.float32)
+    got = step(kind, x[:, 0], weights, state, backend="native")
+    want = step(kind, x[:, 0], weights, state, backend="reference")
+    assert type(got) is type(want)
+    check_close(got, want, 1)
+
+
+def test_the_reason_is_told():
+    kind, x, weights, _, _ = problem("gru", 2, 3, 2, 4, torch.float32)
+    assert native.why_not(kind, x, weights) is None
+    assert "float16" in native.why_not(kind, x.half(), weights)
+    assert "float64" in native.why_not(kind, x.double(), weights)
+    assert "meta" in native.why_not(kind, x.to("meta"), weights)
+    for change in ({"name": "unheard"}, {"gates": ("z", "r", "n")}, {"states": ("h", "c")}):
+        other = type("Other", (), {"name": "gru", "gates": kind.gates, "states": kind.states, **change})
+        assert "extension" in native.why_not(other(), x, weights)
+
+
+def test_wrong_shapes_are_refused():
+    kind, x, weights, state, _ = problem("lstm", 2, 3, 2, 4, torch.float32)
+    wrong = (
+        (x[..., :1], weights, state, None),
+        (x, weights._replace(bR=weights.bR[1:]), state, None),
+        (x, weights, type(state)(state.h, state.c[:1]), None),
+        (x, weights, type(state)(state.h, state.c.double()), None),
+        (x, weights, state, torch.tensor([1, 4])),
+        (x, weights, state, torch.tensor([-1, 3])),
+        (x, weights, state, torch.tensor([1.0, 2.0])),
+    )
+    for x_, weights_, state_, lengths in wrong:
+        with pytest.raises(ValueError, match="shape|state|lengths"):
+            scan(kind, x_, weights_, state_, lengths, backend="native")
+
+
+def test_unknown_target_is_refused():
+    with pytest.raises(OptionError, match="scalar"), native.forced("abacus"):
+        pass
+    code = "import rekur.kernels"
+    environment = {**os.environ, "REKUR_ISA": "abacus", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "abacus" in done.stderr
+    assert "scalar" in done.stderr
+    environment["REKUR_ISA"] = "scalar"
+    code = "import rekur.kernels; from rekur import _native; print(_native.active())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "scalar", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_computes_the_same():
+    """The threads of the parent are gone in the child; the kernel then runs on one and gives the same bits."""
+    case = problem("gru", 37, 60, 3, 70, torch.float32)
+    want = outcome(native, *case, False)
+    child = os.fork()
+    if child == 0:
+        kind, x, weights, state, _ = case
+        with torch.no_grad():
+            y, _ = native.scan(kind, x, weights, state, None, False)
+        os._exit(0 if torch.equal(y, want[0]) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump is not installed")
+def test_no_wide_instruction_outside_the_targets():
+    """A ymm or zmm register in baseline code would be the classical crash on an old machine."""
+    done = subprocess.run(
+        ["objdump", "-d", "-C", "--no-show-raw-insn", _native.__file__],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    symbol, found, inside = "", set(), 0
+    for line in done.stdout.splitlines():
+        if line.endswith(">:"):
+            symbol = line[line.index("<") + 1 : -2]
+        elif re.search(r"%[yz]mm", line):
+            if "rekur::avx" in symbol:
+                inside += 1
+            else:
+                found.add(symbol)
+    if not inside:
+        pytest.skip("the extension carries no symbols, or this is not x86-64")
+    assert not found
