@@ -37,10 +37,10 @@ struct Problem {
   int64_t x_batch, x_time;       // its strides
   const void *W, *R;             // (G·H, I), (G·H, H) in, contiguous
   const void *bW, *bR;           // (G·H,) in, each may be null
-  const void* init[max_states];  // S × (B, H) in, contiguous: the states before the first step
-  void* y;                       // (B, T, H) out in forward, in in backward
+  const void* init[max_states];  // S × (B, H) in, contiguous: the states before the first step; only forward
+  void* y;                       // (B, T, H) out in forward; backward does not look at it
   int64_t y_batch, y_time;       // its strides
-  void* last[max_states];        // S × (B, H) out in forward, contiguous: the states after the last step
+  void* last[max_states];        // S × (B, H) out in forward, contiguous: the states after each row's last step
   Rows rows;
 };
 

@@ -1,11 +1,14 @@
 // The binding: addresses and sizes from Python into a Problem, and back. All checks stand in kernels/native.py.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dispatch.h"
@@ -29,68 +32,85 @@ const Table& active() {
   return *table;
 }
 
-// What forward leaves for backward; it belongs to one graph and is only read once forward has returned.
-struct Tape {
+// What one forward pass was asked and how its rows were ordered; backward asks the same.
+struct Plan {
   const Table* table;
   int cell;
   Dtype dtype;
-  Block memory, row_memory;
+  Block row_memory;
   Problem problem;  // its pointers to tensors are set anew by every pass
 };
+
+// The tape of one graph. Python wraps it in a tensor by the buffer protocol, so that autograd frees it with the other
+// saved tensors; then the block is back in the pool. Only read once forward has returned.
+struct Tape {
+  Block block;
+  size_t bytes;
+};
+
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  const Tape& tape = *nb::inst_ptr<Tape>(self);
+  return PyBuffer_FillInfo(view, self, tape.block.data(), Py_ssize_t(tape.bytes), 0, flags);
+}
+
+PyType_Slot tape_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)}, {0, nullptr}};
 
 const void* in(Address a) { return reinterpret_cast<const void*>(a); }
 void* out(Address a) { return reinterpret_cast<void*>(a); }
 
-int useful_threads(const Tape& t, int threads) {
-  const Problem& p = t.problem;
-  const double work = double(p.rows.first[p.T]) * double(p.I + p.H) * double(p.H * t.table->cells[t.cell].gates);
+int useful_threads(const Plan& plan, int threads) {
+  const Problem& p = plan.problem;
+  const double work = double(p.rows.first[p.T]) * double(p.I + p.H) * double(p.H * plan.table->cells[plan.cell].gates);
   return std::max(1, std::min(threads, int(std::min(work / work_per_thread, 1e4))));
 }
 
-void set_inputs(Problem& p, Address x, int64_t x_batch, int64_t x_time, Address W, Address R, Address bW, Address bR,
-                Address init0, Address init1, Address y, int64_t y_batch, int64_t y_time) {
+// Returns the plan and, in training, the tape; else two nones.
+std::pair<Plan*, Tape*> forward(int cell, bool float64, int64_t B, int64_t T, int64_t I, int64_t H, bool reverse,
+                                Address lengths, int threads, bool training, Address x, int64_t x_batch,
+                                int64_t x_time, Address W, Address R, Address bW, Address bR, Address init0,
+                                Address init1, Address y, int64_t y_batch, int64_t y_time, Address last0,
+                                Address last1) {
+  const nb::gil_scoped_release unlocked;
+  auto plan = std::make_unique<Plan>(
+      Plan{&active(), cell, float64 ? Dtype::float64 : Dtype::float32, Block(rows_bytes(B, T)), Problem{}});
+  Problem& p = plan->problem;
+  p.B = B, p.T = T, p.I = I, p.H = H, p.reverse = reverse;
+  p.rows = plan_rows(static_cast<const int64_t*>(in(lengths)), B, T, plan->row_memory.data());
   p.x = in(x), p.x_batch = x_batch, p.x_time = x_time;
   p.W = in(W), p.R = in(R), p.bW = in(bW), p.bR = in(bR);
   p.init[0] = in(init0), p.init[1] = in(init1);
   p.y = out(y), p.y_batch = y_batch, p.y_time = y_time;
-}
-
-Tape* forward(int cell, bool float64, int64_t B, int64_t T, int64_t I, int64_t H, bool reverse, Address lengths,
-              int threads, bool training, Address x, int64_t x_batch, int64_t x_time, Address W, Address R, Address bW,
-              Address bR, Address init0, Address init1, Address y, int64_t y_batch, int64_t y_time, Address last0,
-              Address last1) {
-  const nb::gil_scoped_release unlocked;
-  Tape* tape = new Tape{&active(), cell, float64 ? Dtype::float64 : Dtype::float32, Block(), Block(), Problem{}};
-  Problem& p = tape->problem;
-  p.B = B, p.T = T, p.I = I, p.H = H, p.reverse = reverse;
-  tape->row_memory = Block(rows_bytes(B, T));
-  p.rows = plan_rows(static_cast<const int64_t*>(in(lengths)), B, T, tape->row_memory.data());
-  set_inputs(p, x, x_batch, x_time, W, R, bW, bR, init0, init1, y, y_batch, y_time);
   p.last[0] = out(last0), p.last[1] = out(last1);
-  p.threads = std::min<int64_t>(useful_threads(*tape, threads), std::max<int64_t>(B, 1));
-  const Need need = tape->table->need(cell, tape->dtype, p, false);
+  p.threads = int(std::min<int64_t>(useful_threads(*plan, threads), std::max<int64_t>(B, 1)));
+  const Need need = plan->table->need(cell, plan->dtype, p, false);
   const Block scratch(need.scratch);
-  if (training) tape->memory = Block(need.tape);
-  tape->table->forward(cell, tape->dtype, p, tape->memory.data(), scratch.data(), training);
-  return tape;
+  if (!training) {
+    plan->table->forward(cell, plan->dtype, p, nullptr, scratch.data(), false);
+    return {nullptr, nullptr};
+  }
+  const size_t bytes = std::max<size_t>(need.tape, 1);  // a tensor cannot be made of nothing
+  auto tape = std::make_unique<Tape>(Tape{Block(bytes), bytes});
+  plan->table->forward(cell, plan->dtype, p, tape->block.data(), scratch.data(), true);
+  return {plan.release(), tape.release()};
 }
 
-void backward(const Tape& tape, int threads, Address x, int64_t x_batch, int64_t x_time, Address W, Address R,
-              Address init0, Address init1, Address y, int64_t y_batch, int64_t y_time, Address dy, int64_t dy_batch,
-              int64_t dy_time, Address dlast0, Address dlast1, Address dx, int64_t dx_batch, int64_t dx_time,
-              Address dW, Address dR, Address dbW, Address dbR, Address dinit0, Address dinit1) {
+void backward(const Plan& plan, Address tape, int threads, Address x, int64_t x_batch, int64_t x_time, Address W,
+              Address R, Address dy, int64_t dy_batch, int64_t dy_time, Address dlast0, Address dlast1, Address dx,
+              int64_t dx_batch, int64_t dx_time, Address dW, Address dR, Address dbW, Address dbR, Address dinit0,
+              Address dinit1) {
   const nb::gil_scoped_release unlocked;
-  Problem p = tape.problem;
-  set_inputs(p, x, x_batch, x_time, W, R, 0, 0, init0, init1, y, y_batch, y_time);
-  p.threads = useful_threads(tape, threads);
+  Problem p = plan.problem;
+  p.x = in(x), p.x_batch = x_batch, p.x_time = x_time;
+  p.W = in(W), p.R = in(R);
+  p.threads = useful_threads(plan, threads);
   Gradient g{};
   g.dy = in(dy), g.dy_batch = dy_batch, g.dy_time = dy_time;
   g.dlast[0] = in(dlast0), g.dlast[1] = in(dlast1);
   g.dx = out(dx), g.dx_batch = dx_batch, g.dx_time = dx_time;
   g.dW = out(dW), g.dR = out(dR), g.dbW = out(dbW), g.dbR = out(dbR);
   g.dinit[0] = out(dinit0), g.dinit[1] = out(dinit1);
-  const Block scratch(tape.table->need(tape.cell, tape.dtype, p, true).scratch);
-  tape.table->backward(tape.cell, tape.dtype, p, g, tape.memory.data(), scratch.data());
+  const Block scratch(plan.table->need(plan.cell, plan.dtype, p, true).scratch);
+  plan.table->backward(plan.cell, plan.dtype, p, g, in(tape), scratch.data());
 }
 
 void math(const std::string& function, bool float64, Address x, Address y, int64_t n) {
@@ -139,8 +159,9 @@ nb::dict cells() {
 NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // a graph that is alive when the process ends is no mistake
   m.doc() = "The fused kernels: forward and backward of a recurrent cell over time.";
-  nb::class_<Tape>(m, "Tape", "What one forward pass keeps for its backward passes; freed with its graph.");
-  m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time; returns the tape.");
+  nb::class_<Plan>(m, "Plan", "What one forward pass was asked.");
+  nb::class_<Tape>(m, "Tape", "What it keeps for its backward passes: a buffer.", nb::type_slots(tape_slots));
+  m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time; in training returns plan and tape.");
   m.def("backward", &backward, "The gradients of one forward pass; the tape stays as it is.");
   m.def("math", &math, "Apply exp, tanh or sigmoid of the active target to n elements.");
   m.def("cells", &cells, "The compiled cells: name to (number, gates, states).");

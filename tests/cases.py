@@ -10,7 +10,8 @@ float and the same case in double are the same problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,12 +46,17 @@ class Case:
         parts = [f"B{self.B}-T{self.T}-I{self.I}-H{self.H}"]
         if self.lengths is not None:
             shown = map(str, self.lengths)
-            parts.append(
-                "len" + (".".join(shown) if self.B <= 5 else f"{min(self.lengths)}to{max(self.lengths)}")
-            )
+            parts.append("len" + (".".join(shown) if self.B <= 5 else f"{min(self.lengths)}to{max(self.lengths)}"))
         parts += ["reverse"] * self.reverse + [self.layout] * (self.layout != "plain")
         parts += ["zero"] * (not self.initial) + [f"bias{self.biases or 'less'}"] * (self.biases != "WR")
         return "-".join([*parts, self.dtype.replace("float", "f")])
+
+    def inside(self) -> Tensor:
+        """(B, T), true where a step lies within the length of its row."""
+        import torch
+
+        lengths = torch.tensor((self.T,) * self.B if self.lengths is None else self.lengths)
+        return torch.arange(self.T) < lengths[:, None]
 
 
 class Problem(NamedTuple):
@@ -109,6 +115,7 @@ def lay_out(tensor: Tensor, layout: str) -> Tensor:
 
 _EDGES = (7, 8, 9, 15, 16, 17)  # vector widths and their neighbours
 _RAGGED = (5, 3, 1, 0, 4)
+_SCATTERED = tuple(17 * row % 41 for row in range(33))  # 0 … 40, in no order
 
 SMALL = (
     Case(1, 1, 1, 1),
@@ -143,12 +150,13 @@ CASES = (
     # strides and absent biases
     *(Case(3, 5, 4, 17, lengths=(5, 2, 4), layout=layout) for layout in LAYOUTS),
     *(Case(3, 4, 2, 9, biases=biases, initial=False) for biases in ("", "W", "R")),
-    # large enough to be divided among threads, by rows and by units
-    Case(33, 20, 5, 40, lengths=tuple(range(20, 0, -1)) + tuple(range(13))),
+    # large enough to be divided among threads and into chunks of time
+    Case(33, 40, 5, 40, lengths=_SCATTERED),
+    Case(33, 40, 5, 40, lengths=_SCATTERED, reverse=True),
     Case(64, 24, 8, 64),
     Case(1, 40, 8, 128),
     # long
-    Case(2, 300, 1, 8, reverse=True),
+    Case(2, 150, 1, 8, reverse=True),
 )
 """Every case in float; `dataclasses.replace(case, dtype="float64")` gives it in double."""
 
@@ -191,9 +199,7 @@ def probe(outputs: Named) -> Tensor:
     return torch.stack(terms).sum()
 
 
-def gradients(
-    run: Fold, problem: Problem, loss: Callable[[Named], Tensor] = probe, of: str | None = None
-) -> Named:
+def gradients(run: Fold, problem: Problem, loss: Callable[[Named], Tensor] = probe, of: str | None = None) -> Named:
     """The gradient of `loss` for every leaf, or for the one called `of`; zero where nothing depends on it."""
     import torch
 
@@ -210,3 +216,16 @@ def results(run: Fold, problem: Problem) -> Named:
     """All outputs and all gradients."""
     grads = {f"gradient of {name}": g for name, g in gradients(run, problem).items()}
     return {**{name: out.detach() for name, out in run(problem).items()}, **grads}
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use this many threads, then as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

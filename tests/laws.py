@@ -10,21 +10,20 @@ and where the law says "the same bits", not at all. What the bound was is said i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from cases import Case, Fold, Named, Problem, build, gradients, leaves, probe, results, runner, with_leaves
+import cases
+from cases import Case, Fold, Named, Problem, build, gradients, leaves, probe, results, runner
 from rekur.kernels import step
 
 C = 4  # the constant of the bound above
-
-
-# ---------------------------------------------------------------------------------------------- tools
 
 
 def assert_near(got: Named, want: Named, T: int, what: str, size: float = 1.0) -> None:
@@ -32,9 +31,7 @@ def assert_near(got: Named, want: Named, T: int, what: str, size: float = 1.0) -
     assert got.keys() == want.keys()
     for name, wanted in want.items():
         value = got[name]
-        assert value.shape == wanted.shape, (
-            f"{what}: {name} has shape {tuple(value.shape)}, not {tuple(wanted.shape)}"
-        )
+        assert value.shape == wanted.shape, f"{what}: {name} has shape {tuple(value.shape)}, not {tuple(wanted.shape)}"
         assert value.dtype == wanted.dtype, f"{what}: {name} is {value.dtype}, not {wanted.dtype}"
         if not wanted.numel():
             continue
@@ -55,15 +52,6 @@ def assert_same_bits(got: Named, want: Named, what: str) -> None:
     for name, wanted in want.items():
         off = (got[name] != wanted).sum().item()
         assert off == 0, f"{what}: {off} of {wanted.numel()} numbers of {name} have other bits"
-
-
-def valid(case: Case) -> Tensor:
-    """(B, T), true where a step lies within the length of its row."""
-    lengths = torch.tensor(case.lengths if case.lengths is not None else [case.T] * case.B)
-    return torch.arange(case.T) < lengths[:, None]
-
-
-# ---------------------------------------------------------------------------------------------- the laws
 
 
 def check_split(cell: Any, case: Case, backend: str) -> None:
@@ -123,9 +111,7 @@ def check_batch(cell: Any, case: Case, backend: str) -> None:
         alone = {k: v[0] for k, v in run(rows(torch.tensor([row]))).items()}
         assert_near(alone, wanted, case.T, f"row {row} alone")
     order = torch.arange(case.B).flip(0)
-    assert_near(
-        run(rows(order)), {k: v[order] for k, v in want.items()}, case.T, "rows in the opposite order"
-    )
+    assert_near(run(rows(order)), {k: v[order] for k, v in want.items()}, case.T, "rows in the opposite order")
 
 
 def check_padding(cell: Any, case: Case, backend: str) -> None:
@@ -144,7 +130,7 @@ def check_padding(cell: Any, case: Case, backend: str) -> None:
             "all rows at full length",
         )
         case = replace(case, lengths=tuple(row % (case.T + 1) for row in range(case.B)))
-    problem, run, inside = build(case, cell), runner(backend), valid(case)
+    problem, run, inside = build(case, cell), runner(backend), case.inside()
     clean = problem._replace(x=problem.x.masked_fill(~inside[..., None], 0))
     want = results(run, clean)
     for filling in (torch.nan, torch.inf):
@@ -155,14 +141,12 @@ def check_padding(cell: Any, case: Case, backend: str) -> None:
     assert (want["y"][~inside] == 0).all(), "y beyond the lengths is not zero"
     empty = ~inside.any(dim=1)
     for name, state in zip(cell.states, problem.state, strict=True):
-        assert torch.equal(want[f"last {name}"][empty], state[empty]), (
-            f"{name} of a row of length 0 has changed"
-        )
+        assert torch.equal(want[f"last {name}"][empty], state[empty]), f"{name} of a row of length 0 has changed"
 
 
 def check_reverse(cell: Any, case: Case, backend: str) -> None:
     """The backward direction equals the forward one on rows reversed within their length, gradients too."""
-    problem, run, inside = build(case, cell), runner(backend), valid(case)
+    problem, run, inside = build(case, cell), runner(backend), case.inside()
     t = torch.arange(case.T)
     index = torch.where(inside, inside.sum(dim=1, keepdim=True) - 1 - t, t)  # (B, T), its own inverse
 
@@ -190,7 +174,7 @@ def check_gradient(cell: Any, case: Case, backend: str) -> None:
         tensors = [t.detach().requires_grad_() for t in leaves(problem).values()]
 
         def outputs(*args: Tensor) -> tuple[Tensor, ...]:
-            return tuple(run(with_leaves(problem, dict(zip(names, args, strict=True)))).values())
+            return tuple(run(cases.with_leaves(problem, dict(zip(names, args, strict=True)))).values())
 
         # gradcheck is silent about an output without a gradient
         assert all(out.requires_grad for out in outputs(*tensors)), "an output is cut off from the leaves"
@@ -203,18 +187,31 @@ def check_gradient(cell: Any, case: Case, backend: str) -> None:
 
 def check_kernel(cell: Any, case: Case, backend: str) -> None:
     """The backend equals the reference: all outputs, and all gradients whichever output the loss looks at."""
-    problem, run, reference = build(case, cell), runner(backend), runner("reference")
-    assert_near(run(problem), reference(problem), case.T, backend)
-    losses: dict[str, Callable[[Named], Tensor]] = {
+    problem, run = build(case, cell), runner(backend)
+    want, gradients_wanted = by_reference(type(cell), case)
+    assert_near(run(problem), want, case.T, backend)
+    for through, loss in losses(cell).items():
+        got = gradients(run, problem, loss)
+        assert_near(got, gradients_wanted[through], case.T, f"{backend}, gradient through {through}")
+
+
+def losses(cell: Any) -> dict[str, Callable[[Named], Tensor]]:
+    """Losses that look at all outputs or at some of them, so that the other gradients are not even given."""
+    return {
         "everything": probe,
         "y": lambda out: probe({"y": out["y"]}),
         "sum of y": lambda out: out["y"].sum(),  # its gradient comes with stride 0
         "last y": lambda out: out["y"][:, -1:].square().sum(),
         **{f"last {s}": lambda out, s=s: probe({s: out[f"last {s}"]}) for s in cell.states},
     }
-    for through, loss in losses.items():
-        want = gradients(reference, problem, loss)
-        assert_near(gradients(run, problem, loss), want, case.T, f"{backend}, gradient through {through}")
+
+
+@cache
+def by_reference(kind: type, case: Case) -> tuple[Named, dict[str, Named]]:
+    """Outputs, and gradients by loss, of the reference; computed once for all instruction sets."""
+    cell, run = kind(), runner("reference")
+    problem = build(case, cell)
+    return run(problem), {name: gradients(run, problem, loss) for name, loss in losses(cell).items()}
 
 
 def check_extremes(cell: Any, case: Case, backend: str) -> None:
@@ -249,14 +246,17 @@ def check_torch(cell: Any, case: Case, backend: str) -> None:
     assert_near(results(run, problem), results(in_torch, problem), case.T, "torch.nn")
 
 
+def module_of(name: str, I: int, H: int, **options: Any) -> torch.nn.RNNBase:  # noqa: E741
+    """The module of torch.nn that is this cell."""
+    if name == "rnn_relu":
+        name, options = "rnn", {**options, "nonlinearity": "relu"}
+    return getattr(torch.nn, name.upper())(I, H, batch_first=True, **options)
+
+
 def in_torch(problem: Problem) -> Named:
     """The same fold by torch.nn.RNN, LSTM or GRU, differentiable for every leaf."""
-    kind, options = {"rnn_relu": ("RNN", {"nonlinearity": "relu"})}.get(
-        problem.cell.name, (problem.cell.name.upper(), {})
-    )
     (T, I), H, D = problem.x.shape[1:], problem.state[0].shape[-1], 1 + problem.reverse  # noqa: E741
-    module = getattr(torch.nn, kind)(I, H, batch_first=True, bidirectional=problem.reverse, **options)
-    module = module.to(problem.x.dtype)
+    module = module_of(problem.cell.name, I, H, bidirectional=problem.reverse).to(problem.x.dtype)
     W, R, bW, bR = problem.weights
     none = W.new_zeros(W.shape[0])
     own = (W, R, none if bW is None else bW, none if bR is None else bR)
@@ -266,12 +266,10 @@ def in_torch(problem: Problem) -> Named:
     start = tuple(torch.stack([torch.zeros_like(s)] * (D - 1) + [s]) for s in problem.state)  # (D, B, H)
     x: Any = problem.x
     if problem.lengths is not None:
-        x = torch.nn.utils.rnn.pack_padded_sequence(
-            x, problem.lengths, batch_first=True, enforce_sorted=False
-        )
+        x = pack_padded_sequence(x, problem.lengths, batch_first=True, enforce_sorted=False)
     y, last = torch.func.functional_call(module, parameters, (x, start if len(start) > 1 else start[0]))
     if problem.lengths is not None:
-        y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=T)
+        y, _ = pad_packed_sequence(y, batch_first=True, total_length=T)
     last = last if len(start) > 1 else (last,)
     return {"y": y[..., -H:], **{f"last {s}": h[-1] for s, h in zip(problem.cell.states, last, strict=True)}}
 
@@ -279,21 +277,10 @@ def in_torch(problem: Problem) -> Named:
 def check_threads(cell: Any, case: Case, backend: str) -> None:
     """1 and 2 threads give the same bits, forward and gradients."""
     problem, run = build(case, cell), runner(backend)
-    with threads(1):
+    with cases.threads(1):
         want = results(run, problem)
-    with threads(2):
+    with cases.threads(2):
         assert_same_bits(results(run, problem), want, "2 threads instead of 1")
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch use this many threads, then as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def check_step(cell: Any, case: Case, backend: str) -> None:
@@ -327,7 +314,7 @@ def check_purity(cell: Any, case: Case, backend: str) -> None:
         plain = run(problem)
     assert_near(plain, {name: want[name] for name in plain}, case.T, "inference mode")
     tensors = {name: t.detach().requires_grad_() for name, t in leaves(problem).items()}
-    first = run(with_leaves(problem, tensors))
+    first = run(cases.with_leaves(problem, tensors))
     gradients(run, other)  # opens and closes a second problem while the first one waits for its backward pass
     loss, given = probe(first), list(tensors.values())
     for time in ("first", "second"):

@@ -144,9 +144,7 @@ def test_public_names_are_listed(module: str) -> None:
     names |= dict.fromkeys(getattr(importlib.import_module(module), "_HOMES", ()), True)
     needed = {name for name, must in names.items() if must and not name.startswith("_")}
     if not listed:
-        assert not needed or FILES[module].name != "__init__.py", (
-            f"{where(module, 1)}: no __all__ for {needed}"
-        )
+        assert not needed or FILES[module].name != "__init__.py", f"{where(module, 1)}: no __all__ for {needed}"
         return
     assert listed[0] == in_order(listed[0]), where(module, 1)
     assert needed <= set(listed[0]) <= set(names), where(module, 1)

@@ -25,9 +25,7 @@ def small_cases(draw: st.DrawFn) -> Case:
     B, T, I, H = (draw(st.integers(low, high)) for low, high in ((1, 4), (0, 6), (1, 4), (1, 5)))  # noqa: E741
     lengths = draw(st.none() | st.tuples(*[st.integers(0, T)] * B))
     choose = [draw(st.sampled_from(options)) for options in (LAYOUTS, ("WR", "W", "R", ""), DTYPES)]
-    return Case(
-        B, T, I, H, lengths, draw(st.booleans()), choose[0], draw(st.booleans()), choose[1], choose[2]
-    )
+    return Case(B, T, I, H, lengths, draw(st.booleans()), choose[0], draw(st.booleans()), choose[1], choose[2])
 
 
 @pytest.mark.parametrize("law", laws.LAWS)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import laws
-from cases import CASES, DTYPES, LAYOUTS, SMALL, Case, build
+from cases import CASES, DTYPES, LAYOUTS, SMALL, Case, build, threads
 from identities import IDENTITIES, check_identity
 from rekur.cells import CELLS, cell
 from rekur.core import BackendError, OptionError
@@ -97,7 +97,7 @@ def test_calls_at_the_same_time(backend: str) -> None:
     problems = [build(case, cell(name)) for case in LARGE for name in ("lstm", "gru")]
     run = laws.runner(backend)
     want = [laws.results(run, problem) for problem in problems]
-    with laws.threads(2), ThreadPoolExecutor(3) as pool:
+    with threads(2), ThreadPoolExecutor(3) as pool:
         for _ in range(3):
             for got, wanted in zip(pool.map(partial(laws.results, run), problems), want, strict=True):
                 laws.assert_same_bits(got, wanted, "calls at the same time")
@@ -212,9 +212,5 @@ def test_cases_are_the_same_numbers_in_every_layout(layout: str) -> None:
     if layout == "expanded":
         want["x"] = want["x"][:1].repeat(3, 1, 1)
     laws.assert_same_bits(laws.leaves(other), want, layout)
-    moved = {
-        name
-        for name, t in laws.leaves(other).items()
-        if t.stride() != want[name].stride() or t.data_ptr() % 64
-    }
+    moved = {name for name, t in laws.leaves(other).items() if t.stride() != want[name].stride() or t.data_ptr() % 64}
     assert "x" in moved or layout == "plain"

@@ -1,4 +1,4 @@
-"""The native kernels: equal to the reference on every instruction set this machine has, and honest about the rest."""
+"""The native kernels: equal to the reference on every instruction set this machine has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EVERY = pytest.mark.parametrize("name", CELLS)
 ON_EACH = pytest.mark.parametrize("target", TARGETS)
 
 
-def problem(name, B, T, I, H, dtype, ragged=False, seed=0):
+def problem(name, B, T, I, H, dtype, ragged=False, seed=0):  # noqa: E741
     """Weights, x, states and lengths drawn from one seed."""
     draw = torch.Generator().manual_seed(seed)
     kind = cell(name)
@@ -59,7 +59,9 @@ def outcome(backend, kind, x, weights, state, lengths, reverse, x_grad=True):
     y, last = backend.scan(kind, x, Weights(*leaves[:4]), start, lengths, reverse)
     draw = torch.Generator().manual_seed(1)
     loss = sum((out * torch.randn(out.shape, dtype=out.dtype, generator=draw)).sum() for out in (y, *last))
-    grads = torch.autograd.grad(loss, [x, *leaves] if x_grad else leaves, allow_unused=True, materialize_grads=True)
+    grads = torch.autograd.grad(
+        loss, [x, *leaves] if x_grad else leaves, allow_unused=True, materialize_grads=True
+    )
     return [y, *last, *grads]
 
 
@@ -207,6 +209,19 @@ def test_graphs_own_their_tapes(name):
         assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
 
 
+def test_the_tape_is_freed_by_its_backward():
+    """As torch does with every saved tensor, although the graph itself may live on."""
+    _native.pool_clear()
+    kind, x, weights, state, _ = problem("lstm", 16, 64, 4, 64, torch.float32)
+    y, _ = native.scan(kind, x.requires_grad_(), weights, state, None, False)
+    tape = 16 * 64 * 6 * 64 * 4
+    assert _native.pool_bytes() < tape
+    y.sum().backward()
+    assert _native.pool_bytes() > tape
+    with pytest.raises(RuntimeError, match="second time"):
+        y.sum().backward()
+
+
 def test_memory_comes_back():
     _native.pool_clear()
     case = problem("lstm", 8, 40, 4, 32, torch.float32)
@@ -299,7 +314,7 @@ def test_wrong_shapes_are_refused():
         (x, weights, state, torch.tensor([1.0, 2.0])),
     )
     for x_, weights_, state_, lengths in wrong:
-        with pytest.raises(ValueError, match="shape|state|lengths"):
+        with pytest.raises(ValueError, match=r"shape|state|lengths"):
             scan(kind, x_, weights_, state_, lengths, backend="native")
 
 
@@ -321,7 +336,7 @@ def test_unknown_target_is_refused():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_computes_the_same():
-    """The threads of the parent are gone in the child; the kernel then runs on one and gives the same bits."""
+    """The threads of the parent are gone in the child: the kernel runs on one, with the same bits."""
     case = problem("gru", 37, 60, 3, 70, torch.float32)
     want = outcome(native, *case, False)
     child = os.fork()

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
 import laws
 from cases import CASES, DTYPES, Case, build
-from laws import assert_near, assert_same_bits
+from laws import assert_near, assert_same_bits, module_of
 from rekur.cells import CELLS, cell
 from rekur.core import Weights
 from rekur.kernels import scan
 
 SOME = [case for case in CASES if case.layout == "plain" and case.B * case.T * case.H <= 4000]
-
-
-def module_of(name: str, I: int, H: int, **options: Any) -> torch.nn.RNNBase:  # noqa: E741
-    """The module of torch.nn that is this cell."""
-    if name == "rnn_relu":
-        name, options = "rnn", {**options, "nonlinearity": "relu"}
-    return getattr(torch.nn, name.upper())(I, H, batch_first=True, **options)
 
 
 def parameters_of(module: torch.nn.RNNBase, tail: str) -> Weights:

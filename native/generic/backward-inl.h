@@ -1,44 +1,41 @@
 // The loop over time, backward, in chunks of time. In a chunk every worker walks its slice of rows and writes the
-// gradients of the parts (da) and the inputs they belong to (xh = x, 1, h before the step); then all workers meet
-// and share out the product da·xh, which is the gradient of W, bias and R. A share is a range of results, never
-// of the sum, and chunks depend on the sizes alone: the bits do not depend on the number of threads.
+// gradients of the parts (da) and the inputs (x and 1) beside them; then all workers meet and share out the product
+// of da with x, 1 and h before the step, which is the gradient of W, bias and R. A share is a range of results,
+// never of the sum, and chunks depend on the sizes alone: the bits do not depend on the number of threads.
 
 template <class Cell, class V>
 struct Backward {
   using T = typename V::T;
   using F = Facts<Cell>;
-  static constexpr int64_t chunk_bytes = 384 << 10;  // of da and xh, so that they stay in the second cache
-  static constexpr int64_t reduce_rows = 128;        // rows of one pass of da·xh, so that a group stays in the first
+  static constexpr int64_t chunk_bytes = 256 << 10;  // of da and x1, so that they stay in the second cache
+  static constexpr int64_t reduce_rows = 128;        // rows of one pass over da, so that a group stays in the first
   const Problem& p;
   const Gradient& g;
   Shape<Cell, V> shape;
-  const T* tape;            // see Shape::kept_at, in
-  int64_t ones, hidden;     // columns of xh: x at ones - I …, 1 at ones, h at hidden …
-  int64_t xh_row, da_row;   // row lengths of xh and da
-  int64_t chunk_rows;       // rows of xh and da
+  const T* tape;            // see Shape, in
+  int64_t x1_row, da_row;   // row lengths of x1 and da
+  int64_t chunk_rows;       // rows of x1 and da
   int64_t input_vectors;    // vectors of dx
   T* panel_h;               // R for dh: (⌈vectors/4⌉)(h_parts · Hp)(4 · W)
   T* panel_x;               // W for dx: (⌈input_vectors/4⌉)(x_parts · Hp)(4 · W)
-  T* sums;                  // (xh_row, da_row): Σ xh·da over all chunks so far
+  T* sums;                  // (I + 1 + H, da_row): Σ (x, 1, h)·da over all chunks so far
   T* ds;                    // (S, B, Hp): gradients of the states, in walk order
-  T *xh[2], *da[2];         // chunks in turn: (chunk_rows, xh_row), (chunk_rows, da_row)
+  T *x1[2], *da[2];         // chunks in turn: x, 1 (chunk_rows, x1_row) and da (chunk_rows, da_row)
 
   Backward(const Problem& problem, const Gradient& gradient, const void* kept, Carver& carver)
       : p(problem), g(gradient), shape(problem), tape((const T*)kept) {
-    hidden = (shape.I + V::W) / V::W * V::W;
-    ones = hidden - 1;
-    xh_row = hidden + shape.Hp;
+    x1_row = shape.I + 1;
     da_row = Cell::parts * shape.Hp + V::W;  // one vector more, so that rows do not fall on the same cache sets
-    chunk_rows = chunk_bytes / int64_t(sizeof(T)) / (xh_row + da_row);
+    chunk_rows = chunk_bytes / int64_t(sizeof(T)) / (x1_row + da_row);
     if (chunk_rows < shape.B) chunk_rows = shape.B;
     if (chunk_rows > shape.B * shape.steps) chunk_rows = shape.B * shape.steps;
     input_vectors = (shape.I + V::W - 1) / V::W;
     panel_h = carver.take<T>(F::h_parts * shape.Hp * shape.Hp);
     panel_x = g.dx ? carver.take<T>(F::x_parts * shape.Hp * input_vectors * V::W) : nullptr;
-    sums = carver.take<T>(xh_row * da_row);
+    sums = carver.take<T>((shape.I + 1 + shape.H) * da_row);
     ds = carver.take<T>(Cell::states * shape.B * shape.Hp);
     for (int i = 0; i < 2; ++i) {
-      xh[i] = carver.take<T>(chunk_rows * xh_row);
+      x1[i] = carver.take<T>(chunk_rows * x1_row);
       da[i] = carver.take<T>(chunk_rows * da_row);
     }
   }
@@ -60,8 +57,8 @@ struct Backward {
                         Cell::x_gate + F::x_first, F::x_parts, group(input_vectors, i), start);
       }
     }
-    const int64_t end = share(xh_row, team.rank + 1, team.size) * da_row;
-    for (int64_t i = share(xh_row, team.rank, team.size) * da_row; i < end; ++i) sums[i] = 0;
+    const int64_t rows = shape.I + 1 + shape.H, end = share(rows, team.rank + 1, team.size) * da_row;
+    for (int64_t i = share(rows, team.rank, team.size) * da_row; i < end; ++i) sums[i] = 0;
   }
 
   // Gradients of the last states, and zero for the steps no row makes.
@@ -85,38 +82,33 @@ struct Backward {
     }
   }
 
-  // The row of xh: what W and R were multiplied with at step s.
-  void gather(T* to, int64_t s, int64_t r) const {
-    const int64_t row = p.rows.order[r], t = time_of(p, s, p.rows.length[r]);
-    const T* x = (const T*)p.x + row * p.x_batch + t * p.x_time;
-    for (int64_t i = 0; i < shape.I; ++i) to[ones - shape.I + i] = x[i];
-    to[ones] = 1;
-    const T* y = (const T*)p.y + row * p.y_batch + (p.reverse ? t + 1 : t - 1) * p.y_time;
-    const T* h = s ? y : (const T*)p.init[0] + row * shape.H;
-    for (int64_t v = 0; v < shape.vectors; ++v) {
-      load_tail<V>(h + v * V::W, shape.H - v * V::W).store(to + hidden + v * V::W);
-    }
+  // What one vector of a row will read in the step before: the tape is too large for the second cache.
+  inline void expect(const T* dy, int64_t s, int64_t r, int64_t v) const {
+    for (int i = 0; i < Cell::kept; ++i) expect_read(tape + shape.kept_at(s, v / F::unit_vectors, r) + i * V::W);
+    for (int i = 0; i < Cell::states; ++i) expect_read(tape + shape.state_at(i, s, r) + v * V::W);
+    if (dy) expect_read(dy);
   }
 
-  // The derivative of one row's step: ds in, da out, ds left with what does not go through R.
-  void point(const T* now, T* out, int64_t s, int64_t r) const {
+  // The derivative of one row's step: x and 1 into `to`, da into `out`; ds keeps what does not go through R.
+  void point(T* to, T* out, int64_t s, int64_t r) const {
     const int64_t row = p.rows.order[r], t = time_of(p, s, p.rows.length[r]);
-    const T* y = (const T*)p.y + row * p.y_batch + t * p.y_time;
+    const T* x = (const T*)p.x + row * p.x_batch + t * p.x_time;
+    for (int64_t i = 0; i < shape.I; ++i) to[i] = x[i];
+    to[shape.I] = 1;
     const T* dy = g.dy ? (const T*)g.dy + row * g.dy_batch + t * g.dy_time : nullptr;
 #pragma GCC unroll 1
     for (int64_t v = 0; v < shape.vectors; ++v) {
-      const int64_t unit = v * V::W, left = shape.H - unit, j = v / F::unit_vectors;
-      V kept[Cell::kept + 1], before[Cell::states], grad[Cell::states], part[Cell::parts];
+      const int64_t unit = v * V::W, j = v / F::unit_vectors;
+      V kept[Cell::kept + 1], before[Cell::states], after[Cell::states], grad[Cell::states], part[Cell::parts];
       for (int i = 0; i < Cell::kept; ++i) kept[i] = V::load(tape + shape.kept_at(s, j, r) + i * V::W);
-      before[0] = V::load(now + hidden + unit);
-      for (int i = 1; i < Cell::states; ++i) {
-        const int64_t last = Cell::kept - Cell::states + i;  // the other states are the last values kept
-        before[i] = s ? V::load(tape + shape.kept_at(s - 1, j, r) + last * V::W)
-                      : load_tail<V>((const T*)p.init[i] + row * shape.H + unit, left);
+      for (int i = 0; i < Cell::states; ++i) {
+        before[i] = V::load(tape + shape.state_at(i, s, r) + unit);
+        after[i] = V::load(tape + shape.state_at(i, s + 1, r) + unit);
+        grad[i] = V::load(ds_row(i, r) + unit);
       }
-      for (int i = 0; i < Cell::states; ++i) grad[i] = V::load(ds_row(i, r) + unit);
-      if (dy) grad[0] = grad[0] + load_tail<V>(dy + unit, left);
-      Cell::point_grad(kept, before, load_tail<V>(y + unit, left), grad, part);
+      if (dy) grad[0] = grad[0] + load_tail<V>(dy + unit, shape.H - unit);
+      if (s > 0) expect(dy ? dy + (p.reverse ? g.dy_time : -g.dy_time) + unit : nullptr, s - 1, r, v);
+      Cell::point_grad(kept, before, after, grad, part);
       for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
       for (int i = 0; i < Cell::parts; ++i) part[i].store(out + i * shape.Hp + unit);
     }
@@ -168,10 +160,7 @@ struct Backward {
       const int64_t base = p.rows.first[s] - p.rows.first[s0];
       for (; end < r1 && p.rows.length[end] > s; ++end) {
       }
-      for (int64_t r = r0; r < end; ++r) {
-        gather(xh[turn] + (base + r) * xh_row, s, r);
-        point(xh[turn] + (base + r) * xh_row, da[turn] + (base + r) * da_row, s, r);
-      }
+      for (int64_t r = r0; r < end; ++r) point(x1[turn] + (base + r) * x1_row, da[turn] + (base + r) * da_row, s, r);
       through_R(da[turn] + (base + r0) * da_row, r0, end);
     }
     for (int64_t j = 0; g.dx && 4 * j < input_vectors; ++j) {
@@ -184,45 +173,51 @@ struct Backward {
     }
   }
 
-  // Adjacent parts fed by the same products have the same rows of `sums`: columns p … end-1 of parts, k0 … k1-1.
-  struct Run {
-    int end;
-    int64_t k0, k1;
-  };
-  Run run_of(int part) const {
-    const bool x = Cell::x_gate[part] >= 0, h = Cell::h_gate[part] >= 0;
-    int end = part + 1;
-    while (end < Cell::parts && (Cell::x_gate[end] >= 0) == x && (Cell::h_gate[end] >= 0) == h) ++end;
-    return {end, x ? ones - shape.I : ones, h ? hidden + shape.H : hidden};
+  // One rectangle of `sums`: rows k0 … of k rows, all columns of some parts; `tile` counts on over rectangles.
+  //   a   in  (rows, k), a_row elements from one row to the next: what the parts were multiplied with
+  //   da  in  (rows, da_row)
+  void reduce_part(const T* a, int64_t a_row, const T* da_from, int64_t rows, int64_t k0, int64_t k, int part,
+                   int parts, int64_t& tile, int64_t mine, int64_t end) const {
+    Product<T> q{};
+    q.a_row = 1, q.a_step = a_row, q.p_step = da_row, q.size = rows, q.out_row = da_row, q.add = true;
+    const int64_t vectors = parts * shape.vectors;
+    for (int64_t j = 0; 4 * j < vectors; ++j) {
+      const int64_t column = part * shape.Hp + 4 * j * V::W;
+      for (int64_t i = 0; i < k; ++tile) {
+        const int m = tile_rows<V>(k - i);
+        if (tile >= mine && tile < end) {
+          q.a = a + i, q.panel = da_from + column, q.out = sums + (k0 + i) * da_row + column;
+          product<V, false>(m, group(vectors, j), q);
+        }
+        i += m;
+      }
+    }
   }
 
-  // This worker's share of sums += xhᵀ·da over `rows` rows of a chunk.
-  void reduce(const T* xh_from, const T* da_from, int64_t rows, const Team& team) const {
-    int64_t tiles = 0;
-    for (int part = 0; part < Cell::parts;) {
-      const Run run = run_of(part);
-      tiles += ((run.end - part) * shape.vectors + 3) / 4 * ((run.k1 - run.k0 + V::rows - 1) / V::rows);
-      part = run.end;
-    }
-    const int64_t mine = share(tiles, team.rank, team.size), end = share(tiles, team.rank + 1, team.size);
+  static int64_t tiles(int64_t k, int64_t vectors) { return (k + V::rows - 1) / V::rows * ((vectors + 3) / 4); }
+
+  // This worker's share of sums += (x, 1, h)ᵀ·da over rows of a chunk that are adjacent in x1, da and the tape.
+  void reduce(const T* x_from, const T* h_from, const T* da_from, int64_t rows, const Team& team) const {
+    constexpr int x_end = F::x_first + F::x_parts;  // parts from here on see 1, but not x
+    const int64_t all = tiles(x1_row, F::x_parts * shape.vectors) + tiles(shape.H, F::h_parts * shape.vectors) +
+                        tiles(1, (Cell::parts - x_end) * shape.vectors);
+    const int64_t mine = share(all, team.rank, team.size), end = share(all, team.rank + 1, team.size);
     int64_t tile = 0;
-    Product<T> q{};
-    q.a_row = 1, q.a_step = xh_row, q.p_step = da_row, q.size = rows, q.out_row = da_row, q.add = true;
-    for (int part = 0; part < Cell::parts;) {
-      const Run run = run_of(part);
-      const int64_t vectors = (run.end - part) * shape.vectors;
-      for (int64_t j = 0; 4 * j < vectors; ++j) {
-        const int64_t column = part * shape.Hp + 4 * j * V::W;
-        for (int64_t k = run.k0; k < run.k1; ++tile) {
-          const int m = tile_rows<V>(run.k1 - k);
-          if (tile >= mine && tile < end) {
-            q.a = xh_from + k, q.panel = da_from + column, q.out = sums + k * da_row + column;
-            product<V, false>(m, group(vectors, j), q);
-          }
-          k += m;
-        }
+    reduce_part(x_from, x1_row, da_from, rows, 0, x1_row, F::x_first, F::x_parts, tile, mine, end);
+    reduce_part(h_from, shape.Hp, da_from, rows, x1_row, shape.H, F::h_first, F::h_parts, tile, mine, end);
+    reduce_part(x_from + shape.I, x1_row, da_from, rows, shape.I, 1, x_end, Cell::parts - x_end, tile, mine, end);
+  }
+
+  // The same over the steps s0 … s1-1: in one go if every row runs in all of them, else step by step.
+  void reduce_steps(int turn, int64_t s0, int64_t s1, const Team& team) const {
+    const int64_t* first = p.rows.first;
+    const bool dense = first[s1] - first[s0] == (s1 - s0) * shape.B;
+    for (int64_t s = s0; s < s1; s += dense ? s1 - s0 : 1) {
+      const int64_t rows = first[dense ? s1 : s + 1] - first[s], base = first[s] - first[s0];
+      for (int64_t i = 0; i < rows; i += reduce_rows) {
+        reduce(x1[turn] + (base + i) * x1_row, tape + shape.state_at(0, s, i), da[turn] + (base + i) * da_row,
+               rows - i < reduce_rows ? rows - i : reduce_rows, team);
       }
-      part = run.end;
     }
   }
 
@@ -232,10 +227,10 @@ struct Backward {
     for (int part = 0; part < Cell::parts; ++part) {
       const int64_t column = part * shape.Hp;
       if (const int gate = Cell::x_gate[part]; gate >= 0) {
-        unpack_part((T*)g.dW, (T*)g.dbW, gate, shape.I, sums + (ones - shape.I) * da_row + column, column, u0, u1);
+        unpack_part((T*)g.dW, (T*)g.dbW, gate, shape.I, sums + column, column, u0, u1);
       }
       if (const int gate = Cell::h_gate[part]; gate >= 0) {
-        unpack_part((T*)g.dR, (T*)g.dbR, gate, shape.H, sums + hidden * da_row + column, column, u0, u1);
+        unpack_part((T*)g.dR, (T*)g.dbR, gate, shape.H, sums + x1_row * da_row + column, column, u0, u1);
       }
     }
   }
@@ -245,7 +240,7 @@ struct Backward {
                    int64_t u1) const {
     for (int64_t u = u0; u < u1; ++u) {
       for (int64_t k = 0; weight && k < size; ++k) weight[(gate * shape.H + u) * size + k] = from[k * da_row + u];
-      if (bias) bias[gate * shape.H + u] = sums[ones * da_row + column + u];
+      if (bias) bias[gate * shape.H + u] = sums[shape.I * da_row + column + u];
     }
   }
 
@@ -262,11 +257,7 @@ struct Backward {
       }
       self.slice(turn, s0, s1, r0, r1);
       team.barrier();  // the next chunk goes to the other buffers, so one meeting for each chunk is enough
-      const int64_t rows = p.rows.first[s1] - p.rows.first[s0];
-      for (int64_t i = 0; i < rows; i += reduce_rows) {
-        self.reduce(self.xh[turn] + i * self.xh_row, self.da[turn] + i * self.da_row,
-                    rows - i < reduce_rows ? rows - i : reduce_rows, team);
-      }
+      self.reduce_steps(turn, s0, s1, team);
     }
     team.barrier();
     self.unpack(team);

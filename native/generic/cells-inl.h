@@ -4,10 +4,9 @@
 // apart (GRU: n is the part W·x + bW of its candidate, hn the part R·h + bR). The parts that W feeds are adjacent,
 // and so are those that R feeds; `x_gate[p]`, `h_gate[p]` tell which gate's rows feed part p, -1 for none.
 //
-// point:       a (parts), s (states before the step) to s (states after) and kept (what the derivative needs).
-// point_grad:  kept, s (states before; ds[1..] see below), h (output of the step), ds (gradient of the states
-//              after the step) to da (gradient of the parts) and ds (what reaches the states before the step
-//              directly, not through R).
+// point:       p (parts), s (states before the step) to s (states after) and k (what the derivative needs kept).
+// point_grad:  k, s (states before the step), e (states at its end), ds (gradient of the states at its end) to
+//              da (gradient of the parts) and ds (what reaches the states before directly, not through R).
 
 struct Rnn {
   static constexpr const char* name = "rnn";
@@ -23,8 +22,8 @@ struct Rnn {
     s[h] = tanh(p[a]);
   }
   template <class V>
-  static inline void point_grad(const V*, const V*, V out, V* ds, V* da) {
-    da[a] = ds[h] * fnma(out, out, V::set(1));
+  static inline void point_grad(const V*, const V*, const V* e, V* ds, V* da) {
+    da[a] = ds[h] * fnma(e[h], e[h], V::set(1));
     ds[h] = V::set(0);
   }
 };
@@ -43,18 +42,18 @@ struct ReluRnn {
     s[h] = at_least(p[a], V::set(0));
   }
   template <class V>
-  static inline void point_grad(const V*, const V*, V out, V* ds, V* da) {
-    da[a] = where_positive(out, ds[h]);
+  static inline void point_grad(const V*, const V*, const V* e, V* ds, V* da) {
+    da[a] = where_positive(e[h], ds[h]);
     ds[h] = V::set(0);
   }
 };
 
 struct Lstm {
   static constexpr const char* name = "lstm";
-  static constexpr int gates = 4, states = 2, parts = 4, kept = 5;
+  static constexpr int gates = 4, states = 2, parts = 4, kept = 4;
   static constexpr const char* gate_names[gates] = {"i", "f", "g", "o"};
   static constexpr const char* state_names[states] = {"h", "c"};
-  enum { i, f, g, o, new_c };  // parts in the order of the gates; kept: the four gates and c
+  enum { i, f, g, o };  // parts, gates and kept values alike
   enum { h, c };
   static constexpr int x_gate[parts] = {i, f, g, o}, h_gate[parts] = {i, f, g, o};
   static constexpr bool direct = false;
@@ -62,12 +61,12 @@ struct Lstm {
   static inline void point(const V* p, V* s, V* k) {
     k[i] = sigmoid(p[i]), k[f] = sigmoid(p[f]);
     k[g] = tanh(p[g]), k[o] = sigmoid(p[o]);
-    s[c] = k[new_c] = fma(k[f], s[c], k[i] * k[g]);
+    s[c] = fma(k[f], s[c], k[i] * k[g]);
     s[h] = k[o] * tanh(s[c]);
   }
   template <class V>
-  static inline void point_grad(const V* k, const V* s, V, V* ds, V* da) {
-    const V one = V::set(1), m = tanh(k[new_c]), dh = ds[h];
+  static inline void point_grad(const V* k, const V* s, const V* e, V* ds, V* da) {
+    const V one = V::set(1), m = tanh(e[c]), dh = ds[h];
     const V dc = fma(dh * k[o], fnma(m, m, one), ds[c]);
     da[i] = dc * k[g] * fnma(k[i], k[i], k[i]);
     da[f] = dc * s[c] * fnma(k[f], k[f], k[f]);
@@ -83,7 +82,7 @@ struct Gru {
   static constexpr int gates = 3, states = 1, parts = 4, kept = 4;
   static constexpr const char* gate_names[gates] = {"r", "z", "n"};
   static constexpr const char* state_names[states] = {"h"};
-  enum { n, r, z, hn };  // parts
+  enum { n, r, z, hn };  // parts and kept values alike
   enum { h };
   static constexpr int x_gate[parts] = {2, 0, 1, -1}, h_gate[parts] = {-1, 0, 1, 2};
   static constexpr bool direct = true;
@@ -95,7 +94,7 @@ struct Gru {
     s[h] = fma(k[z], s[h], (V::set(1) - k[z]) * k[n]);
   }
   template <class V>
-  static inline void point_grad(const V* k, const V* s, V, V* ds, V* da) {
+  static inline void point_grad(const V* k, const V* s, const V*, V* ds, V* da) {
     const V one = V::set(1), dh = ds[h];
     da[n] = dh * (one - k[z]) * fnma(k[n], k[n], one);
     da[r] = da[n] * k[hn] * fnma(k[r], k[r], k[r]);

@@ -8,17 +8,14 @@ struct Forward {
   Shape<Cell, V> shape;
   T *panel_x, *panel_h;  // packed W, R: (blocks)(I or H)(parts · vectors · W)
   T* bias;               // (blocks)(parts · vectors · W)
-  T* h[2];               // (B, Hp) each: h before and after the step, in turn
-  T* state;              // (S - 1, B, Hp): the other states, updated in place
-  T* tape;               // see Shape::kept_at; null unless training
+  T* states;             // (S, 2, B, Hp): states before and after the step, in turn; null in training
+  T* tape;               // see Shape; null unless training
 
   Forward(const Problem& problem, void* kept, Carver& carver) : p(problem), shape(problem), tape((T*)kept) {
     panel_x = carver.take<T>(shape.I * F::x_parts * shape.Hp);
     panel_h = carver.take<T>(shape.H * F::h_parts * shape.Hp);
     bias = carver.take<T>(Cell::parts * shape.Hp);
-    h[0] = carver.take<T>(shape.B * shape.Hp);
-    h[1] = carver.take<T>(shape.B * shape.Hp);
-    state = carver.take<T>((Cell::states - 1) * shape.B * shape.Hp);
+    states = training ? nullptr : carver.take<T>(Cell::states * 2 * shape.B * shape.Hp);
   }
 
   void pack(const Team& team) const {
@@ -41,14 +38,32 @@ struct Forward {
     }
   }
 
-  T* state_row(int i, int64_t r) const { return state + ((i - 1) * shape.B + r) * shape.Hp; }
+  // State i of row r before step s.
+  T* state(int i, int64_t s, int64_t r) const {
+    return training ? tape + shape.state_at(i, s, r) : states + ((i * 2 + (s & 1)) * shape.B + r) * shape.Hp;
+  }
+
+  // What a row will write once its sums are there: fetched while they are computed.
+  template <int n>
+  inline void expect(const T* y, int64_t s, int64_t j, int64_t r) const {
+    const int64_t unit = j * F::unit_vectors * V::W;
+    constexpr int line = 64 / sizeof(T);
+    for (int u = 0; u < n * V::W; u += line) {
+      expect_write(y + unit + u);
+      if constexpr (training) {
+        for (int i = 0; i < Cell::states; ++i) expect_write(state(i, s + 1, r) + unit + u);
+      }
+    }
+    if constexpr (training) {
+      for (int k = 0; k < Shape<Cell, V>::kept_row; k += line) expect_write(tape + shape.kept_at(s, j, r) + k);
+    }
+  }
 
   // Rows r … r+M-1 at step s in block j, which holds n vectors of units.
   template <int M, int n>
   void tile(int64_t s, int64_t j, int64_t r) const {
     constexpr int N = Cell::parts * n;
     const int64_t unit = j * F::unit_vectors * V::W;
-    const T* now = h[s & 1];
     alignas(64) T sums[M][N * V::W];
     T* y[M];
     {
@@ -59,7 +74,8 @@ struct Forward {
         const int64_t row = p.rows.order[r + m], t = time_of(p, s, p.rows.length[r + m]);
         x[m] = (const T*)p.x + row * p.x_batch + t * p.x_time;
         y[m] = (T*)p.y + row * p.y_batch + t * p.y_time;
-        hidden[m] = now + (r + m) * shape.Hp;
+        expect<n>(y[m], s, j, r + m);
+        hidden[m] = state(0, s, r + m);
 #pragma GCC unroll 8
         for (int v = 0; v < N; ++v) acc[m][v] = V::load(bias + unit * Cell::parts + v * V::W);
       }
@@ -86,12 +102,10 @@ struct Forward {
     const int64_t unit = (j * F::unit_vectors + v) * V::W, left = shape.H - unit;
     V part[Cell::parts], values[Cell::states], kept[Cell::kept + 1];
     for (int i = 0; i < Cell::parts; ++i) part[i] = V::load(sums + i * n * V::W);
-    values[0] = V::load(h[s & 1] + r * shape.Hp + unit);
-    for (int i = 1; i < Cell::states; ++i) values[i] = V::load(state_row(i, r) + unit);
+    for (int i = 0; i < Cell::states; ++i) values[i] = V::load(state(i, s, r) + unit);
     Cell::point(part, values, kept);
-    values[0].store(h[~s & 1] + r * shape.Hp + unit);
+    for (int i = 0; i < Cell::states; ++i) values[i].store(state(i, s + 1, r) + unit);
     store_tail(values[0], y + unit, left);
-    for (int i = 1; i < Cell::states; ++i) values[i].store(state_row(i, r) + unit);
     if constexpr (training) {
       T* keep = tape + shape.kept_at(s, j, r) + v * V::W;
       for (int i = 0; i < Cell::kept; ++i) kept[i].store(keep + i * F::unit_vectors * V::W);
@@ -121,9 +135,8 @@ struct Forward {
 
   void start(int64_t r) const {
     const int64_t row = p.rows.order[r];
-    copy_padded(h[0] + r * shape.Hp, (const T*)p.init[0] + row * shape.H, shape.H, shape.Hp);
-    for (int i = 1; i < Cell::states; ++i) {
-      copy_padded(state_row(i, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
+    for (int i = 0; i < Cell::states; ++i) {
+      copy_padded(state(i, 0, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
     }
     for (int64_t t = p.rows.length[r]; t < shape.steps; ++t) {
       T* y = (T*)p.y + row * p.y_batch + t * p.y_time;
@@ -135,7 +148,7 @@ struct Forward {
   void finish(int64_t r, int64_t steps) const {
     const int64_t row = p.rows.order[r];
     for (int i = 0; i < Cell::states; ++i) {
-      const T* from = i ? state_row(i, r) : h[steps & 1] + r * shape.Hp;
+      const T* from = state(i, steps, r);
       T* to = (T*)p.last[i] + row * shape.H;
       for (int64_t u = 0; u < shape.H; ++u) to[u] = from[u];
     }

@@ -14,9 +14,14 @@ struct Shape {
     const int64_t left = vectors - j * F::unit_vectors;
     return int(left < F::unit_vectors ? left : F::unit_vectors);
   }
-  // Kept values of one row in one block: (kept)(unit_vectors)(W); of all: (T)(blocks)(B).
+  // The tape: the states before every step and after the last, (S)(T + 1)(B)(Hp), then the values the derivative
+  // needs, (T)(blocks)(B)(kept)(unit_vectors · W), so that a tile of rows writes and reads them in one stream.
   static constexpr int64_t kept_row = int64_t(Cell::kept) * F::unit_vectors * V::W;
-  int64_t kept_at(int64_t s, int64_t j, int64_t r) const { return ((s * blocks + j) * B + r) * kept_row; }
+  int64_t state_at(int i, int64_t s, int64_t r) const { return ((i * (steps + 1) + s) * B + r) * Hp; }
+  int64_t kept_at(int64_t s, int64_t j, int64_t r) const {
+    return state_at(Cell::states, 0, 0) + ((s * blocks + j) * B + r) * kept_row;
+  }
+  size_t tape_bytes() const { return size_t(kept_at(steps, 0, 0)) * sizeof(T); }
 };
 
 // Hands out consecutive pieces of one buffer, each on a cache line of its own; with a null base it only counts.
@@ -44,6 +49,10 @@ static inline void store_tail(V v, typename V::T* p, int64_t left) {
     v.store_n(p, int(left));
   }
 }
+
+// Ask for the cache line at p: for the first cache, to be written soon, or for the second, to be read in the next step.
+static inline void expect_write(const void* p) { __builtin_prefetch(p, 1, 3); }
+static inline void expect_read(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 // The time step a row of this length is at in step s of its walk.
 static inline int64_t time_of(const Problem& p, int64_t s, int64_t length) { return p.reverse ? length - 1 - s : s; }

@@ -20,11 +20,11 @@ struct Entry {
     }
     const Forward<Cell, V, false> counted(p, nullptr, carver);
     const Shape<Cell, V> shape(p);
-    return {carver.used, size_t(shape.kept_at(p.T, 0, 0)) * sizeof(typename V::T)};
+    return {carver.used, shape.tape_bytes()};
   }
   static void forward(const Problem& p, void* tape, void* scratch, bool training) {
     Carver carver{(char*)scratch, 0};
-    if (training && Cell::kept > 0) {
+    if (training) {
       Forward<Cell, V, true> run(p, tape, carver);
       run_team(p.threads, &Forward<Cell, V, true>::work, &run);
     } else {

@@ -1,4 +1,4 @@
-"""The artefact: a model is a directory of tensors (safetensors) and a description (JSON); loading runs nobody's code."""
+"""The artefact: a folder of tensors (safetensors) and a description (JSON); loading it runs nobody's code."""
 
 from __future__ import annotations
 
@@ -93,6 +93,8 @@ def load(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tens
     from safetensors.torch import load_file
 
     target = Path(folder)
+    if not target.is_dir():
+        raise ModelFileError(f"the folder {target} does not exist")
     for name in ("config.json", "model.safetensors"):
         if not (target / name).is_file():
             raise ModelFileError(f"{target} is not a model of rekur: it has no {name}")

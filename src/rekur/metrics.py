@@ -39,9 +39,7 @@ def _pair(y: ArrayLike, f: ArrayLike) -> tuple[Floats, Floats]:
     """Both as float64 (W, h); the message names the shapes if they differ."""
     a, b = np.asarray(y, np.float64), np.asarray(f, np.float64)
     if a.ndim != 2 or a.shape != b.shape:
-        raise DataError(
-            f"actual values {a.shape} and forecasts {b.shape} must both have the shape (windows, horizon)"
-        )
+        raise DataError(f"actual values {a.shape} and forecasts {b.shape} must both have the shape (windows, horizon)")
     return a, b
 
 

@@ -35,7 +35,7 @@ class Progress:
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(),
         )
-        self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.bar = Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True)
         self.bar.start()
         self.task = self.bar.add_task(self.title, total=self.steps, state="")
         return self.show

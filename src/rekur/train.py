@@ -100,7 +100,7 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
             for i, batch in enumerate(problem.batches(epoch)):
                 optimizer.zero_grad()
                 loss, state = problem.loss(batch, None if batch.first else detach(state))  # forward, loss
-                loss.backward()  # backpropagation through time
+                torch.autograd.backward(loss)  # backpropagation through time
                 value, norm = float(loss.detach()), optimizer.clip(options.clip)
                 if not (math.isfinite(value) and math.isfinite(norm)):
                     raise TrainingError(blame(problem, batch, value))

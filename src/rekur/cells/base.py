@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import math
-from collections import namedtuple
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rekur.core import Weights
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+
+def _record(name: str, fields: tuple[str, ...]) -> Any:
+    """Make a named tuple with these fields."""
+    return collections.namedtuple(name, fields)
 
 
 class DenseCell:
@@ -19,9 +24,9 @@ class DenseCell:
     here is overridden. The order of the gates is their order in memory and equals torch's.
     """
 
-    name: ClassVar[str]
-    gates: ClassVar[tuple[str, ...]]
-    states: ClassVar[tuple[str, ...]]
+    name: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
     _Gates: ClassVar[Any]
     _State: ClassVar[Any]
 
@@ -29,8 +34,8 @@ class DenseCell:
         """Check the declaration and make its two value types."""
         if len(set(cls.gates)) != len(cls.gates) or not cls.states or cls.states[0] != "h":
             raise TypeError(f"{cls.__name__}: gates must be distinct and the first state must be the output h")
-        cls._Gates = namedtuple("Gates", cls.gates)
-        cls._State = namedtuple("State", cls.states)
+        cls._Gates = _record("Gates", cls.gates)
+        cls._State = _record("State", cls.states)
 
     def project(self, x: Tensor, weights: Weights) -> Tensor:
         """W·x + bW: (..., I) → (..., G·H)."""
@@ -51,6 +56,10 @@ class DenseCell:
     def state(self, **tensors: Tensor) -> Any:
         """Build a state by name."""
         return self._State(**tensors)
+
+    def point(self, wx: Any, rh: Any, s: Any) -> Any:
+        """One step, elementwise; given by the subclass."""
+        raise NotImplementedError
 
     def zeros(self, B: int, H: int, like: Tensor) -> Any:
         """The state before the first step: S zero tensors (B, H)."""

@@ -61,7 +61,8 @@ class Arrays:
         return self._deal(torch.arange(len(self.x)))
 
     def _deal(self, order: Tensor) -> Iterator[Batch]:
-        for rows in order.split(self.size):
+        for start in range(0, len(order), self.size):
+            rows = order[start : start + self.size]
             lengths = None if self.lengths is None else self.lengths[rows]
             weight = None if self.weight is None else self.weight[rows]
             batch = Batch(self.x[rows], self.y[rows], lengths, weight, rows)

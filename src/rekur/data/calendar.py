@@ -9,7 +9,20 @@ import numpy as np
 
 from rekur.core import DataError
 from rekur.data.season import detect_season
-from rekur.data.steps import DAY, HOUR, MINUTE, SECOND, WEEK, Freq, month, parse, shown, tick
+from rekur.data.steps import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    WEEK,
+    Freq,
+    month,
+    months_of,
+    parse,
+    shown,
+    span_of,
+    tick,
+)
 
 __all__ = ["Freq", "anchor", "detect", "detect_season", "feature_names", "features", "parse"]
 
@@ -18,9 +31,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def _day_in_month(times: Array) -> tuple[Array, Array]:
     """Return the day of the month (from 1) and whether it is the last one."""
-    day, first = times.astype("M8[D]"), times.astype("M8[M]")
-    last = (first + np.timedelta64(1, "M")).astype("M8[D]") - np.timedelta64(1, "D") == day
-    return (day - first.astype("M8[D]")).astype(np.int64) + 1, last
+    day, begin = times.astype("M8[D]"), months_of(times)
+    first, last = span_of(begin)
+    return (day - first).astype(np.int64) + 1, day == last
 
 
 def anchor(freq: Freq, times: Array) -> Freq:
@@ -57,7 +70,7 @@ def _is_business(times: Array, gaps: Array, before: Array) -> bool:
     return bool(over.any() and (clock == clock[0]).all())
 
 
-def _as_months(times: Array, pairs: Array, where: Callable[[int], str]) -> Freq | None:
+def _as_months(times: Array, pairs: Array) -> Freq | None:
     """Return the month step of rows at least 28 days apart, or None if the day of the month wanders."""
     day, last = _day_in_month(times)
     clock = times - times.astype("M8[D]")
@@ -67,7 +80,7 @@ def _as_months(times: Array, pairs: Array, where: Callable[[int], str]) -> Freq 
     kept = (then == first) | (last[pairs] & (then > first)) | (last[pairs + 1] & (then < first))
     if not (last.all() or kept.all()):
         return None
-    number = times.astype("M8[M]").astype(np.int64)
+    number = months_of(times).astype(np.int64)
     steps = number[pairs + 1] - number[pairs]
     step = _most_common(steps)[0]
     if (steps % step).any():
@@ -108,14 +121,12 @@ def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = No
     inside[np.asarray(offsets)[1:-1] - 1] = False
     pairs = np.flatnonzero(inside & (gaps > 0))
     if not len(pairs):
-        raise DataError(
-            "no series has two different times, so the frequency cannot be found: say it with freq="
-        )
+        raise DataError("no series has two different times, so the frequency cannot be found: say it with freq=")
     gaps = gaps[pairs]
     step = _most_common(gaps)[0]
     whole = times.dtype.kind in "iu"
     if not whole:
-        if gaps.min() >= 28 * DAY and (months := _as_months(times, pairs, where)):
+        if gaps.min() >= 28 * DAY and (months := _as_months(times, pairs)):
             return months
         if step == DAY and _is_business(times, gaps, pairs):
             return Freq("business", 1, False, "B")
@@ -127,9 +138,7 @@ def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = No
     return anchor(tick(step), times)
 
 
-def _irregular(
-    times: Array, gaps: Array, pairs: Array, at: int, step: int, where: Callable[[int], str]
-) -> str:
+def _irregular(times: Array, gaps: Array, pairs: Array, at: int, step: int, where: Callable[[int], str]) -> str:
     """Say which rows break the most common step and which freq= would hold them all."""
     whole = times.dtype.kind in "iu"
     common = int(np.gcd.reduce(gaps))
@@ -168,11 +177,7 @@ def _cycles(freq: Freq) -> list[tuple[str, int]]:
         return [("year", 2)]
     if freq.step >= DAY:
         return [("week", 3), ("month", 1), ("year", 1)]
-    short = [
-        (n, h)
-        for n, (p, h) in PERIODS.items()
-        if p >= 2 * freq.step and (n != "minute" or freq.step < MINUTE)
-    ]
+    short = [(n, h) for n, (p, h) in PERIODS.items() if p >= 2 * freq.step and (n != "minute" or freq.step < MINUTE)]
     return [*short, ("year", 1)]
 
 

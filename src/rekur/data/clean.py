@@ -32,6 +32,11 @@ def row(i: int) -> str:
     return f"row {i + 2}"
 
 
+def many(count: int, noun: str) -> str:
+    """Return "1 row", "2 rows"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def is_number(dtype: Any) -> bool:
     """Tell whether a narwhals dtype holds numbers (booleans count)."""
     return bool(dtype.is_numeric() or dtype == nw.Boolean)
@@ -42,9 +47,12 @@ def is_text(dtype: Any) -> bool:
     return dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object)
 
 
-def is_time(dtype: Any) -> bool:
-    """Tell whether a narwhals dtype holds dates or times."""
-    return dtype in (nw.Date, nw.Datetime)
+def is_time(column: nw.Series[Any]) -> bool:
+    """Tell whether a column holds dates or times (periods and every zone of pandas included)."""
+    native = column.to_native()
+    if isinstance(native, pd.Series) and isinstance(native.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)):
+        return True
+    return column.dtype in (nw.Date, nw.Datetime)
 
 
 def objects(column: nw.Series[Any]) -> pd.Series[Any]:
@@ -66,8 +74,8 @@ def _first(bad: Array) -> int:
 def _text_numbers(column: nw.Series[Any], where: str) -> Array:
     """Parse text as numbers, value by value if it must be; the first that is none stops it."""
     series = objects(column)
-    codes, found = pd.factorize(series)
-    found = pd.Series(found, dtype=object)
+    codes, labels = pd.factorize(series)
+    found = pd.Series(labels, dtype=object)
     if any(isinstance(v, (bytes, complex, list, dict, np.ndarray)) for v in found[:100]):
         raise DataError(f"{where} holds {type(found[0]).__name__} objects, not numbers")
     text = found.map(lambda v: str(v).strip())
@@ -104,7 +112,7 @@ def numbers(column: nw.Series[Any], where: str) -> Array:
     DataError : a value is text, infinite, or of a kind that is no number.
     """
     dtype = column.dtype
-    if is_time(dtype) or dtype in (nw.Duration, nw.List, nw.Struct):
+    if is_time(column) or dtype in (nw.Duration, nw.List, nw.Struct):
         raise DataError(f"{where} holds {dtype} values; numbers are needed: name another column")
     if is_text(dtype) or dtype == nw.Decimal or not (is_number(dtype) or dtype == nw.Unknown):
         values = _text_numbers(column, where)
@@ -117,9 +125,7 @@ def numbers(column: nw.Series[Any], where: str) -> Array:
         values = np.array(raw, dtype=np.float64)
     infinite = np.isinf(values)
     if infinite.any():
-        raise DataError(
-            f"{where}, {row(_first(infinite))}: the value is infinite; leave it empty if it is missing"
-        )
+        raise DataError(f"{where}, {row(_first(infinite))}: the value is infinite; leave it empty if it is missing")
     return values
 
 
@@ -142,9 +148,7 @@ def _slashed(text: pd.Series[Any], where: str) -> tuple[pd.Series[Any] | None, s
     clock = ""
     if tail:
         half = "%I" if re.search("[AaPp][Mm]$", tail) else "%H"
-        clock = (
-            tail[0] + half + ":%M" + (":%S" if tail.count(":") > 1 else "") + (" %p" if half == "%I" else "")
-        )
+        clock = tail[0] + half + ":%M" + (":%S" if tail.count(":") > 1 else "") + (" %p" if half == "%I" else "")
         clock = clock.replace(":%S", ":%S.%f") if "." in tail else clock
     mark, year = found[2], "%Y" if len(found[4]) == 4 else "%y"
     month_first = _try(text, format=f"%m{mark}%d{mark}{year}{clock}")
@@ -160,15 +164,15 @@ def _slashed(text: pd.Series[Any], where: str) -> tuple[pd.Series[Any] | None, s
 
 
 def _zone(text: pd.Series[Any], where: str) -> str | None:
-    """Return the one zone of times written as text: "UTC", an offset such as "+02:00", or None if there is none."""
+    """Return the one zone of times written as text: "UTC", an offset such as "+02:00", or None."""
     zones = {found[1] if (found := ZONED.search(t)) else "" for t in text}
     if zones == {""}:
         return None
     plain = {"UTC" if zone.strip("+-:0") in ("", "Z", "UTC", "GMT") and zone else zone for zone in zones}
     if len(plain) > 1:
         raise DataError(
-            f"{where}: the times have mixed time zones ({', '.join(repr(z or 'none') for z in sorted(plain)[:4])}"
-            "); bring them to one zone first, in pandas: pd.to_datetime(column, utc=True)"
+            f"{where}: the times have mixed time zones ({', '.join(z or 'none' for z in sorted(plain)[:4])})"
+            "; bring them to one zone first, in pandas: pd.to_datetime(column, utc=True)"
         )
     zone = plain.pop()
     return zone if zone == "UTC" else f"{zone[:3]}:{zone[3:].strip(':') or '00'}"
@@ -181,9 +185,7 @@ def _text_times(column: nw.Series[Any], where: str) -> Times:
     empty = text.str.lower().isin(MISSING).to_numpy(dtype=bool)
     gone = np.append(empty, True)[codes]
     if gone.any():
-        raise DataError(
-            f"{where}, {row(_first(gone))}: the time is empty; remove the row or fill the time in"
-        )
+        raise DataError(f"{where}, {row(_first(gone))}: the time is empty; remove the row or fill the time in")
     tz = _zone(text, where)
     note = ""
     times = _try(text, format="ISO8601", utc=bool(tz))
@@ -208,6 +210,23 @@ def _text_times(column: nw.Series[Any], where: str) -> Times:
     return Times(times.to_numpy().astype("M8[us]")[codes], tz, note)
 
 
+def _written_as_number(values: Array) -> Times | None:
+    """Read 20240131 as a day and, where more than a year of them cannot be a count, 202401 as a month."""
+    low, high = int(values.min()), int(values.max())
+    months = low >= 190001 and high <= 210012
+    if not (months or (low >= 19000101 and high <= 21001231)):
+        return None
+    found, where = np.unique(values, return_inverse=True)
+    if months and (len(found) <= 12 or ((found % 100) - 1 > 11).any() or (found % 100 == 0).any()):
+        return None
+    text = pd.Series(found.astype(str))
+    days = pd.to_datetime(text + ("01" if months else ""), format="%Y%m%d", errors="coerce")
+    if days.isna().any():
+        return None
+    note = f"whole numbers such as {found[0]} were read as {'months' if months else 'days'}"
+    return Times(days.to_numpy().astype("M8[us]")[where], None, note)
+
+
 def times(column: nw.Series[Any], where: str) -> Times:
     """Return a column as times: datetimes, dates, text of them, or whole numbers.
 
@@ -225,29 +244,58 @@ def times(column: nw.Series[Any], where: str) -> Times:
     DataError : a time is empty or cannot be read, the zones are mixed, or day and month cannot be told apart.
     """
     native = column.to_native()
+    tz: str | None = None
     if isinstance(native, pd.Series) and isinstance(native.dtype, pd.PeriodDtype):
-        native = native.dt.to_timestamp()
-        column = nw.from_native(native, series_only=True)
+        column = nw.from_native(native.dt.to_timestamp(), series_only=True)
+    if isinstance(native, pd.Series) and isinstance(native.dtype, pd.DatetimeTZDtype):
+        tz = str(native.dtype.tz)
+        tz = "UTC" if tz.startswith("tz") else tz  # a zone of dateutil has no name
+        column = nw.from_native(native.dt.tz_convert("UTC").dt.tz_localize(None), series_only=True)
     dtype = column.dtype
-    if isinstance(dtype, nw.Datetime) or dtype == nw.Date:
-        tz = getattr(dtype, "time_zone", None)
-        if tz:
-            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if dtype in (nw.Datetime, nw.Date):
+        zone = getattr(dtype, "time_zone", None)
+        if zone:
+            tz, column = zone, column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         values = np.asarray(column.to_numpy()).astype("M8[us]")
         gone = np.isnat(values)
     elif is_number(dtype) and dtype != nw.Boolean:
         raw = numbers(column, where) if dtype.is_float() or column.null_count() else column.to_numpy()
-        tz, gone = None, np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(0, dtype=bool)
+        gone = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(0, dtype=bool)
         if not gone.any() and raw.dtype.kind == "f" and (broken := raw != np.floor(raw)).any():
             i = _first(broken)
             raise DataError(f"{where}, {row(i)}: {raw[i]} is not a time; use dates or whole numbers")
         values = raw if gone.any() else raw.astype(np.int64)
+        if not gone.any() and (dated := _written_as_number(values)) is not None:
+            return dated
     elif is_text(dtype):
         return _text_times(column, where)
     else:
         raise DataError(f"{where} holds {dtype} values, not times; name the time column with time_col")
     if gone.any():
-        raise DataError(
-            f"{where}, {row(_first(gone))}: the time is empty; remove the row or fill the time in"
-        )
+        raise DataError(f"{where}, {row(_first(gone))}: the time is empty; remove the row or fill the time in")
     return Times(values, tz)
+
+
+def series_of(frame: nw.DataFrame[Any], id_col: str | None, source: str) -> tuple[Array, Array]:
+    """Return the number of the series of each row (n,) and the labels in order of first appearance (S,).
+
+    Raises
+    ------
+    DataError : a label is missing.
+    """
+    if id_col is None:
+        return np.zeros(len(frame), dtype=np.int64), np.array([None], dtype=object)
+    column = frame[id_col]
+    if column.null_count():
+        missing = column.is_null().to_numpy()
+        raise DataError(f"{source}, column {id_col!r}, {row(_first(missing))}: the name of the series is missing")
+    runs = None
+    if column.dtype == nw.String or column.dtype.is_integer():  # rows of one series mostly stand together
+        change = (column != column.shift(1)).fill_null(True)
+        new = change.to_numpy().astype(bool)
+        if 2 * new.sum() < len(new):
+            column, runs = column.filter(change), np.cumsum(new) - new[0]
+    codes, found = pd.factorize(column.to_numpy() if is_number(column.dtype) else objects(column))
+    ids = np.empty(len(found), dtype=object)
+    ids[:] = found.tolist()
+    return codes.astype(np.int64, copy=False) if runs is None else codes.astype(np.int64)[runs], ids

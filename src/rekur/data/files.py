@@ -67,9 +67,7 @@ def _header(text: str, name: str) -> tuple[str, list[str]]:
     delimiter = max(",;\t", key=outside.count)
     names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
     if re.match(r"\d{4}-\d\d-\d\d", names[0]):
-        raise DataError(
-            f"{name} begins with data ({names[0]!r}), not with a header; put the column names in line 1"
-        )
+        raise DataError(f"{name} begins with data ({names[0]!r}), not with a header; put the column names in line 1")
     doubled = next((cell for cell in names if cell and names.count(cell) > 1), None)
     if doubled is not None:
         raise DataError(f"{name} has two columns named {doubled!r}; rename one of them")
@@ -85,14 +83,18 @@ def _csv(text: str, name: str) -> pd.DataFrame:
             frame = pd.read_csv(io.StringIO(text), sep=delimiter, index_col=False, low_memory=False)
     except pd.errors.ParserWarning:
         raise DataError(
-            f"{name}: its rows have more values than the header has names ({len(names)}); mend the header line"
+            f"{name}: its rows have more values than the header has names ({len(names)}); mend line 1"
         ) from None
     except pd.errors.ParserError as error:
         why = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise DataError(f"{name} is not a regular CSV file: {why}") from None
     frame.columns = [str(c).strip() for c in frame.columns]
-    nameless = [c for c in frame.columns if c.startswith("Unnamed:") and frame[c].isna().all()]
-    return frame.drop(columns=nameless)
+    first, rest = frame.columns[0], [c for c in frame.columns[1:] if c.startswith("Unnamed:")]
+    frame = frame.drop(columns=[c for c in rest if frame[c].isna().all()])
+    if first.startswith("Unnamed:"):  # an index that was written along: a count, or the times
+        counted = frame[first].dtype.kind == "i" and (frame[first] == range(len(frame))).all()
+        return frame.drop(columns=first) if counted and frame.shape[1] > 2 else frame.rename(columns={first: "ds"})
+    return frame
 
 
 def _parquet(data: bytes, name: str) -> pd.DataFrame:
@@ -108,7 +110,7 @@ def _parquet(data: bytes, name: str) -> pd.DataFrame:
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table from a CSV file (comma, semicolon or tab; also .gz), a Parquet file, or standard input ("-").
+    """Read a table from CSV (comma, semicolon or tab; also packed by gzip) or Parquet.
 
     Parameters
     ----------
@@ -120,7 +122,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises
     ------
-    DataError : the file is absent, unreadable, empty, damaged or no table; the text is one line that names it.
+    DataError : the file is absent, unreadable, empty, damaged or no table; one line that names it.
 
     Examples
     --------

@@ -16,17 +16,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def _zone(like: Any) -> str | None:
     """Return the time zone of the first column, or of the index, of `like` that has one."""
-    if (
-        isinstance(like, (pd.DataFrame, pd.Series))
-        and isinstance(like.index, pd.DatetimeIndex)
-        and like.index.tz
-    ):
+    if isinstance(like, (pd.DataFrame, pd.Series)) and isinstance(like.index, pd.DatetimeIndex) and like.index.tz:
         return str(like.index.tz)
-    if isinstance(like, pd.Series):
-        return None
-    zones = (
-        getattr(dtype, "time_zone", None) for dtype in nw.from_native(like, eager_only=True).schema.values()
-    )
+    if isinstance(like, (pd.DataFrame, pd.Series)):  # narwhals 2.29 does not see zones with an underscore here
+        kinds = [like.dtype] if isinstance(like, pd.Series) else list(like.dtypes)
+        found = next((kind for kind in kinds if isinstance(kind, pd.DatetimeTZDtype)), None)
+        if found is not None:
+            return str(found.tz)
+        if isinstance(like, pd.Series):
+            return None
+    zones = (getattr(dtype, "time_zone", None) for dtype in nw.from_native(like, eager_only=True).schema.values())
     return next((zone for zone in zones if zone), None)
 
 
@@ -34,6 +33,10 @@ def _typed(name: str, column: nw.Series[Any], schema: Mapping[str, Any], tz: str
     """Return a column in the type of its namesake in the user's table."""
     wanted = schema.get(name)
     if isinstance(column.dtype, nw.Datetime):
+        native = column.to_native()
+        if isinstance(native, pd.Series):
+            stamps = native if tz is None else native.dt.tz_localize("UTC").dt.tz_convert(tz)
+            return nw.from_native(stamps, series_only=True)
         if tz is not None:
             column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(tz)
         elif wanted == nw.Date:
@@ -48,9 +51,9 @@ def _typed(name: str, column: nw.Series[Any], schema: Mapping[str, Any], tz: str
 def frame(columns: Mapping[str, Array], like: Any, tz: str | None = None) -> Any:
     """Return a table of the same kind as `like`: pandas, polars or pyarrow.
 
-    Times in UTC come out in zone `tz`, or, if it is None, in the zone that `like` has; without a zone they stay as
-    they are. A column that `like` has too takes its type (dates stay dates, 32-bit integers 32-bit integers); dates
-    that were text come out as datetimes.
+    Times in UTC come out in zone `tz`, or, if it is None, in the zone that `like` has; without a zone they
+    stay as they are. A column that `like` has too takes its type (dates stay dates, 32-bit integers 32-bit
+    integers); dates that were text come out as datetimes.
 
     Parameters
     ----------

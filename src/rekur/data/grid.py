@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from rekur.core import DataError, OptionError, choose
 from rekur.data.calendar import anchor, detect
-from rekur.data.clean import Times, row
+from rekur.data.clean import Times, many, row
 from rekur.data.steps import DAY, HOUR, Freq, parse, shown
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -35,6 +36,7 @@ class Grid:
     duplicates: str
     tz: str | None
     local: bool
+    absent: int
     notes: tuple[str, ...]
 
     def place(self, values: Array) -> Array:
@@ -95,6 +97,11 @@ class _Rows:
     source: str
     panel: bool
 
+    @cached_property
+    def inner(self) -> Array:
+        """Whether the next row belongs to the same series, (n,) bool."""
+        return np.append(self.codes[1:] == self.codes[:-1], False)
+
     def at(self, i: int) -> int:
         """Return the given row that stands at place `i`."""
         return i if self.order is None else int(self.order[i])
@@ -108,11 +115,22 @@ class _Rows:
         return f"{self.series(i)}{row(self.at(i))}"
 
 
+def _order(t: Array, codes: Array) -> Array:
+    """Return the rows by series, then time; equal ones as given (radix sort by digits of 16 bits)."""
+    rank, found = pd.factorize(t, sort=True)
+    order = np.arange(len(t))
+    for key, most in ((rank, len(found)), (codes, int(codes.max()) + 1)):
+        for shift in range(0, most.bit_length(), 16):
+            digit = (key >> shift & 0xFFFF).astype(np.uint16)
+            order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
 def _sorted(t: Array, codes: Array, ids: Array, source: str, panel: bool) -> _Rows:
     """Sort rows by series and time unless they are; equal times keep their order."""
     order = None
     if (np.diff(codes) < 0).any() or ((t[1:] < t[:-1]) & (codes[1:] == codes[:-1])).any():
-        order = np.lexsort((t, codes))
+        order = _order(t, codes)
         t, codes = t[order], codes[order]
     first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
     return _Rows(t, codes, order, first, ids, source, panel)
@@ -126,10 +144,10 @@ def _base(found: Times, asked: Freq | None) -> tuple[Array, bool]:
     """
     if found.tz is None or found.tz == "UTC":
         return found.values, False
-    shown = wall(found.values, found.tz)
-    clock = (shown - shown.astype("M8[D]")).astype(np.int64)
+    here = wall(found.values, found.tz)
+    clock = (here - here.astype("M8[D]")).astype(np.int64)
     long = asked.kind != "tick" or asked.step >= DAY if asked else bool((clock == clock[0]).all())
-    return (shown, True) if long else (found.values, False)
+    return (here, True) if long else (found.values, False)
 
 
 def _frequency(rows: _Rows, asked: Freq | None) -> Freq:
@@ -149,6 +167,18 @@ def _frequency(rows: _Rows, asked: Freq | None) -> Freq:
     return anchor(asked, rows.t)
 
 
+def _on_grid(rows: _Rows, freq: Freq) -> bool:
+    """Tell whether every row stands on the grid of its series."""
+    return bool(freq.count(np.repeat(rows.t[rows.first[:-1]], np.diff(rows.first)), rows.t)[1].all())
+
+
+def _snapped(rows: _Rows, freq: Freq) -> _Rows:
+    """Return the rows with their times at the start, or, where `freq` says so, at the end of their month."""
+    begin = rows.t.astype("M8[M]")
+    t = (begin + 1).astype("M8[D]") - np.timedelta64(1, "D") if freq.end else begin
+    return replace(rows, t=t.astype("M8[us]"))
+
+
 def _count(rows: _Rows, freq: Freq, detected: bool) -> Array:
     """Return the step of each row since the start of its series; refuse rows that stand beside the grid."""
     k, exact = freq.count(np.repeat(rows.t[rows.first[:-1]], np.diff(rows.first)), rows.t)
@@ -156,24 +186,28 @@ def _count(rows: _Rows, freq: Freq, detected: bool) -> Array:
         i = int(np.flatnonzero(~exact)[0])
         raise DataError(
             f"{rows.source}, {rows.where(i)}: the time {shown(rows.t[i])} is not a whole number of steps "
-            f"({freq.name}) after the first of its series; round the times or say the true frequency with freq="
+            f"({freq.name}) after the first of its series; round the times or say the true step with freq="
         )
-    inner = np.flatnonzero(rows.codes[1:] == rows.codes[:-1])
-    gaps = k[inner + 1] - k[inner]
-    if detected and len(gaps):
-        low = np.full(len(rows.ids), np.iinfo(np.int64).max)
-        high = np.zeros(len(rows.ids), dtype=np.int64)
-        owner = rows.codes[inner]
-        np.minimum.at(low, owner, gaps)
-        np.maximum.at(high, owner, gaps)
-        odd = np.flatnonzero((low == high) & (low > 1) & (np.diff(rows.first) > 4))
-        if len(odd):
-            raise DataError(
-                f"{rows.source}: series {rows.ids[odd[0]]!r} has one row every {low[odd[0]]} steps, while most "
-                f"rows are one step ({freq.name}) apart; forecast series of different frequency separately, or "
-                "give freq="
-            )
+    if detected and rows.panel:
+        _refuse_mixed(rows, freq, k)
     return k
+
+
+def _refuse_mixed(rows: _Rows, freq: Freq, k: Array) -> None:
+    """Raise an error for a series that has a longer regular step of its own, such as months among days."""
+    long = np.flatnonzero(np.diff(rows.first) > 4)
+    if not len(long):
+        return
+    gaps = np.append(np.diff(k), 0)
+    low = np.minimum.reduceat(np.where(rows.inner, gaps, np.iinfo(np.int64).max), rows.first[:-1])[long]
+    high = np.maximum.reduceat(np.where(rows.inner, gaps, 0), rows.first[:-1])[long]
+    odd = np.flatnonzero((low > 1) & (8 * high <= 9 * low))
+    if len(odd):
+        raise DataError(
+            f"{rows.source}: series {rows.ids[long[odd[0]]]!r} has one row every {low[odd[0]]} steps, while "
+            f"most rows are one step ({freq.name}) apart; forecast series of different frequency separately, "
+            "or give freq="
+        )
 
 
 def _is_clock_change(rows: _Rows, freq: Freq, twice: Array) -> bool:
@@ -187,11 +221,9 @@ def _is_clock_change(rows: _Rows, freq: Freq, twice: Array) -> bool:
     month = t.astype("M8[M]").astype(np.int64) % 12 + 1
     triple = (np.diff(twice) == 1) & (t[1:] == t[:-1]) & (rows.codes[twice[1:]] == rows.codes[twice[:-1]])
     year = t.astype("M8[Y]").astype(np.int64) + 10_000
-    many = np.unique(rows.codes[twice].astype(np.int64) * 100_000 + year, return_counts=True)[1]
-    few = many.max() <= 2 * HOUR // freq.step
-    return bool(
-        sunday.all() and night.all() and np.isin(month, (3, 4, 10, 11)).all() and not triple.any() and few
-    )
+    often = np.unique(rows.codes[twice].astype(np.int64) * 100_000 + year, return_counts=True)[1]
+    few = often.max() <= 2 * HOUR // freq.step
+    return bool(sunday.all() and night.all() and np.isin(month, (3, 4, 10, 11)).all() and not triple.any() and few)
 
 
 def _refuse_doubles(rows: _Rows, twice: Array) -> None:
@@ -199,8 +231,8 @@ def _refuse_doubles(rows: _Rows, twice: Array) -> None:
     i = int(twice[0])
     hint = "" if rows.panel else "; if the rows belong to several series, name their column with id_col"
     raise DataError(
-        f"{rows.source}: {rows.series(i)}the time {shown(rows.t[i])} occurs twice, in {row(rows.at(i - 1))} and "
-        f"{row(rows.at(i))} ({len(twice)} such rows in all){hint}; or combine them with "
+        f"{rows.source}: {rows.series(i)}the time {shown(rows.t[i])} occurs twice, in {row(rows.at(i - 1))} "
+        f"and {row(rows.at(i))} ({len(twice)} such rows in all){hint}; or combine them with "
         'duplicates="mean" (--duplicates mean), "first", "last" or "sum"'
     )
 
@@ -229,39 +261,34 @@ def lay(
     t, local = _base(found, asked)
     rows = _sorted(t, codes, ids, source, panel)
     step = _frequency(rows, asked)
-    k = _count(rows, step, asked is None)
     notes = [f"frequency {step.name}" + (" (found from the times)" if asked is None else "")]
+    if asked and asked.kind == "month" and not _on_grid(rows, step):
+        rows, step = _snapped(rows, asked), asked
+        notes.append(f"the day of the month varies; every row was taken as that of its month ({step.name})")
+    k = _count(rows, step, asked is None)
     if found.note:
         notes.append(found.note)
-    twice = np.flatnonzero((np.diff(k) == 0) & (rows.codes[1:] == rows.codes[:-1])) + 1
+    twice = np.flatnonzero((np.diff(k) == 0) & rows.inner[:-1]) + 1
     if len(twice):
         if duplicates == "error":
             if found.tz is not None or not _is_clock_change(rows, step, twice):
                 _refuse_doubles(rows, twice)
             duplicates = "mean"
-            notes.append(
-                f"{len(twice)} times doubled where clocks go back in autumn: their values were averaged"
-            )
+            notes.append(f"{many(len(twice), 'time')} doubled where clocks go back in autumn: values averaged")
         else:
-            notes.append(
-                f"{len(twice)} rows with a time that had occurred: combined by duplicates={duplicates!r}"
-            )
+            notes.append(f"{many(len(twice), 'row')} at a time that had occurred, combined: duplicates={duplicates!r}")
     offsets = np.concatenate([[0], np.cumsum(k[rows.first[1:] - 1] + 1)]).astype(np.int64)
     total = int(offsets[-1])
     if total > max(LARGEST * len(t), 1_000_000):
         raise DataError(
-            f"{source}: at frequency {step.name} its {len(t)} rows span {total} steps; a few times are far from "
-            "the others, or the frequency is too fine: say the true one with freq="
+            f"{source}: at frequency {step.name} its {len(t)} rows span {total} steps; a few times are far "
+            "from the others, or the frequency is too fine: say the true one with freq="
         )
     place = offsets[rows.codes] + k
-    gone = total - (len(t) - len(twice))
-    if gone:
-        notes.append(f"{gone} of {total} rows are absent and count as missing values ({gone / total:.2%})")
     slot = place
     if rows.order is not None:
         slot = np.empty_like(place)
         slot[rows.order] = place
     start = rows.t[rows.first[:-1]]
-    return Grid(
-        offsets, start, step, slot, np.unique(place[twice]), duplicates, found.tz, local, tuple(notes)
-    )
+    doubled, absent = np.unique(place[twice]), total - (len(t) - len(twice))
+    return Grid(offsets, start, step, slot, doubled, duplicates, found.tz, local, absent, tuple(notes))

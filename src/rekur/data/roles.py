@@ -12,20 +12,8 @@ from rekur.core import DataError
 from rekur.data.clean import is_number, is_text, is_time
 
 IDS = ("unique_id", "item_id", "series_id")
-TIMES = (
-    "ds",
-    "timestamp",
-    "datetime",
-    "date",
-    "time",
-    "date_time",
-    "period",
-    "month",
-    "year",
-    "week",
-    "day",
-    "hour",
-)
+TIMES = ("ds", "timestamp", "datetime", "date", "time", "date_time")
+PARTS = ("period", "year", "quarter", "month", "week", "day", "hour", "minute", "step", "t")
 TARGETS = ("y", "target")
 
 
@@ -58,9 +46,7 @@ def as_frame(df: Any, source: str) -> nw.DataFrame[Any]:
         df = df.to_frame("y" if df.name is None else df.name)
     if isinstance(df, pd.DataFrame):
         if isinstance(df.columns, pd.MultiIndex) or isinstance(df.index, pd.MultiIndex):
-            raise DataError(
-                f"{source} has an index of several levels; use reset_index() and plain column names"
-            )
+            raise DataError(f"{source} has an index of several levels; use reset_index() and plain column names")
         if isinstance(df.index, (pd.DatetimeIndex, pd.PeriodIndex)):
             name = "ds" if df.index.name is None else str(df.index.name)
             df = df.reset_index(names=name) if name not in df.columns else df.reset_index(drop=True)
@@ -70,16 +56,14 @@ def as_frame(df: Any, source: str) -> nw.DataFrame[Any]:
         if len(doubled):
             raise DataError(f"{source} has two columns named {doubled[0]!r}; rename one of them")
     try:
-        frame = nw.from_native(df, eager_only=True)
+        frame: nw.DataFrame[Any] = nw.from_native(df, eager_only=True)
     except TypeError:
         cure = " (call .collect() first)" if hasattr(df, "collect") else ""
         raise DataError(
             f"{source} is a {type(df).__name__}; a pandas, polars or pyarrow table is needed{cure}"
         ) from None
     if not frame.columns or not len(frame):
-        raise DataError(
-            f"{source} has {'columns but no rows' if frame.columns else 'no columns'}: there is no data"
-        )
+        raise DataError(f"{source} has {'columns but no rows' if frame.columns else 'no columns'}: there is no data")
     return frame
 
 
@@ -94,8 +78,7 @@ def _named(frame: nw.DataFrame[Any], name: str, option: str, source: str) -> str
     """Return `name` if it is a column, else say which columns there are."""
     if name not in frame.columns:
         raise DataError(
-            f"{source} has no column {name!r}; its columns are {listed(frame.columns)}: "
-            f"name one of them with {option}"
+            f"{source} has no column {name!r}; its columns are {listed(frame.columns)}: name one of them with {option}"
         )
     return name
 
@@ -110,17 +93,21 @@ def _time(frame: nw.DataFrame[Any], given: str | None, rest: list[str], source: 
     """Find the time column: the one named, one with a known name, or the only one that holds times."""
     if given is not None:
         return _named(frame, given, "time_col", source)
-    dates = [n for n in rest if is_time(frame[n].dtype)]
+    dates = [n for n in rest if is_time(frame[n])]
     known = _alias(rest, TIMES)
-    if known is not None and (is_time(frame[known].dtype) or len(dates) != 1):
+    if known is not None and (is_time(frame[known]) or len(dates) != 1):
         return known
     if len(dates) == 1:
         return dates[0]
     text = [n for n in rest if is_text(frame[n].dtype) and _looks_like_time(frame[n])]
     if len(text) == 1 and not dates:
         return text[0]
-    if len(rest) == 2 and not dates:
-        return rest[0]
+    parts = [n for n in rest if n.lower().strip() in PARTS]
+    if len(parts) == 1 and not dates:
+        return parts[0]
+    others = [n for n in rest if n.lower().strip() not in TARGETS]
+    if others and len(rest) <= 2 and not dates:
+        return others[0]
     raise DataError(
         f"{source} has no column that is clearly the time; its columns are {listed(frame.columns)}: "
         "name it with time_col"
@@ -147,13 +134,7 @@ def _targets(
     text = [n for n in rest if n not in numeric]
     if target is None and id_col is not None and len(numeric) == 1:
         target = numeric[0]
-    if (
-        target is None
-        and id_col is None
-        and len(rest) == 2
-        and len(numeric) == 1
-        and is_text(frame[text[0]].dtype)
-    ):
+    if target is None and id_col is None and len(rest) == 2 and len(numeric) == 1 and is_text(frame[text[0]].dtype):
         note = f"column {text[0]!r} was taken as the name of the series"
         return Roles(Columns(text[0], time, numeric[0]), (numeric[0],), (), False, note)
     if target is not None:
@@ -161,9 +142,7 @@ def _targets(
     if not rest:
         raise DataError(f"{source} has only the columns {listed(frame.columns)}: there is none to forecast")
     if id_col is not None or text:
-        why = (
-            f"column {text[0]!r} is not numeric" if id_col is None else "several columns could be the target"
-        )
+        why = f"column {text[0]!r} is not numeric" if id_col is None else "several columns could be the target"
         raise DataError(
             f"{source}: it is not clear what to forecast ({why}); its columns are {listed(frame.columns)}: "
             "name the target with target_col"
@@ -199,8 +178,6 @@ def find_roles(
     given = [n for n in (id_found, time, target_col, *future) if n is not None]
     if len(set(given)) < len(given):
         twice = next(n for n in given if given.count(n) > 1)
-        raise DataError(
-            f"{source}: column {twice!r} was given two roles; id, time, target and future must differ"
-        )
+        raise DataError(f"{source}: column {twice!r} was given two roles; id, time, target and future must differ")
     rest = [n for n in rest if n != time]
     return _targets(frame, (id_found, time, target_col), rest, source)._replace(future=tuple(future))

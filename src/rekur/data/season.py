@@ -40,11 +40,11 @@ CANDIDATES = (
 )
 SERIES = 50  # at most so many series are looked at
 PERIODS = 40  # at most so many periods of each
-LEAST = 0.3  # autocorrelation below which no season is worth its name
+LEAST, MOST = 0.3, 0.9  # autocorrelation that is never a season, and that always is one
 
 
 def _without_level(y: Array, m: int) -> Array:
-    """Take the moving average over one period off, (T,) -> (T - m or T - m - 1,), so that only what is faster stays."""
+    """Take the moving average over one period off y (T,), so that only what is faster stays."""
     there = ~np.isnan(y)
     weights = np.ones(m) if m % 2 else np.concatenate([[0.5], np.ones(m - 1), [0.5]])
     count = np.convolve(there.astype(np.float64), weights, "valid")
@@ -55,7 +55,7 @@ def _without_level(y: Array, m: int) -> Array:
 
 
 def _lag(x: Array, there: Array, lag: int) -> tuple[float, int]:
-    """Return the correlation of x (T,) with itself `lag` steps on, over pairs that are both there, and their number."""
+    """Return the correlation of x (T,) with itself `lag` steps on, and the number of pairs."""
     both = there[lag:] & there[:-lag]
     a, b = x[lag:][both], x[:-lag][both]
     scale = float(np.sqrt((a @ a) * (b @ b)))
@@ -63,10 +63,11 @@ def _lag(x: Array, there: Array, lag: int) -> tuple[float, int]:
 
 
 def _strength(y: Array, m: int) -> tuple[float, float]:
-    """Return how alike neighbouring periods of length m are in y (T,), and how alike chance alone would make them.
+    """Return how alike neighbouring periods of length m are in y (T,), and how alike chance would make them.
 
-    rₘ of the values without their moving level must be a peak (no less than r one twelfth of m to either side); chance is
-    max(1.645·√((1 + 2 Σ rᵢ²) / n), 3/√n, 0.85·√(m/n), 0.3), i < m (the first by Bartlett 1946).
+    rₘ of the values without their moving level must be a peak (no less than r one twelfth of m to either
+    side); chance is max(1.645·√((1 + 2 Σ rᵢ²) / n), 3/√n, 0.85·√(m/n), 0.3), i < m (the first: Bartlett
+    1946), or 0.9 if that is less.
     """
     x = _without_level(y[-(PERIODS + 1) * m :], m)
     there = ~np.isnan(x)
@@ -80,15 +81,17 @@ def _strength(y: Array, m: int) -> tuple[float, float]:
     size = 1 << int(2 * len(x) - 1).bit_length()
     near = np.fft.irfft(np.abs(np.fft.rfft(x, size)) ** 2)[1:m] / float(x @ x)
     noise = np.sqrt((1 + 2 * float(near @ near)) / pairs)
-    return r, max(1.645 * float(noise), 3 / np.sqrt(pairs), 0.85 * np.sqrt(m / pairs), LEAST)
+    chance = max(1.645 * float(noise), 3 / np.sqrt(pairs), 0.85 * np.sqrt(m / pairs), LEAST)
+    return r, min(chance, MOST)
 
 
 def detect_season(y: Array | Sequence[Array], candidates: Sequence[int] = CANDIDATES) -> int:
     """Find the season length of series whose times are whole numbers, or 1 if none stands out.
 
-    Each candidate m is judged by the autocorrelation at lag m of the values without their moving level of length m
-    (so that a trend or a random walk makes no season); the median over up to 50 series counts, of those at least 3 m
-    long. Of the multiples of one season the shortest wins that is at least 0.6 times as strong as the strongest.
+    Each candidate m is judged by the autocorrelation at lag m of the values without their moving level of
+    length m (so that a trend or a random walk makes no season); the median over up to 50 series counts, of
+    those at least 3 m long. Of the multiples of one season the shortest wins that is at least 0.6 times as
+    strong as the strongest.
 
     Parameters
     ----------
@@ -105,8 +108,8 @@ def detect_season(y: Array | Sequence[Array], candidates: Sequence[int] = CANDID
     >>> detect_season([10 + t + np.sin(2 * np.pi * t / 12)]), detect_season([1.5 * t])
     (12, 1)
     """
-    picked = np.unique(np.linspace(0, len(y) - 1, min(len(y), SERIES)).astype(np.int64)) if len(y) else []
-    rows = [_trimmed(np.asarray(y[int(s)], dtype=np.float64)) for s in picked]
+    picked = np.linspace(0, len(y) - 1, min(len(y), SERIES)).astype(np.int64)
+    rows = [_trimmed(np.asarray(y[int(s)], dtype=np.float64)) for s in np.unique(picked)]
     strong: dict[int, float] = {}
     for m in sorted({int(c) for c in candidates if c > 1}):
         pairs = [_strength(row, m) for row in rows if len(row) >= 3 * m]

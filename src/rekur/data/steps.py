@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from rekur.core import OptionError
 
@@ -28,6 +29,24 @@ SPELLINGS = {
     **{"weekly": "W", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year"},
 }
 WORDS = {"month": 1, "quarter": 3, "year": 12}
+
+
+def months_of(times: Array) -> Array:
+    """Return the month of each time, (...) datetime64[M]; each distinct time is worked out once."""
+    if times.size < 10_000:
+        return np.asarray(times.astype("M8[M]"))
+    codes, found = pd.factorize(times.ravel())
+    return np.asarray(np.asarray(found).astype("M8[M]")[codes].reshape(times.shape))
+
+
+def span_of(months: Array) -> tuple[Array, Array]:
+    """Return the first and the last day of each month, (...) datetime64[D]."""
+    if not months.size:
+        return months.astype("M8[D]"), months.astype("M8[D]")
+    low = months.min()
+    first = np.arange(low, months.max() + np.timedelta64(2, "M")).astype("M8[D]")
+    at = (months - low).astype(np.int64)
+    return np.asarray(first[at]), np.asarray(first[at + 1] - np.timedelta64(1, "D"))
 
 
 @dataclass(frozen=True)
@@ -81,13 +100,9 @@ class Freq:
         clock = start - day
         if self.kind == "business":
             return np.asarray(np.busday_offset(day, k, roll="forward") + clock)
-        begin = start.astype("M8[M]")
-        later = begin + (k * self.step).astype("m8[M]")
-        first = later.astype("M8[D]")
-        last = (later + np.timedelta64(1, "M")).astype("M8[D]") - first - np.timedelta64(1, "D")
-        return np.asarray(
-            first + (last if self.end else np.minimum(day - begin.astype("M8[D]"), last)) + clock
-        )
+        begin = months_of(start)
+        first, last = span_of(begin + (k * self.step).astype("m8[M]"))
+        return np.asarray((last if self.end else np.minimum(first + (day - span_of(begin)[0]), last)) + clock)
 
     def count(self, start: Any, t: Any) -> tuple[Array, Array]:
         """Return the whole number of steps from `start` to `t`, and whether `t` lies exactly on the grid.
@@ -110,7 +125,7 @@ class Freq:
         if self.kind == "business":
             k = np.busday_count(start.astype("M8[D]"), t.astype("M8[D]"))
         else:
-            k = (t.astype("M8[M]").astype(np.int64) - start.astype("M8[M]").astype(np.int64)) // self.step
+            k = (months_of(t) - months_of(start)).astype(np.int64) // self.step
         return np.asarray(k), np.asarray(self.advance(start, k) == t)
 
     @property
@@ -124,9 +139,7 @@ class Freq:
             return (12 // self.step,) if 12 % self.step == 0 else (1,)
         if self.step % WEEK == 0:
             return (max(round(365.25 * DAY / self.step), 1),)
-        spans = (
-            (DAY, WEEK) if self.step >= MINUTE else (HOUR, MINUTE)
-        )  # longer seasons would need too many steps
+        spans = (DAY, WEEK) if self.step >= MINUTE else (HOUR, MINUTE)  # longer seasons would need too many steps
         whole = tuple(span // self.step for span in spans if span % self.step == 0)
         return tuple(n for n in whole if 2 <= n <= 3600) or (1,)
 
@@ -154,9 +167,7 @@ def month(step: int, letter: str) -> Freq:
     """Return a step of months that stands at the start ("S"), the end ("E") or any fixed day ("")."""
     unit, many = next((u, step // n) for u, n in reversed(MONTHS.items()) if step % n == 0)
     word = next(w for w, n in WORDS.items() if n == MONTHS[unit])
-    return Freq(
-        "month", step, letter == "E", f"{many if many > 1 else ''}{unit + letter if letter else word}"
-    )
+    return Freq("month", step, letter == "E", f"{many if many > 1 else ''}{unit + letter if letter else word}")
 
 
 def parse(freq: str | int) -> Freq:
@@ -186,19 +197,20 @@ def parse(freq: str | int) -> Freq:
     found = re.fullmatch(r"(\d*)\s*([A-Za-z]*)(?:-([A-Za-z]{3}))?", text)
     if found and text and not isinstance(freq, bool):
         many, unit, tail = int(found[1] or 1), found[2], (found[3] or "").upper()
-        unit = SPELLINGS.get(unit, SPELLINGS.get(unit.lower() if len(unit) > 2 else unit, unit))
+        word = unit.lower().removesuffix("s") if len(unit) > 2 else unit
+        unit = SPELLINGS.get(unit, SPELLINGS.get(word, word if unit not in UNITS else unit))
         if many and not unit:
             return Freq("integer", many, False, str(many))
         if many and unit in UNITS:
             return tick(many * UNITS[unit], WEEKDAYS.index(tail) if tail in WEEKDAYS else 6)
         if many and unit[:1] in MONTHS and unit[1:] in ("S", "E"):
             return month(many * MONTHS[unit[0]], unit[1])
-        if many and unit.rstrip("s") in WORDS:
-            return month(many * WORDS[unit.rstrip("s")], "")
+        if many and unit in WORDS:
+            return month(many * WORDS[unit], "")
         if many == 1 and unit in ("B", "business"):
             return Freq("business", 1, False, "B")
     raise OptionError(
         f"freq={freq!r} is not a frequency that is known; examples: 'h', '30min', 'D', 'B' (Monday to "
-        "Friday), 'W', 'MS' or 'ME' (start or end of the month), 'QS', 'YS', a multiple such as '2h', or 1 for "
-        "integer times"
+        "Friday), 'W', 'MS' or 'ME' (start or end of the month), 'QS', 'YS', a multiple such as '2h', or 1 "
+        "for integer times"
     )

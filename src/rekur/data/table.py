@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rekur.core import DataError
-from rekur.data.clean import Times, is_number, is_text, numbers, objects, row, times
+from rekur.data.clean import Times, many, numbers, series_of, times
 from rekur.data.grid import Grid, instants, lay, wall
 from rekur.data.roles import Columns, Roles, as_frame, find_roles, listed
 from rekur.data.steps import Freq, shown
@@ -27,8 +27,8 @@ LONG = Columns("unique_id", "ds", "y")
 class Table:
     """Many series, one after another, each on its regular grid of time.
 
-    Series s owns rows offsets[s]:offsets[s+1]; its row k stands at `freq.advance(start[s], k)`. Missing values
-    and missing rows are NaN. Series stand in the order in which the user's table first names them.
+    Series s owns rows offsets[s]:offsets[s+1]; its row k stands at `freq.advance(start[s], k)`. Missing
+    values and missing rows are NaN. Series stand in the order in which the user's table first names them.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class Table:
         return replace(self.select(~mask), skipped=self.skipped + left)
 
     def cut(self, stops: Array | int) -> Table:
-        """Return the table whose series end at length `stops`, (S,) or one number; longer ones change nothing.
+        """Return the table whose series end at length `stops`, (S,) or one number, at the most.
 
         One series is a view; of several the kept rows are copied once, so that nothing later can be seen.
         """
@@ -157,21 +157,6 @@ class Table:
         return replace(self, offsets=offsets, y=self.y[keep], future=self.future[keep])
 
 
-def _series(frame: nw.DataFrame[Any], id_col: str | None, source: str) -> tuple[Array, Array]:
-    """Return the number of the series of each row (n,) and the labels in order of first appearance (S,)."""
-    if id_col is None:
-        return np.zeros(len(frame), dtype=np.int64), np.array([None], dtype=object)
-    column = frame[id_col]
-    if is_text(column.dtype) or not is_number(column.dtype):
-        codes, ids = pd.factorize(objects(column))
-    else:
-        codes, ids = pd.factorize(column.to_numpy())
-    if (codes < 0).any():
-        i = int(np.flatnonzero(codes < 0)[0])
-        raise DataError(f"{source}, column {id_col!r}, {row(i)}: the name of the series is missing")
-    return codes.astype(np.int64, copy=False), np.array(list(ids), dtype=object)
-
-
 def _values(frame: nw.DataFrame[Any], roles: Roles, grid: Grid, source: str) -> Array:
     """Return the target of all series on the grid, (N,), the columns of a wide table one after another."""
     parts = []
@@ -180,9 +165,7 @@ def _values(frame: nw.DataFrame[Any], roles: Roles, grid: Grid, source: str) -> 
         parts.append(y)
     y = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if np.isnan(y).all():
-        raise DataError(
-            f"{source}: all values of {listed(roles.values)} are missing; there is nothing to learn from"
-        )
+        raise DataError(f"{source}: all values of {listed(roles.values)} are missing; there is nothing to learn from")
     return y
 
 
@@ -239,7 +222,7 @@ def table(
     frame = as_frame(df, source)
     future = (future,) if isinstance(future, str) else tuple(future)
     roles = find_roles(frame, id_col, time_col, target_col, future, source)
-    codes, ids = _series(frame, roles.columns.id, source)
+    codes, ids = series_of(frame, roles.columns.id, source)
     found = times(frame[roles.columns.time], f"{source}, column {roles.columns.time!r}")
     grid = lay(found, codes, ids, freq, duplicates, source, roles.columns.id is not None)
     y = _values(frame, roles, grid, source)
@@ -273,12 +256,14 @@ def _notes(roles: Roles, grid: Grid, y: Array) -> tuple[str, ...]:
     notes = [roles.note] if roles.note else []
     if roles.wide:
         notes.append(f"a wide table: {len(roles.values)} series, one a column")
+    notes += grid.notes
     missing = int(np.isnan(y).sum())
+    absent = grid.absent * len(roles.values)
     if missing:
-        notes.append(
-            f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}), absent rows among them"
-        )
-    return (*notes, *grid.notes)
+        parts = [many(absent, "absent row"), many(missing - absent, "empty value")]
+        which = " and ".join(part for part in parts if not part.startswith("0 "))
+        notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {which}")
+    return tuple(notes)
 
 
 def future_rows(table: Table, df: Any, horizon: int, source: str = "the future table") -> Array:
@@ -309,7 +294,7 @@ def future_rows(table: Table, df: Any, horizon: int, source: str = "the future t
     if columns.id is None:
         s = np.zeros(len(frame), dtype=np.int64)
     else:
-        codes, ids = _series(frame, columns.id, source)
+        codes, ids = series_of(frame, columns.id, source)
         s = pd.Index(table.ids).get_indexer(pd.Index(ids))[codes]
     k, exact = table.freq.count(table.start[np.maximum(s, 0)], t)
     step = k - table.lengths[np.maximum(s, 0)]
@@ -329,7 +314,7 @@ def _like(table: Table, found: Times, source: str) -> Array:
         raise DataError(f"{source}: its times are not of the kind of the history's (dates or whole numbers)")
     if (found.tz is None) != (table.tz is None):
         raise DataError(
-            f"{source}: its times have time zone {found.tz or 'none'}, those of the history {table.tz or 'none'}"
+            f"{source}: its times have time zone {found.tz or 'none'}, the history has {table.tz or 'none'}"
         )
     return wall(found.values, table.tz) if table.local and table.tz else found.values
 
@@ -341,12 +326,11 @@ def _refuse_gaps(table: Table, seen: Array, horizon: int, source: str) -> None:
     words = "absent" if (seen == 0).any() else "there twice"
     s, k = np.nonzero(seen == 0 if words == "absent" else seen > 1)
     stamps = table.next_times(horizon)[s[:3], k[:3]]
-    shown = [
-        f"{table.ids[a]!r} at {shown(t)}" if table.columns.id else shown(t)
-        for a, t in zip(s[:3], stamps, strict=True)
+    first = [
+        f"{table.ids[a]!r} at {shown(t)}" if table.columns.id else shown(t) for a, t in zip(s[:3], stamps, strict=True)
     ]
     more = f" and {len(s) - 3} more" if len(s) > 3 else ""
     raise DataError(
-        f"{source}: {len(s)} rows are {words} of the {seen.size} that the next {horizon} steps need: "
-        f"{', '.join(shown)}{more}"
+        f"{source}: {many(len(s), 'row')} {'is' if len(s) == 1 else 'are'} {words} of the {seen.size} that the next "
+        f"{horizon} steps need: {', '.join(first)}{more}"
     )

@@ -18,11 +18,11 @@ class Scale:
 
     def apply(self, y: Floats) -> Floats:
         """(y - level) / spread, and y - level where the spread is 0: (n, T) → (n, T)."""
-        return (y - self.level) / np.where(self.spread > 0, self.spread, 1)
+        return np.asarray((y - self.level) / np.where(self.spread > 0, self.spread, 1))
 
     def undo(self, z: Floats) -> Floats:
         """level + spread·z: (n, T, Q) → (n, T, Q); a constant window stays at its level."""
-        return self.level[:, :, None] + self.spread[:, :, None] * z
+        return np.asarray(self.level[:, :, None] + self.spread[:, :, None] * z)
 
 
 def window_scale(past: Floats, season: int) -> Scale:
@@ -38,12 +38,10 @@ def window_scale(past: Floats, season: int) -> Scale:
     filled = np.where(seen, past, 0.0)
 
     def mean(values: Floats, mask: np.ndarray) -> Floats:
-        return values.sum(axis=1, keepdims=True) / np.maximum(mask.sum(axis=1, keepdims=True), 1)
+        return np.asarray(values.sum(axis=1, keepdims=True) / np.maximum(mask.sum(axis=1, keepdims=True), 1))
 
     recent = seen[:, -season:]
-    level = np.where(
-        recent.any(axis=1, keepdims=True), mean(filled[:, -season:], recent), mean(filled, seen)
-    )
+    level = np.where(recent.any(axis=1, keepdims=True), mean(filled[:, -season:], recent), mean(filled, seen))
     spread = np.sqrt(mean(np.where(seen, filled - level, 0.0) ** 2, seen))
     largest = np.abs(filled).max(axis=1, keepdims=True, initial=0.0)
     return Scale(level, np.where(spread > 1e-10 * largest, spread, 0.0))

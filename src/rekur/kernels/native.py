@@ -112,14 +112,14 @@ def _forward(
     lengths: Tensor | None,
     reverse: bool,
     training: bool,
-) -> tuple[Any, Tensor, list[Tensor]]:
-    """Run the forward kernel on contiguous weights and states; returns the tape, y and the last states."""
+) -> tuple[Any, Any, Tensor, list[Tensor]]:
+    """Run the forward kernel on contiguous weights and states; returns plan, tape, y and the last states."""
     W, R, bW, bR = weights
     B, T, I = x.shape  # noqa: E741
     H = state[0].shape[1]
     y = x.new_empty(B, T, H)
     last = [torch.empty_like(s) for s in state]
-    tape = _native.forward(
+    plan, tape = _native.forward(
         _CELLS[cell.name][0], x.dtype is torch.float64, B, T, I, H, reverse, _address(lengths),
         torch.get_num_threads(), training, x.data_ptr(), x.stride(0), x.stride(1),
         _address(W), _address(R), _address(bW), _address(bR),
@@ -127,29 +127,29 @@ def _forward(
         y.data_ptr(), y.stride(0), y.stride(1),
         last[0].data_ptr(), last[1].data_ptr() if len(last) > 1 else 0,
     )  # fmt: skip
-    return tape, y, last
+    return plan, tape, y, last
 
 
 class _Scan(torch.autograd.Function):
     """The fold over time and its gradient; a second differentiation is refused."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, cell: Cell, lengths: Tensor | None, reverse: bool, x: Tensor, *tensors: Tensor | None
     ) -> tuple[Tensor, ...]:
         weights = tensors[:4]
         state: Any = tensors[4:]
-        tape, y, last = _forward(cell, x, weights, state, lengths, reverse, True)
-        ctx.tape = tape
+        ctx.plan, tape, y, last = _forward(cell, x, weights, state, lengths, reverse, True)
+        memory = torch.frombuffer(tape, dtype=torch.uint8)  # a tensor, so that autograd frees it after use
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, weights[0], weights[1], y, *state)
+        ctx.save_for_backward(x, weights[0], weights[1], memory)
         return y, *last
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # a graph of this pass was asked for
             raise BackendError("the native kernel has no second derivative; use backend='reference'")
-        x, W, R, y, *state = ctx.saved_tensors
+        x, W, R, memory = ctx.saved_tensors
         needs = ctx.needs_input_grad
         if dy is not None:
             dy = _inner(dy)
@@ -159,12 +159,11 @@ class _Scan(torch.autograd.Function):
         dR = torch.empty_like(R) if needs[5] else None
         dbW = W.new_empty(W.shape[0]) if needs[6] else None
         dbR = W.new_empty(W.shape[0]) if needs[7] else None
-        starts = [torch.empty_like(s) if need else None for s, need in zip(state, needs[8:], strict=True)]
-        two = len(state) > 1
+        starts = [x.new_empty(x.shape[0], R.shape[1]) if need else None for need in needs[8:]]
+        two = len(starts) > 1
         _native.backward(
-            ctx.tape, torch.get_num_threads(), x.data_ptr(), x.stride(0), x.stride(1),
-            W.data_ptr(), R.data_ptr(), state[0].data_ptr(), state[1].data_ptr() if two else 0,
-            y.data_ptr(), y.stride(0), y.stride(1),
+            ctx.plan, memory.data_ptr(), torch.get_num_threads(), x.data_ptr(), x.stride(0), x.stride(1),
+            W.data_ptr(), R.data_ptr(),
             *((0, 0, 0) if dy is None else (dy.data_ptr(), dy.stride(0), dy.stride(1))),
             _address(ends[0]), _address(ends[1]) if two else 0,
             *((0, 0, 0) if dx is None else (dx.data_ptr(), dx.stride(0), dx.stride(1))),
@@ -180,15 +179,16 @@ def scan(
     """Fold the cell over x (B, T, I); see `rekur.kernels.scan`."""
     _check(cell, x, weights, state, lengths)
     x = _inner(x)
-    tensors = [None if w is None else w.contiguous() for w in weights] + [s.contiguous() for s in state]
+    tensors: list[Any] = [None if w is None else w.contiguous() for w in weights]
+    tensors += [s.contiguous() for s in state]
     if lengths is not None:
         lengths = lengths.contiguous()
     if torch.is_grad_enabled() and (
         x.requires_grad or any(tensor is not None and tensor.requires_grad for tensor in tensors)
     ):
-        y, *last = _Scan.apply(cell, lengths, reverse, x, *tensors)
+        y, *last = _Scan.apply(cell, lengths, reverse, x, *tensors)  # type: ignore[no-untyped-call]
     else:
-        _, y, last = _forward(cell, x, tuple(tensors[:4]), tuple(tensors[4:]), lengths, reverse, False)  # type: ignore[arg-type]
+        _, _, y, last = _forward(cell, x, tuple(tensors[:4]), tuple(tensors[4:]), lengths, reverse, False)
     return y, cell.state(**dict(zip(cell.states, last, strict=True)))
 
 

@@ -31,7 +31,11 @@ class Block(nn.Module):
         self.dropout = dropout
         self.before, self.between = nn.LayerNorm(H), nn.LayerNorm(H)
         self.recurrent = Direction(cell, H, H, False, torch.Generator().manual_seed(seed))
-        self.up, self.gate, self.down = linear(H, 2 * H, seed), linear(H, 2 * H, seed + 1), linear(2 * H, H, seed)
+        self.up, self.gate, self.down = (
+            linear(H, 2 * H, seed),
+            linear(H, 2 * H, seed + 1),
+            linear(2 * H, H, seed),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, P, H) → (B, P, H)."""
@@ -57,7 +61,15 @@ class PatchNet(nn.Module):
     """
 
     def __init__(
-        self, cell: str, patch: int, known: int, hidden: int, layers: int, levels: Sequence[float], dropout: float, seed: int
+        self,
+        cell: str,
+        patch: int,
+        known: int,
+        hidden: int,
+        layers: int,
+        levels: Sequence[float],
+        dropout: float,
+        seed: int,
     ) -> None:
         super().__init__()
         self.patch = patch

@@ -81,7 +81,12 @@ class Stack(nn.Module):
         positive("layers", layers)
         if not 0 <= dropout < 1:
             raise OptionError(f"dropout must lie in [0, 1), got {dropout!r}")
-        self.D, self.size, self.dropout, self.residual = 1 + bidirectional, H * (1 + bidirectional), dropout, residual
+        self.D, self.size, self.dropout, self.residual = (
+            1 + bidirectional,
+            H * (1 + bidirectional),
+            dropout,
+            residual,
+        )
         generator = torch.Generator().manual_seed(seed)
         sizes = [I] + [self.size] * (layers - 1)
         self.layers = nn.ModuleList(

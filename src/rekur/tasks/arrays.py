@@ -64,9 +64,7 @@ class ArrayEstimator(Estimator):
 
     def _build(self) -> Net:
         s = self.sizes_
-        stack = Stack(
-            self.cell, s["I"], self.hidden, self.layers, self.bidirectional, self.dropout, seed=self.seed
-        )
+        stack = Stack(self.cell, s["I"], self.hidden, self.layers, self.bidirectional, self.dropout, seed=self.seed)
         return Net(stack, self._head(stack.size), s["each"])
 
     def _fit(
@@ -115,7 +113,7 @@ class ArrayEstimator(Estimator):
             return whole, replace(whole, x=vx, y=self._target(validation[1], learn=False), lengths=lengths)
         if not 0 <= validation < 1:
             raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
-        n = int(round(len(whole.x) * validation))
+        n = round(len(whole.x) * validation)
         if n == 0:
             return whole, None
 
@@ -151,7 +149,8 @@ class ArrayEstimator(Estimator):
     def _decoded(self, x: Tensor, lengths: Tensor | None) -> Iterator[np.ndarray]:
         head: Any = self.net_.head
         with torch.inference_mode():
-            for rows in torch.arange(len(x)).split(512):
+            for start in range(0, len(x), 512):
+                rows = slice(start, start + 512)
                 raw, _ = self.net_(x[rows], None, None if lengths is None else lengths[rows])
                 yield head.decode(raw).numpy()
 

@@ -77,6 +77,10 @@ def widening(q: Array, actual: Array, levels: tuple[float, ...], points: float) 
     """The factor on the 80 % interval that makes it cover 80 % of the points held out, within 0.5 … 2."""
     middle = q[:, levels.index(0.5)]
     low, high = middle - q[:, levels.index(0.1)], q[:, levels.index(0.9)] - middle
-    needed = np.where(actual < middle, (middle - actual) / np.maximum(low, 1e-300), (actual - middle) / np.maximum(high, 1e-300))
+    needed = np.where(
+        actual < middle,
+        (middle - actual) / np.maximum(low, 1e-300),
+        (actual - middle) / np.maximum(high, 1e-300),
+    )
     factor = float(np.clip(np.quantile(needed, 0.8), 0.5, 2.0))
     return float((factor * points + PRIOR) / (points + PRIOR))

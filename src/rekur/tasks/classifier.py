@@ -88,7 +88,7 @@ class Classifier(ArrayEstimator):
 
     def predict(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> np.ndarray:
         """The most probable label (B,) for x (B, T, I)."""
-        return self.classes_[self.predict_proba(x, lengths=lengths).argmax(axis=1)]
+        return np.asarray(self.classes_[self.predict_proba(x, lengths=lengths).argmax(axis=1)])
 
     def score(self, x: ArrayLike, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
         """The share of labels that are right."""

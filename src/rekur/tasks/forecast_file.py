@@ -44,7 +44,10 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
         "calendar": None if model.network_ is None else model.network_.columns,
         "table": describe_table(table),
     }
-    tensors: dict[str, Tensor] = {"table.y": torch.from_numpy(table.y), "table.future": torch.from_numpy(table.future)}
+    tensors: dict[str, Tensor] = {
+        "table.y": torch.from_numpy(table.y),
+        "table.future": torch.from_numpy(table.future),
+    }
     tensors["table.offsets"] = torch.from_numpy(table.offsets)
     tensors["table.start"] = torch.from_numpy(table.start.astype(np.int64))
     if model.network_ is not None:

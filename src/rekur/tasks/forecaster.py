@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,18 @@ from rekur.tasks.blend import Blend, smoothing, weigh
 from rekur.tasks.prediction import Prediction
 from rekur.tasks.recipe import EPOCH, LEVELS, Recipe, recipe
 
+if TYPE_CHECKING:
+    from rekur.tasks.network import Network
+
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST = 3  # values that a series must have to be forecast
-NAMES = {"id_col": None, "time_col": None, "target_col": None, "futr_exog_list": (), "duplicates": "error"}
+NAMES: dict[str, Any] = {
+    "id_col": None,
+    "time_col": None,
+    "target_col": None,
+    "futr_exog_list": (),
+    "duplicates": "error",
+}
 
 
 class Forecaster(Estimator):
@@ -106,17 +115,22 @@ class Forecaster(Estimator):
         ------
         DataError : the table cannot be used; the text names column, series and row
         """
-        self._check()
-        names = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
-        self.names_ = {**names, "futr_exog_list": tuple(futr_exog_list), "duplicates": duplicates}
+        self.check()
+        names: dict[str, Any] = {
+            "id_col": id_col,
+            "time_col": time_col,
+            "target_col": target_col,
+            "duplicates": duplicates,
+        }
+        self.names_ = {**names, "futr_exog_list": tuple(futr_exog_list)}
         self.like_ = None if isinstance(df, Table) else df
-        found = self._table(df)
-        self.seasons_ = self._seasons(found)
-        self._learn(found, time_limit, progress, checkpoint)
-        self.table_ = found
+        self.table_ = self.read(df)
+        self.seasons_ = self._seasons(self.table_)
+        self._learn(self.table_, time_limit, progress, checkpoint)
         return self
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise an OptionError unless the constructor's arguments can be used."""
         from rekur.cells import CELLS
 
         choose("cell", self.cell, CELLS)
@@ -126,29 +140,21 @@ class Forecaster(Estimator):
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                 raise OptionError(f"{name} must be a whole number, got {value!r}")
-            positive(name, value)
+            positive(name, int(value))
 
-    def _table(self, df: Any, source: str = "the table") -> Table:
+    def read(self, df: Any, source: str = "the table") -> Table:
+        """Read a table by the column names that `fit` got; series with too few values are left out and listed."""
         if isinstance(df, Table):
             found = df
         else:
-            n = self.names_
-            found = table(
-                df,
-                id_col=n["id_col"],
-                time_col=n["time_col"],
-                target_col=n["target_col"],
-                freq=self.freq,
-                future=n["futr_exog_list"],
-                duplicates=n["duplicates"],
-                source=source,
-            )
-        seen = np.add.reduceat(np.isfinite(found.y).astype(int), found.offsets[:-1])
+            names = {key: value for key, value in self.names_.items() if key != "futr_exog_list"}
+            found = table(df, freq=self.freq, future=self.names_["futr_exog_list"], source=source, **names)
+        seen = np.diff(np.append(0, np.isfinite(found.y).cumsum())[found.offsets])
         short = seen < FEWEST
         if short.all():
-            raise DataError(
-                f"no series has {FEWEST} values; the longest, {found.ids[int(seen.argmax())]!r}, has {seen.max()}"
-            )
+            most = int(seen.argmax())
+            label = "the series" if found.ids[most] is None else f"the longest, {found.ids[most]!r},"
+            raise DataError(f"{source}: too short to forecast: {label} has {seen[most]} values, {FEWEST} are needed")
         return found.skip(short, f"fewer than {FEWEST} values") if short.any() else found
 
     def _seasons(self, found: Table) -> tuple[int, ...]:
@@ -162,29 +168,40 @@ class Forecaster(Estimator):
         return (m, week) if m >= 24 and np.median(found.lengths) >= 3 * week else (m,)
 
     def _learn(
-        self, found: Table, time_limit: float | None, progress: bool | None, checkpoint: str | os.PathLike[str] | None
+        self,
+        found: Table,
+        time_limit: float | None,
+        progress: bool | None,
+        checkpoint: str | os.PathLike[str] | None,
     ) -> None:
-        self.recipe_, self.network_, self.history_ = self._recipe(found, time_limit), None, []
+        self.recipe_, self.history_ = self._recipe(found, time_limit), list[dict[str, float]]()
+        self.network_: Network | None = None
         self.blend_ = Blend(0.0, 1.0)
         self.notes_ = list(found.notes)
         if self.recipe_ is None:
             self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
             return
         from rekur.checkpoint import Checkpoint
-        from rekur.tasks.network import held_out, learn
+        from rekur.tasks.network import improve, prepare
 
         saver = None if checkpoint is None else Checkpoint(checkpoint, forecast_file.describe(self))
+        self.network_ = prepare(found, self.recipe_, (self.cell, self.hidden, self.layers), self.seed)
         steps = self.recipe_.training.epochs * EPOCH
-        with Progress(f"training {self.cell}", steps, progress) as watch:
-            shape = (self.cell, self.hidden, self.layers)
-            self.network_, self.history_ = learn(found, self.recipe_, shape, self.seed, watch, saver)
-        series, stop = held_out(found, self.recipe_)
-        series, stop = series[:: max(1, len(series) // 500)], stop[:: max(1, len(stop) // 500)]
-        values = actual(found, series, stop, self.horizon)
-        network = self.network_.quantiles(found, series, stop)
-        smooth = smoothing(found, series, stop, self.seasons_[0], self.horizon, LEVELS)
-        scale = seasonal_steps(found.y, found.offsets, self.seasons_[0])[series]
-        self.blend_ = weigh(network, smooth, values, scale, LEVELS)
+        try:
+            with Progress(f"training {self.cell}", steps, progress) as watch:
+                self.history_ = improve(self.network_, found, self.seed, watch, saver)
+        finally:  # after Ctrl-C too: the best weights so far are in place, and the model can be used and saved
+            self.blend_ = self._blend(found, self.network_)
+
+    def _blend(self, found: Table, trained: Network) -> Blend:
+        from rekur.tasks.network import held_out
+
+        series, stop = held_out(found, trained.recipe, most=500)
+        season = self.seasons_[0]
+        network = trained.quantiles(found, series, stop)
+        smooth = smoothing(found, series, stop, season, self.horizon, LEVELS)
+        scale = seasonal_steps(found.y, found.offsets, season)[series]
+        return weigh(network, smooth, actual(found, series, stop, self.horizon), scale, LEVELS)
 
     def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
         made = recipe(self.seasons_, self.horizon, found.lengths, time_limit)
@@ -202,7 +219,7 @@ class Forecaster(Estimator):
     def forecast(self, df: Any = None, *, futr_df: Any = None) -> Prediction:
         """Forecast as a `Prediction`, which can be drawn and turned into frames; arguments as in `predict`."""
         self.check_fitted("blend_")
-        found = self.table_ if df is None else self._table(df)
+        found = self.table_ if df is None else self.read(df)
         if found.freq != self.table_.freq:
             raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
         future = None
@@ -255,11 +272,11 @@ class Forecaster(Estimator):
         step_size : steps between windows; the horizon if None
         """
         copy = type(self)(**self.get_params())
-        copy._check()
+        copy.check()
         copy.names_ = {**NAMES, **names}
         if unknown := set(names) - set(NAMES):
             raise OptionError(f"backtest does not know {unknown.pop()!r}; it knows {', '.join(NAMES)}")
-        found = copy._table(df)
+        found = copy.read(df)
         copy.seasons_ = copy._seasons(found)
 
         def learn(history: Table) -> Any:
@@ -292,5 +309,5 @@ class Forecaster(Estimator):
 
     @classmethod
     def _restore(cls, description: dict[str, Any], tensors: dict[str, Any], folder: str) -> Forecaster:
-        return forecast_file.restore(cls, description, tensors, folder)
-
+        model: Forecaster = forecast_file.restore(cls, description, tensors, folder)
+        return model

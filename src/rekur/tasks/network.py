@@ -88,7 +88,7 @@ class Panel:
     @property
     def width(self) -> int:
         """K, the known inputs of a patch."""
-        return len(self.columns) + self.known.shape[1] * self.recipe.patch
+        return len(self.columns) + int(self.known.shape[1]) * self.recipe.patch
 
 
 @dataclass
@@ -119,33 +119,35 @@ class Network:
         return np.asarray(np.nan_to_num(past) @ self.linear.numpy())
 
 
-def learn(
-    table: Table,
-    recipe: Recipe,
-    shape: tuple[str, int, int],
-    seed: int,
-    watch: Callable[[Record], None] | None = None,
-    saver: Any = None,
-) -> tuple[Network, list[Record]]:
-    """Train a network on a table: the linear path in closed form first, the recurrent one on what it leaves.
+def prepare(table: Table, recipe: Recipe, shape: tuple[str, int, int], seed: int) -> Network:
+    """Build the network of a table: the linear path solved in closed form, the recurrent one not yet trained.
 
-    shape: cell, hidden size and layers. The last `recipe.held` rows of each series choose the penalty and stop the
-    training; they are not trained on.
+    shape: cell, hidden size and layers. The last `recipe.held` rows of each series choose the penalty of the linear
+    path; they are not learned from.
     """
     columns = calendar_columns(table)
-    spread = np.nanstd(table.future, axis=0) if table.future.shape[1] else np.ones(0)
-    centre = np.nanmean(table.future, axis=0) if table.future.shape[1] else np.zeros(0)
+    centre, spread = np.zeros(0), np.ones(0)
+    if table.future.shape[1]:
+        centre, spread = np.nanmean(table.future, axis=0), np.nanstd(table.future, axis=0)
     scaling = (centre, np.where(spread > 0, spread, 1.0))
     panel = Panel(table, recipe, columns, scaling)
     windows = every(table.offsets, recipe.past, recipe.horizon, recipe.first, recipe.held)
     errors = seasonal_steps(table.y, table.offsets, recipe.season)
-    held = panel.windows(*held_out(table, recipe))
-    linear = solve_linear(panel, windows, held, errors, seed)
-    cell, hidden, layers = shape
+    linear = solve_linear(panel, windows, panel.windows(*held_out(table, recipe)), errors, seed)
     dropout = 0.1 if len(windows) > 2000 else 0.2
-    net = PatchNet(cell, recipe.patch, panel.width, hidden, layers, LEVELS, dropout, seed)
-    network = Network(recipe, columns, scaling, linear, net)
-    deal = Deal(panel, network, errors)
+    net = PatchNet(shape[0], recipe.patch, panel.width, shape[1], shape[2], LEVELS, dropout, seed)
+    return Network(recipe, columns, scaling, linear, net)
+
+
+def improve(
+    network: Network, table: Table, seed: int, watch: Callable[[Record], None] | None = None, saver: Any = None
+) -> list[Record]:
+    """Train the recurrent path on what the linear one leaves, until the windows held out no longer improve."""
+    recipe, net = network.recipe, network.net
+    panel = Panel(table, recipe, network.columns, network.scaling)
+    windows = every(table.offsets, recipe.past, recipe.horizon, recipe.first, recipe.held)
+    held = panel.windows(*held_out(table, recipe))
+    deal = Deal(panel, network, seasonal_steps(table.y, table.offsets, recipe.season))
 
     def batches(epoch: int) -> Iterator[Batch]:
         random = np.random.default_rng((seed, epoch))
@@ -161,8 +163,14 @@ def learn(
         losses = [(float(loss(deal.batch(held, some), None)[0]), len(some)) for some in parts]
         return sum(value * n for value, n in losses) / sum(n for _, n in losses)
 
-    problem = Problem(net, batches, EPOCH, loss, validate)
-    return network, fit(problem, recipe.training, seed, watch, saver)
+    def explain(batch: Batch) -> str:
+        odd = (~batch.x.isfinite()).flatten(1).any(1)
+        if batch.rows is None or not bool(odd.any()):
+            return ""
+        return f"the series {table.ids[int(batch.rows[odd.int().argmax()])]!r} holds values that overflow float32"
+
+    problem = Problem(net, batches, EPOCH, loss, validate, explain)
+    return fit(problem, recipe.training, seed, watch, saver)
 
 
 def held_out(table: Table, recipe: Recipe, most: int = 2000) -> tuple[Array, Array]:

@@ -40,7 +40,7 @@ class Prediction:
 
         `level=[80]` adds rekur-lo-80 and rekur-hi-80, `quantiles=[0.1]` adds rekur_ql0.1.
         """
-        S, h, _ = self.values.shape
+        h = self.values.shape[1]
         ids, times = self.table.columns.id or "unique_id", self.table.columns.time
         columns: dict[str, Any] = {}
         if self.table.columns.id is not None or self.table.wide:

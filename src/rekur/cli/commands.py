@@ -1,0 +1,177 @@
+"""What the command line does with a file: read, check on the past, forecast, print, and write what was asked for."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rekur.core import DataError, OptionError, positive
+from rekur.data import files
+from rekur.data.table import Table, table
+from rekur.tasks import load
+from rekur.tasks.backtest import Backtest
+from rekur.tasks.forecaster import Forecaster
+from rekur.tasks.prediction import Prediction
+
+SHOWN = 3  # series of a forecast that are printed, and steps of each
+ALIASES = ("unique_id", "item_id", "ds", "timestamp")
+
+
+def run(
+    file: str,
+    future: str | None,
+    names: Mapping[str, Any],
+    options: Mapping[str, Any],
+    outputs: Mapping[str, str | None],
+    level: Sequence[float],
+    windows: int | None,
+    time_limit: float | None,
+) -> None:
+    """`rekur forecast`: backtest, fit, forecast, print and write."""
+    model = Forecaster(**options)
+    model.check()
+    check(outputs, level, windows)
+    if time_limit is not None:
+        positive("--time-limit", time_limit)
+        time_limit = time_limit / 2  # half for the backtest, half for the model
+    df = files.read(file)
+    futr = None if future is None else files.read(future)
+    known = () if futr is None else covariates(futr, df, names)
+    found = model.read(table(df, freq=model.freq, future=known, source=named(file), **names), named(file))
+    count = default_windows(found, model.horizon) if windows is None else windows
+    tested = model.backtest(found, n_windows=count, time_limit=time_limit) if count else None
+    learn(model, found, time_limit, outputs["save"])
+    predicted = model.forecast(futr_df=futr)
+    finish(model, predicted, tested, outputs, level)
+
+
+def rerun(
+    folder: str, file: str | None, future: str | None, outputs: Mapping[str, str | None], level: Sequence[float]
+) -> None:
+    """`rekur predict`: forecast with a saved model."""
+    check({**outputs, "save": None}, level, None)
+    model = load(folder)
+    if not isinstance(model, Forecaster):
+        raise OptionError(f"{folder} holds a {type(model).__name__}, not a Forecaster")
+    found = None if file is None else model.read(files.read(file), named(file))
+    futr = None if future is None else files.read(future)
+    finish(model, model.forecast(found, futr_df=futr), None, {**outputs, "save": None}, level)
+
+
+def show(folder: str | None) -> None:
+    """`rekur demo`: both bundled data sets, with forecasts and reports where a folder is given."""
+    from rekur.data import samples
+
+    if folder is not None:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot write to {folder}: {error.strerror}; choose a writable folder") from error
+    for name, horizon in (("nyc_weather", 48), ("oil_prices", 20)):
+        print(f"{name}: the next {horizon} steps")
+        model = Forecaster(horizon)
+        found = table(samples.load(name)[["unique_id", "ds", "y"]], source=name)
+        tested = model.backtest(found)
+        model.fit(found)
+        outputs = {
+            kind: None if folder is None else f"{folder}/{name}{end}"
+            for kind, end in (("out", ".csv"), ("report", ".html"))
+        }
+        finish(model, model.forecast(), tested, {**outputs, "save": None}, [80.0])
+        print()
+
+
+def learn(model: Forecaster, found: Table, time_limit: float | None, save: str | None) -> None:
+    """Fit and save, with a checkpoint beside the folder until the model is there; Ctrl-C keeps the best weights."""
+    beside = None if save is None else f"{save.rstrip('/')}.checkpoint"
+    try:
+        model.fit(found, time_limit=time_limit, checkpoint=beside)
+    except KeyboardInterrupt:
+        if save is not None and hasattr(model, "blend_"):
+            model.save(save)
+            shutil.rmtree(str(beside), ignore_errors=True)
+            print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)
+        raise
+    if save is not None:
+        model.save(save)
+        shutil.rmtree(str(beside), ignore_errors=True)
+
+
+def named(file: str) -> str:
+    """How a file is called in messages."""
+    return "standard input" if file == "-" else file
+
+
+def check(outputs: Mapping[str, str | None], level: Sequence[float], windows: int | None) -> None:
+    """Refuse what cannot be written or asked for, before any work is done."""
+    from rekur.io import refuse_foreign
+
+    for percent in level:
+        if not 0 < percent <= 95:
+            raise OptionError(f"--level must lie above 0 and at most at 95, got {percent:g}")
+    if windows is not None and windows < 0:
+        raise OptionError(f"--windows must not be negative, got {windows}")
+    for option in ("out", "report", "save"):
+        path = outputs[option]
+        if path is None:
+            continue
+        parent = Path(path).absolute().parent
+        if not parent.is_dir():
+            raise DataError(f"--{option} {path}: the folder {parent} does not exist; make it first")
+        if option != "save" and Path(path).is_dir():
+            raise DataError(f"--{option} {path} is a folder; name a file")
+    if outputs["save"] is not None:
+        refuse_foreign(Path(outputs["save"]))
+
+
+def covariates(future: Any, df: Any, names: Mapping[str, Any]) -> tuple[str, ...]:
+    """The known future columns: those of the future table that are neither id nor time nor target."""
+    roles = {names["id_col"], names["time_col"], names["target_col"], *ALIASES, "y", "target"}
+    found = tuple(column for column in future.columns if column not in roles)
+    if not found:
+        raise DataError("the future table has no column besides the id and the time; name known future values in it")
+    missing = [column for column in found if column not in df.columns]
+    if missing:
+        raise DataError(f"the future table has the column {missing[0]!r}, but the table of the past does not")
+    return found
+
+
+def default_windows(found: Table, horizon: int) -> int:
+    """Past windows for the backtest: 3, or fewer where they would take more than a third of a typical series."""
+    typical = int(np.quantile(found.lengths, 0.75))
+    return int(np.clip(typical // 3 // horizon, 0 if typical < 2 * horizon + 8 else 1, 3))
+
+
+def finish(
+    model: Forecaster,
+    predicted: Prediction,
+    tested: Backtest | None,
+    outputs: Mapping[str, str | None],
+    level: Sequence[float],
+) -> None:
+    """Print the verdict and a small table, and write what was asked for."""
+    import pandas as pd
+
+    from rekur.cli.printing import preview, scores
+
+    frame: pd.DataFrame = predicted.frame(level)
+    for note in [*model.notes_, *(f"left out: {label!r}, {why}" for label, why in predicted.table.skipped)]:
+        print(f"· {note}")
+    if tested is not None:
+        scores(tested)
+    preview(predicted, frame, SHOWN)
+    if outputs["out"] is not None:
+        files.write(frame, outputs["out"])
+        print(f"forecast written to {outputs['out']}")
+    if outputs["report"] is not None:
+        from rekur import report
+
+        report.write(outputs["report"], predicted, tested, model)
+        print(f"report written to {outputs['report']}")
+    if outputs["save"] is not None:
+        print(f"model saved in {outputs['save']}")

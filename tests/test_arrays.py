@@ -1,0 +1,155 @@
+"""Regressor and Classifier: arrays in, arrays out, in the manner of scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rekur
+import torch
+from rekur import Classifier, Regressor
+from rekur.core import DataError, OptionError
+from rekur.train import Training
+from sklearn.base import clone
+
+T, N = 12, 240
+
+
+@pytest.fixture(scope="module")
+def wave() -> tuple[np.ndarray, np.ndarray]:
+    """Windows (N, T, 1) of a noisy sine and the value after each (N,)."""
+    y = np.sin(np.arange(N + T) / 3) + 0.05 * np.random.default_rng(0).normal(size=N + T)
+    return np.lib.stride_tricks.sliding_window_view(y, T)[:N, :, None], y[T : T + N]
+
+
+def signs(n: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences (n, 9, 2) and whether their first column sums above zero."""
+    x = np.random.default_rng(1).normal(size=(n, 9, 2))
+    return x, np.where(x[:, :, 0].sum(1) > 0, "up", "down")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_textbook_program_learns(wave: tuple, cell: str) -> None:
+    """Three lines: construct, fit, predict; far better than repeating the last value."""
+    x, y = wave
+    model = Regressor(cell=cell, hidden=32)
+    model.fit(x[:180], y[:180], epochs=30)
+    predicted = model.predict(x[180:])
+    assert predicted.shape == (60,)
+    assert ((predicted - y[180:]) ** 2).mean() < 0.3 * ((x[180:, -1, 0] - y[180:]) ** 2).mean()
+    assert model.score(x[180:], y[180:]) > 0.9
+
+
+def test_a_target_of_several_values_and_of_sequences(wave: tuple) -> None:
+    x, y = wave
+    two = Regressor(hidden=8).fit(x, np.stack([y, -y], 1), epochs=1)
+    assert two.predict(x).shape == (N, 2)
+    each = Regressor(hidden=8, bidirectional=True, layers=2).fit(x, np.repeat(x, 3, axis=2), epochs=1)
+    assert each.predict(x).shape == (N, T, 3)
+
+
+def test_what_stands_beyond_the_length_changes_nothing(wave: tuple) -> None:
+    x, y = wave
+    lengths = np.random.default_rng(2).integers(1, T + 1, N)
+    other = np.where((np.arange(T) < lengths[:, None])[..., None], x, 99.0)
+    fitted = [Regressor(hidden=8).fit(data, y, lengths=lengths, epochs=2) for data in (x, other)]
+    np.testing.assert_array_equal(fitted[0].predict(x, lengths=lengths), fitted[1].predict(other, lengths=lengths))
+    steps = [Regressor(hidden=8).fit(d, d.copy() * 0 + x, lengths=lengths, epochs=2) for d in (x, other)]
+    assert steps[0].history_[-1]["mean_loss"] == pytest.approx(steps[1].history_[-1]["mean_loss"], rel=1e-6)
+
+
+def test_the_classifier_learns_and_names_its_classes() -> None:
+    x, y = signs()
+    model = Classifier(hidden=16).fit(x[:150], y[:150], epochs=40)
+    assert model.classes_.tolist() == ["down", "up"]
+    assert model.score(x[150:], y[150:]) > 0.85
+    np.testing.assert_allclose(model.predict_proba(x).sum(1), 1, atol=1e-6)
+    with pytest.raises(DataError, match="'sideways'"):
+        model.fit(x, y, validation=(x[:2], ["up", "sideways"]))
+
+
+@pytest.mark.parametrize("kind", [Regressor, Classifier])
+def test_the_manner_of_scikit_learn(kind: type) -> None:
+    """Arguments are stored and nothing else; clone, get_params and set_params work; fit returns the model."""
+    model = kind(hidden=5, seed=3)
+    assert vars(model) == model.get_params()
+    assert clone(model).get_params() == model.get_params()
+    assert model.set_params(hidden=6).hidden == 6
+    with pytest.raises(OptionError, match="hidden"):
+        model.set_params(hiden=6)
+    with pytest.raises(OptionError, match="not fitted"):
+        model.predict(np.zeros((1, 2, 1)))
+    x, y = signs(20)
+    target = y if kind is Classifier else x[:, 0, 0]
+    before = dict(model.get_params())
+    assert model.fit(x, target, epochs=1) is model
+    assert model.get_params() == before
+
+
+@pytest.mark.parametrize("kind", [Regressor, Classifier])
+def test_the_same_seed_gives_the_same_numbers_and_files_keep_them(kind: type, tmp_path: Path) -> None:
+    x, y = signs(60)
+    target = y if kind is Classifier else x[:, 0]
+
+    def outputs(model: object) -> np.ndarray:
+        return model.predict_proba(x) if kind is Classifier else model.predict(x)
+
+    one, two, other = (kind(hidden=7, layers=2, dropout=0.2, seed=s).fit(x, target, epochs=3) for s in (1, 1, 2))
+    np.testing.assert_array_equal(outputs(one), outputs(two))
+    assert not np.array_equal(outputs(one), outputs(other))
+    one.save(tmp_path / "m")
+    loaded = rekur.load(tmp_path / "m")
+    assert type(loaded) is kind
+    assert loaded.get_params() == one.get_params()
+    np.testing.assert_array_equal(outputs(loaded), outputs(one))
+
+
+def test_early_stopping_on_a_validation_part(wave: tuple) -> None:
+    x, y = wave
+    model = Regressor(hidden=16, training=Training(epochs=200, rate=0.01, patience=3)).fit(x, y, validation=0.25)
+    losses = [r["val_loss"] for r in model.history_]
+    assert len(losses) < 200
+    assert len(losses) - 1 - int(np.argmin(losses)) == 3
+    held = ((model.predict(x[180:]) - y[180:]) ** 2).mean()
+    assert held == pytest.approx(min(losses), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "text"),
+    [
+        (np.zeros((4, 3)), np.zeros(4), r"axes \(B, T, I\)"),
+        (np.zeros((0, 3, 1)), np.zeros(0), "empty"),
+        (np.zeros((4, 3, 1)), np.zeros(5), "4 rows but y has 5"),
+        (np.zeros((4, 3, 1)), np.zeros((4, 2, 1)), "3 steps but y has 2"),
+        ([["a"]], [0.0], "cannot be read as numbers"),
+        (np.full((4, 3, 1), np.nan), np.zeros(4), "B=0, T=0, I=0"),
+    ],
+)
+def test_shapes_and_values_that_do_not_fit_are_refused(x: object, y: object, text: str) -> None:
+    with pytest.raises(DataError, match=text):
+        Regressor().fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"cell": "gur"}, "'gru'"), ({"hidden": 0}, "hidden"), ({"dropout": 1.0}, "dropout"), ({"loss": "l3"}, "'mse'")],
+)
+def test_options_that_are_not_known_are_listed(options: dict, text: str) -> None:
+    with pytest.raises(OptionError, match=text):
+        Regressor(**options).fit(np.zeros((4, 3, 1)), np.zeros(4))
+
+
+def test_lengths_and_columns_are_checked(wave: tuple) -> None:
+    x, y = wave
+    with pytest.raises(DataError, match="lengths"):
+        Regressor().fit(x, y, lengths=np.zeros(N, int))
+    model = Regressor(hidden=4).fit(x, y, epochs=1)
+    with pytest.raises(DataError, match="2 columns, but the model was fitted with 1"):
+        model.predict(np.zeros((1, 3, 2)))
+
+
+def test_one_step_and_one_row_work() -> None:
+    model = Regressor(hidden=3).fit(np.ones((1, 1, 1)), np.ones(1), epochs=1)
+    assert model.predict(np.ones((1, 1, 1))).shape == (1,)
+    assert not torch.is_grad_enabled() or model.net_.training is False

@@ -1,0 +1,356 @@
+"""Any table of the user becomes series on a regular grid, or an error that says where and what to do."""
+
+import datetime as dt
+import itertools
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from rekur.core import DataError, OptionError
+from rekur.data.table import Columns, Table, future_rows, table
+
+DAYS = pd.date_range("2024-01-01", periods=10, freq="D")
+KINDS: dict[str, Callable[[pd.DataFrame], object]] = {
+    "pandas": lambda df: df,
+    "pandas-arrow": lambda df: df.convert_dtypes(dtype_backend="pyarrow"),
+    "pandas-nullable": lambda df: df.convert_dtypes(),
+    "polars": pl.from_pandas,
+    "pyarrow": lambda df: pa.Table.from_pandas(df, preserve_index=False),
+}
+
+
+def long(series: int = 2, n: int = 10, freq: str = "D") -> pd.DataFrame:
+    times = pd.date_range("2024-01-01", periods=n, freq=freq).as_unit("us")
+    ids = np.repeat([f"s{i}" for i in range(series)], n)
+    y = np.arange(series * n, dtype=float)
+    return pd.DataFrame({"unique_id": ids, "ds": np.tile(times, series), "y": y, "x": -y})
+
+
+def same(a: Table, b: Table) -> None:
+    assert a.ids.tolist() == b.ids.tolist()
+    assert a.offsets.tolist() == b.offsets.tolist()
+    assert (a.start == b.start).all()
+    assert a.freq == b.freq
+    assert np.array_equal(a.y, b.y, equal_nan=True)
+    assert np.array_equal(a.future, b.future, equal_nan=True)
+    assert (a.columns, a.tz, a.local, a.wide) == (b.columns, b.tz, b.local, b.wide)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", ["plain", "holes", "shuffled", "zone", "integer", "ids"])
+def test_every_kind_of_frame_gives_the_same_table(kind: str, case: str) -> None:
+    df = long(3)
+    if case == "holes":
+        df = df.drop(index=[3, 4, 17])
+        df.loc[[6, 20], "y"] = np.nan
+    if case == "shuffled":
+        df = df.sample(frac=1, random_state=1).reset_index(drop=True)
+    if case == "zone":
+        df["ds"] = df["ds"].dt.tz_localize("Europe/Berlin")
+    if case == "integer":
+        df["ds"] = np.tile(np.arange(10), 3)
+    if case == "ids":
+        df["unique_id"] = np.repeat([30, 10, 20], 10)
+    expected = table(df, future=["x"])
+    found = table(KINDS[kind](df), future=["x"])
+    same(found, expected)
+    assert all(type(a) is type(b) for a, b in zip(found.ids, expected.ids, strict=True))
+
+
+def test_missing_rows_and_values_are_nan_and_told() -> None:
+    df = long(2).drop(index=[3, 4])
+    df.loc[7, "y"] = np.nan
+    found = table(df)
+    assert found.lengths.tolist() == [10, 10]
+    assert np.flatnonzero(np.isnan(found.y)).tolist() == [3, 4, 7]
+    assert (found.times(0) == DAYS.to_numpy().astype("M8[us]")).all()
+    assert any("2 absent rows and 1 empty value" in note for note in found.notes)
+    assert (found.all_times() == np.concatenate([found.times(0), found.times(1)])).all()
+    assert (found.next_times(2)[0] == np.array(["2024-01-11", "2024-01-12"], dtype="M8[us]")).all()
+
+
+def test_order_of_series_and_edges_of_missing_targets_are_kept() -> None:
+    df = pd.DataFrame({"unique_id": ["b", "b", "b", "a", "a"], "ds": [1, 2, 3, 7, 8], "y": [None, 1, None, 3, 4]})
+    found = table(df)
+    assert found.ids.tolist() == ["b", "a"]
+    assert found.start.tolist() == [1, 7]
+    assert np.isnan(found.values(0)).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [
+        (("item_id", "timestamp", "target"), {}),
+        (("Unique_ID", "Date", "Y"), {}),
+        (("shop", "day", "sold"), {"id_col": "shop", "time_col": "day", "target_col": "sold"}),
+    ],
+)
+def test_names_of_columns(names: tuple[str, str, str], options: dict[str, str]) -> None:
+    df = long()[["unique_id", "ds", "y"]]
+    found = table(df.set_axis(list(names), axis=1), **options)
+    assert found.columns == Columns(*names)
+    assert np.array_equal(found.y, table(df).y)
+
+
+def test_plain_and_wide_tables() -> None:
+    plain = table(pd.DataFrame({"when": DAYS, "sold": np.arange(10)}))
+    assert plain.columns == Columns(None, "when", "sold")
+    assert plain.ids.tolist() == [None]
+    wide = table(pd.DataFrame({"date": DAYS, "a": np.arange(10), 7: np.arange(10) * 2.0}).drop(index=[2]))
+    assert wide.wide
+    assert wide.columns == Columns(None, "date", None)
+    assert wide.ids.tolist() == ["a", "7"]
+    assert wide.values(1)[[1, 3]].tolist() == [2, 6]
+    assert np.isnan(wide.values(0)[2])
+    indexed = table(pd.Series(np.arange(10.0), index=DAYS))
+    assert np.array_equal(indexed.y, plain.y)
+    beside = table(pd.DataFrame({"date": DAYS, "a": 1.0, "b": 2.0, "hot": np.arange(10)}), future=["hot"])
+    assert beside.future.shape == (20, 1)
+    assert beside.future[10:, 0].tolist() == list(range(10))
+    panel = table(pd.DataFrame({"Source": ["u"] * 5 + ["v"] * 5, "Year": np.tile(np.arange(5), 2), "Mean": 1.0}))
+    assert panel.ids.tolist() == ["u", "v"]
+    assert any("'Source'" in note for note in panel.notes)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected", "freq"),
+    [
+        (["2024-01-01", "2024-01-02", "2024-01-03"], "2024-01-01", "D"),
+        (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00"], "2024-01-01", "h"),
+        (["2024-01-01T05:00:00Z", "2024-01-01T06:00:00Z"], "2024-01-01T05:00", "h"),
+        (["2024-01-01T05:00:00+0200", "2024-01-01T06:00:00+0200"], "2024-01-01T03:00", "h"),
+        (["2024-01", "2024-02", "2024-03"], "2024-01-01", "MS"),
+        (["2024Q1", "2024Q2", "2024Q3"], "2024-01-01", "QS"),
+        (["12/30/2023", "12/31/2023", "01/01/2024"], "2023-12-30", "D"),
+        (["30.12.2023", "31.12.2023", "01.01.2024"], "2023-12-30", "D"),
+        (["31/12/2023 23:00", "01/01/2024 00:00"], "2023-12-31T23:00", "h"),
+        (["1/13/11", "1/14/11"], "2011-01-13", "D"),
+        (["Jan 5, 2024", "Jan 6, 2024"], "2024-01-05", "D"),
+        (["20240131", "20240201"], "2024-01-31", "D"),
+        ([dt.date(2024, 1, 5), dt.date(2024, 1, 6)], "2024-01-05", "D"),
+        ([20240131, 20240201], "2024-01-31", "D"),
+        ([1999.0, 2000.0], 1999, "1"),
+    ],
+)
+def test_times_as_people_write_them(texts: list[object], expected: object, freq: str) -> None:
+    found = table(pd.DataFrame({"ds": texts, "y": np.arange(len(texts), dtype=float)}))
+    assert found.start[0] == (expected if isinstance(expected, int) else np.datetime64(str(expected), "us"))
+    assert found.freq.name == freq
+
+
+def test_months_written_as_numbers_and_text_numbers() -> None:
+    months = [year * 100 + month for year in (2022, 2023) for month in range(1, 13)]
+    assert table(pd.DataFrame({"period": months, "y": 1.0})).freq.name == "MS"
+    found = table(pd.DataFrame({"ds": DAYS[:4], "y": [" 12.5", "1e-12", "NA", "1e12"]}))
+    assert np.array_equal(found.y, [12.5, 1e-12, np.nan, 1e12], equal_nan=True)
+
+
+BAD: dict[str, tuple[object, dict[str, object], str]] = {
+    "infinite": (long().assign(y=[*range(15), np.inf, *range(4)]), {}, r"'y', row 17: the value is infinite"),
+    "text": (long().assign(y=["1"] * 8 + ["closed"] + ["2"] * 11), {}, r"'y', row 10: 'closed' is not a number"),
+    "comma": (long().assign(y=["12,5"] * 20), {}, r"row 2: '12,5'.*decimal point"),
+    "thousands": (long().assign(y=["1,234.5"] * 20), {}, r"row 2: '1,234.5'.*thousands"),
+    "missing": (long().assign(y=np.nan), {}, r"all values of 'y' are missing"),
+    "dates": (long().assign(y=DAYS[0]), {}, r"'y' holds Datetime.*numbers are needed"),
+    "no id": (long(), {"id_col": "shop"}, r"no column 'shop'.*'unique_id', 'ds', 'y', 'x'.*id_col"),
+    "no time": (long(), {"time_col": "when"}, r"no column 'when'.*'ds'.*time_col"),
+    "no target": (long(), {"target_col": "sold"}, r"no column 'sold'.*'y'.*target_col"),
+    "no future": (long(), {"future": ["rain"]}, r"no column 'rain' \(future\).*'x'"),
+    "text future": (long().assign(x="wet"), {"future": ["x"]}, r"'x' \(future\), row 2: 'wet' is not a number"),
+    "one role": (long(), {"future": ["y"], "target_col": "y"}, r"'y' was given two roles"),
+    "unclear target": (long().rename(columns={"y": "z"}), {}, r"not clear what to forecast.*target_col"),
+    "text in wide": (pd.DataFrame({"ds": DAYS, "a": 1, "b": "x", "c": 1}), {}, r"'b' is not numeric.*target_col"),
+    "unclear time": (pd.DataFrame({"p": 1, "q": 2, "r": [3] * 4}), {}, r"clearly the time.*'p', 'q', 'r'.*time_col"),
+    "date": (long().assign(ds=["2024-01-01"] * 5 + ["soon"] + ["2024-01-02"] * 14), {}, r"'ds', row 7: 'soon'"),
+    "no date": (long().assign(ds=[None, *["2024-01-02"] * 19]), {}, r"'ds', row 2: the time is empty"),
+    "no day": (long().assign(ds=[*DAYS, pd.NaT, *DAYS[1:]]), {}, r"'ds', row 12: the time is empty"),
+    "no name": (long().assign(unique_id=[None, *["a"] * 19]), {}, r"'unique_id', row 2: the name .* is missing"),
+    "ambiguous": (pd.DataFrame({"ds": ["01/02/2024", "01/03/2024"], "y": 1}), {}, r"day/month or month/day"),
+    "mixed zones": (
+        pd.DataFrame({"ds": ["2024-01-01T00:00+01:00", "2024-06-01T00:00+02:00"], "y": 1}),
+        {},
+        r"mixed time zones \(\+01:00, \+02:00\).*utc=True",
+    ),
+    "half a zone": (pd.DataFrame({"ds": ["2024-01-01T00:00Z", "2024-01-02T00:00"], "y": 1}), {}, r"mixed time zones"),
+    "decimal": (pd.DataFrame({"ds": [1.0, 2.5], "y": 1}), {}, r"'ds', row 3: 2.5 is not a time"),
+    "irregular": (
+        long(1, 6, "h").assign(
+            ds=[*pd.date_range("2024-01-01", periods=5, freq="h"), pd.Timestamp("2024-01-01 04:20")]
+        ),
+        {},
+        r"irregular: most rows are h apart, but series 's0', row 7 \(2024-01-01 04:20:00\).*20min",
+    ),
+    "off the grid": (long(1, 6, "h"), {"freq": "2h"}, r"series 's0', row 3: the time 2024-01-01 01:00:00"),
+    "wrong kind": (long().assign(ds=range(20)), {"freq": "h"}, r"freq='h' does not fit.*whole numbers"),
+    "twice": (
+        pd.concat([long(2), long(2).iloc[[14]]]),
+        {},
+        r"series 's1', the time 2024-01-05 occurs twice, in row 16 and row 22.*--duplicates mean",
+    ),
+    "panel": (long()[["ds", "y"]], {}, r"2024-01-01 occurs twice, in row 2 and row 12.*id_col"),
+    "mixed steps": (
+        pd.concat([long(1, 99), long(1, 9, "W").assign(unique_id="w")]),
+        {},
+        r"series 'w' has one row every 7 steps.*separately",
+    ),
+    "far apart": (
+        pd.DataFrame({"ds": ["1970-01-01T00:00:00", "2024-01-01T00:00:00", "2024-01-01T00:00:01"], "y": 1.0}),
+        {},
+        r"span 1704067202 steps",
+    ),
+    "one row": (long(1, 1), {}, r"freq="),
+    "no rows": (long().iloc[:0], {}, r"columns but no rows"),
+    "nothing": (pd.DataFrame(), {}, r"no columns"),
+    "lazy": (pl.from_pandas(long()).lazy(), {}, r"LazyFrame.*collect"),
+    "a list": ([1, 2, 3], {}, r"is a list; a pandas, polars or pyarrow table"),
+    "names twice": (pd.DataFrame([[1, 2, 3]], columns=["ds", "y", "y"]), {}, r"two columns named 'y'"),
+    "levels": (long().set_index(["unique_id", "ds"]), {}, r"reset_index"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_errors_name_the_cause_and_the_cure(name: str) -> None:
+    df, options, text = BAD[name]
+    with pytest.raises((DataError, OptionError), match=text) as caught:
+        table(df, source="sales.csv", **options)
+    assert "\n" not in str(caught.value)
+    assert "sales.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize(("rule", "value"), [("mean", 4.5), ("first", 4), ("last", 5), ("sum", 9)])
+def test_rules_for_doubled_rows(rule: str, value: float) -> None:
+    df = long(1)[["unique_id", "ds", "y"]]
+    more = df.iloc[[4, 4]].assign(y=[5.0, np.nan])
+    found = table(pd.concat([df, more]), duplicates=rule)
+    assert found.y[4] == value
+    assert len(found.y) == 10
+    with pytest.raises(OptionError, match="'sum'"):
+        table(df, duplicates="median")
+
+
+def test_clock_changes_of_pjm(data_dir) -> None:
+    for name, gaps in (("DUQ", 24), ("PJME", 30)):
+        df = pd.read_csv(data_dir / "pjm_load" / f"{name}_hourly.csv.gz")
+        found = table(df)
+        assert found.freq.name == "h"
+        assert np.isnan(found.y).sum() == gaps
+        assert any(note.startswith("4 times doubled where clocks go back") for note in found.notes)
+        at = int(found.freq.count(found.start[0], np.datetime64("2014-11-02T02:00", "us"))[0])
+        both = df[df["Datetime"] == "2014-11-02 02:00:00"].iloc[:, 1]
+        assert found.y[at] == both.mean()
+
+
+def test_clock_change_rule_is_narrow() -> None:
+    hours = pd.date_range("2023-10-20", periods=24 * 20, freq="h")
+    night, noon, monday = (
+        np.flatnonzero(hours == t)[0] for t in ("2023-10-29 02:00", "2023-10-29 12:00", "2023-10-30 02:00")
+    )
+    df = pd.DataFrame({"ds": hours, "y": 1.0})
+    assert len(table(pd.concat([df, df.iloc[[night]]])).y) == len(df)
+    for rows in ([noon], [monday], [night, night], [night - 1, night, night + 1]):
+        with pytest.raises(DataError, match="occurs twice"):
+            table(pd.concat([df, df.iloc[rows]]))
+
+
+def test_zones_count_days_by_the_clock_and_hours_in_utc() -> None:
+    days = pd.date_range("2024-03-25", periods=14, freq="D", tz="Europe/Berlin")
+    found = table(pd.DataFrame({"ds": days, "y": 1.0}))
+    assert (found.freq.name, found.tz, found.local, len(found.y)) == ("D", "Europe/Berlin", True, 14)
+    assert (found.instants(found.times(0)) == days.tz_convert("UTC").tz_localize(None).to_numpy()).all()
+    hours = pd.date_range("2024-03-30", periods=72, freq="h", tz="Europe/Berlin")
+    found = table(pd.DataFrame({"ds": hours, "y": 1.0}))
+    assert (found.freq.name, found.local, len(found.y)) == ("h", False, 72)
+    assert (found.clock(found.times(0)) == hours.tz_localize(None).to_numpy()).all()
+
+
+@pytest.mark.parametrize("freq", ["ME", "M", "MS"])
+def test_months_on_wandering_days_are_taken_if_asked(freq: str) -> None:
+    fridays = pd.DatetimeIndex(["2024-01-26", "2024-02-23", "2024-03-29", "2024-04-26", "2024-06-28"])
+    df = pd.DataFrame({"ds": fridays, "y": np.arange(5.0)})
+    with pytest.raises(DataError, match='freq="ME"'):
+        table(df)
+    found = table(df, freq=freq)
+    assert np.array_equal(found.y, [0, 1, 2, 3, np.nan, 4], equal_nan=True)
+    assert found.start[0] == np.datetime64("2024-01-01" if freq == "MS" else "2024-01-31", "us")
+    assert any("varies" in note for note in found.notes)
+
+
+def test_real_files(data_dir) -> None:
+    cases = [
+        ("nyc_weather/weather.csv.gz", {"id_col": "origin", "time_col": "time_hour", "target_col": "temp"}, "h", 3),
+        ("market_prices/wti-daily.csv.gz", {}, "B", 1),
+        ("market_prices/vix-daily.csv.gz", {}, "B", 4),
+        ("market_prices/sp500-monthly-shiller.csv.gz", {"target_col": "SP500"}, "MS", 1),
+        ("nn5/nn5.csv.gz", {}, "D", 111),
+        ("climate/global-temp-monthly.csv", {}, "MS", 2),
+        ("climate/monthly-sunspots.csv", {}, "MS", 1),
+        ("vic_elec/vic_elec.csv.gz", {"time_col": "time_utc", "target_col": "demand_mw"}, "30min", 1),
+        ("ili/national_illness.csv", {}, "W-TUE", 7),
+    ]
+    for file, options, freq, series in cases:
+        found = table(pd.read_csv(data_dir / file), **options)
+        assert (found.freq.name, len(found)) == (freq, series), file
+    with pytest.raises(DataError, match=r"mixed time zones \(\+1000, \+1100\)"):
+        table(pd.read_csv(data_dir / "vic_elec" / "vic_elec.csv.gz"), time_col="time_local", target_col="demand_mw")
+    with pytest.raises(DataError, match=r"2011-01-01 occurs twice, in row 2 and row 3.*id_col"):
+        table(pd.read_csv(data_dir / "bike_sharing" / "hour.csv.gz"), time_col="dteday", target_col="cnt")
+
+
+def test_cut_select_and_skip() -> None:
+    found = table(long(3), future=["x"])
+    cut = found.cut(np.array([4, 99, 2]))
+    assert cut.lengths.tolist() == [4, 10, 2]
+    assert cut.y.tolist() == [*range(4), *range(10, 20), 20, 21]
+    assert cut.future[:, 0].tolist() == [-v for v in cut.y]
+    assert found.cut(10) is found
+    one = found.select(["s1"])
+    assert one.ids.tolist() == ["s1"]
+    assert one.y.tolist() == list(range(10, 20))
+    assert np.shares_memory(one.cut(3).y, one.y)
+    left = found.skip(np.array([False, True, False]), "too short")
+    assert left.ids.tolist() == ["s0", "s2"]
+    assert left.skipped == (("s1", "too short"),)
+    with pytest.raises(DataError, match="no series 's9'"):
+        found.select(["s9"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_future_rows(kind: str) -> None:
+    df = long(2, 12)
+    later = df[df["ds"] >= "2024-01-11"]
+    history = table(df[df["ds"] < "2024-01-11"], future=["x"])
+    found = future_rows(history, KINDS[kind](later.sample(frac=1, random_state=0).reset_index(drop=True)), 2)
+    assert found.shape == (2, 2, 1)
+    assert found[:, :, 0].tolist() == [[-10, -11], [-22, -23]]
+    with pytest.raises(DataError, match=r"1 row is absent of the 4.*'s1' at 2024-01-12"):
+        future_rows(history, later.iloc[:-1], 2)
+    with pytest.raises(DataError, match=r"twice.*'s0' at 2024-01-11"):
+        future_rows(history, pd.concat([later, later.iloc[:1]]), 2)
+    with pytest.raises(DataError, match=r"no column 'x'"):
+        future_rows(history, later.drop(columns="x"), 2)
+
+
+def test_future_rows_of_a_wide_table_are_shared() -> None:
+    wide = pd.DataFrame({"ds": DAYS, "a": 1.0, "b": 2.0, "hot": np.arange(10.0)})
+    found = future_rows(table(wide.iloc[:8], future=["hot"]), wide.iloc[8:], 2)
+    assert found[:, :, 0].tolist() == [[8, 9], [8, 9]]
+
+
+def test_a_hundred_thousand_series_take_seconds() -> None:
+    series, n = 100_000, 20
+    df = pd.DataFrame({"unique_id": np.repeat(np.arange(series), n), "ds": np.tile(np.arange(n), series), "y": 1.0})
+    begin = time.perf_counter()
+    found = table(df)
+    assert len(found) == series
+    assert time.perf_counter() - begin < 10
+
+
+def test_labels_may_be_anything_hashable() -> None:
+    for labels in itertools.permutations([1, "1", 2.5]):
+        df = pd.DataFrame({"unique_id": np.repeat(np.array(labels, dtype=object), 3), "ds": [1, 2, 3] * 3, "y": 1.0})
+        assert table(df).ids.tolist() == list(labels)
