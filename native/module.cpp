@@ -161,7 +161,7 @@ NB_MODULE(_native, m) {
   m.doc() = "The fused kernels: forward and backward of a recurrent cell over time.";
   nb::class_<Plan>(m, "Plan", "What one forward pass was asked.");
   nb::class_<Tape>(m, "Tape", "What it keeps for its backward passes: a buffer.", nb::type_slots(tape_slots));
-  m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time; in training returns plan and tape.");
+  m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time: plan and tape, or two nones.");
   m.def("backward", &backward, "The gradients of one forward pass; the tape stays as it is.");
   m.def("math", &math, "Apply exp, tanh or sigmoid of the active target to n elements.");
   m.def("cells", &cells, "The compiled cells: name to (number, gates, states).");

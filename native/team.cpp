@@ -24,6 +24,7 @@ struct Runtime {
 };
 
 bool forked = false;
+const int watching = pthread_atfork(nullptr, nullptr, [] { forked = true; });  // from the moment of loading
 
 Runtime find_runtime() {
   Runtime found;
@@ -32,7 +33,6 @@ Runtime find_runtime() {
   found.rank = reinterpret_cast<decltype(found.rank)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
   found.size = reinterpret_cast<decltype(found.size)>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
   if (!found.barrier || !found.rank || !found.size) found.parallel = nullptr;
-  pthread_atfork(nullptr, nullptr, [] { forked = true; });
   return found;
 }
 
@@ -78,7 +78,7 @@ void run_member(void* argument) {
 
 void run_team(int threads, void (*work)(void*, const Team&), void* context) {
   Job job{work, context};
-  if (threads > 1 && !forked && runtime().parallel) {
+  if (threads > 1 && !forked && watching == 0 && runtime().parallel) {
     runtime().parallel(run_member, &job, unsigned(threads), 0);
     return;
   }

@@ -16,17 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 if importlib.util.find_spec("rekur") is None:  # not installed: test the sources
     sys.path.insert(0, str(ROOT / "src"))
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads leave the cores to the tests beside
 settings.register_profile("rekur", deadline=None, derandomize=True, database=None, max_examples=12)
 settings.load_profile("rekur")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Give torch one thread; who does not use torch does not import it. A test of threads asks for two by itself."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _fixed() -> None:
-    """Seed every generator and give torch one thread; who does not use torch does not import it.
-
-    With more threads than free cores, small problems would spend their time waiting. A test of threads asks
-    for two by itself.
-    """
+    """Seed every generator and set the threads back to one."""
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)

@@ -84,7 +84,7 @@ def test_errors_name_the_file(tmp_path: Path, name: str) -> None:
 
 
 def test_absent_files_and_folders(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere.csv cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: No such file"):
         read(tmp_path / "nowhere.csv")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         read(tmp_path)

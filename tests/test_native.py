@@ -22,16 +22,8 @@ _native = pytest.importorskip("rekur._native", reason="the extension is not buil
 TARGETS = _native.targets()
 DTYPES = (torch.float32, torch.float64)
 EPS = {torch.float32: 1.2e-7, torch.float64: 2.3e-16}
-# One lane is the width of no vector; 15, 16, 17 and so on surround the widths 4, 8 and 16.
-SIZES = (
-    (1, 1, 1, 1),
-    (2, 3, 1, 15),
-    (3, 5, 2, 16),
-    (7, 4, 5, 17),
-    (13, 6, 3, 64),
-    (5, 9, 17, 31),
-    (19, 2, 8, 83),
-)
+# 15, 16, 17 surround the widths 4, 8, 16; the last one needs more than one chunk of time.
+SIZES = ((1, 1, 1, 1), (2, 3, 1, 15), (3, 5, 2, 16), (7, 4, 5, 17), (5, 9, 17, 64), (37, 25, 3, 83))
 EVERY = pytest.mark.parametrize("name", CELLS)
 ON_EACH = pytest.mark.parametrize("target", TARGETS)
 
@@ -51,17 +43,15 @@ def problem(name, B, T, I, H, dtype, ragged=False, seed=0):  # noqa: E741
     return kind, x, weights, state, lengths
 
 
-def outcome(backend, kind, x, weights, state, lengths, reverse, x_grad=True):
+def outcome(backend, kind, x, weights, state, lengths, reverse):
     """Outputs, last states and every gradient of a loss through all of them."""
     leaves = [t.detach().requires_grad_() for t in (*weights, *state)]
-    x = x.detach().requires_grad_(x_grad)
+    x = x.detach().requires_grad_()
     start = kind.state(**dict(zip(kind.states, leaves[4:], strict=True)))
     y, last = backend.scan(kind, x, Weights(*leaves[:4]), start, lengths, reverse)
     draw = torch.Generator().manual_seed(1)
     loss = sum((out * torch.randn(out.shape, dtype=out.dtype, generator=draw)).sum() for out in (y, *last))
-    grads = torch.autograd.grad(
-        loss, [x, *leaves] if x_grad else leaves, allow_unused=True, materialize_grads=True
-    )
+    grads = torch.autograd.grad(loss, [x, *leaves], allow_unused=True, materialize_grads=True)
     return [y, *last, *grads]
 
 
@@ -90,26 +80,23 @@ def test_math(target, dtype, function, bound):
     else:
         x = torch.cat([torch.linspace(-800, 800, 200_001), torch.linspace(-2, 2, 200_001)]).double()
         x = torch.cat([x, x * 1e-5, x * 1e-200])
+    x = torch.cat([torch.tensor([float("nan"), float("inf"), float("-inf"), 0.0, -0.0], dtype=dtype), x])
     y = torch.empty_like(x)
-    ends = torch.tensor([float("nan"), float("inf"), float("-inf"), 0.0, -0.0], dtype=dtype)
-    at_ends = torch.empty_like(ends)
     with native.forced(target):
         _native.math(function, dtype is torch.float64, x.data_ptr(), y.data_ptr(), x.numel())
-        _native.math(function, dtype is torch.float64, ends.data_ptr(), at_ends.data_ptr(), 5)
+    expected = {"tanh": [1, -1, 0, 0], "sigmoid": [1, 0, 0.5, 0.5], "exp": [float("inf"), 0, 1, 1]}[function]
+    assert y[0].isnan()
+    assert y[1:5].tolist() == expected
+    x, y = x[5:], y[5:]
     want = getattr(torch, function)(x.double())
     normal = torch.finfo(dtype).tiny
     inside = (want.abs() > 2 * normal) & (want < torch.finfo(dtype).max * 0.7) & (x.abs() > 2 * normal)
     error = (y.double() - want).abs()[inside]
     relative = error / want[inside]
-    assert relative.abs().max() <= (6 if function == "exp" else 4) * EPS[dtype] * (
-        40 if function == "exp" else 1
-    )
+    assert relative.abs().max() <= (6 if function == "exp" else 4) * EPS[dtype] * (40 if function == "exp" else 1)
     if bound:
         assert error.max() <= 1.5 * EPS[dtype]
         assert (y.abs() <= 1).all()
-    expected = {"tanh": (1, -1, 0), "sigmoid": (1, 0, 0.5), "exp": (float("inf"), 0, 1)}[function]
-    assert at_ends[0].isnan()
-    assert at_ends[1:4].tolist() == list(expected)
 
 
 @ON_EACH
@@ -183,7 +170,7 @@ def test_gradcheck(target, name, reverse):
 
 @EVERY
 def test_second_derivative_is_refused(name):
-    kind, x, weights, state, _ = problem(name, 2, 3, 2, 4, torch.float64)
+    kind, x, weights, state, _ = problem(name, 2, 3, 2, 4, torch.float32)
     y, _ = native.scan(kind, x.requires_grad_(), weights, state, None, False)
     with pytest.raises(BackendError, match="reference"):
         torch.autograd.grad(y.sum(), x, create_graph=True)
@@ -201,9 +188,7 @@ def test_graphs_own_their_tapes(name):
 
     alone = [torch.autograd.grad(y.square().sum(), leaves) for y, leaves in (start(first), start(second))]
     (ya, la), (yb, lb), _ = start(first), start(second), start(second)
-    both = [
-        torch.autograd.grad(y.square().sum(), leaves, retain_graph=True) for y, leaves in ((ya, la), (yb, lb))
-    ]
+    both = [torch.autograd.grad(y.square().sum(), leaves, retain_graph=True) for y, leaves in ((ya, la), (yb, lb))]
     again = torch.autograd.grad(ya.square().sum(), la)
     for got, want in ((both[0], alone[0]), (both[1], alone[1]), (again, alone[0])):
         assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
@@ -245,7 +230,7 @@ def test_threads_give_the_same_bits(target, name, ragged):
     case = problem(name, 37, 60, 3, 70, torch.float32, ragged)
     before, results = torch.get_num_threads(), []
     try:
-        for threads in (1, 2, 3, 5):
+        for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             with native.forced(target):
                 results.append(outcome(native, *case, False))
@@ -263,17 +248,6 @@ def test_rows_do_not_depend_on_their_neighbours(name):
         for rows in ([3], [10, 0], [5, 4, 3, 2, 1, 0, 6]):
             part = type(state)(*(s[rows] for s in state))
             assert torch.equal(native.scan(kind, x[rows], weights, part, None, False)[0], y[rows])
-
-
-@EVERY
-def test_nan_stays_in_its_row(name):
-    kind, x, weights, state, _ = problem(name, 4, 3, 2, 20, torch.float32)
-    x[1, 1, 0] = float("nan")
-    with torch.no_grad():
-        y, _ = native.scan(kind, x, weights, state, None, False)
-    assert y[1, 1:].isnan().all()
-    assert y[[0, 2, 3]].isfinite().all()
-    assert y[1, 0].isfinite().all()
 
 
 def test_denormals_are_flushed_and_the_mode_is_restored():
@@ -321,16 +295,18 @@ def test_wrong_shapes_are_refused():
 def test_unknown_target_is_refused():
     with pytest.raises(OptionError, match="scalar"), native.forced("abacus"):
         pass
-    code = "import rekur.kernels"
-    environment = {**os.environ, "REKUR_ISA": "abacus", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "abacus" in done.stderr
-    assert "scalar" in done.stderr
-    environment["REKUR_ISA"] = "scalar"
     code = "import rekur.kernels; from rekur import _native; print(_native.active())"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout.strip() == "scalar", done.stderr
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    refused, forced = (
+        subprocess.run(
+            [sys.executable, "-c", code], env={**environment, "REKUR_ISA": name}, capture_output=True, text=True
+        )
+        for name in ("abacus", "scalar")
+    )
+    assert refused.returncode != 0
+    assert "abacus" in refused.stderr
+    assert "scalar" in refused.stderr
+    assert forced.stdout.strip() == "scalar", forced.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

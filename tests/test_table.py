@@ -1,7 +1,6 @@
 """Any table of the user becomes series on a regular grid, or an error that says where and what to do."""
 
 import datetime as dt
-import itertools
 import time
 from collections.abc import Callable
 
@@ -348,9 +347,3 @@ def test_a_hundred_thousand_series_take_seconds() -> None:
     found = table(df)
     assert len(found) == series
     assert time.perf_counter() - begin < 10
-
-
-def test_labels_may_be_anything_hashable() -> None:
-    for labels in itertools.permutations([1, "1", 2.5]):
-        df = pd.DataFrame({"unique_id": np.repeat(np.array(labels, dtype=object), 3), "ds": [1, 2, 3] * 3, "y": 1.0})
-        assert table(df).ids.tolist() == list(labels)

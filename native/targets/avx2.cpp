@@ -15,6 +15,7 @@ namespace rekur::avx2 {
 
 namespace rekur {
 extern const Table table_avx2;
-const Table table_avx2 = {"avx2", avx2::cell_count, avx2::cell_facts, avx2::need, avx2::forward, avx2::backward, avx2::math};
+const Table table_avx2 = {"avx2", avx2::cell_count, avx2::cell_facts, avx2::need,
+                            avx2::forward, avx2::backward, avx2::math};
 }  // namespace rekur
 #endif

@@ -18,6 +18,7 @@ namespace rekur::avx512 {
 
 namespace rekur {
 extern const Table table_avx512;
-const Table table_avx512 = {"avx512", avx512::cell_count, avx512::cell_facts, avx512::need, avx512::forward, avx512::backward, avx512::math};
+const Table table_avx512 = {"avx512", avx512::cell_count, avx512::cell_facts, avx512::need,
+                            avx512::forward, avx512::backward, avx512::math};
 }  // namespace rekur
 #endif

@@ -12,6 +12,7 @@ namespace rekur::neon {
 
 namespace rekur {
 extern const Table table_neon;
-const Table table_neon = {"neon", neon::cell_count, neon::cell_facts, neon::need, neon::forward, neon::backward, neon::math};
+const Table table_neon = {"neon", neon::cell_count, neon::cell_facts, neon::need,
+                            neon::forward, neon::backward, neon::math};
 }  // namespace rekur
 #endif

@@ -12,6 +12,6 @@ namespace rekur::scalar {
 
 namespace rekur {
 extern const Table table_scalar;
-const Table table_scalar = {"scalar",       scalar::cell_count, scalar::cell_facts, scalar::need,
-                            scalar::forward, scalar::backward,   scalar::math};
+const Table table_scalar = {"scalar", scalar::cell_count, scalar::cell_facts, scalar::need,
+                            scalar::forward, scalar::backward, scalar::math};
 }  // namespace rekur

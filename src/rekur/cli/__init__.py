@@ -104,10 +104,10 @@ def info() -> None:
     import torch
 
     import rekur
-    from rekur.kernels import native
+    from rekur.kernels import describe
 
     print(f"rekur {rekur.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(native.describe())
+    print(describe())
 
 
 def whole(freq: str | None) -> str | int | None:
@@ -135,7 +135,13 @@ def main() -> None:
     sys.exit(code)
 
 
+OPTIONS = {"id_col": "--id", "time_col": "--time", "target_col": "--target", "freq=": "--freq ", "futr_df": "--future"}
+"""What the names of Python's arguments in a message are called on the command line."""
+
+
 def fail(text: str) -> int:
     """Print one line on standard error."""
+    for name, option in OPTIONS.items():
+        text = text.replace(name, option)
     print(f"rekur: {' '.join(text.split())}", file=sys.stderr)
     return 2

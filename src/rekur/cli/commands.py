@@ -125,6 +125,8 @@ def check(outputs: Mapping[str, str | None], level: Sequence[float], windows: in
             raise DataError(f"--{option} {path}: the folder {parent} does not exist; make it first")
         if option != "save" and Path(path).is_dir():
             raise DataError(f"--{option} {path} is a folder; name a file")
+        if option == "out":
+            files.check_suffix(path)
     if outputs["save"] is not None:
         refuse_foreign(Path(outputs["save"]))
 

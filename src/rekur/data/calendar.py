@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from rekur.core import DataError
 from rekur.data.season import detect_season
@@ -72,20 +73,20 @@ def _is_business(times: Array, gaps: Array, before: Array) -> bool:
 
 def _as_months(times: Array, pairs: Array) -> Freq | None:
     """Return the month step of rows at least 28 days apart, or None if the day of the month wanders."""
-    day, last = _day_in_month(times)
-    clock = times - times.astype("M8[D]")
+    codes, labels = pd.factorize(times)  # series mostly share their times
+    found = np.asarray(labels)
+    clock = found - found.astype("M8[D]")
     if (clock != clock[0]).any():
         return None
-    first, then = day[pairs], day[pairs + 1]
-    kept = (then == first) | (last[pairs] & (then > first)) | (last[pairs + 1] & (then < first))
-    if not (last.all() or kept.all()):
+    day, last = _day_in_month(found)
+    before, after = codes[pairs], codes[pairs + 1]
+    first, then = day[before], day[after]
+    if not (last.all() or ((then == first) | (last[before] & (then > first)) | (last[after] & (then < first))).all()):
         return None
-    number = months_of(times).astype(np.int64)
-    steps = number[pairs + 1] - number[pairs]
+    number = months_of(found).astype(np.int64)
+    steps = number[after] - number[before]
     step = _most_common(steps)[0]
-    if (steps % step).any():
-        return None
-    return anchor(month(step, ""), times)
+    return None if (steps % step).any() else anchor(month(step, ""), found)
 
 
 def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = None) -> Freq:

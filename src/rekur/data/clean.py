@@ -74,10 +74,11 @@ def _first(bad: Array) -> int:
 def _text_numbers(column: nw.Series[Any], where: str) -> Array:
     """Parse text as numbers, value by value if it must be; the first that is none stops it."""
     series = objects(column)
+    odd = series[series.map(lambda v: isinstance(v, (bytes, complex, list, dict, set, np.ndarray)))]
+    if len(odd):
+        raise DataError(f"{where}, {row(int(odd.index[0]))}: a {type(odd.iloc[0]).__name__} object is not a number")
     codes, labels = pd.factorize(series)
     found = pd.Series(labels, dtype=object)
-    if any(isinstance(v, (bytes, complex, list, dict, np.ndarray)) for v in found[:100]):
-        raise DataError(f"{where} holds {type(found[0]).__name__} objects, not numbers")
     text = found.map(lambda v: str(v).strip())
     values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
     missing = text.str.lower().isin(MISSING).to_numpy(dtype=bool)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from rekur.core import DataError
 
-__all__ = ["read", "write"]
+__all__ = ["check_suffix", "read", "write"]
 
 PARQUET = (".parquet", ".pq")
 NEEDS_PARQUET = 'Parquet needs pyarrow: pip install "rekur[parquet]"'
@@ -65,7 +65,7 @@ def _header(text: str, name: str) -> tuple[str, list[str]]:
         raise DataError(f"{name} is empty: there is no data")
     outside = re.sub(r'"[^"]*"', "", line)
     delimiter = max(",;\t", key=outside.count)
-    names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+    names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
     if re.match(r"\d{4}-\d\d-\d\d", names[0]):
         raise DataError(f"{name} begins with data ({names[0]!r}), not with a header; put the column names in line 1")
     doubled = next((cell for cell in names if cell and names.count(cell) > 1), None)
@@ -80,7 +80,9 @@ def _csv(text: str, name: str) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(io.StringIO(text), sep=delimiter, index_col=False, low_memory=False)
+            frame = pd.read_csv(
+                io.StringIO(text), sep=delimiter, index_col=False, low_memory=False, skipinitialspace=True
+            )
     except pd.errors.ParserWarning:
         raise DataError(
             f"{name}: its rows have more values than the header has names ({len(names)}); mend line 1"
@@ -92,7 +94,7 @@ def _csv(text: str, name: str) -> pd.DataFrame:
     first, rest = frame.columns[0], [c for c in frame.columns[1:] if c.startswith("Unnamed:")]
     frame = frame.drop(columns=[c for c in rest if frame[c].isna().all()])
     if first.startswith("Unnamed:"):  # an index that was written along: a count, or the times
-        counted = frame[first].dtype.kind == "i" and (frame[first] == range(len(frame))).all()
+        counted = frame[first].dtype.kind == "i" and frame[first].tolist() == list(range(len(frame)))
         return frame.drop(columns=first) if counted and frame.shape[1] > 2 else frame.rename(columns={first: "ds"})
     return frame
 
@@ -142,6 +144,13 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     return frame
 
 
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Raise a DataError unless a table can be written under this name."""
+    name = os.fspath(path).lower()
+    if not name.endswith((".csv", ".csv.gz", *PARQUET)) and Path(name).suffix:
+        raise DataError(f"{path}: its suffix is not known; use .csv, .csv.gz or .parquet")
+
+
 def _packed(frame: Any, path: Path) -> bytes:
     """Return the bytes of a table in the format that the suffix of `path` names."""
     table = nw.from_native(frame, eager_only=True)
@@ -153,8 +162,7 @@ def _packed(frame: Any, path: Path) -> bytes:
         except ImportError:
             raise DataError(f"{path}: {NEEDS_PARQUET}") from None
         return into.getvalue()
-    if not suffix.endswith((".csv", ".csv.gz")) and path.suffix:
-        raise DataError(f"{path}: its suffix is not known; use .csv, .csv.gz or .parquet")
+    check_suffix(path)
     text = table.write_csv(None).encode()
     return gzip.compress(text, mtime=0) if suffix.endswith(".gz") else text
 

@@ -237,6 +237,15 @@ def _refuse_doubles(rows: _Rows, twice: Array) -> None:
     )
 
 
+def _rule(rows: _Rows, freq: Freq, twice: Array, duplicates: str, naive: bool) -> tuple[str, str]:
+    """Return how doubled rows are settled, and the note that says so; refuse them if nothing allows them."""
+    if duplicates != "error":
+        return duplicates, f"{many(len(twice), 'row')} at a time that had occurred, combined: duplicates={duplicates!r}"
+    if not naive or not _is_clock_change(rows, freq, twice):
+        _refuse_doubles(rows, twice)
+    return "mean", f"{many(len(twice), 'time')} doubled where clocks go back in autumn: values averaged"
+
+
 def lay(
     found: Times, codes: Array, ids: Array, freq: str | int | None, duplicates: str, source: str, panel: bool
 ) -> Grid:
@@ -261,22 +270,16 @@ def lay(
     t, local = _base(found, asked)
     rows = _sorted(t, codes, ids, source, panel)
     step = _frequency(rows, asked)
-    notes = [f"frequency {step.name}" + (" (found from the times)" if asked is None else "")]
+    notes = [found.note] if found.note else []
     if asked and asked.kind == "month" and not _on_grid(rows, step):
         rows, step = _snapped(rows, asked), asked
         notes.append(f"the day of the month varies; every row was taken as that of its month ({step.name})")
+    notes.append(f"frequency {step.name}" + ("" if asked else " (found from the times)"))
     k = _count(rows, step, asked is None)
-    if found.note:
-        notes.append(found.note)
     twice = np.flatnonzero((np.diff(k) == 0) & rows.inner[:-1]) + 1
     if len(twice):
-        if duplicates == "error":
-            if found.tz is not None or not _is_clock_change(rows, step, twice):
-                _refuse_doubles(rows, twice)
-            duplicates = "mean"
-            notes.append(f"{many(len(twice), 'time')} doubled where clocks go back in autumn: values averaged")
-        else:
-            notes.append(f"{many(len(twice), 'row')} at a time that had occurred, combined: duplicates={duplicates!r}")
+        duplicates, note = _rule(rows, step, twice, duplicates, found.tz is None)
+        notes.append(note)
     offsets = np.concatenate([[0], np.cumsum(k[rows.first[1:] - 1] + 1)]).astype(np.int64)
     total = int(offsets[-1])
     if total > max(LARGEST * len(t), 1_000_000):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rekur.core import OptionError
 
-__all__ = ["Freq", "parse"]
+__all__ = ["Freq", "month", "months_of", "parse", "shown", "span_of", "tick"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["integer", "tick", "business", "month"]
@@ -45,8 +45,9 @@ def span_of(months: Array) -> tuple[Array, Array]:
         return months.astype("M8[D]"), months.astype("M8[D]")
     low = months.min()
     first = np.arange(low, months.max() + np.timedelta64(2, "M")).astype("M8[D]")
+    last = first[1:] - np.timedelta64(1, "D")
     at = (months - low).astype(np.int64)
-    return np.asarray(first[at]), np.asarray(first[at + 1] - np.timedelta64(1, "D"))
+    return np.asarray(first[at]), np.asarray(last[at])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rekur.kernels import native, reference
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BACKENDS", "scan", "step", "why_not"]
+__all__ = ["BACKENDS", "describe", "scan", "step", "why_not"]
 
 BACKENDS = ("auto", "native", "reference")
 
@@ -23,6 +23,11 @@ BACKENDS = ("auto", "native", "reference")
 def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
     """Return the reason why the native kernel cannot run this problem, or None if it can."""
     return native.why_not(cell, x, weights)
+
+
+def describe() -> str:
+    """One line: the native instruction sets compiled in, those this machine runs, and the one in use."""
+    return native.describe()
 
 
 def _backend(cell: Cell, x: Tensor, weights: Weights, backend: str) -> Any:
@@ -70,9 +75,7 @@ def scan(
     ------
     BackendError : a backend asked for by name cannot run this problem
     """
-    result: tuple[Tensor, Any] = _backend(cell, x, weights, backend).scan(
-        cell, x, weights, state, lengths, reverse
-    )
+    result: tuple[Tensor, Any] = _backend(cell, x, weights, backend).scan(cell, x, weights, state, lengths, reverse)
     return result
 
 

@@ -23,7 +23,7 @@ try:
 except ImportError:
     _native = None
 
-__all__ = ["forced", "scan", "step", "why_not"]
+__all__ = ["describe", "forced", "scan", "step", "why_not"]
 
 _CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = _native.cells() if _native else {}
 
@@ -48,6 +48,14 @@ def forced(target: str) -> Iterator[None]:
         yield
     finally:
         _select(before)
+
+
+def describe() -> str:
+    """One line: the instruction sets compiled in, those this machine runs, and the one in use."""
+    if _native is None:
+        return "kernels: reference only, the extension is not built"
+    compiled, supported = (", ".join(_native.targets(only)) for only in (False, True))
+    return f"kernels: native, compiled for {compiled}; this machine runs {supported}; in use {_native.active()}"
 
 
 def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
@@ -85,9 +93,7 @@ def _check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor 
         raise ValueError(f"cell {cell.name!r} needs the states {cell.states}, H ≥ 1 and I ≥ 1")
     for name, tensor in zip(cell.states, state, strict=True):
         if tensor.shape != (B, H) or tensor.dtype is not x.dtype:
-            raise ValueError(
-                f"state {name} is {tensor.dtype} {tuple(tensor.shape)}, but must be {x.dtype} {(B, H)}"
-            )
+            raise ValueError(f"state {name} is {tensor.dtype} {tuple(tensor.shape)}, but must be {x.dtype} {(B, H)}")
     if lengths is not None:
         if lengths.shape != (B,) or lengths.dtype is not torch.int64:
             raise ValueError(f"lengths must be int64 ({B},), not {lengths.dtype} {tuple(lengths.shape)}")

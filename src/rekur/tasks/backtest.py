@@ -101,7 +101,9 @@ def actual(table: Table, series: Array, stop: Array, horizon: int) -> Array:
     return Windows(table.offsets, 0, horizon, series, stop).gather(table.y, np.arange(len(series)))
 
 
-def run(learn: Any, table: Table, windows: tuple[int, int], horizon: int, season: int, refit: bool) -> Backtest:
+def run(
+    learn: Any, table: Table, windows: tuple[int, int], horizon: int, seasons: tuple[int, ...], refit: bool
+) -> Backtest:
     """Forecast past windows of a table, (how many, steps apart), by rekur and by every baseline.
 
     `learn(history)` returns a function (series, stop) → quantiles (n, h, Q) that has learned from `history` alone: what
@@ -112,7 +114,7 @@ def run(learn: Any, table: Table, windows: tuple[int, int], horizon: int, season
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise OptionError(f"{name} must be a whole number above zero, got {value!r}")
     back = horizon + windows[1] * np.arange(windows[0] - 1, -1, -1)
-    rows = np.flatnonzero(table.lengths - back[0] >= max(3, min(horizon, season + 1)))
+    rows = np.flatnonzero(table.lengths - back[0] >= max(3, min(horizon, seasons[0] + 1)))
     if not len(rows):
         raise DataError(
             f"no series is long enough for {windows[0]} windows of {horizon} steps: the longest has "
@@ -127,7 +129,7 @@ def run(learn: Any, table: Table, windows: tuple[int, int], horizon: int, season
         own[some] = learn(before)(series[some], stop[some])
     forecasts = {NAME: own}
     for name in BASELINES:
-        forecasts[name] = baseline(name, table, series, stop, season, horizon, LEVELS)
-    scale = seasonal_steps(history.y, history.offsets, season)[series]
+        forecasts[name] = baseline(name, table, (series, stop), seasons, horizon, LEVELS)
+    scale = seasonal_steps(history.y, history.offsets, seasons[0])[series]
     values = actual(table, series, stop, horizon)
     return Backtest(table, series, stop, values, LEVELS, forecasts, scale, windows[0])

@@ -32,19 +32,27 @@ class Blend:
         return np.asarray(median + self.widen * (mixed - median))
 
 
-def smoothing(table: Table, series: Array, stop: Array, season: int, horizon: int, levels: tuple[float, ...]) -> Array:
-    """Smoothing forecasts (n, h, Q) of windows that end before rows `stop` of `series`."""
-    return baseline("smoothing", table, series, stop, season, horizon, levels)
-
-
 def baseline(
-    name: str, table: Table, series: Array, stop: Array, season: int, horizon: int, levels: tuple[float, ...]
+    name: str,
+    table: Table,
+    windows: tuple[Array, Array],
+    seasons: tuple[int, ...],
+    horizon: int,
+    levels: tuple[float, ...],
 ) -> Array:
-    """Forecasts (n, h, Q) of one baseline for windows that end before rows `stop` of `series`."""
+    """Forecasts (n, h, Q) of one baseline for windows (series, stop) that end before row `stop` of their series.
+
+    Where there are two seasons, smoothing is the mean of two runs, with the main season and with both.
+    """
+    series, stop = windows
     past = int(min(HISTORY, stop.max(initial=1)))
-    windows, out = Windows(table.offsets, past, 0, series, stop), []
+    where, out = Windows(table.offsets, past, 0, series, stop), []
     for some in np.array_split(np.arange(len(series)), max(1, len(series) * past // 4_000_000)):
-        out.append(baselines.forecast(name, windows.gather(table.y, some), season, horizon, levels))
+        y = where.gather(table.y, some)
+        made = baselines.forecast(name, y, seasons[0], horizon, levels)
+        if name == "smoothing" and len(seasons) > 1:
+            made = (made + baselines.forecast(name, y, seasons[0], horizon, levels, seasons[1:])) / 2
+        out.append(made)
     return np.concatenate(out)
 
 

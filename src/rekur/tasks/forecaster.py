@@ -17,7 +17,7 @@ from rekur.progress import Progress
 from rekur.tasks import forecast_file
 from rekur.tasks.backtest import Backtest, actual, run
 from rekur.tasks.base import Estimator
-from rekur.tasks.blend import Blend, smoothing, weigh
+from rekur.tasks.blend import Blend, baseline, weigh
 from rekur.tasks.prediction import Prediction
 from rekur.tasks.recipe import EPOCH, LEVELS, Recipe, recipe
 
@@ -116,13 +116,8 @@ class Forecaster(Estimator):
         DataError : the table cannot be used; the text names column, series and row
         """
         self.check()
-        names: dict[str, Any] = {
-            "id_col": id_col,
-            "time_col": time_col,
-            "target_col": target_col,
-            "duplicates": duplicates,
-        }
-        self.names_ = {**names, "futr_exog_list": tuple(futr_exog_list)}
+        names = {"id_col": id_col, "time_col": time_col, "target_col": target_col, "duplicates": duplicates}
+        self.names_ = names_of(df, {**names, "futr_exog_list": tuple(futr_exog_list)})
         self.like_ = None if isinstance(df, Table) else df
         self.table_ = self.read(df)
         self.seasons_ = self._seasons(self.table_)
@@ -197,10 +192,9 @@ class Forecaster(Estimator):
         from rekur.tasks.network import held_out
 
         series, stop = held_out(found, trained.recipe, most=500)
-        season = self.seasons_[0]
         network = trained.quantiles(found, series, stop)
-        smooth = smoothing(found, series, stop, season, self.horizon, LEVELS)
-        scale = seasonal_steps(found.y, found.offsets, season)[series]
+        smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
+        scale = seasonal_steps(found.y, found.offsets, self.seasons_[0])[series]
         return weigh(network, smooth, actual(found, series, stop, self.horizon), scale, LEVELS)
 
     def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
@@ -210,7 +204,7 @@ class Forecaster(Estimator):
         return replace(made, training=self.training)
 
     def _quantiles(self, found: Table, series: Array, stop: Array, future: Array | None = None) -> Array:
-        smooth = smoothing(found, series, stop, self.seasons_[0], self.horizon, LEVELS)
+        smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
         if self.network_ is None:
             return smooth
         network = self.network_.quantiles(found, series, stop, future)
@@ -273,7 +267,7 @@ class Forecaster(Estimator):
         """
         copy = type(self)(**self.get_params())
         copy.check()
-        copy.names_ = {**NAMES, **names}
+        copy.names_ = names_of(df, {**NAMES, **names})
         if unknown := set(names) - set(NAMES):
             raise OptionError(f"backtest does not know {unknown.pop()!r}; it knows {', '.join(NAMES)}")
         found = copy.read(df)
@@ -284,7 +278,7 @@ class Forecaster(Estimator):
             return lambda series, stop: copy._quantiles(found, series, stop)
 
         windows = (n_windows, self.horizon if step_size is None else step_size)
-        tested = run(learn, found, windows, self.horizon, copy.seasons_[0], refit)
+        tested = run(learn, found, windows, self.horizon, copy.seasons_, refit)
         return replace(tested, like=None if isinstance(df, Table) else df)
 
     def cross_validation(
@@ -311,3 +305,12 @@ class Forecaster(Estimator):
     def _restore(cls, description: dict[str, Any], tensors: dict[str, Any], folder: str) -> Forecaster:
         model: Forecaster = forecast_file.restore(cls, description, tensors, folder)
         return model
+
+
+def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The column names as given, or as a `Table` remembers them."""
+    if not isinstance(df, Table):
+        return given
+    names = df.columns
+    own = {"id_col": names.id, "time_col": names.time, "target_col": None if df.wide else names.target}
+    return {**given, **own, "futr_exog_list": df.future_names}

@@ -1,0 +1,175 @@
+"""The report: one HTML page that holds everything it needs, and its way to a file."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+import uuid
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from rekur import __version__
+from rekur.core import DataError, OptionError, positive
+from rekur.report import sections
+from rekur.report.charts import backtest_chart, forecast_chart, training_chart
+from rekur.report.drawing import BANDS, covered, label
+from rekur.report.words import plural
+from rekur.tasks.backtest import Backtest
+from rekur.tasks.prediction import Prediction
+
+HERE = Path(__file__).parent
+
+CURES = {
+    errno.ENOENT: "create that folder first",
+    errno.ENOTDIR: "a part of the path is a file; choose a folder",
+    errno.EISDIR: "it is a folder; name a file in it, such as report.html",
+    errno.ENOSPC: "free some space or choose another disk",
+}
+"""What to do about an error of the operating system; else another path is to be chosen."""
+
+
+def html(
+    prediction: Prediction,
+    backtest: Backtest | None = None,
+    model: Any = None,
+    *,
+    title: str | None = None,
+    source: str | None = None,
+    most: int = 12,
+) -> str:
+    """Make the report as one page that needs no network: verdict, measures, forecasts, training and settings.
+
+    Parameters
+    ----------
+    prediction : the forecast
+    backtest : the test on past windows; without it the page has no verdict
+    model : the `Forecaster`, for its training and settings
+    title, source : the heading, and the name of the file or table that was read
+    most : series that are drawn at most, chosen evenly; the page says how many are not
+
+    Returns
+    -------
+    the page, some 5 MB, nearly all of which is plotly.js (the smallest bundle that plotly brings along)
+
+    Raises
+    ------
+    OptionError : `most` is not a whole number above zero.
+
+    Examples
+    --------
+    >>> page = html(forecaster.forecast(), source="sales.csv")  # doctest: +SKIP
+    """
+    if isinstance(most, bool) or not isinstance(most, (int, np.integer)):
+        raise OptionError(f"most must be a whole number, got {most!r}")
+    positive("most", most)
+    table = prediction.table
+    shown = np.unique(np.linspace(0, len(table) - 1, min(int(most), len(table))).round().astype(int))
+    names = [label(table, int(s)) for s in shown]
+    scores = {} if backtest is None else backtest.metrics()
+    bands = [percent for percent in BANDS if covered(prediction.levels, percent)]
+    history = list(getattr(model, "history_", None) or [])
+    series = [_series(prediction, backtest, model, scores, int(s)) for s in shown]
+    heading = title or f"Forecast of {names[0] if len(table) == 1 else plural(len(table), 'series')}"
+    names = names if table.ids[0] is not None else []  # a series without a name has its target on the axis
+    parts = [sections.head(prediction, heading, source, backtest is not None)]
+    if backtest is not None:
+        parts += [sections.verdict(backtest, scores), sections.measures(backtest, scores)]
+    parts.append(sections.forecasts(prediction, names, bands))
+    if backtest is not None:
+        parts.append(sections.past(names, scores))
+    parts += [
+        sections.training(history),
+        sections.settings(prediction, backtest, model),
+        sections.notes(prediction, model),
+        sections.reading(bands, backtest is not None),
+    ]
+    charts = {"series": series, "training": training_chart(history) if history else None}
+    text = json.dumps(charts, allow_nan=False, separators=(",", ":"))
+    return Template(_asset("page.html")).substitute(
+        title=escape(heading),
+        version=escape(__version__),
+        style=_asset("page.css"),
+        body="\n".join(part for part in parts if part),
+        charts=text.replace("<", "\\u003c").replace("&", "\\u0026"),
+        plotly=_plotly(),
+        script=_asset("page.js"),
+    )
+
+
+def write(
+    path: str | os.PathLike[str],
+    prediction: Prediction,
+    backtest: Backtest | None = None,
+    model: Any = None,
+    *,
+    title: str | None = None,
+    source: str | None = None,
+    most: int = 12,
+) -> None:
+    """Write the report to a file, whole or not at all; arguments as in `html`.
+
+    Raises
+    ------
+    DataError : the file cannot be written; nothing is left behind, and a report that stood there stays.
+
+    Examples
+    --------
+    >>> write("report.html", forecaster.forecast(), model=forecaster)  # doctest: +SKIP
+    """
+    page = html(prediction, backtest, model, title=title, source=source, most=most)
+    _store(Path(path), page.encode("utf-8", "replace"))
+
+
+def _store(path: Path, data: bytes) -> None:
+    """Write bytes to a file beside `path`, which then takes its place."""
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") if path.name else path
+    try:
+        if path.exists() and not path.is_file():  # a folder, a pipe or a device
+            path.write_bytes(data)
+            return
+        with beside.open("xb") as file:
+            file.write(data)
+        beside.replace(path)
+    except OSError as error:
+        if beside != path and beside.parent.is_dir():
+            beside.unlink(missing_ok=True)
+        cure = CURES.get(error.errno or 0, "choose a path that you may write to")
+        why = error.strerror or str(error)
+        raise DataError(f"the report cannot be written to {path}: {why}; {cure}") from None
+
+
+def _series(
+    prediction: Prediction, backtest: Backtest | None, model: Any, scores: sections.Scores, s: int
+) -> dict[str, Any]:
+    """What the page draws and says of series s."""
+    season = (getattr(model, "seasons_", None) or (None,))[0]
+    chart = forecast_chart(prediction, s, season)
+    found = {"label": label(prediction.table, s), "forecast": chart, "backtest": None, "said": ""}
+    if backtest is not None:
+        place, best = sections.place(backtest, prediction.table.ids[s]), sections.rival(scores)
+        found["said"] = sections.said(backtest, place, best)
+        if place is not None:
+            found["backtest"] = backtest_chart(backtest, place, best, season)
+    return found
+
+
+def _asset(name: str) -> str:
+    """A file of this folder."""
+    return (HERE / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def _plotly() -> str:
+    """plotly.js, found without importing plotly."""
+    spec = importlib.util.find_spec("plotly")
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
+    for folder in folders:
+        file = Path(folder) / "package_data" / "plotly.min.js"
+        if file.is_file():
+            return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    raise OptionError('the report needs plotly, which is not installed: pip install "plotly>=6"')

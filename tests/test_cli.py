@@ -1,0 +1,248 @@
+"""The command line on real files, and every kind of bad input: one clear line, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rekur.cli import main
+
+
+class Ran:
+    """How a command ended."""
+
+    def __init__(self, code: object, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def rekur(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
+    """Run the command line in this process."""
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["rekur", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ran(ended.value.code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def daily(n: int = 70, start: str = "2024-01-01") -> pd.DataFrame:
+    """A plain table: a weekly season."""
+    return pd.DataFrame({"ds": pd.date_range(start, periods=n), "y": 5.0 + np.arange(n) % 7})
+
+
+def write(text: str | pd.DataFrame, name: str = "in.csv") -> str:
+    """Put a file into the working folder."""
+    Path(name).write_text(text if isinstance(text, str) else text.to_csv(index=False))
+    return name
+
+
+def refused(ran: Ran, here: Path, *words: str, files: tuple[str, ...] = ("in.csv",)) -> None:
+    """One line that holds the words, exit code 2, no traceback, and no file that was not there."""
+    assert ran.code == 2, ran.err
+    assert ran.out == ""
+    assert ran.err.count("\n") == 1, ran.err
+    assert "Traceback" not in ran.err
+    for word in words:
+        assert word in ran.err, ran.err
+    assert sorted(p.name for p in here.iterdir()) == sorted(files)
+
+
+TIMES = "2024-01-01\n2024-01-02\n2024-01-03\n2024-01-04\n2024-01-05\n2024-01-06".split()
+GOOD = "".join(f"{t},{k}\n" for k, t in enumerate(TIMES))
+BAD_TABLES = {
+    "empty file": ("", ["in.csv", "empty"]),
+    "header only": ("ds,y\n", ["in.csv", "no rows"]),
+    "missing columns": ("a,b,c\nx,y,z\nu,v,w\n", ["in.csv", "--time"]),
+    "text in the target": ("ds,y\n" + GOOD + "2024-01-07,many\n", ["in.csv", "'y'", "row 8", "many"]),
+    "all-missing target": ("ds,y\n" + "".join(f"{t},\n" for t in TIMES), ["in.csv", "y", "missing"]),
+    "infinite value": ("ds,y\n" + GOOD + "2024-01-07,inf\n", ["in.csv", "'y'", "row 8", "inf"]),
+    "doubled time": ("unique_id,ds,y\n" + "".join(f"a,{t},1\n" for t in [*TIMES, TIMES[2]]),
+                     ["in.csv", "'a'", "2024-01-03", "row 4", "row 8", "--duplicates"]),
+    "unparsable date": ("ds,y\n" + GOOD + "someday,7\n", ["in.csv", "'ds'", "row 8", "someday"]),
+    "mixed zones": ("ds,y\n" + "".join(f"{t}T00:00:00+0{k % 2 + 1}:00,{k}\n" for k, t in enumerate(TIMES)),
+                    ["in.csv", "'ds'", "zone", "utc=True"]),
+    "irregular spacing": ("ds,y\n2024-01-01,1\n2024-01-02 03:17,2\n2024-01-05 11:01,3\n2024-01-09 23:59,4\n"
+                          "2024-01-10 01:02,5\n2024-01-17 05:44,6\n", ["in.csv", "row", "--freq"]),
+    "all series too short": ("unique_id,ds,y\na,2024-01-01,1\na,2024-01-02,2\nb,2024-01-01,1\n",
+                             ["in.csv", "too short", "'a'", "3"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables(case: str, rekur: object, here: Path) -> None:
+    text, words = BAD_TABLES[case]
+    refused(rekur("forecast", write(text), "--horizon", 2, "--out", "o.csv", "--save", "m"), here, *words)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--horizon", "0"], ["horizon", "above zero", "0"]),
+        (["--horizon", "-3"], ["horizon", "-3"]),
+        (["--horizon", "two"], ["--horizon", "integer"]),
+        ([], ["--horizon"]),
+        (["--horizon", "2", "--cell", "tcn"], ["'tcn'", "'rnn'", "'lstm'", "'gru'"]),
+        (["--horizon", "2", "--freq", "moon"], ["moon", "MS"]),
+        (["--horizon", "2", "--duplicates", "max"], ["'max'", "'mean'"]),
+        (["--horizon", "2", "--level", "101"], ["--level", "101"]),
+        (["--horizon", "2", "--time-limit", "0"], ["--time-limit"]),
+        (["--horizon", "2", "--windows", "-1"], ["--windows"]),
+        (["--horizon", "2", "--windows", "60"], ["fewer windows"]),
+        (["--horizon", "2", "--season", "0"], ["season"]),
+        (["--horizon", "2", "--target", "sales"], ["'sales'", "ds", "y"]),
+        (["--horizon", "2", "--wrong"], ["--wrong"]),
+    ],
+)
+def test_bad_options(options: list[str], words: list[str], rekur: object, here: Path) -> None:
+    refused(rekur("forecast", write(daily()), *options), here, *words)
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "word"),
+    [("--out", "none/o.csv", "none"), ("--report", "none/r.html", "none"), ("--save", "none/m", "none"),
+     ("--out", ".", "folder"), ("--save", "in.csv", "a file stands there"), ("--out", "o.xls", ".csv.gz")],
+)  # fmt: skip
+def test_output_that_cannot_be_written(option: str, path: str, word: str, rekur: object, here: Path) -> None:
+    refused(rekur("forecast", write(daily()), "--horizon", 2, option, path), here, word)
+
+
+def test_a_folder_without_permission(rekur: object, here: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (here / "locked").mkdir(mode=0o500)
+    refused(
+        rekur("forecast", write(daily()), "-h", 2, "--save", "locked/m"), here, "locked", files=("in.csv", "locked")
+    )
+
+
+def test_files_that_cannot_be_read(rekur: object, here: Path) -> None:
+    refused(rekur("forecast", "none.csv", "-h", 2), here, "none.csv", "No such file", files=())
+    refused(rekur("predict", "none", "in.csv"), here, "none", "does not exist", files=())
+    Path("in.csv").write_bytes(b"\xff\xfe\x00bad")
+    refused(rekur("forecast", "in.csv", "-h", 2), here, "in.csv", "UTF-8")
+    Path("in.csv").write_bytes(gzip.compress(b"ds,y\n")[:12])
+    refused(rekur("forecast", "in.csv", "-h", 2), here, "in.csv", "gzip")
+
+
+def test_what_must_simply_work(rekur: object, here: Path) -> None:
+    """Constant values and values of 1e12 and 1e-12, in one panel; a series that is too short is named and left out."""
+    base = daily().assign(unique_id="big", y=lambda d: d.y * 1e12)
+    parts = [base, base.assign(unique_id="small", y=base.y * 1e-24), base.assign(unique_id="flat", y=7.0)]
+    parts.append(base.head(2).assign(unique_id="short"))
+    ran = rekur("forecast", write(pd.concat(parts)), "--horizon", 7, "--out", "o.csv")
+    assert ran.code in (0, None), ran.err
+    assert "left out: 'short', fewer than 3 values" in ran.out
+    out = pd.read_csv("o.csv").set_index("unique_id")
+    np.testing.assert_allclose(out.loc["flat", ["rekur", "rekur-lo-80", "rekur-hi-80"]], 7.0, rtol=1e-6)
+    truth = 5.0 + np.arange(70, 77) % 7
+    for name, scale in (("big", 1e12), ("small", 1e-12)):
+        np.testing.assert_allclose(out.loc[name, "rekur"] / scale, truth, atol=0.5)
+
+
+def test_forecast_save_and_predict(rekur: object, here: Path) -> None:
+    """All outputs at once; the saved model gives the same numbers; a newer table goes through it."""
+    df = daily(120)
+    df["y"] += np.random.default_rng(0).normal(size=120)
+    df.to_csv("in.csv.gz", index=False)
+    ran = rekur(
+        "forecast", "in.csv.gz", "--horizon", 7, "--level", 80, "--level", 90,
+        "--out", "o.csv", "--report", "r.html", "--save", "m",
+    )  # fmt: skip
+    assert ran.code in (0, None), ran.err
+    assert "MASE" in ran.out
+    assert "on 3 windows" in ran.out
+    assert sorted(p.name for p in here.iterdir()) == ["in.csv.gz", "m", "o.csv", "r.html"]
+    out = pd.read_csv("o.csv")
+    assert list(out.columns) == ["ds", "rekur", "rekur-lo-80", "rekur-hi-80", "rekur-lo-90", "rekur-hi-90"]
+    assert rekur("predict", "m", "--level", 80, "--level", 90, "--out", "p.csv").code in (0, None)
+    assert Path("p.csv").read_text() == Path("o.csv").read_text()
+    df.iloc[:60].to_parquet("new.parquet")
+    assert rekur("predict", "m", "new.parquet", "--out", "q.csv").code in (0, None)
+    assert pd.read_csv("q.csv").ds[0] == "2024-03-01"
+
+
+def test_only_what_was_asked_for_is_written(rekur: object, here: Path) -> None:
+    assert rekur("forecast", write(daily()), "--horizon", 3).code in (0, None)
+    assert [p.name for p in here.iterdir()] == ["in.csv"]
+
+
+def test_known_future_values(rekur: object, here: Path) -> None:
+    df = daily(100).assign(holiday=(np.arange(100) % 10 == 0).astype(int))
+    write(df.head(93))
+    df.tail(7).drop(columns="y").to_csv("future.csv", index=False)
+    names = ("in.csv", "future.csv")
+    assert rekur("forecast", "in.csv", "--horizon", 7, "--future", "future.csv").code in (0, None)
+    df.tail(6).drop(columns="y").to_csv("future.csv", index=False)
+    refused(rekur("forecast", "in.csv", "-h", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
+    df.tail(7)[["ds"]].assign(rain=1).to_csv("future.csv", index=False)
+    refused(rekur("forecast", "in.csv", "-h", 7, "--future", "future.csv"), here, "'rain'", files=names)
+
+
+def start(*words: object, **options: object) -> subprocess.Popen:
+    """Start the command line as a process of its own."""
+    code = "from rekur.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)], text=True, stdout=-1, stderr=-1, stdin=-1, **options
+    )
+
+
+def test_standard_input_in_a_process_of_its_own(here: Path) -> None:
+    ran = start("forecast", "-", "--horizon", 3, "--out", "o.csv")
+    out, err = ran.communicate(daily().to_csv(index=False), timeout=120)
+    assert (ran.returncode, err) == (0, ""), err
+    assert "rekur" in out
+    assert len(pd.read_csv("o.csv")) == 3
+
+
+def test_an_interrupt_keeps_the_best_weights(here: Path) -> None:
+    """Ctrl-C in the middle of training ends with 130 and, with --save, with a model that can be used."""
+    n = 4000
+    y = np.random.default_rng(0).normal(size=n).cumsum()
+    pd.DataFrame({"ds": np.arange(n), "y": y}).to_csv("in.csv", index=False)
+    ran = start("forecast", "in.csv", "--horizon", 24, "--windows", 0, "--save", "m")
+    deadline = time.monotonic() + 100
+    while not Path("m.checkpoint/config.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    ran.send_signal(signal.SIGINT)
+    _, err = ran.communicate(timeout=60)
+    assert ran.returncode == 130, err
+    assert "saved in m" in err
+    assert "Traceback" not in err
+    assert sorted(p.name for p in here.iterdir()) == ["in.csv", "m"]
+    again = start("predict", "m")
+    out, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    assert "rekur" in out
+
+
+def test_help_tells_what_to_type(rekur: object) -> None:
+    text = rekur("--help").out
+    for word in ("rekur forecast sales.csv --horizon 14", "--report", "predict", "demo", "exit code 2"):
+        assert word in text
+    assert "--time-limit" in rekur("forecast", "--help").out
+
+
+def test_importing_is_light_and_quiet() -> None:
+    """Neither torch nor pandas nor numpy is loaded by `import rekur`, and nothing is printed."""
+    code = "import sys, rekur; print(sorted({'torch', 'pandas', 'numpy', 'plotly'} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")

@@ -1,0 +1,293 @@
+"""The forecaster: every kind of table in, the same kind out; one seed, one result; saved and loaded; checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import rekur
+from rekur import Forecaster
+from rekur.core import DataError, OptionError
+from rekur.tasks.recipe import LEVELS, recipe
+from rekur.train import Training
+
+QUICK = Training(epochs=1, batch=16, rate=2e-3, optimizer="adamw")
+
+
+def panel(series: int = 3, n: int = 90, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
+    """Daily series with a weekly season, each at its own level."""
+    random, days = np.random.default_rng(seed), pd.date_range("2024-01-01", periods=n)
+    season = np.array([0.0, 1.0, 3.0, 2.0, 1.0, -2.0, -3.0])
+    parts = []
+    for s in range(series):
+        y = 10 * (s + 1) + (s + 1) * season[np.arange(n) % 7] + noise * random.normal(size=n)
+        parts.append(pd.DataFrame({"unique_id": f"s{s}", "ds": days, "y": y}))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Forecaster:
+    """A forecaster of the panel, a week ahead."""
+    return Forecaster(7, training=QUICK).fit(panel())
+
+
+def test_the_forecast_follows_the_season(fitted: Forecaster) -> None:
+    frame = fitted.predict(level=[80, 90], quantiles=[0.3])
+    assert list(frame.columns) == [
+        "unique_id", "ds", "rekur", "rekur-lo-80", "rekur-hi-80", "rekur-lo-90", "rekur-hi-90", "rekur_ql0.3",
+    ]  # fmt: skip
+    assert len(frame) == 21
+    assert frame.ds.iloc[0] == pd.Timestamp("2024-03-31")
+    season = np.array([-3.0, 0.0, 1.0, 3.0, 2.0, 1.0, -2.0])
+    truth = np.concatenate([10 * (s + 1) + (s + 1) * season for s in range(3)])
+    assert np.abs(frame["rekur"] - truth).max() < 1.0
+    assert (frame["rekur-lo-90"] <= frame["rekur-lo-80"]).all()
+    assert (frame["rekur-hi-80"] <= frame["rekur-hi-90"]).all()
+
+
+def test_quantiles_do_not_cross(fitted: Forecaster) -> None:
+    values = fitted.forecast().values
+    assert values.shape == (3, 7, len(LEVELS))
+    assert (np.diff(values, axis=-1) >= 0).all()
+
+
+def test_one_seed_one_result_and_files_keep_it(fitted: Forecaster, tmp_path: Path) -> None:
+    again = Forecaster(7, training=QUICK).fit(panel())
+    pd.testing.assert_frame_equal(again.predict(level=[90]), fitted.predict(level=[90]), rtol=0, atol=0)
+    other = Forecaster(7, training=QUICK, seed=1).fit(panel())
+    assert not np.array_equal(other.predict()["rekur"], fitted.predict()["rekur"])
+    fitted.save(tmp_path / "m")
+    loaded = rekur.load(tmp_path / "m")
+    assert loaded.get_params() == fitted.get_params()
+    pd.testing.assert_frame_equal(loaded.predict(level=[90]), fitted.predict(level=[90]), rtol=0, atol=0)
+    newer = panel(2, 60, seed=5)
+    pd.testing.assert_frame_equal(loaded.predict(newer), fitted.predict(newer), rtol=0, atol=0)
+
+
+def test_series_never_seen_are_forecast(fitted: Forecaster) -> None:
+    new = panel(1, 50, seed=9).assign(unique_id="new", y=lambda d: d.y * 1000)
+    frame = fitted.predict(new)
+    assert frame.unique_id.unique().tolist() == ["new"]
+    assert frame["rekur"].between(5_000, 15_000).all()
+
+
+def test_a_row_does_not_depend_on_the_other_series(fitted: Forecaster) -> None:
+    whole = fitted.predict(panel())
+    alone = fitted.predict(panel().query("unique_id == 's1'"))
+    np.testing.assert_allclose(alone["rekur"], whole.query("unique_id == 's1'")["rekur"], rtol=1e-5)
+
+
+def test_every_kind_of_frame_comes_back_as_it_came(fitted: Forecaster) -> None:
+    df = panel()
+    expected = fitted.predict(df)["rekur"].to_numpy()
+    for frame, kind in ((pl.from_pandas(df), pl.DataFrame), (pa.Table.from_pandas(df), pa.Table)):
+        out = fitted.predict(frame)
+        assert isinstance(out, kind)
+        np.testing.assert_allclose(np.asarray(out["rekur"]), expected, rtol=1e-12)
+
+
+def test_names_plain_and_wide_tables() -> None:
+    df = panel(2)
+    renamed = df.rename(columns={"unique_id": "shop", "ds": "day", "y": "sales"})
+    names = {"id_col": "shop", "time_col": "day", "target_col": "sales"}
+    long = Forecaster(3, training=QUICK).fit(renamed, **names).predict()
+    assert list(long.columns) == ["shop", "day", "rekur"]
+    wide = Forecaster(3, training=QUICK).fit(df.pivot(index="ds", columns="unique_id", values="y").reset_index())
+    np.testing.assert_allclose(wide.predict()["rekur"], long["rekur"], rtol=1e-6)
+    plain = Forecaster(3, training=QUICK).fit(df[df.unique_id == "s0"][["ds", "y"]]).predict()
+    assert list(plain.columns) == ["ds", "rekur"]
+
+
+def test_missing_values_and_rows_are_carried_not_filled() -> None:
+    df = panel(2, 120)
+    df.loc[5:9, "y"] = np.nan
+    df = df.drop(index=[40, 41, 150])
+    model = Forecaster(7, training=QUICK).fit(df)
+    assert np.isnan(model.table_.y).sum() == 8
+    assert any("missing" in note for note in model.notes_)
+    assert np.isfinite(model.predict()["rekur"]).all()
+
+
+@pytest.mark.parametrize("scale", [1e12, 1e-12, -1.0])
+def test_scale_and_sign_make_no_difference(scale: float) -> None:
+    df = panel(2, 80)
+    base = Forecaster(7, training=QUICK).fit(df).predict(level=[80])
+    other = Forecaster(7, training=QUICK).fit(df.assign(y=df.y * scale)).predict(level=[80])
+    error = np.abs(other["rekur"] / scale - base["rekur"]).max()
+    assert error < (1e-3 if scale > 0 else 1.0), f"differs by {error}"
+    assert (other["rekur-lo-80"] <= other["rekur-hi-80"]).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e12, 1e-12])
+def test_a_constant_series_stays_constant(value: float) -> None:
+    df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=80), "y": value})
+    frame = Forecaster(5, training=QUICK).fit(df).predict(level=[80])
+    np.testing.assert_allclose(frame[["rekur", "rekur-lo-80", "rekur-hi-80"]], value, rtol=1e-6, atol=0)
+
+
+def test_short_series_are_left_out_and_listed_or_forecast_without_training() -> None:
+    df = pd.concat([panel(2), pd.DataFrame({"unique_id": "tiny", "ds": pd.to_datetime(["2024-01-01"]), "y": [1.0]})])
+    model = Forecaster(7, training=QUICK).fit(df)
+    assert model.table_.skipped == (("tiny", "fewer than 3 values"),)
+    assert set(model.predict().unique_id) == {"s0", "s1"}
+    few = Forecaster(4).fit(panel(1, 9))
+    assert few.network_ is None
+    assert any("smoothing alone" in note for note in few.notes_)
+    assert np.isfinite(few.predict(level=[80]).drop(columns=["unique_id", "ds"])).all(axis=None)
+    with pytest.raises(DataError, match="too short"):
+        Forecaster(4).fit(panel(1, 2))
+
+
+def test_known_future_values_are_used_and_asked_for() -> None:
+    """A promotion that doubles the value is seen coming."""
+    df = panel(3, 160)
+    random = np.random.default_rng(3)
+    promo = random.random(len(df)) < 0.3
+    df = df.assign(promo=promo.astype(float), y=df.y * (1 + promo))
+    training = Training(epochs=4, batch=64, rate=5e-3, optimizer="adamw")
+    future = df.groupby("unique_id").tail(7)[["unique_id", "ds", "promo"]]
+    past = df.drop(future.index)
+    model = Forecaster(7, training=training).fit(past, futr_exog_list=["promo"])
+    truth, known = df.loc[future.index, "y"].to_numpy(), model.predict(futr_df=future)["rekur"].to_numpy()
+    blind = Forecaster(7, training=training).fit(past).predict()["rekur"].to_numpy()
+    assert np.abs(known - truth).mean() < 0.5 * np.abs(blind - truth).mean()
+    with pytest.raises(DataError, match="promo"):
+        model.predict()
+    with pytest.raises(DataError, match="s1"):
+        model.predict(futr_df=future.query("unique_id != 's1'"))
+
+
+def test_cross_validation_has_every_window_and_model() -> None:
+    df = panel(2, 100)
+    frame = Forecaster(7, training=QUICK).cross_validation(df, n_windows=2, step_size=5, level=[80])
+    assert {"unique_id", "ds", "cutoff", "y", "rekur", "rekur-lo-80", "seasonal_naive", "smoothing"} <= set(
+        frame.columns
+    )
+    assert len(frame) == 2 * 2 * 7
+    assert frame.groupby("unique_id").cutoff.unique().iloc[0].tolist() == [
+        pd.Timestamp("2024-03-28"), pd.Timestamp("2024-04-02"),
+    ]  # fmt: skip
+    merged = frame.merge(df, on=["unique_id", "ds"])
+    np.testing.assert_array_equal(merged.y_x, merged.y_y)
+    naive = frame.assign(before=frame.ds - pd.Timedelta(days=7)).merge(
+        df, left_on=["unique_id", "before"], right_on=["unique_id", "ds"]
+    )
+    np.testing.assert_allclose(naive.seasonal_naive, naive.y_y)
+
+
+def test_the_backtest_sees_nothing_of_its_windows() -> None:
+    """What stands after the first cutoff can be anything; the forecast from it stays the same."""
+    df = panel(2, 100)
+    changed = df.copy()
+    changed.loc[changed.ds > pd.Timestamp("2024-04-02"), "y"] = 1e6
+    kept = [Forecaster(7, training=QUICK).cross_validation(d, n_windows=1)["rekur"].to_numpy() for d in (df, changed)]
+    np.testing.assert_array_equal(kept[0], kept[1])
+
+
+def test_refit_learns_before_each_window() -> None:
+    df = panel(2, 120)
+    once, anew = (Forecaster(7, training=QUICK).cross_validation(df, n_windows=2, refit=r) for r in (False, True))
+    first, second = (np.arange(len(once)) // 7 % 2 == k for k in (0, 1))
+    np.testing.assert_allclose(once["rekur"][first], anew["rekur"][first], rtol=1e-6)
+    assert np.abs(once["rekur"][second] - anew["rekur"][second]).max() > 1e-3
+
+
+def test_the_verdict_is_honest() -> None:
+    days = pd.date_range("2024-01-01", periods=300)  # a cycle of 5.3 days, which no whole season matches
+    noise = np.random.default_rng(0).normal(size=300)
+    df = pd.DataFrame({"ds": days, "y": 50 + 5 * np.sin(2 * np.pi * np.arange(300) / 5.3) + 0.1 * noise})
+    good = Forecaster(7, training=QUICK).backtest(df, n_windows=2)
+    assert good.verdict().startswith("rekur beats seasonal naive by ")
+    assert good.verdict().endswith("on 2 windows")
+    worse = {**good.forecasts, "rekur": good.forecasts["rekur"] + 100}
+    from dataclasses import replace
+
+    text = replace(good, forecasts=worse).verdict()
+    assert text.startswith("rekur does not beat ")
+    assert "; use " in text
+    scores = good.metrics()
+    assert set(scores) == {"rekur", "naive", "seasonal_naive", "drift", "smoothing"}
+    assert scores["rekur"]["MASE"] < scores["naive"]["MASE"]
+
+
+def test_whole_numbers_as_times_and_their_season() -> None:
+    n = 240
+    y = np.sin(2 * np.pi * np.arange(n) / 12) + 0.01 * np.random.default_rng(0).normal(size=n)
+    model = Forecaster(12, training=QUICK).fit(pd.DataFrame({"ds": np.arange(n), "y": y}))
+    assert model.seasons_ == (12,)
+    frame = model.predict()
+    assert frame.ds.tolist() == list(range(n, n + 12))
+    assert np.abs(frame["rekur"] - np.sin(2 * np.pi * frame.ds / 12)).max() < 0.1
+
+
+@pytest.mark.parametrize("freq", ["h", "30min", "15min", "D", "B", "W-SUN", "MS", "QS", "YS"])
+@pytest.mark.parametrize("n", [8, 40, 400])
+def test_every_frequency_has_defaults(freq: str, n: int) -> None:
+    """Only the horizon is given; from eight values on there is a forecast with intervals."""
+    y = 10 + np.random.default_rng(0).normal(size=n).cumsum()
+    df = pd.DataFrame({"ds": pd.date_range("1900-01-01", periods=n, freq=freq), "y": y})
+    model = Forecaster(3, training=QUICK, hidden=8, layers=1).fit(df)
+    assert model.table_.freq.name == freq
+    assert np.isfinite(model.predict(level=[80])[["rekur", "rekur-lo-80", "rekur-hi-80"]]).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"horizon": 0}, "horizon"), ({"horizon": 2.5}, "whole"), ({"horizon": 2, "cell": "tcn"}, "'gru'"),
+     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season": 0}, "season")],
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused(options: dict, text: str) -> None:
+    with pytest.raises(OptionError, match=text):
+        Forecaster(**options).fit(panel(1))
+
+
+def test_levels_beyond_what_was_learned_are_refused(fitted: Forecaster) -> None:
+    with pytest.raises(OptionError, match="at most 95"):
+        fitted.predict(level=[99])
+    with pytest.raises(OptionError, match="not fitted"):
+        Forecaster(3).predict()
+    with pytest.raises(DataError, match="frequency"):
+        fitted.predict(pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024", periods=60, freq="h"), "y": 1.0}))
+
+
+def test_windows_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(DataError, match="fewer windows"):
+        Forecaster(7).backtest(panel(1, 20), n_windows=3)
+    with pytest.raises(OptionError, match="n_windows"):
+        Forecaster(7).backtest(panel(1), n_windows=0)
+
+
+def test_a_time_limit_is_kept() -> None:
+    model = Forecaster(7).fit(panel(3, 400), time_limit=0.01)
+    assert len(model.history_) == 1
+
+
+def test_an_interrupt_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from rekur.tasks import forecaster
+
+    def stop(record: dict) -> None:
+        if record["step"] == 60:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
+    model = Forecaster(7, training=Training(epochs=5, batch=16))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(panel(3, 200))
+    model.save(tmp_path / "m")
+    assert np.isfinite(rekur.load(tmp_path / "m").predict()["rekur"]).all()
+
+
+def test_the_recipe_fits_into_the_series() -> None:
+    """Past, patch and held-out part leave at least one window for training, whatever the lengths."""
+    for m in ((1,), (4,), (7,), (12,), (24, 168), (48, 336), (52,), (288, 2016)):
+        for n in (24, 30, 50, 100, 400, 3000):
+            for h in (1, 6, 24, 60):
+                made = recipe(m, h, np.array([n, n // 2]))
+                if made is not None:
+                    assert made.past % made.patch == 0, made
+                    assert made.past >= m[0], made
+                    assert made.first + made.horizon + made.held <= n, made
