@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rekur
 import torch
+from sklearn.base import clone
+
+import rekur
 from rekur import Classifier, Regressor
 from rekur.core import DataError, OptionError
 from rekur.train import Training
-from sklearn.base import clone
 
 T, N = 12, 240
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from rekur.cli import main
 
 
@@ -66,7 +67,7 @@ def refused(ran: Ran, here: Path, *words: str, files: tuple[str, ...] = ("in.csv
     assert sorted(p.name for p in here.iterdir()) == sorted(files)
 
 
-TIMES = "2024-01-01\n2024-01-02\n2024-01-03\n2024-01-04\n2024-01-05\n2024-01-06".split()
+TIMES = [f"2024-01-0{k}" for k in range(1, 7)]
 GOOD = "".join(f"{t},{k}\n" for k, t in enumerate(TIMES))
 BAD_TABLES = {
     "empty file": ("", ["in.csv", "empty"]),

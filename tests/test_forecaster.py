@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError, OptionError

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rekur
 import torch
+
+import rekur
 from rekur import io
 from rekur.core import DataError, ModelFileError
 

@@ -1,13 +1,16 @@
-"""The five steps of training: the loop, the update, the schedule, stopping, resuming and what happens to bad numbers."""
+"""The five steps of training: the loop, the update, the schedule, stopping, resuming and bad numbers."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from rekur import Regressor
 from rekur.checkpoint import Checkpoint
 from rekur.core import DataError, ModelFileError, OptionError, TrainingError
@@ -16,7 +19,6 @@ from rekur.layers.stack import Stack
 from rekur.optim import OPTIMIZERS, Optimizer
 from rekur.progress import Progress
 from rekur.train import Problem, Training, detach, fit, train
-from torch import Tensor, nn
 
 
 def sine(n: int = 160, T: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +97,7 @@ def test_schedule_rises_then_falls() -> None:
     assert rates[0] == pytest.approx(1 / 11)
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) == 10
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
     assert rates[-1] < 0.02
     assert {Training(rate=0.5).rate_at(step, 9) for step in range(9)} == {0.5}
 

@@ -10,6 +10,8 @@ import typer
 
 from rekur.core import RekurError
 
+__all__ = ["app", "demo", "forecast", "info", "main", "predict"]
+
 app = typer.Typer(
     name="rekur",
     help="""Recurrent networks made practical: from a table to a checked forecast.
@@ -68,7 +70,7 @@ def forecast(
     from rekur.cli.commands import run
 
     names = {"id_col": id, "time_col": time, "target_col": target, "duplicates": duplicates}
-    options = {"horizon": horizon, "freq": whole(freq), "season": season, "cell": cell, "seed": seed}
+    options = {"horizon": horizon, "freq": _whole(freq), "season": season, "cell": cell, "seed": seed}
     outputs = {"out": out, "report": report, "save": save}
     run(file, future, names, options, outputs, level or [80.0], windows, time_limit)
 
@@ -110,7 +112,7 @@ def info() -> None:
     print(describe())
 
 
-def whole(freq: str | None) -> str | int | None:
+def _whole(freq: str | None) -> str | int | None:
     """A frequency of digits alone is a number of steps."""
     return int(freq) if freq is not None and freq.lstrip("-").isdigit() else freq
 
@@ -123,9 +125,9 @@ def main() -> None:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except (RekurError, MemoryError) as error:
-        code = fail(str(error) or "there is not enough memory for this")
+        code = _fail(str(error) or "there is not enough memory for this")
     except usage as error:
-        code = fail(error.format_message()) if error.format_message() else 2
+        code = _fail(error.format_message()) if error.format_message() else 2
     except BrokenPipeError:  # the reader of a pipe has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -135,13 +137,13 @@ def main() -> None:
     sys.exit(code)
 
 
-OPTIONS = {"id_col": "--id", "time_col": "--time", "target_col": "--target", "freq=": "--freq ", "futr_df": "--future"}
+_OPTIONS = {"id_col": "--id", "time_col": "--time", "target_col": "--target", "freq=": "--freq ", "futr_df": "--future"}
 """What the names of Python's arguments in a message are called on the command line."""
 
 
-def fail(text: str) -> int:
+def _fail(text: str) -> int:
     """Print one line on standard error."""
-    for name, option in OPTIONS.items():
+    for name, option in _OPTIONS.items():
         text = text.replace(name, option)
     print(f"rekur: {' '.join(text.split())}", file=sys.stderr)
     return 2

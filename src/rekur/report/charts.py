@@ -74,8 +74,9 @@ def axes(x: str, y: str) -> Chart:
         text = escape(name if len(name) <= 40 else name[:39] + "…", quote=False)
         return {**axis, "title": {"text": text, "standoff": 8, "font": {"color": "@muted"}}}
 
+    spike = {"spikecolor": "@muted", "spikethickness": 1, "spikedash": "dot"}
     return {
-        "xaxis": {**named(x), "showgrid": False},
+        "xaxis": {**named(x), "showgrid": False, **spike},
         "yaxis": {**named(y), "separatethousands": True, "nticks": 7},
         "font": {"family": FONT, "size": 13, "color": "@ink"},
         "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
@@ -180,7 +181,7 @@ def backtest_chart(backtest: Backtest, s: int, rival: str, season: int | None = 
     table, h = backtest.table, backtest.actual.shape[1]
     w = drawn_windows(backtest, s)
     stops = backtest.stop[w]
-    first = max(0, int(stops[0]) - max(2 * h, min(season or table.freq.season, MOST), 10))
+    first = max(0, int(stops[0]) - max(2 * h, min(season or table.freq.season, MOST), 20))
     x, y = history(table, s, first, min(int(stops[-1]) + h, table.length(s)))
     fans = [fan(table, s, int(backtest.stop[k]), backtest.forecasts[NAME][k], backtest.levels, False) for k in w]
     data = [area([f.bands[80] for f in fans if 80 in f.bands], 80), observed(x, y, "actual")]

@@ -73,6 +73,7 @@ def measures(backtest: Backtest, scores: Scores) -> str:
         finite = [scores[name][key] for name in scores if np.isfinite(scores[name][key])]
         best[key] = measure(key, min(finite, key=lambda value: distance(key, value))) if finite else None
     heads = "".join(f'<th scope="col">{heading}</th>' for heading, _ in MEASURES.values())
+    heads = heads.replace("coverage", "cover&shy;age")  # narrow enough for a telephone
     lines = []
     for name in order:
         cells = ""

@@ -16,8 +16,8 @@ MEASURES = {
         "better than that.",
     ),
     "sMAPE": (
-        "sMAPE",
-        "mean absolute error in percent of the mean size of value and forecast, between 0 and 200 %.",
+        "sMAPE %",
+        "mean absolute error in percent of the mean size of value and forecast, between 0 and 200.",
     ),
     "RMSE": ("RMSE", "root of the mean squared error, in the unit of the values; large errors weigh more."),
     "WQL": (
@@ -60,7 +60,7 @@ def measure(name: str, value: float) -> str:
     if name == "coverage80":
         return f"{100 * value:.0f}{SPACE}%"
     if name == "sMAPE":
-        return f"{value:.2f}{SPACE}%"
+        return f"{value:.2f}"
     if name == "MASE":
         return f"{value:.3f}" if value < 1000 else number(value)
     return number(value, 3 if name == "WQL" else 4)

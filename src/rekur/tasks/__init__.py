@@ -9,6 +9,8 @@ from typing import Any
 from rekur import io
 from rekur.core import ModelFileError
 
+__all__ = ["load"]
+
 _KINDS = {
     "Classifier": "rekur.tasks.classifier",
     "Forecaster": "rekur.tasks.forecaster",

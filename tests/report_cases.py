@@ -1,0 +1,122 @@
+"""Forecasts, backtests and models made by hand, and a reader of the page, for the tests of the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+
+from rekur.baselines import BASELINES
+from rekur.data.steps import parse
+from rekur.data.table import Columns, Table
+from rekur.tasks.backtest import Backtest
+from rekur.tasks.blend import Blend
+from rekur.tasks.prediction import Prediction
+from rekur.tasks.recipe import LEVELS, recipe
+
+EVIL = "<script>alert(1)</script> & \"x\" 'y'"
+
+
+def make_table(ids: list[object], n: int = 60, freq: str = "MS", size: float = 1.0, **fields: object) -> Table:
+    """A table of waves with noise and two gaps, one of them around a lone value."""
+    rng = np.random.default_rng(0)
+    waves = [size * (10 + s + np.sin(np.arange(n) * math.pi / 6) + 0.1 * rng.normal(size=n)) for s in range(len(ids))]
+    y = np.stack(waves)
+    y[:, [n - 12, n - 10]] = np.nan
+    whole = parse(freq).kind == "integer"
+    start = np.full(len(ids), 7) if whole else np.full(len(ids), "2020-01-01", "M8[us]")
+    names = np.empty(len(ids), dtype=object)
+    names[:] = ids
+    columns = Columns(None if ids == [None] else "id", "ds <b>", "y & z")
+    fields = {"columns": columns, "notes": ("2 values are missing <i>",), **fields}
+    empty = np.empty((y.size, 0))
+    return Table(names, np.arange(len(ids) + 1) * n, start, parse(freq), y.ravel(), empty, **fields)  # type: ignore[arg-type]
+
+
+def spread(point: np.ndarray, width: float) -> np.ndarray:
+    """Quantiles (..., Q) around a point forecast (...)."""
+    return point[..., None] + width * (np.array(LEVELS) - 0.5)
+
+
+def make_prediction(table: Table, h: int = 12) -> Prediction:
+    """The last value carried on."""
+    last = table.y[table.offsets[1:] - 1]
+    return Prediction(table, LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0]))))
+
+
+def make_backtest(table: Table, h: int = 12, windows: int = 3, error: float = 0.1) -> Backtest:
+    """Windows in which rekur is off by `error` and the baselines by 0.2, 0.3, ... of the first series' size."""
+    rows = np.arange(len(table))
+    back = h * np.arange(windows, 0, -1)
+    series, stop = np.repeat(rows, windows), (table.lengths[rows][:, None] - back).ravel()
+    at = (table.offsets[series] + stop)[:, None] + np.arange(h)
+    actual = table.y[at]
+    truth = np.nan_to_num(actual, nan=float(np.nanmean(actual)))
+    size = float(np.nanmean(table.y)) / 10
+    misses = {"rekur": error, **{name: 0.2 + 0.1 * k for k, name in enumerate(BASELINES)}}
+    forecasts = {name: spread(truth + size * miss, size * 0.6) for name, miss in misses.items()}
+    return Backtest(table, series, stop, actual, LEVELS, forecasts, np.full(len(series), size), windows)
+
+
+def make_model(table: Table, h: int = 12) -> SimpleNamespace:
+    """What the page asks of a fitted forecaster."""
+    records = [{"epoch": k + 1, "mean_loss": 0.5 / (k + 1), "val_loss": 0.4 + 0.1 * (k != 2)} for k in range(5)]
+    built = recipe((12,), h, table.lengths)
+    assert built is not None
+    return SimpleNamespace(
+        cell="lstm",
+        hidden=48,
+        layers=2,
+        seed=3,
+        recipe_=built,
+        blend_=Blend(0.8, 1.25),
+        seasons_=(12,),
+        history_=records,
+        notes_=[*table.notes, "a note of the model"],
+    )
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, the text outside scripts and styles, and the rows of the table."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.rows, self.inside = "", [[]], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside in ("script", "style"):
+            return
+        self.text += data
+        if self.inside in ("td", "th", "b"):
+            self.rows[-1][-1] += data
+
+    def sections(self) -> list[str]:
+        return [attrs.get("class") or "" for tag, attrs in self.tags if tag == "section"]
+
+
+def charts(page: str) -> dict:
+    """The data of the page."""
+    text = page.split('id="charts">')[1].split("</script>")[0]
+    return json.loads(text)
+
+
+def make_all() -> tuple[Prediction, Backtest, SimpleNamespace]:
+    """Thirty series, the first with an evil name, and one left out."""
+    table = make_table([EVIL, *(f"series {k}" for k in range(1, 30))], skipped=(("short <b>", "fewer than 3 values"),))
+    return make_prediction(table), make_backtest(table), make_model(table)

@@ -1,0 +1,310 @@
+"""The report: what the page says and escapes, what is drawn, and how it reaches the disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rekur import report
+from rekur.baselines import describe
+from rekur.core import DataError, OptionError
+from rekur.data.steps import parse
+from rekur.report.drawing import fan
+from rekur.report.words import MEASURES, frequency, measure, number
+from rekur.tasks.backtest import Backtest
+from rekur.tasks.prediction import Prediction
+from rekur.tasks.recipe import LEVELS
+from report_cases import EVIL, Reader, charts, make_all, make_backtest, make_prediction, make_table, spread
+
+
+@pytest.fixture(scope="module")
+def full() -> tuple[Prediction, Backtest, SimpleNamespace]:
+    return make_all()
+
+
+@pytest.fixture(scope="module")
+def page(full: tuple[Prediction, Backtest, SimpleNamespace]) -> str:
+    return report.html(*full, source="sales <1>.csv", title="Plan & <b>hope</b>")
+
+
+def test_page_loads_nothing(page: str) -> None:
+    """No tag names a place to load from, and the browser is told to refuse."""
+    reader = Reader(page)
+    for tag, attrs in reader.tags:
+        for name in ("src", "href", "action", "data", "srcset"):
+            assert attrs.get(name) in (None, "data:,"), (tag, attrs)
+    policy = next(attrs["content"] for _, attrs in reader.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "@import" not in page.split("<style>")[1].split("</style>")[0]
+    assert page.count("plotly.js v") == 1
+    assert len(page.encode()) < 5_600_000
+
+
+def test_user_text_is_escaped(page: str) -> None:
+    """Names, notes, title and source are text wherever they stand."""
+    reader = Reader(page)
+    assert [tag for tag, _ in reader.tags].count("script") == 3
+    assert all(attrs.get("class") for tag, attrs in reader.tags if tag == "i")
+    for said in (
+        EVIL,
+        "sales <1>.csv",
+        "Plan & <b>hope</b>",
+        "2 values are missing <i>",
+        "short <b>: fewer than 3 values",
+    ):
+        assert said in reader.text, said
+    found = charts(page)
+    assert found["series"][0]["label"] == EVIL
+    assert found["series"][0]["forecast"]["layout"]["xaxis"]["title"]["text"] == "ds &lt;b&gt;"
+    assert found["series"][0]["forecast"]["layout"]["yaxis"]["title"]["text"] == "y &amp; z"
+
+
+def test_page_says_what_it_should(page: str, full: tuple[Prediction, Backtest, SimpleNamespace]) -> None:
+    """The line under the title, the verdict, settings, notes and the order of the sections."""
+    reader = Reader(page)
+    missing = int(np.isnan(full[0].table.y).sum())
+    for said in (
+        f"30 series · 1,800 rows ({missing} missing) · monthly · 12 steps ahead: 2025-01-01 to 2025-12-01",
+        full[1].verdict(),
+        "80 % network, 20 % smoothing",
+        "LSTM, 2 layers of 48 units",
+        "a note of the model",
+        "12 of 30 series can be drawn here, chosen evenly; 18 are not shown.",
+    ):
+        assert said in reader.text, said
+    titles = ["Verdict", "How good is it?", "Forecast", "Backtest", "Training", "Settings", "Notes", "How to read"]
+    places = [page.index(f"<h2>{title}") for title in titles]
+    assert places == sorted(places)
+
+
+def test_verdict_has_its_colour() -> None:
+    table = make_table(["a"])
+    for error, kind in ((0.1, "verdict beats"), (0.25, "verdict behind")):
+        backtest = make_backtest(table, error=error)
+        reader = Reader(report.html(make_prediction(table), backtest))
+        assert kind in reader.sections()
+        assert backtest.verdict() in reader.text
+    blind = make_backtest(table)
+    blind.scale[:] = 0.0
+    assert "verdict" in Reader(report.html(make_prediction(table), blind)).sections()
+
+
+def test_measures_are_those_of_the_backtest(page: str, full: tuple[Prediction, Backtest, SimpleNamespace]) -> None:
+    """Every value of the table, the best model first and the best value of each column bold."""
+    scores = full[1].metrics()
+    rows = [row for row in Reader(page).rows if row]
+    assert [head.replace("\u00ad", "") for head in rows[0]] == ["model", *(head for head, _ in MEASURES.values())]
+    order = sorted(scores, key=lambda name: scores[name]["MASE"])
+    readable = [name if name == "rekur" else describe(name) for name in order]
+    assert [row[0] for row in rows[1:]] == readable
+    for name, row in zip(order, rows[1:], strict=True):
+        assert row[1:] == [measure(key, scores[name][key]) for key in MEASURES]
+    best = measure("MASE", min(values["MASE"] for values in scores.values()))
+    assert f'<td class="best"><b>{best}</b></td>' in page
+    assert '<tr class="own"><th scope="row">rekur</th>' in page
+
+
+def test_forecast_alone() -> None:
+    """Without backtest and model those parts are left out, and the page says that nothing was tested."""
+    page = report.html(make_prediction(make_table([None])))
+    reader = Reader(page)
+    assert "Not checked against the past" in reader.text
+    assert "Forecast of y & z" in reader.text
+    for title in ("Verdict", "Backtest", "Training", "Settings"):
+        assert f"<h2>{title}" not in page
+    assert charts(page)["training"] is None
+    assert charts(page)["series"][0]["backtest"] is None
+    assert "<select" not in page
+
+
+def test_series_without_windows() -> None:
+    """A series that the backtest left out says so."""
+    table = make_table(["a", "b"])
+    tested = make_backtest(table.select(np.array([True, False])))
+    found = charts(report.html(make_prediction(table), tested))["series"]
+    assert found[0]["backtest"] is not None
+    assert found[1]["backtest"] is None
+    assert "was not tested" in found[1]["said"]
+
+
+def test_drawn_windows_do_not_overlap() -> None:
+    table = make_table(["a"])
+    one = make_backtest(table, h=6, windows=4)
+    close = Backtest(**{**vars(one), "stop": np.array([39, 45, 48, 54])})
+    found = charts(report.html(make_prediction(table), close))["series"][0]
+    assert "4 windows of 6 steps, of which 3 are drawn" in found["said"]
+    assert sum(x is None for x in found["backtest"]["data"][-1]["x"]) == 2
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 30, 99])
+def test_most_series(full: tuple[Prediction, Backtest, SimpleNamespace], most: int) -> None:
+    """The first and the last series are among those drawn, and no more than asked for."""
+    found = [one["label"] for one in charts(report.html(full[0], most=most))["series"]]
+    assert len(found) == len(set(found)) == min(most, 30)
+    assert found[0] == EVIL
+    assert found[-1] == ("series 29" if most > 1 else EVIL)
+
+
+@pytest.mark.parametrize("most", [0, -1, 2.5, True])
+def test_most_is_checked(full: tuple[Prediction, Backtest, SimpleNamespace], most: object) -> None:
+    with pytest.raises(OptionError, match="most must be"):
+        report.html(full[0], most=most)  # type: ignore[arg-type]
+
+
+def test_chart_shows_gaps_and_forecast() -> None:
+    """Missing values stay missing, a lone value is a dot, and the forecast starts at the last value."""
+    table = make_table([None])
+    prediction = make_prediction(table)
+    data = {trace["name"]: trace for trace in charts(report.html(prediction))["series"][0]["forecast"]["data"]}
+    seen = data["history"]
+    assert len(seen["y"]) == 48
+    assert seen["y"][36] is None
+    assert seen["y"][38] is None
+    assert seen["marker"]["size"][37] > 0
+    assert sum(size > 0 for size in seen["marker"]["size"]) == 1
+    assert seen["x"][-1] == "2024-12-01"
+    assert data["rekur"]["x"][0] == "2025-01-01"
+    assert data["rekur"]["y"] == pytest.approx(prediction.values[0, :, LEVELS.index(0.5)], rel=1e-8)
+    band = data["80 % interval"]
+    assert band["x"][0] == band["x"][-1] == "2024-12-01"
+    assert len(band["x"]) == 2 * 13
+
+
+@pytest.mark.parametrize("freq", ["MS", "h", "B", "3"])
+def test_one_step_has_a_band(freq: str) -> None:
+    """The band of one step is as wide as a step, though it is but one forecast."""
+    table = make_table([None], freq=freq)
+    found = fan(table, 0, 60, make_prediction(table, 1).values[0], LEVELS)
+    x, low, high = found.bands[80]
+    assert x[0] < found.x[0] < x[1]
+    assert (low < high).all()
+    report.html(make_prediction(table, 1), make_backtest(table, 1, 8))
+
+
+def test_narrow_levels_draw_what_they_hold() -> None:
+    """Levels that do not reach 95 % give one band; missing forecasts give none."""
+    table = make_table([None])
+    values = make_prediction(table).values[..., 2:-2]
+    page = report.html(Prediction(table, LEVELS[2:-2], values))
+    assert "80 % interval" in page
+    assert "95 % interval" not in page
+    nothing = Prediction(table, LEVELS, np.full((1, 12, len(LEVELS)), np.nan))
+    report.html(nothing)
+    assert len(report.figure(nothing, 0).data) == 2
+
+
+def test_last_value_missing() -> None:
+    """Where the last value is missing, the forecast stands alone."""
+    table = make_table([None])
+    table.y[-1] = np.nan
+    prediction = Prediction(table, LEVELS, spread(np.full((1, 12), 10.0), 2.0))
+    found = fan(table, 0, 60, prediction.values[0], LEVELS)
+    assert found.join is None
+    assert len(found.bands[80][0]) == 12
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"), (float("nan"), "–"), (0.98765, "0.9877"), (12345.678, "12,346"), (-3.14159, "−3.142"),
+        (1.5e12, "1.500\u00a0×\u00a010¹²"), (2.345e-13, "2.345\u00a0×\u00a010⁻¹³"), (float("inf"), "–"),
+    ],
+)  # fmt: skip
+def test_numbers(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("freq", "text"),
+    [
+        ("h", "hourly"), ("30min", "every 30 minutes"), ("B", "business days"), ("QS", "quarterly"),
+        ("2W", "every 2 weeks"), ("1", "one step apart"), ("5", "5 units apart"), ("6MS", "every 6 months"),
+        ("ms", "every 1,000 µs"),
+    ],
+)  # fmt: skip
+def test_frequencies(freq: str, text: str) -> None:
+    assert frequency(parse(freq)) == text
+
+
+@pytest.mark.parametrize("size", [1e12, 1e-12])
+def test_scale_of_the_values(size: float) -> None:
+    table = make_table([None], size=size)
+    reader = Reader(report.html(make_prediction(table), make_backtest(table)))
+    assert "\u00a0×\u00a010" in reader.rows[2][3]
+    assert "nan" not in reader.text
+
+
+def test_figure_plotly() -> None:
+    """A figure of plotly with title, axes, history, both bands and the median."""
+    import plotly.graph_objects as go
+
+    found = report.figure(make_prediction(make_table([EVIL, "b"])), 0)
+    assert isinstance(found, go.Figure)
+    assert found.layout.title.text.startswith("&lt;script&gt;")
+    assert {trace.name for trace in found.data} == {"95 % interval", "80 % interval", "history", "rekur"}
+    assert "@" not in found.to_json()
+
+
+@pytest.mark.parametrize(("freq", "h"), [("MS", 12), ("h", 1), ("3", 4)])
+def test_figure_matplotlib(freq: str, h: int) -> None:
+    """The same with matplotlib, also for integer times and one step."""
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    found = make_prediction(make_table(["cost in $ or $"], freq=freq), h).plot(engine="matplotlib")
+    axis = found.axes[0]
+    assert axis.get_xlabel() == "ds <b>"
+    assert axis.get_title(loc="left") == r"cost in \$ or \$"
+    assert len(axis.collections) == 2
+    found.canvas.draw()
+    plt.close(found)
+
+
+def test_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that is unknown or absent, and a series that is not there, are named with the cure."""
+    prediction = make_prediction(make_table([None]))
+    with pytest.raises(OptionError, match="'plotly', 'matplotlib'"):
+        report.figure(prediction, 0, "ggplot")
+    with pytest.raises(OptionError, match="no series number 1"):
+        report.figure(prediction, 1)
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"] or ["matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(OptionError, match=r'pip install "rekur\[plot\]"'):
+        report.figure(prediction, 0, "matplotlib")
+
+
+def test_write(tmp_path: Path) -> None:
+    """The file is the page; one that stood there is replaced and nothing else is left."""
+    prediction, path = make_prediction(make_table([None])), tmp_path / "report.html"
+    path.write_text("old")
+    report.write(path, prediction, title="one")
+    assert path.read_text(encoding="utf-8") == report.html(prediction, title="one")
+    report.write(str(path), prediction, None, None, title="two \ud800")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the path and the cure; nothing is left, and what stood there stays."""
+    prediction, path = make_prediction(make_table([None])), tmp_path / "report.html"
+    with pytest.raises(DataError, match=r"absent/x\.html: .*create that folder first"):
+        report.write(tmp_path / "absent" / "x.html", prediction)
+    with pytest.raises(DataError, match="name a file in it"):
+        report.write(tmp_path, prediction)
+    path.write_text("old")
+    with pytest.raises(DataError, match="a part of the path is a file"):
+        report.write(path / "x.html", prediction)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DataError, match="free some space"):
+        report.write(path, prediction)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
