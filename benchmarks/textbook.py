@@ -236,8 +236,8 @@ def middle(values: list[Any]) -> str:
 
 
 def mean_sd(values: list[float]) -> str:
-    sd = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4f}{sd}"
+    sd = f" ± {statistics.stdev(values):.5f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.5f}{sd}"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -290,7 +290,7 @@ def main() -> None:
     error = x[:, -1, 0] - y
     print(" · ".join(f"{name} {value}" for name, value in machine().items()), f"· {args.epochs} epochs\n")
     print(table(rows))
-    print(f"\npersistence: MSE {(error**2).mean():.4f}, MAE {abs(error).mean():.4f}")
+    print(f"\npersistence: MSE {(error**2).mean():.5f}, MAE {abs(error).mean():.5f}")
 
 
 if __name__ == "__main__":

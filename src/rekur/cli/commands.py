@@ -47,7 +47,7 @@ def run(
     tested = model.backtest(found, n_windows=count, time_limit=time_limit) if count else None
     learn(model, found, time_limit, outputs["save"])
     predicted = model.forecast(futr_df=futr)
-    finish(model, predicted, tested, outputs, level)
+    finish(model, predicted, tested, outputs, level, named(file))
 
 
 def rerun(
@@ -60,7 +60,7 @@ def rerun(
         raise OptionError(f"{folder} holds a {type(model).__name__}, not a Forecaster")
     found = None if file is None else model.read(files.read(file), named(file))
     futr = None if future is None else files.read(future)
-    finish(model, model.forecast(found, futr_df=futr), None, {**outputs, "save": None}, level)
+    finish(model, model.forecast(found, futr_df=futr), None, {**outputs, "save": None}, level, named(file or folder))
 
 
 def show(folder: str | None) -> None:
@@ -82,7 +82,7 @@ def show(folder: str | None) -> None:
             kind: None if folder is None else f"{folder}/{name}{end}"
             for kind, end in (("out", ".csv"), ("report", ".html"))
         }
-        finish(model, model.forecast(), tested, {**outputs, "save": None}, [80.0])
+        finish(model, model.forecast(), tested, {**outputs, "save": None}, [80.0], name)
         print()
 
 
@@ -155,6 +155,7 @@ def finish(
     tested: Backtest | None,
     outputs: Mapping[str, str | None],
     level: Sequence[float],
+    source: str | None = None,
 ) -> None:
     """Print the verdict and a small table, and write what was asked for."""
     import pandas as pd
@@ -173,7 +174,7 @@ def finish(
     if outputs["report"] is not None:
         from rekur import report
 
-        report.write(outputs["report"], predicted, tested, model)
+        report.write(outputs["report"], predicted, tested, model, source=source)
         print(f"report written to {outputs['report']}")
     if outputs["save"] is not None:
         print(f"model saved in {outputs['save']}")

@@ -78,10 +78,9 @@ class PatchNet(nn.Module):
         self.norm = nn.LayerNorm(hidden)
         self.head = QuantileHead(hidden, patch, levels, seed)
         with torch.no_grad():  # begin at the linear forecast, with narrow quantiles
-            self.head.linear.weight.mul_(0.1)
-            bias = self.head.linear.bias.view(patch, len(levels))
-            bias.fill_(-2.0)
-            bias[:, self.head.middle] = 0.0
+            weight = self.head.linear.weight.view(patch, len(levels), hidden).mul_(0.1)
+            bias = self.head.linear.bias.view(patch, len(levels)).fill_(-2.0)
+            weight[:, self.head.middle] = bias[:, self.head.middle] = 0.0
 
     def forward(self, x: Tensor, future: int) -> Tensor:
         """x (B, P, 2·p + K), the number n of future patches → raw (B, n·p, Q)."""

@@ -81,7 +81,7 @@ def axes(x: str, y: str) -> Chart:
         "font": {"family": FONT, "size": 13, "color": "@ink"},
         "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
         "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "@card",
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": "@card", "bordercolor": "@grid", "font": {"color": "@ink"}},
         "showlegend": False,

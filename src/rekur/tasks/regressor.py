@@ -42,7 +42,7 @@ class Regressor(ArrayEstimator):
     >>> import numpy as np, rekur
     >>> wave = np.sin(np.arange(300) / 5, dtype=np.float32)
     >>> x = np.stack([wave[i : i + 20] for i in range(279)])[..., None]  # (B, T, I)
-    >>> model = rekur.Regressor(cell="gru", hidden=16).fit(x[:200], wave[20:220], epochs=20)
+    >>> model = rekur.Regressor(cell="gru", hidden=16).fit(x[:200], wave[20:220], epochs=40)
     >>> bool(abs(model.predict(x[200:]) - wave[220:299]).mean() < 0.1)
     True
     """
