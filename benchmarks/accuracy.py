@@ -143,9 +143,10 @@ def main() -> None:
         verdicts.append(f"- {verdict}")
         print(f"{line}\n{verdicts[-1]}", flush=True)
     if options.write != "-" and set(options.sets) == set(TASKS):
-        text = "# Accuracy\n\nMASE of the default forecaster (`rekur.Forecaster(horizon)`, nothing else chosen), made by "
-        text += f"`make accuracy` with seed {options.seed} on {platform.machine()}, {os.cpu_count()} cores.\n\n"
-        text += "\n".join(rows) + "\n\nThe verdicts, as the command line prints them:\n\n" + "\n".join(verdicts) + "\n\n"
+        text = "# Accuracy\n\nMASE of the default forecaster (`rekur.Forecaster(horizon)`, nothing else chosen), made "
+        text += f"by `make accuracy` with seed {options.seed} on {platform.machine()}, {os.cpu_count()} cores.\n\n"
+        text += "\n".join(rows) + "\n\nThe verdicts, as the command line prints them:\n\n"
+        text += "\n".join(verdicts) + "\n\n"
         text += "## How it is measured\n\n" + (__doc__ or "").split("\n\n", 1)[1].split("    python")[0].strip() + "\n"
         Path(options.write).write_text(text, encoding="utf-8")
 

@@ -26,7 +26,7 @@ TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
 
 RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its own at the top is a room
     **dict.fromkeys(["core", "_native"], 0),
-    **dict.fromkeys(["kernels", "data", "train", "optim", "progress", "checkpoint", "metrics", "io"], 1),
+    **dict.fromkeys(["kernels", "data", "train", "optim", "progress", "threads", "checkpoint", "metrics", "io"], 1),
     **dict.fromkeys(["cells", "baselines"], 2),
     **dict.fromkeys(["layers", "nn"], 3),
     **dict.fromkeys(["tasks"], 4),

@@ -126,7 +126,8 @@ class QuantileHead(nn.Module):
 
 def linear(H: int, K: int, seed: int) -> nn.Linear:
     """A linear map with weights from U(-1/√H, 1/√H) drawn from its own seed."""
-    layer = nn.Linear(H, K, device="meta").to_empty(device="cpu")
+    with torch.random.fork_rng(devices=[]):  # the weights that torch draws are replaced at once
+        layer = nn.Linear(H, K)
     generator = torch.Generator().manual_seed(seed + 1)
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -(H**-0.5), H**-0.5, generator=generator)

@@ -44,7 +44,10 @@ class Block(nn.Module):
         return y + self._drop(self.down(F.silu(self.gate(z)) * self.up(z)))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout and self.training else x
+        """Set units to zero, the same ones in every patch of a window (Gal and Ghahramani 2016)."""
+        if not (self.dropout and self.training):
+            return x
+        return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.dropout)
 
 
 class PatchNet(nn.Module):

@@ -14,7 +14,8 @@ from rekur.data.windows import Windows
 Array = np.ndarray[Any, np.dtype[Any]]
 HISTORY = 2048  # rows of a series that a baseline looks back on
 SHARES = np.linspace(0.0, 1.0, 11)
-PRIOR = 20.0  # points held out that the belief in the network and in its intervals is worth
+TRUST = 0.7  # how far the share follows the windows held out, on which the training was stopped too
+PRIOR = 20.0  # points held out that the belief in equal shares and in the intervals as they are is worth
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def baseline(
 def weigh(network: Array, smooth: Array, actual: Array, scale: Array, levels: tuple[float, ...]) -> Blend:
     """Choose the share of the network by the pinball loss on windows held out, and the widening by coverage.
 
-    network, smooth (n, h, Q) · actual (n, h) · scale (n,). The share is shrunk towards the network and the widening
-    towards 1, as if `PRIOR` more points had agreed with them.
+    network, smooth (n, h, Q) · actual (n, h) · scale (n,). The share is shrunk towards one half and the widening
+    towards 1, as if `PRIOR` more points had spoken for them; intervals are never narrowed.
     """
     seen = np.isfinite(actual) & (scale > 0)[:, None]
     points = float(seen.sum())
@@ -68,7 +69,7 @@ def weigh(network: Array, smooth: Array, actual: Array, scale: Array, levels: tu
         return Blend(1.0, 1.0)
     losses = [loss(share * network + (1 - share) * smooth, actual, scale, levels) for share in SHARES]
     share = float(SHARES[int(np.argmin(losses))])
-    share = (share * points + PRIOR) / (points + PRIOR)
+    share = 0.5 + (share - 0.5) * TRUST * points / (points + PRIOR)
     mixed = Blend(share, 1.0).mix(network, smooth, levels)[seen]
     return Blend(share, widening(mixed, actual[seen], levels, points))
 
@@ -82,7 +83,7 @@ def loss(q: Array, actual: Array, scale: Array, levels: tuple[float, ...]) -> fl
 
 
 def widening(q: Array, actual: Array, levels: tuple[float, ...], points: float) -> float:
-    """The factor on the 80 % interval that makes it cover 80 % of the points held out, within 0.5 … 2."""
+    """The factor on the 80 % interval that makes it cover 80 % of the points held out, within 1 … 2."""
     middle = q[:, levels.index(0.5)]
     low, high = middle - q[:, levels.index(0.1)], q[:, levels.index(0.9)] - middle
     needed = np.where(
@@ -90,5 +91,5 @@ def widening(q: Array, actual: Array, levels: tuple[float, ...], points: float) 
         (middle - actual) / np.maximum(low, 1e-300),
         (actual - middle) / np.maximum(high, 1e-300),
     )
-    factor = float(np.clip(np.quantile(needed, 0.8), 0.5, 2.0))
+    factor = float(np.clip(np.quantile(needed, 0.8), 1.0, 2.0))
     return float((factor * points + PRIOR) / (points + PRIOR))

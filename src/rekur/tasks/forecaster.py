@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ from rekur.tasks.base import Estimator
 from rekur.tasks.blend import Blend, baseline, weigh
 from rekur.tasks.prediction import Prediction
 from rekur.tasks.recipe import EPOCH, LEVELS, Recipe, recipe
+from rekur.threads import threads
 
 if TYPE_CHECKING:
     from rekur.tasks.network import Network
 
 Array = np.ndarray[Any, np.dtype[Any]]
+WIDE = 128  # hidden size from which on a second thread pays
 FEWEST = 3  # values that a series must have to be forecast
 NAMES: dict[str, Any] = {
     "id_col": None,
@@ -183,16 +186,20 @@ class Forecaster(Estimator):
         self.network_ = prepare(found, self.recipe_, (self.cell, self.hidden, self.layers), self.seed)
         steps = self.recipe_.training.epochs * EPOCH
         try:
-            with Progress(f"training {self.cell}", steps, progress) as watch:
+            with self._few(), Progress(f"training {self.cell}", steps, progress) as watch:
                 self.history_ = improve(self.network_, found, self.seed, watch, saver)
         finally:  # after Ctrl-C too: the best weights so far are in place, and the model can be used and saved
             self.blend_ = self._blend(found, self.network_)
+
+    def _few(self) -> AbstractContextManager[None]:
+        return threads(1 if self.hidden < WIDE else None)
 
     def _blend(self, found: Table, trained: Network) -> Blend:
         from rekur.tasks.network import held_out
 
         series, stop = held_out(found, trained.recipe, most=500)
-        network = trained.quantiles(found, series, stop)
+        with self._few():
+            network = trained.quantiles(found, series, stop)
         smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
         scale = seasonal_steps(found.y, found.offsets, self.seasons_[0])[series]
         return weigh(network, smooth, actual(found, series, stop, self.horizon), scale, LEVELS)
@@ -207,7 +214,8 @@ class Forecaster(Estimator):
         smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
         if self.network_ is None:
             return smooth
-        network = self.network_.quantiles(found, series, stop, future)
+        with self._few():
+            network = self.network_.quantiles(found, series, stop, future)
         return self.blend_.mix(network, smooth, LEVELS)
 
     def forecast(self, df: Any = None, *, futr_df: Any = None) -> Prediction:
