@@ -13,8 +13,8 @@ test: .venv/tested ## the test suite
 	$(BIN)/python -m pytest
 
 check: .venv/checked ## format, lint, types
-	$(BIN)/ruff format --check src tests benchmarks examples
-	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
 bench: .venv/installed ## speed beside the rivals that are installed; minutes
