@@ -28,7 +28,7 @@ def test_docstrings(name: str) -> None:
 
 
 def test_readme(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python blocks of the README run one after another; each prints what its output block shows, numbers to 5 %."""
+    """The Python blocks of the README run one after another; each prints what its block of output shows, to 5 %."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", text, re.S)
     assert blocks, "the README has no Python example"
