@@ -12,7 +12,7 @@ import pytest
 
 import rekur
 from rekur import Forecaster
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, ModelFileError, OptionError
 from rekur.tasks.recipe import LEVELS, recipe
 from rekur.train import Training
 
@@ -251,7 +251,7 @@ def test_levels_beyond_what_was_learned_are_refused(fitted: Forecaster) -> None:
         fitted.predict(level=[99])
     with pytest.raises(OptionError, match="not fitted"):
         Forecaster(3).predict()
-    with pytest.raises(DataError, match="frequency"):
+    with pytest.raises(DataError, match="whole number of steps"):
         fitted.predict(pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024", periods=60, freq="h"), "y": 1.0}))
 
 
@@ -292,3 +292,27 @@ def test_the_recipe_fits_into_the_series() -> None:
                     assert made.past % made.patch == 0, made
                     assert made.past >= m[0], made
                     assert made.first + made.horizon + made.held <= n, made
+
+
+def test_a_series_that_went_silent_is_carried_on_by_smoothing(fitted: Forecaster) -> None:
+    """Where a window has seen nothing, the network has nothing to say and invents nothing."""
+    df = panel(2, 100)
+    df.loc[(df.unique_id == "s1") & (df.index % 100 >= 40), "y"] = np.nan
+    frame = fitted.predict(df, level=[80]).set_index("unique_id").loc["s1"]
+    assert frame["rekur"].between(10, 30).all()
+    assert (frame["rekur-lo-80"] < frame["rekur-hi-80"]).all()
+
+
+def test_a_new_table_is_read_at_the_models_frequency(fitted: Forecaster) -> None:
+    """Three rows a week apart are three days seen and the others missing, not a weekly series."""
+    df = pd.DataFrame({"unique_id": "w", "ds": pd.date_range("2024-01-01", periods=3, freq="7D"), "y": [9.0, 10, 11]})
+    frame = fitted.predict(df)
+    assert frame.ds.tolist() == list(pd.date_range("2024-01-16", periods=7))
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
+    training = Training(epochs=2, batch=16)
+    Forecaster(7, training=training).fit(panel(), checkpoint=tmp_path / "c")
+    Forecaster(7, training=training).fit(panel(), checkpoint=tmp_path / "c")
+    with pytest.raises(ModelFileError, match="another training"):
+        Forecaster(7, training=training).fit(panel(seed=1), checkpoint=tmp_path / "c")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rekur import io
 from rekur.core import ModelFileError
@@ -13,6 +16,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rekur.optim import Optimizer
+
+
+def fingerprint(*arrays: Any) -> str:
+    """A short name for the values of some arrays, so that a checkpoint knows the data it was made with."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is not None:
+            values = np.ascontiguousarray(array)
+            digest.update(str((values.dtype, values.shape)).encode() + values.tobytes())
+    return digest.hexdigest()[:16]
 
 
 class Checkpoint:

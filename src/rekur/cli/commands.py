@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -123,6 +124,8 @@ def check(outputs: Mapping[str, str | None], level: Sequence[float], windows: in
         parent = Path(path).absolute().parent
         if not parent.is_dir():
             raise DataError(f"--{option} {path}: the folder {parent} does not exist; make it first")
+        if not os.access(parent, os.W_OK):
+            raise DataError(f"--{option} {path}: the folder {parent} cannot be written; choose another one")
         if option != "save" and Path(path).is_dir():
             raise DataError(f"--{option} {path} is a folder; name a file")
         if option == "out":

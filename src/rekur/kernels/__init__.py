@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rekur.core import BackendError, Cell, Weights, choose
-from rekur.kernels import native, reference
+from rekur.kernels import checks, native, reference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,11 +74,14 @@ def scan(
     Raises
     ------
     BackendError : a backend asked for by name cannot run this problem
+    DataError : shapes, dtypes or lengths that do not fit
     """
+    checks.check(cell, x, weights, state, lengths)
     result: tuple[Tensor, Any] = _backend(cell, x, weights, backend).scan(cell, x, weights, state, lengths, reverse)
     return result
 
 
 def step(cell: Cell, x: Tensor, weights: Weights, state: Any, backend: str = "auto") -> Any:
     """Advance by one step: x (B, I) and S states (B, H) give the new S states (B, H)."""
+    checks.check(cell, x[:, None], weights, state, None)
     return _backend(cell, x, weights, backend).step(cell, x, weights, state)

@@ -1,6 +1,6 @@
 """The native backend: the fused kernels of the extension `rekur._native` behind `torch.autograd`.
 
-All checks stand here, once; the kernels take addresses and sizes and cannot fail. `REKUR_ISA=name` in the
+The door has checked every shape; the kernels take addresses and sizes and cannot fail. `REKUR_ISA=name` in the
 environment, read once on import, forces an instruction set.
 """
 
@@ -77,28 +77,6 @@ def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
             if not tensor.is_cpu:
                 return f"a tensor is on {tensor.device}, not on the CPU"
     return None
-
-
-def _check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None) -> None:
-    """Raise unless every shape and dtype is what the kernels will read."""
-    B, T, I = x.shape  # noqa: E741
-    H = weights.R.shape[1]
-    rows = len(cell.gates) * H
-    wanted = (("W", weights.W, (rows, I)), ("R", weights.R, (rows, H)))
-    wanted += (("bW", weights.bW, (rows,)), ("bR", weights.bR, (rows,)))  # type: ignore[assignment]
-    for name, tensor, shape in wanted:
-        if tensor is not None and tensor.shape != shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, but cell {cell.name!r} needs {shape}")
-    if len(state) != len(cell.states) or H < 1 or I < 1:
-        raise ValueError(f"cell {cell.name!r} needs the states {cell.states}, H ≥ 1 and I ≥ 1")
-    for name, tensor in zip(cell.states, state, strict=True):
-        if tensor.shape != (B, H) or tensor.dtype is not x.dtype:
-            raise ValueError(f"state {name} is {tensor.dtype} {tuple(tensor.shape)}, but must be {x.dtype} {(B, H)}")
-    if lengths is not None:
-        if lengths.shape != (B,) or lengths.dtype is not torch.int64:
-            raise ValueError(f"lengths must be int64 ({B},), not {lengths.dtype} {tuple(lengths.shape)}")
-        if B and (int(lengths.min()) < 0 or int(lengths.max()) > T):
-            raise ValueError(f"lengths must lie in 0 … {T}")
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -183,7 +161,6 @@ def scan(
     cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None, reverse: bool
 ) -> tuple[Tensor, Any]:
     """Fold the cell over x (B, T, I); see `rekur.kernels.scan`."""
-    _check(cell, x, weights, state, lengths)
     x = _inner(x)
     tensors: list[Any] = [None if w is None else w.contiguous() for w in weights]
     tensors += [s.contiguous() for s in state]

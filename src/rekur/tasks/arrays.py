@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rekur import io
-from rekur.checkpoint import Checkpoint
+from rekur.checkpoint import Checkpoint, fingerprint
 from rekur.core import DataError, OptionError
 from rekur.data.batches import Arrays, Batch
 from rekur.layers.stack import Stack
@@ -99,7 +99,11 @@ class ArrayEstimator(Estimator):
             None if held is None else lambda: self._validate(net, held),
             lambda batch: "",
         )
-        saver = None if checkpoint is None else Checkpoint(checkpoint, self._describe())
+        saver = (
+            None
+            if checkpoint is None
+            else Checkpoint(checkpoint, {**self._describe(), "data": fingerprint(x, y, lengths)})
+        )
         with Progress(f"{type(self).__name__.lower()} {self.cell}", options.epochs * len(train), progress) as watch:
             self.history_ = fit(problem, options, self.seed, watch, saver)
         self.net_ = net

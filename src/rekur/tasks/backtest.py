@@ -101,6 +101,19 @@ def actual(table: Table, series: Array, stop: Array, horizon: int) -> Array:
     return Windows(table.offsets, 0, horizon, series, stop).gather(table.y, np.arange(len(series)))
 
 
+def backs(windows: tuple[int, int], horizon: int) -> Array:
+    """How many rows before the end of a series each window begins: (how many, steps apart) → (n,), first one first."""
+    for name, value in zip(("n_windows", "step_size"), windows, strict=True):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise OptionError(f"{name} must be a whole number above zero, got {value!r}")
+    return np.asarray(horizon + windows[1] * np.arange(windows[0] - 1, -1, -1))
+
+
+def before(table: Table, windows: tuple[int, int], horizon: int) -> Table:
+    """What precedes the first window."""
+    return table.cut(np.maximum(table.lengths - backs(windows, horizon)[0], 0))
+
+
 def run(
     learn: Any, table: Table, windows: tuple[int, int], horizon: int, seasons: tuple[int, ...], refit: bool
 ) -> Backtest:
@@ -110,10 +123,7 @@ def run(
     precedes the first window, or, with `refit`, each window. Series too short to hold the windows and some values
     before them are left out of the test.
     """
-    for name, value in zip(("n_windows", "step_size"), windows, strict=True):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise OptionError(f"{name} must be a whole number above zero, got {value!r}")
-    back = horizon + windows[1] * np.arange(windows[0] - 1, -1, -1)
+    back = backs(windows, horizon)
     rows = np.flatnonzero(table.lengths - back[0] >= max(3, min(horizon, seasons[0] + 1)))
     if not len(rows):
         raise DataError(
@@ -121,12 +131,12 @@ def run(
             f"{int(table.lengths.max())} rows; ask for fewer windows or a shorter horizon"
         )
     series, stop = np.repeat(rows, windows[0]), (table.lengths[rows][:, None] - back).ravel()
-    history = table.cut(np.maximum(table.lengths - back[0], 0))
+    history = before(table, windows, horizon)
     own = np.empty((len(series), horizon, len(LEVELS)))
     for k in range(windows[0]) if refit else (0,):
         some = np.arange(k, len(series), windows[0]) if refit else np.arange(len(series))
-        before = table.cut(np.maximum(table.lengths - back[k], 0)) if refit else history
-        own[some] = learn(before)(series[some], stop[some])
+        past = table.cut(np.maximum(table.lengths - back[k], 0)) if refit else history
+        own[some] = learn(past)(series[some], stop[some])
     forecasts = {NAME: own}
     for name in BASELINES:
         forecasts[name] = baseline(name, table, (series, stop), seasons, horizon, LEVELS)

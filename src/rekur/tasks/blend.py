@@ -26,9 +26,10 @@ class Blend:
     widen: float
 
     def mix(self, network: Array, smoothing: Array, levels: tuple[float, ...]) -> Array:
-        """Blend quantiles (n, h, Q) level by level and widen them around the median."""
+        """Blend quantiles (n, h, Q) level by level and widen them around the median; NaN of one leaves the other."""
         mixed = self.network * network + (1 - self.network) * smoothing
         mixed = np.where(np.isfinite(smoothing), mixed, network)
+        mixed = np.where(np.isfinite(network), mixed, smoothing)
         median = mixed[..., levels.index(0.5)][..., None]
         return np.asarray(median + self.widen * (mixed - median))
 

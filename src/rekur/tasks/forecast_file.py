@@ -95,6 +95,7 @@ def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], 
     model.blend_, model.notes_ = Blend(**description["blend"]), description["notes"]
     model.history_, model.like_ = description["history"], None
     model.table_ = restore_table(description["table"], tensors)
+    model.freq_ = model.table_.freq.name
     model.recipe_, model.network_ = None, None
     if description["recipe"] is not None:
         fields = description["recipe"]

@@ -16,7 +16,7 @@ from rekur.data.table import Table, future_rows, table
 from rekur.data.transform import seasonal_steps
 from rekur.progress import Progress
 from rekur.tasks import forecast_file
-from rekur.tasks.backtest import Backtest, actual, run
+from rekur.tasks.backtest import Backtest, actual, before, run
 from rekur.tasks.base import Estimator
 from rekur.tasks.blend import Blend, baseline, weigh
 from rekur.tasks.prediction import Prediction
@@ -122,7 +122,9 @@ class Forecaster(Estimator):
         names = {"id_col": id_col, "time_col": time_col, "target_col": target_col, "duplicates": duplicates}
         self.names_ = names_of(df, {**names, "futr_exog_list": tuple(futr_exog_list)})
         self.like_ = None if isinstance(df, Table) else df
+        self.freq_ = self.freq
         self.table_ = self.read(df)
+        self.freq_ = self.table_.freq.name
         self.seasons_ = self._seasons(self.table_)
         self._learn(self.table_, time_limit, progress, checkpoint)
         return self
@@ -146,7 +148,7 @@ class Forecaster(Estimator):
             found = df
         else:
             names = {key: value for key, value in self.names_.items() if key != "futr_exog_list"}
-            found = table(df, freq=self.freq, future=self.names_["futr_exog_list"], source=source, **names)
+            found = table(df, freq=self.freq_, future=self.names_["futr_exog_list"], source=source, **names)
         seen = np.diff(np.append(0, np.isfinite(found.y).cumsum())[found.offsets])
         short = seen < FEWEST
         if short.all():
@@ -179,17 +181,22 @@ class Forecaster(Estimator):
         if self.recipe_ is None:
             self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
             return
-        from rekur.checkpoint import Checkpoint
+        from rekur.checkpoint import Checkpoint, fingerprint
         from rekur.tasks.network import improve, prepare
 
-        saver = None if checkpoint is None else Checkpoint(checkpoint, forecast_file.describe(self))
+        saver = None
+        if checkpoint is not None:
+            data = fingerprint(found.offsets, found.y, found.future)
+            saver = Checkpoint(checkpoint, {**forecast_file.describe(self), "data": data})
         self.network_ = prepare(found, self.recipe_, (self.cell, self.hidden, self.layers), self.seed)
         steps = self.recipe_.training.epochs * EPOCH
         try:
             with self._few(), Progress(f"training {self.cell}", steps, progress) as watch:
                 self.history_ = improve(self.network_, found, self.seed, watch, saver)
-        finally:  # after Ctrl-C too: the best weights so far are in place, and the model can be used and saved
+        except KeyboardInterrupt:  # the best weights so far are in place: the model can be used and saved
             self.blend_ = self._blend(found, self.network_)
+            raise
+        self.blend_ = self._blend(found, self.network_)
 
     def _few(self) -> AbstractContextManager[None]:
         return threads(1 if self.hidden < WIDE else None)
@@ -208,7 +215,8 @@ class Forecaster(Estimator):
         made = recipe(self.seasons_, self.horizon, found.lengths, time_limit)
         if made is None or self.training is None:
             return made
-        return replace(made, training=self.training)
+        seconds = self.training.seconds if time_limit is None else time_limit
+        return replace(made, training=replace(self.training, seconds=seconds))
 
     def _quantiles(self, found: Table, series: Array, stop: Array, future: Array | None = None) -> Array:
         smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
@@ -278,14 +286,15 @@ class Forecaster(Estimator):
         copy.names_ = names_of(df, {**NAMES, **names})
         if unknown := set(names) - set(NAMES):
             raise OptionError(f"backtest does not know {unknown.pop()!r}; it knows {', '.join(NAMES)}")
+        copy.freq_ = self.freq
         found = copy.read(df)
-        copy.seasons_ = copy._seasons(found)
+        windows = (n_windows, self.horizon if step_size is None else step_size)
+        copy.seasons_ = copy._seasons(before(found, windows, self.horizon))
 
         def learn(history: Table) -> Any:
             copy._learn(history, time_limit, progress, None)
             return lambda series, stop: copy._quantiles(found, series, stop)
 
-        windows = (n_windows, self.horizon if step_size is None else step_size)
         tested = run(learn, found, windows, self.horizon, copy.seasons_, refit)
         return replace(tested, like=None if isinstance(df, Table) else df)
 

@@ -102,7 +102,10 @@ class Network:
     net: PatchNet
 
     def quantiles(self, table: Table, series: Array, stop: Array, future: Array | None = None) -> Array:
-        """Quantiles (n, h, Q) of the windows of a table that end before rows `stop` of `series`."""
+        """Quantiles (n, h, Q) of the windows of a table that end before rows `stop` of `series`.
+
+        NaN where a window has seen nothing.
+        """
         panel = Panel(table, self.recipe, self.columns, self.scaling)
         if future is not None:
             future = (future - self.scaling[0]) / self.scaling[1]
@@ -112,7 +115,9 @@ class Network:
                 past, _, scale = panel.scaled(windows, some)
                 x = panel.inputs(windows, some, past, self._linear(past), None if future is None else future[some])
                 raw = self.net(x, self.recipe.future)[:, : self.recipe.horizon]
-                out.append(scale.undo(self.net.head.decode(raw).double().numpy()))
+                made = scale.undo(self.net.head.decode(raw).double().numpy())
+                made[~np.isfinite(past).any(axis=1)] = np.nan
+                out.append(made)
         return np.concatenate(out)
 
     def _linear(self, past: Array) -> Array:

@@ -1,0 +1,163 @@
+"""Stacks, heads, the linear path and the patches: equal to torch where torch has them, and the promises they make."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rekur.core import OptionError
+from rekur.layers.autoregression import seasonal_naive, solve
+from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
+from rekur.layers.patch import PatchNet
+from rekur.layers.stack import Stack
+
+KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+NAMES = {"W": "weight_ih", "R": "weight_hh", "bW": "bias_ih", "bR": "bias_hh"}
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", KINDS)
+def test_stack_equals_torch(cell: str, both: bool) -> None:
+    """Two layers, one or two directions, unequal lengths: outputs, last states and their order are torch's."""
+    B, T, I, H = 4, 9, 3, 6  # noqa: E741
+    lengths = torch.tensor([9, 4, 1, 7])
+    ours = Stack(cell, I, H, layers=2, bidirectional=both)
+    theirs = KINDS[cell](I, H, num_layers=2, bidirectional=both, batch_first=True)
+    for k, layer in enumerate(ours.layers):
+        for d, direction in enumerate(layer):
+            for name, parameter in direction.named_parameters():
+                getattr(theirs, f"{NAMES[name]}_l{k}{'_reverse' * d}").data.copy_(parameter.data)
+    x = torch.randn(B, T, I, generator=torch.Generator().manual_seed(0))
+    y, states = ours(x, None, lengths)
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    expected, last = theirs(packed)
+    expected, _ = nn.utils.rnn.pad_packed_sequence(expected, batch_first=True, total_length=T)
+    bound = 4 * T * torch.finfo(torch.float32).eps
+    assert (y - expected).abs().max() <= bound, f"{(y - expected).abs().max():.1e} > {bound:.1e}"
+    h = last[0] if cell == "lstm" else last
+    assert (torch.stack([state.h for state in states]) - h).abs().max() <= bound
+    end = torch.cat([h[-2], h[-1]], 1) if both else h[-1]
+    assert (ours.last(states) - end).abs().max() <= bound
+
+
+def test_stack_goes_on_from_its_states() -> None:
+    stack = Stack("lstm", 2, 5, layers=3)
+    x = torch.randn(2, 10, 2, generator=torch.Generator().manual_seed(0))
+    whole, _ = stack(x)
+    first, states = stack(x[:, :6])
+    second, _ = stack(x[:, 6:], states)
+    torch.testing.assert_close(torch.cat([first, second], 1), whole)
+
+
+def test_residual_adds_the_input_where_sizes_agree() -> None:
+    x = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    plain, residual = (Stack("gru", 5, 5, residual=r) for r in (False, True))
+    torch.testing.assert_close(residual(x)[0], plain(x)[0] + x)
+    torch.testing.assert_close(Stack("gru", 5, 3, residual=True)(x)[0], Stack("gru", 5, 3)(x)[0])
+
+
+def test_dropout_acts_between_layers_while_training_only() -> None:
+    x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
+    one, two = Stack("gru", 2, 8, dropout=0.5), Stack("gru", 2, 8, layers=2, dropout=0.5)
+    assert torch.equal(one.train()(x)[0], one.eval()(x)[0])
+    assert not torch.equal(two.train()(x)[0], two.eval()(x)[0])
+    assert torch.equal(two.eval()(x)[0], two.eval()(x)[0])
+
+
+def test_weights_are_drawn_like_torchs_and_from_the_seed() -> None:
+    one, same, other = (Stack("gru", 3, 16, layers=2, seed=s) for s in (1, 1, 2))
+    for a, b, c in zip(one.parameters(), same.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+        assert a.abs().max() <= 16**-0.5
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 0}, {"dropout": 1.0}, {"dropout": -0.1}])
+def test_stack_options(wrong: dict) -> None:
+    with pytest.raises(OptionError):
+        Stack("gru", 2, 3, **wrong)
+
+
+@pytest.mark.parametrize(("loss", "value"), [("mse", 2.5), ("mae", 1.5), ("huber", 1.0)])
+def test_value_head(loss: str, value: float) -> None:
+    """Errors 1 and 2; with weights 1 and 0 only the first counts."""
+    head = ValueHead(3, 1, loss)
+    raw, target = torch.tensor([[1.0], [2.0]]), torch.zeros(2, 1)
+    assert float(head.loss(raw, target)) == pytest.approx(value)
+    first = {"mse": 1.0, "mae": 1.0, "huber": 0.5}[loss]
+    assert float(head.loss(raw, target, torch.tensor([1.0, 0.0]))) == pytest.approx(first)
+    assert torch.equal(head.decode(raw), raw)
+    with pytest.raises(OptionError, match="'huber'"):
+        ValueHead(3, 1, "rmse")
+
+
+def test_label_head() -> None:
+    head = LabelHead(4, 3)
+    raw = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    target = torch.tensor([[0, 1], [2, 2], [1, 0], [0, 0], [1, 2]])
+    expected = nn.functional.cross_entropy(raw.flatten(0, 1), target.flatten())
+    assert float(head.loss(raw, target)) == pytest.approx(float(expected), rel=1e-6)
+    weight = torch.zeros(5, 2)
+    weight[3, 1] = 2.0
+    alone = nn.functional.cross_entropy(raw[3, 1][None], target[3, 1][None])
+    assert float(head.loss(raw, target, weight)) == pytest.approx(float(alone), rel=1e-6)
+    torch.testing.assert_close(head.decode(raw).sum(-1), torch.ones(5, 2))
+
+
+def test_quantiles_rise_and_their_loss_is_least_at_the_quantiles() -> None:
+    """Trained on draws of a known distribution, every level finds its quantile."""
+    levels = (0.1, 0.25, 0.5, 0.9)
+    head = QuantileHead(1, 1, levels)
+    random = torch.Generator().manual_seed(0)
+    draws = -torch.log(torch.rand(4000, 1, generator=random))  # exponential: quantile τ is -log(1 - τ)
+    raw = torch.zeros(1, 1, 4, requires_grad=True)
+    optimizer = torch.optim.Adam([raw], lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        head.loss(raw.expand(4000, 1, 4), draws).backward()
+        optimizer.step()
+    found = head.decode(raw.detach())[0, 0]
+    torch.testing.assert_close(
+        found, torch.tensor([-np.log(1 - q) for q in levels], dtype=torch.float32), atol=0.06, rtol=0
+    )
+    wild = head.decode(100 * torch.randn(50, 1, 4, generator=random))
+    assert (wild.diff(dim=-1) >= 0).all()
+
+
+@pytest.mark.parametrize("levels", [(), (0.5, 0.1), (0.0, 0.5), (0.5, 1.0), (0.5, 0.5)])
+def test_quantile_levels_are_checked(levels: tuple) -> None:
+    with pytest.raises(OptionError, match="increase"):
+        QuantileHead(1, 1, levels)
+
+
+def test_the_linear_path_is_ridge_towards_the_prior() -> None:
+    """No penalty gives least squares, an endless one the prior; between them the normal equations hold."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 5, generator=random, dtype=torch.float64)
+    y = torch.randn(60, 2, generator=random, dtype=torch.float64)
+    w = torch.rand(60, generator=random, dtype=torch.float64) + 0.5
+    prior = torch.randn(5, 2, generator=random, dtype=torch.float64)
+    free, some, tied = solve(x, y, w, prior, [0.0, 0.3, 1e12])
+    torch.testing.assert_close(free, torch.linalg.lstsq(w[:, None] * x, w[:, None] * y).solution)
+    torch.testing.assert_close(tied, prior, atol=1e-6, rtol=0)
+    gradient = x.T @ (w[:, None] ** 2 * (x @ some - y)) + 0.3 * 60 * (some - prior)
+    assert gradient.abs().max() < 1e-10
+
+
+def test_seasonal_naive_weights_repeat_the_last_season() -> None:
+    past = torch.arange(10, dtype=torch.float64)
+    assert (past @ seasonal_naive(10, 7, 3)).tolist() == [7, 8, 9, 7, 8, 9, 7]
+
+
+def test_patches_begin_at_the_linear_forecast_and_the_past_flows_into_the_future() -> None:
+    net = PatchNet("gru", 4, 3, 8, 2, (0.1, 0.5, 0.9), 0.0, 0).eval()
+    x = torch.randn(5, 7, 11, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    raw = net(x, 2)
+    assert raw.shape == (5, 8, 3)
+    median = net.head.decode(raw)[..., 1]
+    torch.testing.assert_close(median, x[:, -2:, :4].flatten(1))
+    (gradient,) = torch.autograd.grad(raw[:, :4].sum(), x)
+    assert gradient[:, 0].abs().max() > 0
+    assert gradient[:, -1].abs().max() == 0
