@@ -61,7 +61,9 @@ def rerun(
         raise OptionError(f"{folder} holds a {type(model).__name__}, not a Forecaster")
     found = None if file is None else model.read(files.read(file), named(file))
     futr = None if future is None else files.read(future)
-    finish(model, model.forecast(found, futr_df=futr), None, {**outputs, "save": None}, level, named(file or folder))
+    finish(
+        model, model.forecast(found, futr_df=futr), None, {**outputs, "save": None}, level, named(file or folder), False
+    )
 
 
 def show(folder: str | None) -> None:
@@ -159,6 +161,7 @@ def finish(
     outputs: Mapping[str, str | None],
     level: Sequence[float],
     source: str | None = None,
+    checked: bool = True,
 ) -> None:
     """Print the verdict and a small table, and write what was asked for."""
     import pandas as pd
@@ -170,6 +173,8 @@ def finish(
         print(f"· {note}")
     if tested is not None:
         scores(tested)
+    elif checked:
+        print("· not checked on the past: the series are too short for a backtest, or --windows 0 was given")
     preview(predicted, frame, SHOWN)
     if outputs["out"] is not None:
         files.write(frame, outputs["out"])

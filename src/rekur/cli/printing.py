@@ -35,6 +35,13 @@ def scores(tested: Backtest) -> None:
     out.print(grid)
 
 
+def cell(value: Any, days: bool) -> str:
+    """One value in words; times as days where all of them are."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value.date()) if days and hasattr(value, "date") else str(value)
+
+
 def preview(predicted: Prediction, frame: Any, most: int) -> None:
     """Print the first steps of the first series of a forecast."""
     S, h, _ = predicted.values.shape
@@ -42,8 +49,10 @@ def preview(predicted: Prediction, frame: Any, most: int) -> None:
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for name in frame.columns:
         grid.add_column(str(name), justify="right" if frame[name].dtype.kind == "f" else "left")
+    times = predicted.times
+    days = times.dtype.kind == "M" and predicted.table.tz is None and bool((times == times.astype("M8[D]")).all())
     for row in rows.itertuples(index=False):
-        grid.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+        grid.add_row(*(cell(value, days) for value in row))
     out = console()
     out.print(grid)
     if len(rows) < len(frame):
