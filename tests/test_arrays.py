@@ -154,3 +154,28 @@ def test_one_step_and_one_row_work() -> None:
     model = Regressor(hidden=3).fit(np.ones((1, 1, 1)), np.ones(1), epochs=1)
     assert model.predict(np.ones((1, 1, 1))).shape == (1,)
     assert not torch.is_grad_enabled() or model.net_.training is False
+
+
+def test_a_refused_fit_leaves_the_model_as_it_was(wave: tuple) -> None:
+    x, y = wave
+    model = Regressor(hidden=4).fit(x, y, epochs=1)
+    before = model.predict(x)
+    with pytest.raises(DataError):
+        model.fit(x[:0], y[:0])
+    np.testing.assert_array_equal(model.predict(x), before)
+
+
+def test_score_counts_valid_steps_only(wave: tuple) -> None:
+    x, _ = wave
+    lengths = np.full(N, 5)
+    model = Regressor(hidden=4).fit(x, x, lengths=lengths, epochs=1)
+    other = np.where((np.arange(T) < 5)[:, None], x, 1e6)
+    assert model.score(x, other, lengths=lengths) == pytest.approx(model.score(x, x, lengths=lengths))
+    with pytest.raises(DataError, match="shape"):
+        model.score(x, x[:, 0])
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 0.5, True])
+def test_seeds_are_checked(seed: object) -> None:
+    with pytest.raises(OptionError, match="seed"):
+        Regressor(seed=seed).fit(np.zeros((4, 3, 1)), np.zeros(4))

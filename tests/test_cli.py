@@ -247,3 +247,18 @@ def test_importing_is_light_and_quiet() -> None:
     code = "import sys, rekur; print(sorted({'torch', 'pandas', 'numpy', 'plotly'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == ("[]\n", "")
+
+
+def test_a_folder_beside_the_model_is_left_alone(rekur: object, here: Path) -> None:
+    (here / "m.checkpoint").mkdir()
+    (here / "m.checkpoint" / "thesis.txt").write_text("mine")
+    ran = rekur("forecast", write(daily(9)), "--horizon", 4, "--save", "m")
+    assert ran.code == 2
+    assert "thesis.txt" in ran.err
+    assert (here / "m.checkpoint" / "thesis.txt").read_text() == "mine"
+
+
+def test_the_rule_for_doubled_rows_is_saved_with_the_model(rekur: object, here: Path) -> None:
+    write(pd.concat([daily(), daily().tail(3)]))
+    assert rekur("forecast", "in.csv", "-h", 3, "--duplicates", "mean", "--save", "m").code in (0, None)
+    assert rekur("predict", "m", "in.csv").code in (0, None)

@@ -316,3 +316,37 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
     Forecaster(7, training=training).fit(panel(), checkpoint=tmp_path / "c")
     with pytest.raises(ModelFileError, match="another training"):
         Forecaster(7, training=training).fit(panel(seed=1), checkpoint=tmp_path / "c")
+
+
+def test_a_season_longer_than_the_usual_history_is_kept_by_files(tmp_path: Path) -> None:
+    y = np.sin(2 * np.pi * np.arange(9000) / 2500)
+    model = Forecaster(5, season=2500, training=QUICK, hidden=np.int64(8)).fit(
+        pd.DataFrame({"ds": np.arange(9000), "y": y})
+    )
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(rekur.load(tmp_path / "m").predict()["rekur"], model.predict()["rekur"])
+    np.testing.assert_allclose(
+        model.backtest(pd.DataFrame({"ds": np.arange(9000), "y": y}), n_windows=1).forecasts["seasonal_naive"][0, :, 6],
+        y[6495:6500],
+        atol=1e-9,
+    )
+
+
+def test_an_interrupt_before_training_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rekur.tasks import network
+
+    model = Forecaster(7, training=QUICK).fit(panel())
+    before = model.predict()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(network, "prepare", stop)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(panel(seed=4))
+    pd.testing.assert_frame_equal(model.predict(), before)
+    fresh = Forecaster(7, training=QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.fit(panel())
+    with pytest.raises(OptionError, match="not fitted"):
+        fresh.save("nowhere")

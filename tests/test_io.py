@@ -108,3 +108,28 @@ def test_a_tensor_of_another_shape_is_refused(tmp_path: Path) -> None:
     io.save(tmp_path / "m", description, {**tensors, "head.linear.bias": torch.zeros(7)})
     with pytest.raises(ModelFileError, match=r"head\.linear\.bias"):
         rekur.load(tmp_path / "m")
+
+
+def test_a_folder_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    """The same two names do not make it ours."""
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(DataError, match="not of rekur"):
+        io.save(tmp_path, {"kind": "x"}, {})
+    assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename, count = Path.rename, []
+
+    def second(self: Path, target: Path) -> Path:
+        count.append(self)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", second)
+    with pytest.raises(KeyboardInterrupt):
+        io.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
+    assert io.load(saved)[0]["kind"] == "thing"
+    assert [p.name for p in saved.parent.iterdir()] == ["m"]

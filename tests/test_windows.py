@@ -103,7 +103,7 @@ def test_the_blend_follows_the_better_part_and_only_ever_widens() -> None:
 
 def test_nothing_held_out_changes_nothing() -> None:
     q = normal(np.zeros((2, 3)), 1.0)
-    assert weigh(q, q, np.full((2, 3), np.nan), np.ones(2), LEVELS) == Blend(1.0, 1.0)
+    assert weigh(q, q, np.full((2, 3), np.nan), np.ones(2), LEVELS) == Blend(0.5, 1.0)
 
 
 def test_a_blend_keeps_the_order_and_does_without_what_is_missing() -> None:
@@ -124,3 +124,29 @@ def test_arrays_deal_every_row_once_in_an_order_of_the_epoch() -> None:
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == list(range(10))
     assert torch.cat([batch.y for batch in data.ordered()]).tolist() == list(range(10))
+
+
+def test_one_window_that_cannot_be_forecast_does_not_decide_for_the_others() -> None:
+    """A network or a smoothing forecast that is missing is left out of the weighing, not all windows."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(50, 10))
+    actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
+    good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
+    whole = weigh(good, bad, actual, scale, LEVELS)
+    for part in (0, 1):
+        holes = [good.copy(), bad.copy()]
+        holes[part][7] = np.nan
+        found = weigh(*holes, actual, scale, LEVELS)
+        assert found.network == pytest.approx(whole.network, abs=0.01)
+        assert found.widen == pytest.approx(whole.widen, abs=0.05)
+
+
+def test_rows_of_an_empty_last_series_are_missing() -> None:
+    windows = Windows(np.array([0, 3, 3]), 2, 1, np.array([1]), np.array([0]))
+    assert np.isnan(windows.gather(np.array([1.0, 2, 3]), np.array([0]))).all()
+
+
+def test_a_perfect_season_is_measured_by_its_steps() -> None:
+    y = 5.0 + np.arange(120) % 7
+    assert seasonal_steps(y, np.array([0, 120]), 7)[0] == pytest.approx(seasonal_scale(y[None], 7)[0])
+    assert seasonal_steps(np.full(9, 2.0), np.array([0, 9]), 7).tolist() == [0.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ def fingerprint(*arrays: Any) -> str:
     for array in arrays:
         if array is not None:
             values = np.ascontiguousarray(array)
-            digest.update(str((values.dtype, values.shape)).encode() + values.tobytes())
+            raw = repr(values.tolist()).encode() if values.dtype.kind == "O" else values.tobytes()
+            digest.update(str((values.dtype, values.shape)).encode() + raw)
     return digest.hexdigest()[:16]
 
 
@@ -35,7 +37,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], description: dict[str, Any]) -> None:
-        self.folder, self.description = Path(folder), description
+        self.folder, self.description = Path(folder), io.plain(description)
         self.best: Tensor | None = None
 
     def write(self, optimizer: Optimizer, best: Tensor, history: list[dict[str, float]]) -> None:
@@ -56,3 +58,9 @@ class Checkpoint:
         optimizer.restore(tensors)
         history: list[dict[str, float]] = description["history"]
         return history
+
+    @staticmethod
+    def remove(folder: str | os.PathLike[str]) -> None:
+        """Remove a checkpoint; anything else is left alone."""
+        if io.is_ours(Path(folder)):
+            shutil.rmtree(folder)

@@ -27,7 +27,7 @@ def save(folder: str | os.PathLike[str], description: dict[str, Any], tensors: d
     """
     from safetensors.torch import save_file
 
-    target = Path(folder)
+    target = Path(folder).resolve()
     refuse_foreign(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def save(folder: str | os.PathLike[str], description: dict[str, Any], tensors: d
     try:
         contiguous = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, temporary / "model.safetensors")
-        full = {"format": FORMAT, **description}
+        full = {"format": FORMAT, **plain(description)}
         full["checksum"] = checksum(full, temporary / "model.safetensors")
         text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False)
         (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
@@ -45,6 +45,19 @@ def save(folder: str | os.PathLike[str], description: dict[str, Any], tensors: d
         replace_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def plain(description: dict[str, Any]) -> dict[str, Any]:
+    """A description as JSON gives it back: tuples become lists and numpy's numbers Python's."""
+
+    def number(value: Any) -> Any:
+        if hasattr(value, "item"):
+            return value.item()
+        raise TypeError(f"{value!r} is not JSON serializable: it cannot stand in a model file")
+
+    text = json.dumps(description, ensure_ascii=False, allow_nan=False, default=number)
+    back: dict[str, Any] = json.loads(text)
+    return back
 
 
 def checksum(description: dict[str, Any], tensors: Path) -> str:
@@ -61,25 +74,40 @@ def refuse_foreign(target: Path) -> None:
         return
     if not target.is_dir():
         raise DataError(f"cannot write the model to {target}: a file stands there; choose a folder")
+    if (target / "config.json").exists() and not is_ours(target):
+        raise DataError(f"cannot write the model to {target}: its config.json is not of rekur; choose another folder")
     foreign = sorted({entry.name for entry in target.iterdir()} - {"config.json", "model.safetensors"})
     if foreign:
         raise DataError(f"cannot write the model to {target}: the folder holds {foreign[0]!r}; choose an empty one")
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether the folder's config.json was written by `save`, be it a model or a checkpoint."""
+    try:
+        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(description, dict) and {"format", "kind", "checksum"} <= set(description)
+
+
 def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`; whatever happens, one of the two stands there or beside it."""
+    """Put the folder `new` in the place of `target`; whatever happens, one of the two stands there."""
     if not target.exists():
         new.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    target.rename(old / "model")
     try:
+        target.rename(old / "model")
         new.rename(target)
-    except OSError:
-        (old / "model").rename(target)
+    except BaseException as error:  # Ctrl-C too
+        if not target.exists() and (old / "model").exists():
+            (old / "model").rename(target)
+        if isinstance(error, OSError):
+            raise DataError(f"cannot write the model to {target}: {error.strerror}; choose another folder") from error
         raise
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:

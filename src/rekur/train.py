@@ -56,6 +56,9 @@ class Training:
         for name in ("epochs", "batch", "rate", "clip", "patience", "bptt", "seconds"):
             if getattr(self, name) is not None:
                 positive(name, getattr(self, name))
+        for name in ("epochs", "batch", "patience", "bptt"):
+            if getattr(self, name) is not None and getattr(self, name) != int(getattr(self, name)):
+                raise OptionError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.warmup < 1 or self.weight_decay < 0:
             raise OptionError("warmup must lie in [0, 1) and weight_decay must not be negative")
 
@@ -117,6 +120,8 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
                 problem.model.eval()
                 with torch.inference_mode():
                     record["val_loss"] = problem.validate()
+                if not math.isfinite(record["val_loss"]):
+                    raise TrainingError("the validation loss is not finite; lower the learning rate or scale the data")
         yield record
         epoch += 1  # repeat
 

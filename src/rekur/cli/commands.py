@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from rekur.checkpoint import Checkpoint
 from rekur.core import DataError, OptionError, positive
 from rekur.data import files
+from rekur.data.roles import IDS, TARGETS, TIMES
 from rekur.data.table import Table, table
 from rekur.tasks import load
 from rekur.tasks.backtest import Backtest
@@ -20,7 +21,6 @@ from rekur.tasks.forecaster import Forecaster
 from rekur.tasks.prediction import Prediction
 
 SHOWN = 3  # series of a forecast that are printed, and steps of each
-ALIASES = ("unique_id", "item_id", "ds", "timestamp")
 
 
 def run(
@@ -39,14 +39,14 @@ def run(
     check(outputs, level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
-        time_limit = time_limit / 2  # half for the backtest, half for the model
+        time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
     df = files.read(file)
     futr = None if future is None else files.read(future)
     known = () if futr is None else covariates(futr, df, names)
     found = model.read(table(df, freq=model.freq, future=known, source=named(file), **names), named(file))
     count = default_windows(found, model.horizon) if windows is None else windows
     tested = model.backtest(found, n_windows=count, time_limit=time_limit) if count else None
-    learn(model, found, time_limit, outputs["save"])
+    learn(model, found, time_limit, outputs["save"], names["duplicates"])
     predicted = model.forecast(futr_df=futr)
     finish(model, predicted, tested, outputs, level, named(file))
 
@@ -89,20 +89,20 @@ def show(folder: str | None) -> None:
         print()
 
 
-def learn(model: Forecaster, found: Table, time_limit: float | None, save: str | None) -> None:
+def learn(model: Forecaster, found: Table, time_limit: float | None, save: str | None, duplicates: str) -> None:
     """Fit and save, with a checkpoint beside the folder until the model is there; Ctrl-C keeps the best weights."""
     beside = None if save is None else f"{save.rstrip('/')}.checkpoint"
     try:
-        model.fit(found, time_limit=time_limit, checkpoint=beside)
+        model.fit(found, time_limit=time_limit, checkpoint=beside, duplicates=duplicates)
     except KeyboardInterrupt:
         if save is not None and hasattr(model, "blend_"):
             model.save(save)
-            shutil.rmtree(str(beside), ignore_errors=True)
+            Checkpoint.remove(str(beside))
             print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)
         raise
     if save is not None:
         model.save(save)
-        shutil.rmtree(str(beside), ignore_errors=True)
+        Checkpoint.remove(str(beside))
 
 
 def named(file: str) -> str:
@@ -134,11 +134,12 @@ def check(outputs: Mapping[str, str | None], level: Sequence[float], windows: in
             files.check_suffix(path)
     if outputs["save"] is not None:
         refuse_foreign(Path(outputs["save"]))
+        refuse_foreign(Path(f"{outputs['save'].rstrip('/')}.checkpoint"))
 
 
 def covariates(future: Any, df: Any, names: Mapping[str, Any]) -> tuple[str, ...]:
     """The known future columns: those of the future table that are neither id nor time nor target."""
-    roles = {names["id_col"], names["time_col"], names["target_col"], *ALIASES, "y", "target"}
+    roles = {names["id_col"], names["time_col"], names["target_col"], *IDS, *TIMES, *TARGETS}
     found = tuple(column for column in future.columns if column not in roles)
     if not found:
         raise DataError("the future table has no column besides the id and the time; name known future values in it")

@@ -50,7 +50,8 @@ def window_scale(past: Floats, season: int) -> Scale:
 def seasonal_steps(y: Floats, offsets: np.ndarray, season: int) -> Floats:
     """The mean |y_t - y_{t-m}| of each series, (S,): the error of the seasonal naive forecast one season ahead.
 
-    y (N,) flat with NaN, offsets (S+1,). Series without a full season use m = 1; 0 where nothing can be compared.
+    y (N,) flat with NaN, offsets (S+1,). Series without a full season, or whose seasons are all alike, use m = 1;
+    0 where nothing can be compared or nothing changes.
     """
 
     def steps(m: int) -> Floats:
@@ -63,5 +64,5 @@ def seasonal_steps(y: Floats, offsets: np.ndarray, season: int) -> Floats:
         count = np.bincount(series[seen], minlength=len(offsets) - 1)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-    scale = steps(season)
-    return np.nan_to_num(np.where(np.isnan(scale), steps(1), scale) if season > 1 else scale)
+    scale = np.nan_to_num(steps(season))
+    return scale if season == 1 else np.asarray(np.where(scale > 0, scale, np.nan_to_num(steps(1))))

@@ -37,7 +37,9 @@ class Windows:
     def gather(self, column: Floats, some: Ints) -> Floats:
         """Values (n, past + horizon, ...) of some windows; NaN outside the series."""
         at, inside = self.rows(some)
-        values = column[at] if len(column) else np.full(at.shape + column.shape[1:], np.nan)
+        if not len(column):
+            return np.full(at.shape + column.shape[1:], np.nan)
+        values: Floats = column[np.minimum(at, len(column) - 1)]
         values[~inside] = np.nan
         return values
 

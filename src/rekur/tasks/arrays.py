@@ -17,7 +17,7 @@ from rekur.core import DataError, OptionError
 from rekur.data.batches import Arrays, Batch
 from rekur.layers.stack import Stack
 from rekur.progress import Progress
-from rekur.tasks.base import Estimator, floats, whole_lengths
+from rekur.tasks.base import Estimator, check_seed, floats, whole_lengths
 from rekur.train import Problem, Training, fit
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class ArrayEstimator(Estimator):
         progress: bool | None,
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
+        check_seed(self.seed)
+        self.sizes_ = {}
         options = self.training if epochs is None else replace(self.training, epochs=epochs)
         data = floats("x", x, "BTI")
         B, T, I = data.shape  # noqa: E741
@@ -99,13 +101,17 @@ class ArrayEstimator(Estimator):
             None if held is None else lambda: self._validate(net, held),
             lambda batch: "",
         )
-        saver = (
-            None
-            if checkpoint is None
-            else Checkpoint(checkpoint, {**self._describe(), "data": fingerprint(x, y, lengths)})
-        )
-        with Progress(f"{type(self).__name__.lower()} {self.cell}", options.epochs * len(train), progress) as watch:
-            self.history_ = fit(problem, options, self.seed, watch, saver)
+        saver = None
+        if checkpoint is not None:
+            parts = validation if isinstance(validation, tuple) else (validation,)
+            seen = {"options": asdict(options), "data": fingerprint(x, y, lengths, *parts)}
+            saver = Checkpoint(checkpoint, {**self._describe(), **seen})
+        try:
+            with Progress(f"{type(self).__name__.lower()} {self.cell}", options.epochs * len(train), progress) as watch:
+                self.history_ = fit(problem, options, self.seed, watch, saver)
+        except KeyboardInterrupt:  # the best weights so far are in place
+            self.net_, self.history_ = net, []
+            raise
         self.net_ = net
 
     def _split(self, whole: Arrays, validation: float | tuple[Any, ...]) -> tuple[Arrays, Arrays | None]:
@@ -114,12 +120,17 @@ class ArrayEstimator(Estimator):
                 raise OptionError("validation must be a share in [0, 1) or (x, y) or (x, y, lengths)")
             vx = floats("validation x", validation[0], "BTI")
             lengths = whole_lengths(validation[2] if len(validation) == 3 else None, *vx.shape[:2])
-            return whole, replace(whole, x=vx, y=self._target(validation[1], learn=False), lengths=lengths)
+            vy = self._target(validation[1], learn=False)
+            if vx.shape[2] != whole.x.shape[2] or len(vy) != len(vx) or vy.shape[1:] != whole.y.shape[1:]:
+                raise DataError(f"validation has the shapes {tuple(vx.shape)} and {tuple(vy.shape)}, which do not fit")
+            return whole, replace(whole, x=vx, y=vy, lengths=lengths)
         if not 0 <= validation < 1:
             raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
         n = round(len(whole.x) * validation)
         if n == 0:
             return whole, None
+        if n == len(whole.x):
+            raise OptionError(f"validation={validation} of {n} rows leaves none to train on")
 
         def part(rows: slice) -> Arrays:
             lengths = None if whole.lengths is None else whole.lengths[rows]

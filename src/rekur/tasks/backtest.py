@@ -17,7 +17,7 @@ from rekur.data.windows import Windows
 from rekur.metrics import summary
 from rekur.tasks.blend import baseline
 from rekur.tasks.prediction import NAME, kind, spread
-from rekur.tasks.recipe import LEVELS
+from rekur.tasks.recipe import FEWEST, LEVELS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -65,7 +65,10 @@ class Backtest:
         columns[self.table.columns.time] = self.times.ravel()
         cutoff = self.table.freq.advance(self.table.start[self.series], self.stop - 1)
         columns["cutoff"] = np.repeat(self.table.instants(cutoff), h)
-        columns[self.table.columns.target or "y"] = self.actual.ravel()
+        target = self.table.columns.target or "y"
+        if target in {*columns, *self.forecasts}:
+            raise DataError(f"the target is called {target!r}, as a column of the result is; rename it")
+        columns[target] = self.actual.ravel()
         for model, values in self.forecasts.items():
             for name, column in spread(values, self.levels, level, quantiles, model).items():
                 columns[name] = column.ravel()
@@ -124,14 +127,15 @@ def run(
     before them are left out of the test.
     """
     back = backs(windows, horizon)
-    rows = np.flatnonzero(table.lengths - back[0] >= max(3, min(horizon, seasons[0] + 1)))
+    history = before(table, windows, horizon)
+    values = np.diff(np.append(0, np.isfinite(history.y).cumsum())[history.offsets])
+    rows = np.flatnonzero((history.lengths >= max(FEWEST, min(horizon, seasons[0] + 1))) & (values >= FEWEST))
     if not len(rows):
         raise DataError(
             f"no series is long enough for {windows[0]} windows of {horizon} steps: the longest has "
             f"{int(table.lengths.max())} rows; ask for fewer windows or a shorter horizon"
         )
     series, stop = np.repeat(rows, windows[0]), (table.lengths[rows][:, None] - back).ravel()
-    history = before(table, windows, horizon)
     own = np.empty((len(series), horizon, len(LEVELS)))
     for k in range(windows[0]) if refit else (0,):
         some = np.arange(k, len(series), windows[0]) if refit else np.arange(len(series))
@@ -141,5 +145,4 @@ def run(
     for name in BASELINES:
         forecasts[name] = baseline(name, table, (series, stop), seasons, horizon, LEVELS)
     scale = seasonal_steps(history.y, history.offsets, seasons[0])[series]
-    values = actual(table, series, stop, horizon)
-    return Backtest(table, series, stop, values, LEVELS, forecasts, scale, windows[0])
+    return Backtest(table, series, stop, actual(table, series, stop, horizon), LEVELS, forecasts, scale, windows[0])

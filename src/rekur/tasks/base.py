@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +41,26 @@ class Estimator:
         """Raise an OptionError unless `fit` has set the attribute."""
         if not hasattr(self, attribute):
             raise OptionError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+
+@contextmanager
+def learning(model: Any, usable: str) -> Iterator[None]:
+    """Forget what the model has learned; if learning ends before `usable` is set again, remember it as it was."""
+    before = dict(vars(model))
+    vars(model).pop(usable, None)
+    try:
+        yield
+    except BaseException:
+        if usable not in vars(model):
+            vars(model).clear()
+            vars(model).update(before)
+        raise
+
+
+def check_seed(seed: Any) -> None:
+    """Raise an OptionError unless the seed is a whole number in 0 … 2³¹ - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        raise OptionError(f"seed must be a whole number in 0 … 2147483647, got {seed!r}")
 
 
 def floats(name: str, values: ArrayLike, axes: str) -> Tensor:

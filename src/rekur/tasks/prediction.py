@@ -91,6 +91,7 @@ def spread(
 ) -> dict[str, Array]:
     """Name the columns that were asked for: values (..., Q) of rising levels (Q,) → (...) each."""
     columns = {name: at_level(values, levels, 0.5)}
+    level, quantiles = ([v] if isinstance(v, (int, float)) else v for v in (level, quantiles))
     for percent in level or ():
         if not 0 < percent < 100:
             raise OptionError(f"level must lie between 0 and 100, got {percent!r}")

@@ -11,6 +11,9 @@ from rekur.train import Training
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 """The quantile levels the network learns; others are read between them."""
 
+FEWEST = 3
+"""Values that a series must have to be forecast."""
+
 EPOCH = 50
 """Steps between two validations."""
 

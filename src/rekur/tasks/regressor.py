@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rekur.core import DataError
 from rekur.layers.heads import ValueHead
 from rekur.tasks.arrays import ArrayEstimator
-from rekur.tasks.base import floats
+from rekur.tasks.base import floats, learning
 from rekur.train import Training
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ class Regressor(ArrayEstimator):
         DataError : shapes that do not fit, or a value that is not finite, with its place
         TrainingError : the loss is not finite, with the layer responsible
         """
-        self.sizes_ = {}
-        self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
+        with learning(self, "net_"):
+            self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
         return self
 
     def predict(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> np.ndarray:
@@ -106,9 +107,13 @@ class Regressor(ArrayEstimator):
 
     def score(self, x: ArrayLike, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
         """The coefficient of determination R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)²."""
-        actual = np.asarray(y, dtype=float)
-        residual = ((actual - self.predict(x, lengths=lengths)) ** 2).sum()
-        return float(1 - residual / ((actual - actual.mean(axis=0)) ** 2).sum())
+        actual, predicted = np.asarray(y, dtype=float), self.predict(x, lengths=lengths)
+        if actual.shape != predicted.shape:
+            raise DataError(f"y has the shape {actual.shape}, but the model predicts {predicted.shape}")
+        if lengths is not None and self.sizes_["each"]:  # steps that count: (n, K)
+            inside = np.arange(actual.shape[1]) < np.asarray(lengths)[:, None]
+            actual, predicted = actual[inside], predicted[inside]
+        return float(1 - ((actual - predicted) ** 2).sum() / ((actual - actual.mean(axis=0)) ** 2).sum())
 
     def _head(self, H: int) -> nn.Module:
         return ValueHead(H, self.sizes_["K"], self.loss, self.seed)
