@@ -19,7 +19,7 @@ import pandas as pd
 
 from rekur.core import DataError
 
-__all__ = ["check_suffix", "read", "write"]
+__all__ = ["check_suffix", "read", "store", "write"]
 
 PARQUET = (".parquet", ".pq")
 NEEDS_PARQUET = 'Parquet needs pyarrow: pip install "rekur[parquet]"'
@@ -167,6 +167,22 @@ def _packed(frame: Any, path: Path) -> bytes:
     return gzip.compress(text, mtime=0) if suffix.endswith(".gz") else text
 
 
+def store(path: Path, data: bytes) -> None:
+    """Write bytes to a file beside `path`, which then takes its place; an OSError leaves nothing behind."""
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") if path.name else path
+    try:
+        if path.exists() and not path.is_file():  # a folder, a pipe or a device
+            path.write_bytes(data)
+            return
+        with beside.open("xb") as file:
+            file.write(data)
+        beside.replace(path)
+    except OSError:
+        if beside != path and beside.parent.is_dir():
+            beside.unlink(missing_ok=True)
+        raise
+
+
 def write(frame: Any, path: str | os.PathLike[str]) -> None:
     """Write a table as CSV, CSV.gz or Parquet, by the suffix of its name; either whole or not at all.
 
@@ -185,14 +201,7 @@ def write(frame: Any, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     data = _packed(frame, path)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        if path.exists() and not path.is_file():  # a folder, a pipe or a device
-            path.write_bytes(data)
-            return
-        with beside.open("xb") as file:
-            file.write(data)
-        beside.replace(path)
+        store(path, data)
     except OSError as error:
-        beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from None

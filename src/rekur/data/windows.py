@@ -54,10 +54,3 @@ def every(offsets: Ints, past: int, horizon: int, first: int, gap: int = 0) -> W
     series = np.repeat(np.arange(len(lengths)), counts)
     stop = np.arange(len(series)) - np.repeat(counts.cumsum() - counts, counts) + first
     return Windows(offsets, past, horizon, series, stop)
-
-
-def last(offsets: Ints, past: int, horizon: int, back: int = 0) -> Windows:
-    """One window a series whose past ends `back` rows before the end of the series."""
-    lengths = np.diff(offsets)
-    keep = np.flatnonzero(lengths - back > 0)
-    return Windows(offsets, past, horizon, keep, lengths[keep] - back)

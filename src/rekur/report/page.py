@@ -6,7 +6,6 @@ import errno
 import importlib.util
 import json
 import os
-import uuid
 from html import escape
 from pathlib import Path
 from string import Template
@@ -16,6 +15,7 @@ import numpy as np
 
 from rekur import __version__
 from rekur.core import DataError, OptionError, positive
+from rekur.data.files import store
 from rekur.report import sections
 from rekur.report.charts import backtest_chart, forecast_chart, training_chart
 from rekur.report.drawing import BANDS, covered, label
@@ -123,25 +123,12 @@ def write(
     >>> write("report.html", forecaster.forecast(), model=forecaster)  # doctest: +SKIP
     """
     page = html(prediction, backtest, model, title=title, source=source, most=most)
-    _store(Path(path), page.encode("utf-8", "replace"))
-
-
-def _store(path: Path, data: bytes) -> None:
-    """Write bytes to a file beside `path`, which then takes its place."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") if path.name else path
     try:
-        if path.exists() and not path.is_file():  # a folder, a pipe or a device
-            path.write_bytes(data)
-            return
-        with beside.open("xb") as file:
-            file.write(data)
-        beside.replace(path)
+        store(Path(path), page.encode("utf-8", "replace"))
     except OSError as error:
-        if beside != path and beside.parent.is_dir():
-            beside.unlink(missing_ok=True)
         cure = CURES.get(error.errno or 0, "choose a path that you may write to")
         why = error.strerror or str(error)
-        raise DataError(f"the report cannot be written to {path}: {why}; {cure}") from None
+        raise DataError(f"the report cannot be written to {Path(path)}: {why}; {cure}") from None
 
 
 def _series(

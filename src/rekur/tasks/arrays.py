@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 
 class Net(nn.Module):
-    """A stack and a head: x (B, T, I) → raw output of the head after the last step, or after each.
-
-    `scaler_` tensors stand beside the weights so that a saved model holds all it needs.
-    """
+    """A stack and a head: x (B, T, I) → raw output of the head after the last step, or after each."""
 
     def __init__(self, stack: Stack, head: nn.Module, each: bool) -> None:
         super().__init__()
