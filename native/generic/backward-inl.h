@@ -27,6 +27,8 @@ struct Backward {
     x1_row = shape.I + 1;
     da_row = Cell::parts * shape.Hp + V::W;  // one vector more, so that rows do not fall on the same cache sets
     chunk_rows = chunk_bytes / int64_t(sizeof(T)) / (x1_row + da_row);
+    const int64_t few = 4 * shape.B, most = 3 * chunk_rows;
+    if (chunk_rows < few) chunk_rows = few < most ? few : most;
     if (chunk_rows < shape.B) chunk_rows = shape.B;
     if (chunk_rows > shape.B * shape.steps) chunk_rows = shape.B * shape.steps;
     input_vectors = (shape.I + V::W - 1) / V::W;
@@ -83,19 +85,13 @@ struct Backward {
   }
 
   // What one vector of a row will read in the step before: the tape is too large for the second cache.
-  inline void expect(const T* dy, int64_t s, int64_t r, int64_t v) const {
+  inline void expect(int64_t s, int64_t r, int64_t v) const {
     for (int i = 0; i < Cell::kept; ++i) expect_read(tape + shape.kept_at(s, v / F::unit_vectors, r) + i * V::W);
     for (int i = 0; i < Cell::states; ++i) expect_read(tape + shape.state_at(i, s, r) + v * V::W);
-    if (dy) expect_read(dy);
   }
 
   // The derivative of one row's step: x and 1 into `to`, da into `out`; ds keeps what does not go through R.
-  void point(T* to, T* out, int64_t s, int64_t r) const {
-    const int64_t row = p.rows.order[r], t = time_of(p, s, p.rows.length[r]);
-    const T* x = (const T*)p.x + row * p.x_batch + t * p.x_time;
-    for (int64_t i = 0; i < shape.I; ++i) to[i] = x[i];
-    to[shape.I] = 1;
-    const T* dy = g.dy ? (const T*)g.dy + row * g.dy_batch + t * g.dy_time : nullptr;
+  void point(T* out, int64_t s, int64_t r) const {
 #pragma GCC unroll 1
     for (int64_t v = 0; v < shape.vectors; ++v) {
       const int64_t unit = v * V::W, j = v / F::unit_vectors;
@@ -106,8 +102,8 @@ struct Backward {
         after[i] = V::load(tape + shape.state_at(i, s + 1, r) + unit);
         grad[i] = V::load(ds_row(i, r) + unit);
       }
-      if (dy) grad[0] = grad[0] + load_tail<V>(dy + unit, shape.H - unit);
-      if (s > 0) expect(dy ? dy + (p.reverse ? g.dy_time : -g.dy_time) + unit : nullptr, s - 1, r, v);
+      if (g.dy) grad[0] = grad[0] + V::load(out + unit);
+      if (s > 0) expect(s - 1, r, v);
       Cell::point_grad(kept, before, after, grad, part);
       for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
       for (int i = 0; i < Cell::parts; ++i) part[i].store(out + i * shape.Hp + unit);
@@ -153,14 +149,36 @@ struct Backward {
     }
   }
 
+  // What row r reads of the caller's memory in steps s0 … s1-1, laid beside da: x and 1, and dy where the first part of
+  // da will stand. Along the time of one row memory is walked in order; across the rows of one step it is not.
+  void gather(int turn, int64_t s0, int64_t s1, int64_t r) const {
+    const int64_t row = p.rows.order[r], length = p.rows.length[r];
+    const int64_t ahead = (r + 4 < shape.B ? p.rows.order[r + 4] - row : 0) * g.dy_batch;  // fetched meanwhile
+    for (int64_t s = s0; s < s1 && s < length; ++s) {
+      const int64_t t = time_of(p, s, length), at = p.rows.first[s] - p.rows.first[s0] + r;
+      const T* x = (const T*)p.x + row * p.x_batch + t * p.x_time;
+      T* to = x1[turn] + at * x1_row;
+      for (int64_t i = 0; i < shape.I; ++i) to[i] = x[i];
+      to[shape.I] = 1;
+      if (!g.dy) continue;
+      const T* dy = (const T*)g.dy + row * g.dy_batch + t * g.dy_time;
+      T* out = da[turn] + at * da_row;
+      for (int64_t u = 0; u < shape.H; u += V::W) {
+        expect_now(dy + ahead + u);
+        load_tail<V>(dy + u, shape.H - u).store(out + u);
+      }
+    }
+  }
+
   // Steps s1-1 … s0 of rows r0 … r1-1 into the chunk `turn`.
   void slice(int turn, int64_t s0, int64_t s1, int64_t r0, int64_t r1) const {
+    for (int64_t r = r0; r < r1; ++r) gather(turn, s0, s1, r);
     int64_t end = r0;  // rows r0 … end-1 run at step s
     for (int64_t s = s1 - 1; s >= s0; --s) {
       const int64_t base = p.rows.first[s] - p.rows.first[s0];
       for (; end < r1 && p.rows.length[end] > s; ++end) {
       }
-      for (int64_t r = r0; r < end; ++r) point(x1[turn] + (base + r) * x1_row, da[turn] + (base + r) * da_row, s, r);
+      for (int64_t r = r0; r < end; ++r) point(da[turn] + (base + r) * da_row, s, r);
       through_R(da[turn] + (base + r0) * da_row, r0, end);
     }
     for (int64_t j = 0; g.dx && 4 * j < input_vectors; ++j) {

@@ -10,12 +10,18 @@ struct Forward {
   T* bias;               // (blocks)(parts · vectors · W)
   T* states;             // (S, 2, B, Hp): states before and after the step, in turn; null in training
   T* tape;               // see Shape; null unless training
+  const T** xs;          // (B,) x of every row at the step it is at,
+  T** ys;                // (B,) and its y
+  int64_t x_step, y_step;  // from one step to the next
 
   Forward(const Problem& problem, void* kept, Carver& carver) : p(problem), shape(problem), tape((T*)kept) {
     panel_x = carver.take<T>(shape.I * F::x_parts * shape.Hp);
     panel_h = carver.take<T>(shape.H * F::h_parts * shape.Hp);
     bias = carver.take<T>(Cell::parts * shape.Hp);
     states = training ? nullptr : carver.take<T>(Cell::states * 2 * shape.B * shape.Hp);
+    xs = carver.take<const T*>(shape.B);
+    ys = carver.take<T*>(shape.B);
+    x_step = p.reverse ? -p.x_time : p.x_time, y_step = p.reverse ? -p.y_time : p.y_time;
   }
 
   void pack(const Team& team) const {
@@ -38,46 +44,51 @@ struct Forward {
     }
   }
 
+  // What a step reads and writes, all rows: the states before and after it (B, Hp) and its share of the tape.
+  struct Step {
+    const T* before[Cell::states];
+    T* after[Cell::states];
+    T* kept;  // (blocks)(B)(kept_row)
+  };
+
+  Step step(int64_t s) const {
+    Step step{};
+    for (int i = 0; i < Cell::states; ++i) step.before[i] = state(i, s, 0), step.after[i] = state(i, s + 1, 0);
+    if constexpr (training) step.kept = tape + shape.kept_at(s, 0, 0);
+    return step;
+  }
+
   // State i of row r before step s.
   T* state(int i, int64_t s, int64_t r) const {
     return training ? tape + shape.state_at(i, s, r) : states + ((i * 2 + (s & 1)) * shape.B + r) * shape.Hp;
   }
 
-  // What a row will write once its sums are there: fetched while they are computed.
-  template <int n>
-  inline void expect(const T* y, int64_t s, int64_t j, int64_t r) const {
-    const int64_t unit = j * F::unit_vectors * V::W;
-    constexpr int line = 64 / sizeof(T);
-    for (int u = 0; u < n * V::W; u += line) {
-      expect_write(y + unit + u);
-      if constexpr (training) {
-        for (int i = 0; i < Cell::states; ++i) expect_write(state(i, s + 1, r) + unit + u);
-      }
-    }
-    if constexpr (training) {
-      for (int k = 0; k < Shape<Cell, V>::kept_row; k += line) expect_write(tape + shape.kept_at(s, j, r) + k);
-    }
-  }
-
-  // Rows r … r+M-1 at step s in block j, which holds n vectors of units.
+  // Rows r … r+M-1 of a step in block j, which holds n vectors of units.
   template <int M, int n>
-  void tile(int64_t s, int64_t j, int64_t r) const {
-    constexpr int N = Cell::parts * n;
-    const int64_t unit = j * F::unit_vectors * V::W;
+  void tile(const Step& step, int64_t j, int64_t r) const {
+    constexpr int N = Cell::parts * n, line = 64 / sizeof(T);
+    constexpr int64_t kept_row = Shape<Cell, V>::kept_row;
+    const int64_t unit = j * F::unit_vectors * V::W, Hp = shape.Hp, at = r * Hp + unit;
+    T* const kept = training ? step.kept + (j * shape.B + r) * kept_row : nullptr;
     alignas(64) T sums[M][N * V::W];
-    T* y[M];
     {
       V acc[M][N];
       const T *x[M], *hidden[M];
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
-        const int64_t row = p.rows.order[r + m], t = time_of(p, s, p.rows.length[r + m]);
-        x[m] = (const T*)p.x + row * p.x_batch + t * p.x_time;
-        y[m] = (T*)p.y + row * p.y_batch + t * p.y_time;
-        expect<n>(y[m], s, j, r + m);
-        hidden[m] = state(0, s, r + m);
+        x[m] = xs[r + m];
+        hidden[m] = step.before[0] + (r + m) * Hp;
 #pragma GCC unroll 8
         for (int v = 0; v < N; ++v) acc[m][v] = V::load(bias + unit * Cell::parts + v * V::W);
+      }
+      // What the rows will write once their sums are there is fetched while they are computed.
+#pragma GCC unroll 1
+      for (int m = 0; m < M; ++m) {
+        for (int u = 0; u < n * V::W; u += line) {
+          expect_write(ys[r + m] + unit + u);
+          for (int i = 0; training && i < Cell::states; ++i) expect_write(step.after[i] + at + m * Hp + u);
+        }
+        for (int k = 0; training && k < kept_row; k += line) expect_write(kept + m * kept_row + k);
       }
       accumulate<V, M, N, F::x_first * n, F::x_parts * n>(acc, x, 1, panel_x + unit * F::x_parts * shape.I,
                                                           F::x_parts * n * V::W, shape.I);
@@ -92,49 +103,46 @@ struct Forward {
 #pragma GCC unroll 1
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
-      for (int v = 0; v < n; ++v) point<n>(sums[m] + v * V::W, y[m], s, j, r + m, v);
-    }
-  }
-
-  // One vector of units of one row: sums in, states, output and tape out.
-  template <int n>
-  inline void point(const T* sums, T* y, int64_t s, int64_t j, int64_t r, int v) const {
-    const int64_t unit = (j * F::unit_vectors + v) * V::W, left = shape.H - unit;
-    V part[Cell::parts], values[Cell::states], kept[Cell::kept + 1];
-    for (int i = 0; i < Cell::parts; ++i) part[i] = V::load(sums + i * n * V::W);
-    for (int i = 0; i < Cell::states; ++i) values[i] = V::load(state(i, s, r) + unit);
-    Cell::point(part, values, kept);
-    for (int i = 0; i < Cell::states; ++i) values[i].store(state(i, s + 1, r) + unit);
-    store_tail(values[0], y + unit, left);
-    if constexpr (training) {
-      T* keep = tape + shape.kept_at(s, j, r) + v * V::W;
-      for (int i = 0; i < Cell::kept; ++i) kept[i].store(keep + i * F::unit_vectors * V::W);
+      for (int v = 0; v < n; ++v) {
+        const int64_t cell = at + m * Hp + v * V::W;
+        V part[Cell::parts], values[Cell::states], keep[Cell::kept + 1];
+        for (int i = 0; i < Cell::parts; ++i) part[i] = V::load(sums[m] + (i * n + v) * V::W);
+        for (int i = 0; i < Cell::states; ++i) values[i] = V::load(step.before[i] + cell);
+        Cell::point(part, values, keep);
+        for (int i = 0; i < Cell::states; ++i) values[i].store(step.after[i] + cell);
+        store_tail(values[0], ys[r + m] + unit + v * V::W, shape.H - unit - v * V::W);
+        for (int i = 0; training && i < Cell::kept; ++i) {
+          keep[i].store(kept + m * kept_row + (i * F::unit_vectors + v) * V::W);
+        }
+      }
     }
   }
 
   template <int n, int M = V::rows>
-  void tile_of(int m, int64_t s, int64_t j, int64_t r) const {
+  void tile_of(int m, const Step& step, int64_t j, int64_t r) const {
     if constexpr (M > 1) {
-      if (m < M) return tile_of<n, M - 1>(m, s, j, r);
+      if (m < M) return tile_of<n, M - 1>(m, step, j, r);
     }
-    tile<M, n>(s, j, r);
+    tile<M, n>(step, j, r);
   }
 
-  // Rows r0 … r1-1 at step s in block j.
+  // Rows r0 … r1-1 of a step in block j.
   template <int n = F::unit_vectors>
-  void block(int64_t s, int64_t j, int64_t r0, int64_t r1) const {
+  void block(const Step& step, int64_t j, int64_t r0, int64_t r1) const {
     if constexpr (n > 1) {
-      if (shape.block_vectors(j) < n) return block<n - 1>(s, j, r0, r1);
+      if (shape.block_vectors(j) < n) return block<n - 1>(step, j, r0, r1);
     }
     for (int64_t r = r0; r < r1;) {
       const int m = tile_rows<V>(r1 - r);
-      tile_of<n>(m, s, j, r);
+      tile_of<n>(m, step, j, r);
       r += m;
     }
   }
 
   void start(int64_t r) const {
-    const int64_t row = p.rows.order[r];
+    const int64_t row = p.rows.order[r], t = time_of(p, 0, p.rows.length[r]);
+    xs[r] = (const T*)p.x + row * p.x_batch + t * p.x_time;
+    ys[r] = (T*)p.y + row * p.y_batch + t * p.y_time;
     for (int i = 0; i < Cell::states; ++i) {
       copy_padded(state(i, 0, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
     }
@@ -160,7 +168,9 @@ struct Forward {
     for (int64_t s = 0;; ++s) {
       for (; end > r0 && p.rows.length[end - 1] == s; --end) finish(end - 1, s);
       if (end == r0) return;
-      for (int64_t j = 0; j < shape.blocks; ++j) block(s, j, r0, end);
+      const Step now = step(s);
+      for (int64_t j = 0; j < shape.blocks; ++j) block(now, j, r0, end);
+      for (int64_t r = r0; r < end; ++r) xs[r] += x_step, ys[r] += y_step;
     }
   }
 

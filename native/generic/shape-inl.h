@@ -53,6 +53,7 @@ static inline void store_tail(V v, typename V::T* p, int64_t left) {
 // Ask for the cache line at p: for the first cache, to be written soon, or for the second, to be read in the next step.
 static inline void expect_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 static inline void expect_read(const void* p) { __builtin_prefetch(p, 0, 2); }
+static inline void expect_now(const void* p) { __builtin_prefetch(p, 0, 3); }
 
 // The time step a row of this length is at in step s of its walk.
 static inline int64_t time_of(const Problem& p, int64_t s, int64_t length) { return p.reverse ? length - 1 - s : s; }

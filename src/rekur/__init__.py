@@ -8,13 +8,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Accelerated": "rekur.nn.accelerate",
     "Classifier": "rekur.tasks.classifier",
     "Forecaster": "rekur.tasks.forecaster",
     "Regressor": "rekur.tasks.regressor",
+    "accelerate": "rekur.nn.accelerate",
+    "accelerated": "rekur.nn.accelerate",
     "load": "rekur.tasks",
 }
 
-__all__ = ["Classifier", "Forecaster", "Regressor", "load"]
+__all__ = ["Accelerated", "Classifier", "Forecaster", "Regressor", "accelerate", "accelerated", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,55 @@
+"""The projected LSTM (`proj_size`) as an ordinary one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import linear
+
+from rekur.core import Cell, Weights
+from rekur.kernels import scan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def scan_projected(
+    cell: Cell, x: Tensor, weights: Weights, P: Tensor, state: Any, lengths: Tensor | None, reverse: bool
+) -> tuple[Tensor, Any]:
+    """Fold an LSTM whose hidden state is h = P·m, m = o ⊙ tanh(c).
+
+        R·h_{t-1} = (R·P)·m_{t-1},  y_t = P·m_t
+
+    so that an ordinary LSTM with the recurrent weights R·P gives m. The initial h₀ need not be P·m₀ for any m₀: it
+    enters as further inputs with the weights R that are h₀ at the first step of a row and zero at all others.
+
+    Parameters
+    ----------
+    x : (B, T, I)
+    weights : W (4·H, I), R (4·H, K), biases (4·H,) or None
+    P : (K, H)
+    state : h (B, K), or None for zero, and c (B, H)
+    lengths, reverse : as in `rekur.kernels.scan`
+
+    Returns
+    -------
+    y : (B, T, K)
+    state : h (B, K), c (B, H)
+
+    Source: H. Sak, A. Senior and F. Beaufays, 2014, "Long short-term memory based recurrent neural network
+    architectures for large vocabulary speech recognition", arXiv 1402.1128.
+    """
+    W, R, bW, bR = weights
+    if state.h is not None:
+        T = x.shape[1]
+        first = 0 if not reverse else T - 1 if lengths is None else lengths[:, None] - 1
+        at = (torch.arange(T) == first)[..., None]  # (T, 1) or (B, T, 1)
+        x = torch.cat((x, torch.where(at, state.h[:, None], 0)), dim=-1)  # (B, T, I + K)
+        W = torch.cat((W, R), dim=1)  # (4·H, I + K)
+    start = cell.state(h=torch.zeros_like(state.c), c=state.c)
+    m, last = scan(cell, x, Weights(W, R @ P, bW, bR), start, lengths, reverse)
+    h = linear(last.h, P)  # (B, K)
+    if state.h is not None and lengths is not None:
+        h = torch.where(lengths[:, None] > 0, h, state.h)
+    return linear(m, P), cell.state(h=h, c=last.c)
