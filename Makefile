@@ -3,8 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 NATIVE := $(wildcard native/*.* native/*/*)
+COMPARED := native/check/targets.cpp $(filter-out native/module.cpp,$(wildcard native/*.cpp native/targets/*.cpp))
+OPENMP ?= -Wl,--no-as-needed -lgomp
+SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
+library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test check bench accuracy docs clean
+.PHONY: demo test check bench textbook accuracy docs targets sanitize clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
@@ -17,14 +21,28 @@ check: .venv/checked ## format, lint, types
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
-bench: .venv/installed ## speed beside the rivals that are installed; minutes
-	$(BIN)/python benchmarks/textbook.py
+bench: .venv-bench/installed ## speed of the layers beside their rivals; writes docs/performance.md; 25 minutes
+	.venv-bench/bin/python benchmarks/layers.py $(LAYERS)
+
+textbook: .venv-bench/installed ## speed of the textbook program beside its rivals; minutes
+	.venv-bench/bin/python benchmarks/textbook.py
 
 accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; minutes
 	$(BIN)/python benchmarks/accuracy.py
 
 docs: .venv/tested ## run every example of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py
+
+targets: ## each instruction set beside the portable one, without Python; CXX=… RUN=… cross-compiles and emulates
+	mkdir -p build
+	$(CXX) -std=c++17 -O2 -Wall -Wextra -ffp-contract=off -Inative $(COMPARED) -o build/targets $(OPENMP) -ldl -pthread
+	$(RUN) build/targets
+
+sanitize: .venv-sanitize/installed ## the kernels under the address and undefined-behaviour sanitizers; minutes, GCC on Linux
+	LD_PRELOAD="$(call library,libasan.so) $(call library,libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0:max_malloc_fill_size=1073741824:malloc_fill_byte=255 \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	.venv-sanitize/bin/python -m pytest --capture=sys -p no:cacheprovider -k "not pool" $(SANITIZED)
 
 .venv/installed: pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -40,5 +58,20 @@ docs: .venv/tested ## run every example of the documentation
 	$(PIP) --no-build-isolation -e ".[check]"
 	touch $@
 
+# The same packages as .venv, but rekur with a sanitized extension.
+.venv-sanitize/installed: .venv/tested
+	$(BIN)/python -m venv --without-pip .venv-sanitize
+	cd .venv-sanitize/lib/python3*/site-packages && realpath $(CURDIR)/.venv/lib/python3*/site-packages > others.pth
+	$(BIN)/pip --disable-pip-version-check --python .venv-sanitize/bin/python install -q --no-build-isolation --no-deps \
+	  -C build-dir=build/sanitize -C cmake.define.REKUR_SANITIZE=ON -e .
+	touch $@
+
+# rekur beside its rivals, which the other environments need not know.
+.venv-bench/installed: benchmarks/requirements.txt pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	$(subst .venv,.venv-bench,$(PIP)) scikit-build-core nanobind cmake ninja -r benchmarks/requirements.txt
+	$(subst .venv,.venv-bench,$(PIP)) --no-build-isolation -C build-dir=build/bench -e .
+	touch $@
+
 clean:
-	rm -rf .venv build out
+	rm -rf .venv .venv-bench .venv-sanitize build out

@@ -38,6 +38,8 @@ struct Problem {
   const void *W, *R;             // (G·H, I), (G·H, H) in, contiguous
   const void *bW, *bR;           // (G·H,) in, each may be null
   const void* init[max_states];  // S × (B, H) in, contiguous: the states before the first step; only forward
+  const uint8_t* resets;         // (B, T) in, may be null: where it is not 0 the states before that step are zero
+  int64_t resets_batch, resets_time;  // its strides
   void* y;                       // (B, T, H) out in forward; backward does not look at it
   int64_t y_batch, y_time;       // its strides
   void* last[max_states];        // S × (B, H) out in forward, contiguous: the states after each row's last step
@@ -69,7 +71,8 @@ struct CellFacts {
   const char* const* state_names;
 };
 
-enum class Dtype { float32, float64 };
+// Of bfloat16 are x, y, dy, dx and the tape; weights, states and their gradients are float32 then.
+enum class Dtype { float32, float64, bfloat16 };
 enum class Function { exp, tanh, sigmoid };
 
 // What one compiled target offers. `cell` counts in the order of `cells`. Forward keeps a tape if it is not null.

@@ -229,3 +229,28 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+_SHAPES = (
+    (32, 100, 1, 64),
+    (32, 100, 32, 128),
+    (64, 336, 8, 128),
+    (128, 100, 64, 256),
+    (32, 1000, 1, 64),
+    (1, 1000, 8, 64),
+    (256, 48, 1, 32),
+)
+
+
+def _uniform(B: int, T: int) -> tuple[int, ...]:
+    """B lengths evenly from 1 to T, in no order."""
+    return tuple(1 + round((37 * row % B) * (T - 1) / (B - 1)) for row in range(B))
+
+
+TIMED = tuple(Case(*shape, layout="time_first", initial=False) for shape in _SHAPES)
+"""What benchmarks/layers.py compares and times, as torch.nn's modules are given it by default."""
+
+UNEQUAL = tuple(
+    Case(B, *rest, lengths=_uniform(B, rest[0]), layout="time_first", initial=False) for B, *rest in _SHAPES if B > 1
+)
+"""The same with rows of unequal length."""

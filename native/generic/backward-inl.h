@@ -2,43 +2,55 @@
 // gradients of the parts (da) and the inputs (x and 1) beside them; then all workers meet and share out the product
 // of da with x, 1 and h before the step, which is the gradient of W, bias and R. A share is a range of results,
 // never of the sum, and chunks depend on the sizes alone: the bits do not depend on the number of threads.
+//
+// That product sums over rows, `depth` of them at a time. With depth 1 it takes x1, the tape and da as they are; with
+// depth 2 two steps of a row are paired, in `left` (x, 1, h) and `right` (da), the second one zero where it is missing.
 
-template <class Cell, class V>
+template <class Cell, class Format>
 struct Backward {
-  using T = typename V::T;
+  using V = typename Format::V;
+  using T = typename Format::T;
+  using S = typename Format::S;
+  using P = typename Format::P;
   using F = Facts<Cell>;
+  static constexpr int depth = Format::depth;
   static constexpr int64_t chunk_bytes = 256 << 10;  // of da and x1, so that they stay in the second cache
   static constexpr int64_t reduce_rows = 128;        // rows of one pass over da, so that a group stays in the first
   const Problem& p;
   const Gradient& g;
-  Shape<Cell, V> shape;
-  const T* tape;            // see Shape, in
+  Shape<Cell, Format> shape;
+  const S* tape;            // see Shape, in
   int64_t x1_row, da_row;   // row lengths of x1 and da
+  int64_t left_row;         // row length of `left`, in groups
   int64_t chunk_rows;       // rows of x1 and da
   int64_t input_vectors;    // vectors of dx
-  T* panel_h;               // R for dh: (⌈vectors/4⌉)(h_parts · Hp)(4 · W)
-  T* panel_x;               // W for dx: (⌈input_vectors/4⌉)(x_parts · Hp)(4 · W)
+  S* panel_h;               // R for dh: (⌈vectors/4⌉)(h_parts · Hp)(4 · W)
+  S* panel_x;               // W for dx: (⌈input_vectors/4⌉)(x_parts · Hp)(4 · W)
   T* sums;                  // (I + 1 + H, da_row): Σ (x, 1, h)·da over all chunks so far
   T* ds;                    // (S, B, Hp): gradients of the states, in walk order
-  T *x1[2], *da[2];         // chunks in turn: x, 1 (chunk_rows, x1_row) and da (chunk_rows, da_row)
+  S *x1[2], *da[2];         // chunks in turn: x, 1 (chunk_rows, x1_row) and da (chunk_rows, da_row)
+  P *left[2], *right[2];    // the same and h in pairs; null if depth is 1
 
   Backward(const Problem& problem, const Gradient& gradient, const void* kept, Carver& carver)
-      : p(problem), g(gradient), shape(problem), tape((const T*)kept) {
+      : p(problem), g(gradient), shape(problem), tape((const S*)kept) {
     x1_row = shape.I + 1;
-    da_row = Cell::parts * shape.Hp + V::W;  // one vector more, so that rows do not fall on the same cache sets
+    left_row = x1_row + shape.H;
+    da_row = Cell::parts * shape.Hp + shape.lanes;  // one vector more, so that rows do not fall on the same cache sets
     chunk_rows = chunk_bytes / int64_t(sizeof(T)) / (x1_row + da_row);
     const int64_t few = 4 * shape.B, most = 3 * chunk_rows;
     if (chunk_rows < few) chunk_rows = few < most ? few : most;
-    if (chunk_rows < shape.B) chunk_rows = shape.B;
+    if (chunk_rows < depth * shape.B) chunk_rows = depth * shape.B;
     if (chunk_rows > shape.B * shape.steps) chunk_rows = shape.B * shape.steps;
     input_vectors = (shape.I + V::W - 1) / V::W;
-    panel_h = carver.take<T>(F::h_parts * shape.Hp * shape.Hp);
-    panel_x = g.dx ? carver.take<T>(F::x_parts * shape.Hp * input_vectors * V::W) : nullptr;
+    panel_h = carver.take<S>(F::h_parts * shape.Hp * shape.Hp);
+    panel_x = g.dx ? carver.take<S>(F::x_parts * shape.Hp * input_vectors * V::W) : nullptr;
     sums = carver.take<T>((shape.I + 1 + shape.H) * da_row);
     ds = carver.take<T>(Cell::states * shape.B * shape.Hp);
     for (int i = 0; i < 2; ++i) {
-      x1[i] = carver.take<T>(chunk_rows * x1_row);
-      da[i] = carver.take<T>(chunk_rows * da_row);
+      x1[i] = carver.take<S>(chunk_rows * x1_row);
+      da[i] = carver.take<S>(chunk_rows * da_row);
+      left[i] = depth == 1 ? nullptr : carver.take<P>(chunk_rows * left_row);
+      right[i] = depth == 1 ? nullptr : carver.take<P>(chunk_rows * da_row);
     }
   }
 
@@ -52,11 +64,11 @@ struct Backward {
       const bool h = j < h_groups;
       const int64_t i = h ? j : j - h_groups, start = 4 * i * V::W;
       if (h) {
-        pack_columns<V>(panel_h + start * F::h_parts * shape.Hp, (const T*)p.R, shape.H, shape.H, shape.Hp,
-                        Cell::h_gate + F::h_first, F::h_parts, group(shape.vectors, i), start);
+        pack_columns<Format>(panel_h + start * F::h_parts * shape.Hp, (const T*)p.R, shape.H, shape.H, shape.Hp,
+                             Cell::h_gate + F::h_first, F::h_parts, group(shape.vectors, i), start);
       } else {
-        pack_columns<V>(panel_x + start * F::x_parts * shape.Hp, (const T*)p.W, shape.I, shape.H, shape.Hp,
-                        Cell::x_gate + F::x_first, F::x_parts, group(input_vectors, i), start);
+        pack_columns<Format>(panel_x + start * F::x_parts * shape.Hp, (const T*)p.W, shape.I, shape.H, shape.Hp,
+                             Cell::x_gate + F::x_first, F::x_parts, group(input_vectors, i), start);
       }
     }
     const int64_t rows = shape.I + 1 + shape.H, end = share(rows, team.rank + 1, team.size) * da_row;
@@ -71,7 +83,7 @@ struct Backward {
       copy_padded(ds_row(i, r), from ? from + row * shape.H : nullptr, shape.H, shape.Hp);
     }
     for (int64_t t = p.rows.length[r]; g.dx && t < shape.steps; ++t) {
-      T* dx = (T*)g.dx + row * g.dx_batch + t * g.dx_time;
+      S* dx = (S*)g.dx + row * g.dx_batch + t * g.dx_time;
       for (int64_t i = 0; i < shape.I; ++i) dx[i] = 0;
     }
   }
@@ -84,71 +96,6 @@ struct Backward {
     }
   }
 
-  // What one vector of a row will read in the step before: the tape is too large for the second cache.
-  inline void expect(int64_t s, int64_t r, int64_t v) const {
-    for (int i = 0; i < Cell::kept; ++i) expect_read(tape + shape.kept_at(s, v / F::unit_vectors, r) + i * V::W);
-    for (int i = 0; i < Cell::states; ++i) expect_read(tape + shape.state_at(i, s, r) + v * V::W);
-  }
-
-  // The derivative of one row's step: x and 1 into `to`, da into `out`; ds keeps what does not go through R.
-  void point(T* out, int64_t s, int64_t r) const {
-#pragma GCC unroll 1
-    for (int64_t v = 0; v < shape.vectors; ++v) {
-      const int64_t unit = v * V::W, j = v / F::unit_vectors;
-      V kept[Cell::kept + 1], before[Cell::states], after[Cell::states], grad[Cell::states], part[Cell::parts];
-      for (int i = 0; i < Cell::kept; ++i) kept[i] = V::load(tape + shape.kept_at(s, j, r) + i * V::W);
-      for (int i = 0; i < Cell::states; ++i) {
-        before[i] = V::load(tape + shape.state_at(i, s, r) + unit);
-        after[i] = V::load(tape + shape.state_at(i, s + 1, r) + unit);
-        grad[i] = V::load(ds_row(i, r) + unit);
-      }
-      if (g.dy) grad[0] = grad[0] + V::load(out + unit);
-      if (s > 0) expect(s - 1, r, v);
-      Cell::point_grad(kept, before, after, grad, part);
-      for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
-      for (int i = 0; i < Cell::parts; ++i) part[i].store(out + i * shape.Hp + unit);
-    }
-  }
-
-  // ds of rows r0 … r1-1, whose da starts at `from`: what reaches the state before the step through R.
-  void through_R(const T* from, int64_t r0, int64_t r1) const {
-    Product<T> q{};
-    q.a_row = da_row, q.a_step = 1, q.size = F::h_parts * shape.Hp, q.out_row = shape.Hp, q.add = Cell::direct;
-    for (int64_t j = 0; 4 * j < shape.vectors; ++j) {
-      const int n = group(shape.vectors, j);
-      q.panel = panel_h + 4 * j * V::W * q.size, q.p_step = n * V::W;
-      for (int64_t r = r0; r < r1;) {
-        const int m = tile_rows<V>(r1 - r);
-        q.a = from + (r - r0) * da_row + F::h_first * shape.Hp;
-        q.out = ds_row(0, r) + 4 * j * V::W;
-        product<V, true>(m, n, q);
-        r += m;
-      }
-    }
-  }
-
-  // dx of rows r0 … r1-1 at step s, whose da starts at `from`, for one group of inputs.
-  void through_W(const T* from, int64_t s, int64_t j, int64_t r0, int64_t r1) const {
-    alignas(64) T tile[V::rows][4 * V::W];
-    const int n = group(input_vectors, j);
-    Product<T> q{};
-    q.a_row = da_row, q.a_step = 1, q.size = F::x_parts * shape.Hp, q.p_step = n * V::W;
-    q.panel = panel_x + 4 * j * V::W * q.size, q.out = tile[0], q.out_row = 4 * V::W;
-    for (int64_t r = r0; r < r1;) {
-      const int m = tile_rows<V>(r1 - r);
-      q.a = from + (r - r0) * da_row + F::x_first * shape.Hp;
-      product<V, true>(m, n, q);
-      for (int i = 0; i < m; ++i) {
-        const int64_t row = p.rows.order[r + i], t = time_of(p, s, p.rows.length[r + i]), first = 4 * j * V::W;
-        T* dx = (T*)g.dx + row * g.dx_batch + t * g.dx_time + first;
-        for (int v = 0; v < n && first + v * V::W < shape.I; ++v) {
-          store_tail(V::load(tile[i] + v * V::W), dx + v * V::W, shape.I - first - v * V::W);
-        }
-      }
-      r += m;
-    }
-  }
-
   // What row r reads of the caller's memory in steps s0 … s1-1, laid beside da: x and 1, and dy where the first part of
   // da will stand. Along the time of one row memory is walked in order; across the rows of one step it is not.
   void gather(int turn, int64_t s0, int64_t s1, int64_t r) const {
@@ -156,47 +103,148 @@ struct Backward {
     const int64_t ahead = (r + 4 < shape.B ? p.rows.order[r + 4] - row : 0) * g.dy_batch;  // fetched meanwhile
     for (int64_t s = s0; s < s1 && s < length; ++s) {
       const int64_t t = time_of(p, s, length), at = p.rows.first[s] - p.rows.first[s0] + r;
-      const T* x = (const T*)p.x + row * p.x_batch + t * p.x_time;
-      T* to = x1[turn] + at * x1_row;
+      const S* x = (const S*)p.x + row * p.x_batch + t * p.x_time;
+      S* to = x1[turn] + at * x1_row;
       for (int64_t i = 0; i < shape.I; ++i) to[i] = x[i];
-      to[shape.I] = 1;
+      to[shape.I] = Format::narrow(1);
       if (!g.dy) continue;
-      const T* dy = (const T*)g.dy + row * g.dy_batch + t * g.dy_time;
-      T* out = da[turn] + at * da_row;
+      const S* dy = (const S*)g.dy + row * g.dy_batch + t * g.dy_time;
+      S* out = da[turn] + at * da_row;
       for (int64_t u = 0; u < shape.H; u += V::W) {
         expect_now(dy + ahead + u);
-        load_tail<V>(dy + u, shape.H - u).store(out + u);
+        Format::put(get_tail<Format>(dy + u, shape.H - u), out + u);
       }
+    }
+  }
+
+  // What one vector of a row will read in the step before: the tape is too large for the second cache.
+  inline void expect(int64_t s, int64_t r, int64_t v) const {
+    for (int i = 0; i < Cell::kept; ++i) expect_read(tape + shape.kept_at(s, v / F::unit_vectors, r) + i * V::W);
+    for (int i = 0; i < Cell::states; ++i) expect_read(tape + shape.before_at(i, s, r) + v * V::W);
+  }
+
+  // The derivative of one row's step: da into `out`, where dy stands; ds keeps what does not go through R.
+  void point(S* out, int64_t s, int64_t r) const {
+#pragma GCC unroll 1
+    for (int64_t v = 0; v < shape.vectors; ++v) {
+      const int64_t unit = v * V::W, j = v / F::unit_vectors, w = v % F::unit_vectors;
+      V kept[Cell::kept + 1], before[Cell::states], after[Cell::states], grad[Cell::states], part[Cell::parts];
+      const S* keep = tape + shape.kept_at(s, j, r) + w * V::W;
+      for (int i = 0; i < Cell::kept; ++i) kept[i] = Format::get(keep + i * F::unit_vectors * V::W);
+      for (int i = 0; i < Cell::states; ++i) {
+        before[i] = Format::get(tape + shape.before_at(i, s, r) + unit);
+        after[i] = Format::get(tape + shape.after_at(i, s, r) + unit);
+        grad[i] = V::load(ds_row(i, r) + unit);
+      }
+      if (g.dy) grad[0] = grad[0] + Format::get(out + unit);
+      if (s > 0) expect(s - 1, r, v);
+      Cell::point_grad(kept, before, after, grad, part);
+      for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
+      for (int i = 0; i < Cell::parts; ++i) Format::put(part[i], out + i * shape.Hp + unit);
+    }
+  }
+
+  // Row r of steps s and s+1 of a chunk as pairs; the second is zero if the chunk or the row ends before.
+  void pair(int turn, int64_t s0, int64_t s, int64_t s1, int64_t pair_base, int64_t r) const {
+    if constexpr (depth > 1) {
+      const int64_t* first = p.rows.first;
+      const int64_t at = first[s] - first[s0] + r;
+      const bool two = s + 1 < s1 && p.rows.length[r] > s + 1;
+      const int64_t next = two ? first[s + 1] - first[s0] + r : at;
+      P *to = left[turn] + (pair_base + r) * left_row, *da_to = right[turn] + (pair_base + r) * da_row;
+      pair_row(to, x1[turn] + at * x1_row, x1[turn] + next * x1_row, x1_row, two);
+      pair_row(to + x1_row, tape + shape.before_at(0, s, r), tape + shape.before_at(0, two ? s + 1 : s, r), shape.H, two);
+      pair_row(da_to, da[turn] + at * da_row, da[turn] + next * da_row, Cell::parts * shape.Hp, two);
+    }
+  }
+
+  // to (n,) from a and b (n,), or from a and zero.
+  template <class Group>
+  static void pair_row(Group* to, const S* a, const S* b, int64_t n, bool two) {
+    const Group mask = two ? ~Group(0) : Group(0);
+    for (int64_t i = 0; i < n; ++i) to[i] = Group(a[i]) | (Group(b[i]) << 16 & mask);
+  }
+
+  // ds of rows r0 … r1-1, whose da starts at `from`: what reaches the state before the step through R.
+  void through_R(const S* from, int64_t r0, int64_t r1) const {
+    Product<Format> q{};
+    q.a_row = da_row / depth, q.a_step = 1, q.size = F::h_parts * shape.Hp / depth;
+    q.out_row = shape.Hp, q.add = Cell::direct;
+    for (int64_t j = 0; 4 * j < shape.vectors; ++j) {
+      const int n = group(shape.vectors, j);
+      q.panel = (const P*)panel_h + 4 * j * V::W * q.size, q.p_step = n * V::W;
+      for (int64_t r = r0; r < r1;) {
+        const int m = tile_rows<V>(r1 - r);
+        q.a = (const P*)(from + (r - r0) * da_row + F::h_first * shape.Hp);
+        q.out = ds_row(0, r) + 4 * j * V::W;
+        product<Format, true>(m, n, q);
+        r += m;
+      }
+    }
+  }
+
+  // dx of rows r0 … r1-1 at step s, whose da starts at `from`, for one group of inputs.
+  void through_W(const S* from, int64_t s, int64_t j, int64_t r0, int64_t r1) const {
+    alignas(64) T tile[V::rows][4 * V::W];
+    const int n = group(input_vectors, j);
+    Product<Format> q{};
+    q.a_row = da_row / depth, q.a_step = 1, q.size = F::x_parts * shape.Hp / depth, q.p_step = n * V::W;
+    q.panel = (const P*)panel_x + 4 * j * V::W * q.size, q.out = tile[0], q.out_row = 4 * V::W;
+    for (int64_t r = r0; r < r1;) {
+      const int m = tile_rows<V>(r1 - r);
+      q.a = (const P*)(from + (r - r0) * da_row + F::x_first * shape.Hp);
+      product<Format, true>(m, n, q);
+      for (int i = 0; i < m; ++i) {
+        const int64_t row = p.rows.order[r + i], t = time_of(p, s, p.rows.length[r + i]), first = 4 * j * V::W;
+        S* dx = (S*)g.dx + row * g.dx_batch + t * g.dx_time + first;
+        for (int v = 0; v < n && first + v * V::W < shape.I; ++v) {
+          put_tail<Format>(V::load(tile[i] + v * V::W), dx + v * V::W, shape.I - first - v * V::W);
+        }
+      }
+      r += m;
     }
   }
 
   // Steps s1-1 … s0 of rows r0 … r1-1 into the chunk `turn`.
   void slice(int turn, int64_t s0, int64_t s1, int64_t r0, int64_t r1) const {
+    const int64_t* first = p.rows.first;
     for (int64_t r = r0; r < r1; ++r) gather(turn, s0, s1, r);
     int64_t end = r0;  // rows r0 … end-1 run at step s
+    int64_t pairs = pair_rows(s0, s1);
     for (int64_t s = s1 - 1; s >= s0; --s) {
-      const int64_t base = p.rows.first[s] - p.rows.first[s0];
+      S* const from = da[turn] + (first[s] - first[s0]) * da_row;
       for (; end < r1 && p.rows.length[end] > s; ++end) {
       }
-      for (int64_t r = r0; r < end; ++r) point(da[turn] + (base + r) * da_row, s, r);
-      through_R(da[turn] + (base + r0) * da_row, r0, end);
+      for (int64_t r = r0; r < end; ++r) point(from + r * da_row, s, r);
+      through_R(from + r0 * da_row, r0, end);
+      for (int64_t r = r0; p.resets && r < end; ++r) {
+        for (int64_t u = 0; is_reset(p, s, r) && u < Cell::states * shape.Hp; ++u) ds_row(u / shape.Hp, r)[u % shape.Hp] = 0;
+      }
+      if (depth == 1 || (s - s0) % 2) continue;
+      pairs -= first[s + 1] - first[s];
+      for (int64_t r = r0; r < end; ++r) pair(turn, s0, s, s1, pairs, r);
     }
     for (int64_t j = 0; g.dx && 4 * j < input_vectors; ++j) {
       end = r0;
       for (int64_t s = s1 - 1; s >= s0; --s) {
         for (; end < r1 && p.rows.length[end] > s; ++end) {
         }
-        through_W(da[turn] + (p.rows.first[s] - p.rows.first[s0] + r0) * da_row, s, j, r0, end);
+        through_W(da[turn] + (first[s] - first[s0] + r0) * da_row, s, j, r0, end);
       }
     }
   }
 
-  // One rectangle of `sums`: rows k0 … of k rows, all columns of some parts; `tile` counts on over rectangles.
-  //   a   in  (rows, k), a_row elements from one row to the next: what the parts were multiplied with
-  //   da  in  (rows, da_row)
-  void reduce_part(const T* a, int64_t a_row, const T* da_from, int64_t rows, int64_t k0, int64_t k, int part,
+  // Rows of a chunk once its steps are paired.
+  int64_t pair_rows(int64_t s0, int64_t s1) const {
+    int64_t rows = 0;
+    for (int64_t s = s0; depth > 1 && s < s1; s += 2) rows += p.rows.first[s + 1] - p.rows.first[s];
+    return rows;
+  }
+
+  // sums[k0 … k0+k-1] += Σ_rows aᵀ·da over `parts` parts from `part` on: tiles `mine` … `end`-1 of those counted by `tile`.
+  void reduce_part(const P* a, int64_t a_row, const P* da_from, int64_t rows, int64_t k0, int64_t k, int part,
                    int parts, int64_t& tile, int64_t mine, int64_t end) const {
-    Product<T> q{};
+    Product<Format> q{};
     q.a_row = 1, q.a_step = a_row, q.p_step = da_row, q.size = rows, q.out_row = da_row, q.add = true;
     const int64_t vectors = parts * shape.vectors;
     for (int64_t j = 0; 4 * j < vectors; ++j) {
@@ -205,7 +253,7 @@ struct Backward {
         const int m = tile_rows<V>(k - i);
         if (tile >= mine && tile < end) {
           q.a = a + i, q.panel = da_from + column, q.out = sums + (k0 + i) * da_row + column;
-          product<V, false>(m, group(vectors, j), q);
+          product<Format, false>(m, group(vectors, j), q);
         }
         i += m;
       }
@@ -214,28 +262,44 @@ struct Backward {
 
   static int64_t tiles(int64_t k, int64_t vectors) { return (k + V::rows - 1) / V::rows * ((vectors + 3) / 4); }
 
-  // This worker's share of sums += (x, 1, h)ᵀ·da over rows of a chunk that are adjacent in x1, da and the tape.
-  void reduce(const T* x_from, const T* h_from, const T* da_from, int64_t rows, const Team& team) const {
+  // Rows of x and 1, of h and of da, each a pointer and its row length.
+  struct Factors {
+    const P *x, *h, *da;
+    int64_t x_row, h_row;
+  };
+
+  // This worker's share of sums += (x, 1, h)ᵀ·da over adjacent rows.
+  void reduce(const Factors& f, int64_t rows, const Team& team) const {
     constexpr int x_end = F::x_first + F::x_parts;  // parts from here on see 1, but not x
     const int64_t all = tiles(x1_row, F::x_parts * shape.vectors) + tiles(shape.H, F::h_parts * shape.vectors) +
                         tiles(1, (Cell::parts - x_end) * shape.vectors);
     const int64_t mine = share(all, team.rank, team.size), end = share(all, team.rank + 1, team.size);
     int64_t tile = 0;
-    reduce_part(x_from, x1_row, da_from, rows, 0, x1_row, F::x_first, F::x_parts, tile, mine, end);
-    reduce_part(h_from, shape.Hp, da_from, rows, x1_row, shape.H, F::h_first, F::h_parts, tile, mine, end);
-    reduce_part(x_from + shape.I, x1_row, da_from, rows, shape.I, 1, x_end, Cell::parts - x_end, tile, mine, end);
+    reduce_part(f.x, f.x_row, f.da, rows, 0, x1_row, F::x_first, F::x_parts, tile, mine, end);
+    reduce_part(f.h, f.h_row, f.da, rows, x1_row, shape.H, F::h_first, F::h_parts, tile, mine, end);
+    reduce_part(f.x + shape.I, f.x_row, f.da, rows, shape.I, 1, x_end, Cell::parts - x_end, tile, mine, end);
   }
 
-  // The same over the steps s0 … s1-1: in one go if every row runs in all of them, else step by step.
+  // The same over `rows` rows, some at a time.
+  void reduce_all(const Factors& f, int64_t rows, const Team& team) const {
+    for (int64_t i = 0; i < rows; i += reduce_rows) {
+      const Factors part{f.x + i * f.x_row, f.h + i * f.h_row, f.da + i * da_row, f.x_row, f.h_row};
+      reduce(part, rows - i < reduce_rows ? rows - i : reduce_rows, team);
+    }
+  }
+
+  // The same over the steps s0 … s1-1: in one go if what is before every step lies as one, else step by step.
   void reduce_steps(int turn, int64_t s0, int64_t s1, const Team& team) const {
     const int64_t* first = p.rows.first;
-    const bool dense = first[s1] - first[s0] == (s1 - s0) * shape.B;
+    if constexpr (depth > 1) {
+      return reduce_all({left[turn], left[turn] + x1_row, right[turn], left_row, left_row}, pair_rows(s0, s1), team);
+    }
+    const bool dense = first[s1] - first[s0] == (s1 - s0) * shape.B && shape.slabs == 1;
     for (int64_t s = s0; s < s1; s += dense ? s1 - s0 : 1) {
-      const int64_t rows = first[dense ? s1 : s + 1] - first[s], base = first[s] - first[s0];
-      for (int64_t i = 0; i < rows; i += reduce_rows) {
-        reduce(x1[turn] + (base + i) * x1_row, tape + shape.state_at(0, s, i), da[turn] + (base + i) * da_row,
-               rows - i < reduce_rows ? rows - i : reduce_rows, team);
-      }
+      const int64_t base = first[s] - first[s0];
+      const S* h = tape + shape.before_at(0, s, 0);
+      reduce_all({(const P*)(x1[turn] + base * x1_row), (const P*)h, (const P*)(da[turn] + base * da_row), x1_row,
+                  shape.Hp}, first[dense ? s1 : s + 1] - first[s], team);
     }
   }
 

@@ -1,37 +1,50 @@
 // The loop over time, forward. Workers own slices of rows and meet once, after the weights are packed.
 
-template <class Cell, class V, bool training>
+template <class Cell, class Format, bool training>
 struct Forward {
-  using T = typename V::T;
+  using V = typename Format::V;
+  using T = typename Format::T;
+  using S = typename Format::S;
+  using P = typename Format::P;
   using F = Facts<Cell>;
+  static constexpr int depth = Format::depth;
+  // Stored as they are computed, the states of the tape serve the next step themselves; else it only records them.
+  static constexpr bool on_tape = training && depth == 1;
   const Problem& p;
-  Shape<Cell, V> shape;
-  T *panel_x, *panel_h;  // packed W, R: (blocks)(I or H)(parts · vectors · W)
+  Shape<Cell, Format> shape;
+  S *panel_x, *panel_h;  // packed W, R: (blocks)(Ip or Hp)(parts · vectors · W)
   T* bias;               // (blocks)(parts · vectors · W)
-  T* states;             // (S, 2, B, Hp): states before and after the step, in turn; null in training
-  T* tape;               // see Shape; null unless training
-  const T** xs;          // (B,) x of every row at the step it is at,
-  T** ys;                // (B,) and its y
+  T* states;             // (S, 2, B, Hp): states before and after the step, in turn; null if they are on the tape
+  S* hidden;             // (2, B, Hp): the first of them as the product takes it; null if depth is 1 or on the tape
+  S* inputs;             // (B, Ip): x of the step, padded; null if depth is 1
+  S* tape;               // see Shape; null unless training
+  const S** xs;          // (B,) x of every row at the step it is at,
+  S** ys;                // (B,) and its y
   int64_t x_step, y_step;  // from one step to the next
 
-  Forward(const Problem& problem, void* kept, Carver& carver) : p(problem), shape(problem), tape((T*)kept) {
-    panel_x = carver.take<T>(shape.I * F::x_parts * shape.Hp);
-    panel_h = carver.take<T>(shape.H * F::h_parts * shape.Hp);
+  Forward(const Problem& problem, void* kept, Carver& carver) : p(problem), shape(problem), tape((S*)kept) {
+    panel_x = carver.take<S>(shape.Ip * F::x_parts * shape.Hp);
+    panel_h = carver.take<S>(shape.Hp * F::h_parts * shape.Hp);
     bias = carver.take<T>(Cell::parts * shape.Hp);
-    states = training ? nullptr : carver.take<T>(Cell::states * 2 * shape.B * shape.Hp);
-    xs = carver.take<const T*>(shape.B);
-    ys = carver.take<T*>(shape.B);
+    states = on_tape ? nullptr : carver.take<T>(Cell::states * 2 * shape.B * shape.Hp);
+    hidden = depth == 1 || training ? nullptr : carver.take<S>(2 * shape.B * shape.Hp);
+    inputs = depth == 1 ? nullptr : carver.take<S>(shape.B * shape.Ip);
+    xs = carver.take<const S*>(shape.B);
+    ys = carver.take<S*>(shape.B);
     x_step = p.reverse ? -p.x_time : p.x_time, y_step = p.reverse ? -p.y_time : p.y_time;
   }
+
+  // Where block j of a panel over `size` starts.
+  static int64_t panel_at(int64_t j, int64_t size, int parts) { return j * F::unit_vectors * V::W * size * parts; }
 
   void pack(const Team& team) const {
     for (int64_t j = share(shape.blocks, team.rank, team.size); j < share(shape.blocks, team.rank + 1, team.size); ++j) {
       const int n = shape.block_vectors(j);
       const int64_t unit = j * F::unit_vectors * V::W;
-      pack_gates<V>(panel_x + unit * F::x_parts * shape.I, (const T*)p.W, shape.I, shape.H, Cell::x_gate + F::x_first,
-                    F::x_parts, n, unit);
-      pack_gates<V>(panel_h + unit * F::h_parts * shape.H, (const T*)p.R, shape.H, shape.H, Cell::h_gate + F::h_first,
-                    F::h_parts, n, unit);
+      pack_gates<Format>(panel_x + panel_at(j, shape.Ip, F::x_parts), (const T*)p.W, shape.I, shape.H,
+                         Cell::x_gate + F::x_first, F::x_parts, n, unit);
+      pack_gates<Format>(panel_h + panel_at(j, shape.Hp, F::h_parts), (const T*)p.R, shape.H, shape.H,
+                         Cell::h_gate + F::h_first, F::h_parts, n, unit);
       T* sums = bias + unit * Cell::parts;
       for (int part = 0; part < Cell::parts; ++part) {
         for (int64_t u = unit; u < unit + n * V::W; ++u) {
@@ -44,40 +57,62 @@ struct Forward {
     }
   }
 
-  // What a step reads and writes, all rows: the states before and after it (B, Hp) and its share of the tape.
+  // What a step reads and writes, all rows: the states before and after it, what the product takes of the first one,
+  // where states are recorded beside, all (B, Hp), and its share of the tape.
   struct Step {
     const T* before[Cell::states];
     T* after[Cell::states];
-    T* kept;  // (blocks)(B)(kept_row)
+    const S* hidden;
+    S* record[Cell::states];  // null where there is none
+    S* kept;                  // (blocks)(B)(kept_row)
   };
 
   Step step(int64_t s) const {
     Step step{};
-    for (int i = 0; i < Cell::states; ++i) step.before[i] = state(i, s, 0), step.after[i] = state(i, s + 1, 0);
+    for (int i = 0; i < Cell::states; ++i) {
+      step.before[i] = before(i, s, 0), step.after[i] = after(i, s, 0);
+      if (training && depth > 1) step.record[i] = tape + shape.after_at(i, s, 0);
+    }
+    if constexpr (depth == 1) {
+      step.hidden = step.before[0];
+    } else {
+      step.hidden = product_state(s, 0);
+      if constexpr (!training) step.record[0] = hidden + ((s + 1) & 1) * shape.B * shape.Hp;
+    }
     if constexpr (training) step.kept = tape + shape.kept_at(s, 0, 0);
     return step;
   }
 
-  // State i of row r before step s.
-  T* state(int i, int64_t s, int64_t r) const {
-    return training ? tape + shape.state_at(i, s, r) : states + ((i * 2 + (s & 1)) * shape.B + r) * shape.Hp;
+  // State i of row r before and after step s.
+  T* before(int i, int64_t s, int64_t r) const {
+    if constexpr (on_tape) return tape + shape.before_at(i, s, r);
+    return states + ((i * 2 + (s & 1)) * shape.B + r) * shape.Hp;
+  }
+  T* after(int i, int64_t s, int64_t r) const {
+    if constexpr (on_tape) return tape + shape.after_at(i, s, r);
+    return states + ((i * 2 + ((s + 1) & 1)) * shape.B + r) * shape.Hp;
+  }
+
+  // The first state of row r before step s as the product takes it, if that is not the state itself.
+  S* product_state(int64_t s, int64_t r) const {
+    return training ? tape + shape.before_at(0, s, r) : hidden + ((s & 1) * shape.B + r) * shape.Hp;
   }
 
   // Rows r … r+M-1 of a step in block j, which holds n vectors of units.
   template <int M, int n>
   void tile(const Step& step, int64_t j, int64_t r) const {
-    constexpr int N = Cell::parts * n, line = 64 / sizeof(T);
-    constexpr int64_t kept_row = Shape<Cell, V>::kept_row;
+    constexpr int N = Cell::parts * n, line = 64 / sizeof(S);
+    constexpr int64_t kept_row = Shape<Cell, Format>::kept_row;
     const int64_t unit = j * F::unit_vectors * V::W, Hp = shape.Hp, at = r * Hp + unit;
-    T* const kept = training ? step.kept + (j * shape.B + r) * kept_row : nullptr;
+    S* const kept = training ? step.kept + (j * shape.B + r) * kept_row : nullptr;
     alignas(64) T sums[M][N * V::W];
     {
       V acc[M][N];
-      const T *x[M], *hidden[M];
+      const P *x[M], *h[M];
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
-        x[m] = xs[r + m];
-        hidden[m] = step.before[0] + (r + m) * Hp;
+        x[m] = (const P*)(depth == 1 ? xs[r + m] : inputs + (r + m) * shape.Ip);
+        h[m] = (const P*)(step.hidden + (r + m) * Hp);
 #pragma GCC unroll 8
         for (int v = 0; v < N; ++v) acc[m][v] = V::load(bias + unit * Cell::parts + v * V::W);
       }
@@ -86,14 +121,16 @@ struct Forward {
       for (int m = 0; m < M; ++m) {
         for (int u = 0; u < n * V::W; u += line) {
           expect_write(ys[r + m] + unit + u);
-          for (int i = 0; training && i < Cell::states; ++i) expect_write(step.after[i] + at + m * Hp + u);
+          for (int i = 0; on_tape && i < Cell::states; ++i) expect_write(step.after[i] + at + m * Hp + u);
+          for (int i = 0; training && !on_tape && i < Cell::states; ++i) expect_write(step.record[i] + at + m * Hp + u);
         }
         for (int k = 0; training && k < kept_row; k += line) expect_write(kept + m * kept_row + k);
       }
-      accumulate<V, M, N, F::x_first * n, F::x_parts * n>(acc, x, 1, panel_x + unit * F::x_parts * shape.I,
-                                                          F::x_parts * n * V::W, shape.I);
-      accumulate<V, M, N, F::h_first * n, F::h_parts * n>(acc, hidden, 1, panel_h + unit * F::h_parts * shape.H,
-                                                          F::h_parts * n * V::W, shape.H);
+      const int64_t px = panel_at(j, shape.Ip, F::x_parts), ph = panel_at(j, shape.Hp, F::h_parts);
+      accumulate<Format, M, N, F::x_first * n, F::x_parts * n>(acc, x, 1, (const P*)(panel_x + px),
+                                                               F::x_parts * n * V::W, shape.Ip / depth);
+      accumulate<Format, M, N, F::h_first * n, F::h_parts * n>(acc, h, 1, (const P*)(panel_h + ph),
+                                                               F::h_parts * n * V::W, shape.h_groups());
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 8
@@ -110,9 +147,12 @@ struct Forward {
         for (int i = 0; i < Cell::states; ++i) values[i] = V::load(step.before[i] + cell);
         Cell::point(part, values, keep);
         for (int i = 0; i < Cell::states; ++i) values[i].store(step.after[i] + cell);
-        store_tail(values[0], ys[r + m] + unit + v * V::W, shape.H - unit - v * V::W);
+        put_tail<Format>(values[0], ys[r + m] + unit + v * V::W, shape.H - unit - v * V::W);
+        if constexpr (!on_tape && depth > 1) {
+          for (int i = 0; i < (training ? Cell::states : 1); ++i) Format::put(values[i], step.record[i] + cell);
+        }
         for (int i = 0; training && i < Cell::kept; ++i) {
-          keep[i].store(kept + m * kept_row + (i * F::unit_vectors + v) * V::W);
+          Format::put(keep[i], kept + m * kept_row + (i * F::unit_vectors + v) * V::W);
         }
       }
     }
@@ -139,24 +179,60 @@ struct Forward {
     }
   }
 
+  // The initial states of a row, and zero for the steps it does not make.
   void start(int64_t r) const {
     const int64_t row = p.rows.order[r], t = time_of(p, 0, p.rows.length[r]);
-    xs[r] = (const T*)p.x + row * p.x_batch + t * p.x_time;
-    ys[r] = (T*)p.y + row * p.y_batch + t * p.y_time;
+    xs[r] = (const S*)p.x + row * p.x_batch + t * p.x_time;
+    ys[r] = (S*)p.y + row * p.y_batch + t * p.y_time;
     for (int i = 0; i < Cell::states; ++i) {
-      copy_padded(state(i, 0, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
+      copy_padded(before(i, 0, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
+      if constexpr (depth > 1) record(i, r);
     }
     for (int64_t t = p.rows.length[r]; t < shape.steps; ++t) {
-      T* y = (T*)p.y + row * p.y_batch + t * p.y_time;
+      S* y = (S*)p.y + row * p.y_batch + t * p.y_time;
       for (int64_t u = 0; u < shape.H; ++u) y[u] = 0;
     }
+  }
+
+  // State i of row r before the first step, as it is stored.
+  void record(int i, int64_t r) const {
+    if (i > 0 && !training) return;
+    S* to = training ? tape + shape.before_at(i, 0, r) : product_state(0, r);
+    for (int64_t u = 0; u < shape.Hp; u += V::W) Format::put(V::load(before(i, 0, r) + u), to + u);
+  }
+
+  // The states before step s of row r, if they may be reset: those after the step before, or zero.
+  void reset(int64_t s, int64_t r) const {
+    const bool zero = is_reset(p, s, r);
+    for (int i = 0; i < Cell::states; ++i) {
+      if (on_tape && s > 0) {
+        const T* from = after(i, s - 1, r);
+        T* to = before(i, s, r);
+        for (int64_t u = 0; u < shape.Hp; ++u) to[u] = from[u];
+      }
+      T* state = before(i, s, r);
+      for (int64_t u = 0; zero && u < shape.Hp; ++u) state[u] = 0;
+      if constexpr (depth > 1) {
+        if (i > 0 && !training) continue;
+        S* to = training ? tape + shape.before_at(i, s, r) : product_state(s, r);
+        const S* from = training && s > 0 ? tape + shape.after_at(i, s - 1, r) : to;
+        for (int64_t u = 0; u < shape.Hp; ++u) to[u] = zero ? S(0) : from[u];
+      }
+    }
+  }
+
+  // x of row r as the product takes it, and on to the next step.
+  void gather(int64_t r) const {
+    S* to = inputs + r * shape.Ip;
+    for (int64_t i = 0; i < shape.I; ++i) to[i] = xs[r][i];
+    for (int64_t i = shape.I; i < shape.Ip; ++i) to[i] = 0;
   }
 
   // Write the states of a row that has made `steps` steps, its last ones.
   void finish(int64_t r, int64_t steps) const {
     const int64_t row = p.rows.order[r];
     for (int i = 0; i < Cell::states; ++i) {
-      const T* from = state(i, steps, r);
+      const T* from = steps > 0 ? after(i, steps - 1, r) : before(i, 0, r);
       T* to = (T*)p.last[i] + row * shape.H;
       for (int64_t u = 0; u < shape.H; ++u) to[u] = from[u];
     }
@@ -168,6 +244,8 @@ struct Forward {
     for (int64_t s = 0;; ++s) {
       for (; end > r0 && p.rows.length[end - 1] == s; --end) finish(end - 1, s);
       if (end == r0) return;
+      for (int64_t r = r0; p.resets && r < end; ++r) reset(s, r);
+      for (int64_t r = r0; depth > 1 && r < end; ++r) gather(r);
       const Step now = step(s);
       for (int64_t j = 0; j < shape.blocks; ++j) block(now, j, r0, end);
       for (int64_t r = r0; r < end; ++r) xs[r] += x_step, ys[r] += y_step;

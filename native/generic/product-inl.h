@@ -5,47 +5,48 @@
 
 #define REKUR_INLINE inline __attribute__((always_inline))
 
-// acc[m][first + v] += Σ_k a[m][k·a_step] · panel[k·p_step + v·W]
-template <class V, int M, int N, int first, int count>
-static REKUR_INLINE void accumulate(V (&acc)[M][N], const typename V::T* const (&rows)[M], int64_t a_step,
-                                    const typename V::T* panel, int64_t p_step, int64_t size) {
-  using T = typename V::T;
-  const T* a[M];
+// acc[m][first + v] += Σ_k a[m][k·a_step] · panel[k·p_step + v·W], k over groups
+template <class Format, int M, int N, int first, int count>
+static REKUR_INLINE void accumulate(typename Format::V (&acc)[M][N], const typename Format::P* const (&rows)[M],
+                                    int64_t a_step, const typename Format::P* panel, int64_t p_step, int64_t size) {
+  using V = typename Format::V;
+  const typename Format::P* a[M];
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) a[m] = rows[m];
 #pragma GCC unroll 1
   for (int64_t k = 0; k < size; ++k) {
     V p[count];
 #pragma GCC unroll 8
-    for (int v = 0; v < count; ++v) p[v] = V::load(panel + v * V::W);
+    for (int v = 0; v < count; ++v) p[v] = Format::panel(panel + v * V::W);
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
-      const V b = V::set(a[m][k * a_step]);
+      const V b = Format::spread(a[m] + k * a_step);
 #pragma GCC unroll 8
-      for (int v = 0; v < count; ++v) acc[m][first + v] = fma(b, p[v], acc[m][first + v]);
+      for (int v = 0; v < count; ++v) acc[m][first + v] = Format::dot(b, p[v], acc[m][first + v]);
     }
     panel += p_step;
   }
 }
 
 // One product of M rows with a panel of N vectors.
-//   a      in   row m starts at a + m·a_row, its k-th element lies a_step·k further
-//   panel  in   (size, N·W), p_step elements from one k to the next
+//   a      in   row m starts at a + m·a_row, its k-th group lies a_step·k further
+//   panel  in   (size, N·W) groups, p_step groups from one k to the next
 //   out    out  row m starts at out + m·out_row, N·W elements; with `add` it is added to; aliases nothing
-template <class T>
+template <class Format>
 struct Product {
-  const T* a;
+  const typename Format::P* a;
   int64_t a_row, a_step;
-  const T* panel;
+  const typename Format::P* panel;
   int64_t p_step, size;
-  T* out;
+  typename Format::T* out;
   int64_t out_row;
   bool add;
 };
 
-template <class V, int M, int N, bool unit>
-static void product_tile(const Product<typename V::T>& p) {
-  const typename V::T* rows[M];
+template <class Format, int M, int N, bool unit>
+static void product_tile(const Product<Format>& p) {
+  using V = typename Format::V;
+  const typename Format::P* rows[M];
   V acc[M][N];
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
@@ -53,34 +54,34 @@ static void product_tile(const Product<typename V::T>& p) {
 #pragma GCC unroll 8
     for (int v = 0; v < N; ++v) acc[m][v] = V::set(0);
   }
-  accumulate<V, M, N, 0, N>(acc, rows, unit ? 1 : p.a_step, p.panel, unit ? N * V::W : p.p_step, p.size);
+  accumulate<Format, M, N, 0, N>(acc, rows, unit ? 1 : p.a_step, p.panel, unit ? N * V::W : p.p_step, p.size);
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 8
     for (int v = 0; v < N; ++v) {
-      typename V::T* out = p.out + m * p.out_row + v * V::W;
+      typename Format::T* out = p.out + m * p.out_row + v * V::W;
       (p.add ? V::load(out) + acc[m][v] : acc[m][v]).store(out);
     }
   }
 }
 
-template <class V, int M, bool unit>
-static void product_vectors(int n, const Product<typename V::T>& p) {
+template <class Format, int M, bool unit>
+static void product_vectors(int n, const Product<Format>& p) {
   switch (n) {
-    case 1: return product_tile<V, M, 1, unit>(p);
-    case 2: return product_tile<V, M, 2, unit>(p);
-    case 3: return product_tile<V, M, 3, unit>(p);
-    default: return product_tile<V, M, 4, unit>(p);
+    case 1: return product_tile<Format, M, 1, unit>(p);
+    case 2: return product_tile<Format, M, 2, unit>(p);
+    case 3: return product_tile<Format, M, 3, unit>(p);
+    default: return product_tile<Format, M, 4, unit>(p);
   }
 }
 
 // m rows (1 … V::rows), n vectors (1 … 4). `unit`: rows contiguous in k (a_step 1), panel dense (p_step n·W).
-template <class V, bool unit, int M = V::rows>
-static void product(int m, int n, const Product<typename V::T>& p) {
+template <class Format, bool unit, int M = Format::V::rows>
+static void product(int m, int n, const Product<Format>& p) {
   if constexpr (M > 1) {
-    if (m < M) return product<V, unit, M - 1>(m, n, p);
+    if (m < M) return product<Format, unit, M - 1>(m, n, p);
   }
-  product_vectors<V, M, unit>(n, p);
+  product_vectors<Format, M, unit>(n, p);
 }
 
 // How many rows the next tile takes of `left`, so that tiles are as even as they can be.
@@ -93,34 +94,38 @@ static inline int tile_rows(int64_t left) {
 // A contiguous share of 0 … n for one worker.
 static inline int64_t share(int64_t n, int rank, int size) { return n * rank / size; }
 
-// The gates of one product as a panel: for block j, for k, the parts side by side, each `vectors` wide.
-//   panel   out  (blocks)(size)(parts · vectors · W)
+// The gates of one product as a panel: for one block, for every group of k, the parts side by side, each `vectors` wide.
+//   panel   out  (⌈size/depth⌉)(parts · vectors · W)(depth), zero where a unit or a k does not exist
 //   weight  in   (G·H, size) contiguous
 //   gate    in   (parts,) the gate that feeds each part
-template <class V>
-static void pack_gates(typename V::T* panel, const typename V::T* weight, int64_t size, int64_t H, const int* gate,
-                       int parts, int vectors, int64_t block) {
-  const int64_t columns = int64_t(parts) * vectors * V::W;
+template <class Format>
+static void pack_gates(typename Format::S* panel, const typename Format::T* weight, int64_t size, int64_t H,
+                       const int* gate, int parts, int vectors, int64_t block) {
+  constexpr int W = Format::V::W, depth = Format::depth;
+  const int64_t columns = int64_t(parts) * vectors * W, padded = (size + depth - 1) / depth * depth;
   for (int p = 0; p < parts; ++p) {
-    for (int64_t u = 0; u < vectors * V::W; ++u) {
-      const int64_t unit = block + u, column = p * vectors * V::W + u;
-      const typename V::T* row = weight + (gate[p] * H + unit) * size;
-      for (int64_t k = 0; k < size; ++k) panel[k * columns + column] = unit < H ? row[k] : typename V::T(0);
+    for (int64_t u = 0; u < vectors * W; ++u) {
+      const int64_t unit = block + u, column = p * vectors * W + u;
+      const typename Format::T* row = weight + (gate[p] * H + unit) * size;
+      for (int64_t k = 0; k < padded; ++k) {
+        panel[(k / depth * columns + column) * depth + k % depth] = Format::narrow(unit < H && k < size ? row[k] : 0);
+      }
     }
   }
 }
 
-// A slice of columns of a weight as a panel for the products with gate gradients.
-//   panel   out  (parts · Hp, vectors · W), zero where a unit or a column does not exist
+// A slice of columns of a weight as a panel for the products with gate gradients, k over (parts, units).
+//   panel   out  (parts · Hp / depth)(vectors · W)(depth), zero where a unit or a column does not exist
 //   weight  in   (G·H, size) contiguous; columns `start` … are taken
-template <class V>
-static void pack_columns(typename V::T* panel, const typename V::T* weight, int64_t size, int64_t H, int64_t Hp,
-                         const int* gate, int parts, int vectors, int64_t start) {
-  const int64_t width = vectors * V::W, real = size - start < width ? size - start : width;
-  for (int p = 0; p < parts; ++p) {
-    for (int64_t unit = 0; unit < Hp; ++unit, panel += width) {
-      const typename V::T* row = weight + (gate[p] * H + unit) * size + start;
-      for (int64_t c = 0; c < width; ++c) panel[c] = unit < H && c < real ? row[c] : typename V::T(0);
-    }
+template <class Format>
+static void pack_columns(typename Format::S* panel, const typename Format::T* weight, int64_t size, int64_t H,
+                         int64_t Hp, const int* gate, int parts, int vectors, int64_t start) {
+  constexpr int depth = Format::depth;
+  const int64_t width = vectors * Format::V::W, real = size - start < width ? size - start : width;
+  for (int64_t k = 0; k < parts * Hp; ++k) {
+    const int64_t unit = k % Hp;
+    const typename Format::T* row = weight + (gate[k / Hp] * H + unit) * size + start;
+    typename Format::S* to = panel + k / depth * width * depth + k % depth;
+    for (int64_t c = 0; c < width; ++c) to[c * depth] = Format::narrow(unit < H && c < real ? row[c] : 0);
   }
 }

@@ -1,27 +1,37 @@
 // The sizes every part of a target agrees on, and small helpers over rows.
 
-template <class Cell, class V>
+template <class Cell, class Format>
 struct Shape {
-  using T = typename V::T;
+  using V = typename Format::V;
+  using T = typename Format::T;
+  using S = typename Format::S;
   using F = Facts<Cell>;
+  static constexpr int depth = Format::depth, lanes = V::W > depth ? V::W : depth;
   int64_t B, steps, I, H;
-  int64_t vectors, Hp;  // vectors of units, and units padded to whole vectors
+  int64_t Ip;           // inputs padded to whole groups
+  int64_t vectors, Hp;  // vectors of units, and units padded to whole vectors and groups
   int64_t blocks;       // blocks of F::unit_vectors vectors; the last one may hold fewer
+  int64_t slabs;        // 2 if states may be reset between one step and the next, else 1
   explicit Shape(const Problem& p)
-      : B(p.B), steps(p.T), I(p.I), H(p.H), vectors((p.H + V::W - 1) / V::W), Hp(vectors * V::W),
-        blocks((vectors + F::unit_vectors - 1) / F::unit_vectors) {}
+      : B(p.B), steps(p.T), I(p.I), H(p.H), Ip((I + depth - 1) / depth * depth),
+        vectors((H + lanes - 1) / lanes * lanes / V::W), Hp(vectors * V::W),
+        blocks((vectors + F::unit_vectors - 1) / F::unit_vectors), slabs(p.resets ? 2 : 1) {}
+  int64_t h_groups() const { return (H + depth - 1) / depth; }
   int block_vectors(int64_t j) const {
     const int64_t left = vectors - j * F::unit_vectors;
     return int(left < F::unit_vectors ? left : F::unit_vectors);
   }
-  // The tape: the states before every step and after the last, (S)(T + 1)(B)(Hp), then the values the derivative
-  // needs, (T)(blocks)(B)(kept)(unit_vectors · W), so that a tile of rows writes and reads them in one stream.
+  // The tape: the states before every step and after the last (with resets: before and after every step),
+  // (S)(slabs · T + 1)(B)(Hp), then the values the derivative needs, (T)(blocks)(B)(kept)(unit_vectors · W), so that a
+  // tile of rows writes and reads them in one stream.
   static constexpr int64_t kept_row = int64_t(Cell::kept) * F::unit_vectors * V::W;
-  int64_t state_at(int i, int64_t s, int64_t r) const { return ((i * (steps + 1) + s) * B + r) * Hp; }
+  int64_t slab_at(int i, int64_t slab, int64_t r) const { return ((i * (slabs * steps + 1) + slab) * B + r) * Hp; }
+  int64_t before_at(int i, int64_t s, int64_t r) const { return slab_at(i, slabs * s, r); }
+  int64_t after_at(int i, int64_t s, int64_t r) const { return slab_at(i, slabs * s + 1, r); }
   int64_t kept_at(int64_t s, int64_t j, int64_t r) const {
-    return state_at(Cell::states, 0, 0) + ((s * blocks + j) * B + r) * kept_row;
+    return slab_at(Cell::states, 0, 0) + ((s * blocks + j) * B + r) * kept_row;
   }
-  size_t tape_bytes() const { return size_t(kept_at(steps, 0, 0)) * sizeof(T); }
+  size_t tape_bytes() const { return size_t(kept_at(steps, 0, 0)) * sizeof(S); }
 };
 
 // Hands out consecutive pieces of one buffer, each on a cache line of its own; with a null base it only counts.
@@ -36,20 +46,6 @@ struct Carver {
   }
 };
 
-template <class V>
-static inline V load_tail(const typename V::T* p, int64_t left) {
-  return left >= V::W ? V::load(p) : V::load_n(p, int(left));
-}
-
-template <class V>
-static inline void store_tail(V v, typename V::T* p, int64_t left) {
-  if (left >= V::W) {
-    v.store(p);
-  } else {
-    v.store_n(p, int(left));
-  }
-}
-
 // Ask for the cache line at p: for the first cache, to be written soon, or for the second, to be read in the next step.
 static inline void expect_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 static inline void expect_read(const void* p) { __builtin_prefetch(p, 0, 2); }
@@ -57,6 +53,12 @@ static inline void expect_now(const void* p) { __builtin_prefetch(p, 0, 3); }
 
 // The time step a row of this length is at in step s of its walk.
 static inline int64_t time_of(const Problem& p, int64_t s, int64_t length) { return p.reverse ? length - 1 - s : s; }
+
+// Whether the states of a row (its place in the order) are set to zero before step s of its walk.
+static inline bool is_reset(const Problem& p, int64_t s, int64_t r) {
+  const int64_t t = time_of(p, s, p.rows.length[r]);
+  return p.resets && p.resets[p.rows.order[r] * p.resets_batch + t * p.resets_time];
+}
 
 // dst (padded to Hp with zeros) from src (H), which may be null for zeros.
 template <class T>

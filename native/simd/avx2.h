@@ -16,6 +16,29 @@ struct F32 {
   inline void store(T* p) const { _mm256_storeu_ps(p, r); }
   inline void store_n(T* p, int n) const { _mm256_maskstore_ps(p, mask(n), r); }
   static inline __m256i mask(int n) { return _mm256_loadu_si256((const __m256i*)(tail32 + 8 - n)); }
+  static inline F32 widen(const uint16_t* p) {  // from bfloat16
+    const __m128i half = _mm_loadu_si128((const __m128i*)p);
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16))};
+  }
+  static inline F32 widen_n(const uint16_t* p, int n) {
+    uint16_t whole[W] = {};
+    memcpy(whole, p, size_t(n) * sizeof *p);
+    return widen(whole);
+  }
+  inline void narrow(uint16_t* p) const {  // to the nearest bfloat16, ties to even; NaN stays NaN
+    const __m256i bits = _mm256_castps_si256(r), top = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(r, r, _CMP_UNORD_Q));
+    const __m256i all = _mm256_blendv_epi8(_mm256_srli_epi32(up, 16), _mm256_or_si256(top, _mm256_set1_epi32(0x40)), nan);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(all, all), 0x88);
+    _mm_storeu_si128((__m128i*)p, _mm256_castsi256_si128(packed));
+  }
+  inline void narrow_n(uint16_t* p, int n) const {
+    uint16_t whole[W];
+    narrow(whole);
+    memcpy(p, whole, size_t(n) * sizeof *p);
+  }
 };
 static inline F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.r, b.r)}; }
 static inline F32 operator-(F32 a, F32 b) { return {_mm256_sub_ps(a.r, b.r)}; }
@@ -27,6 +50,12 @@ static inline F32 at_least(F32 x, F32 low) { return {_mm256_max_ps(low.r, x.r)};
 static inline F32 at_most(F32 x, F32 high) { return {_mm256_min_ps(high.r, x.r)}; }        // NaN x stays NaN
 static inline F32 where_positive(F32 x, F32 a) {                                           // x ≤ 0 ? 0 : a
   return {_mm256_and_ps(_mm256_cmp_ps(x.r, _mm256_setzero_ps(), _CMP_NLE_UQ), a.r)};
+}
+static inline F32 dot2(F32 a, F32 b, F32 c) {  // c + Σ a·b over the two bfloat16 of each lane
+  const __m256 upper = _mm256_castsi256_ps(_mm256_set1_epi32(int(0xffff0000)));
+  const F32 low = fma(F32{_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.r), 16))},
+                      F32{_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(b.r), 16))}, c);
+  return fma(F32{_mm256_and_ps(a.r, upper)}, F32{_mm256_and_ps(b.r, upper)}, low);
 }
 static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
   const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n.r), 23);

@@ -13,6 +13,13 @@ struct F32 {
   inline void store(T* p) const { _mm512_storeu_ps(p, r); }
   inline void store_n(T* p, int n) const { _mm512_mask_storeu_ps(p, mask(n), r); }
   static inline __mmask16 mask(int n) { return __mmask16((1u << n) - 1u); }
+  static inline F32 widen(__m256i half) {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
+  }
+  static inline F32 widen(const uint16_t* p);  // from bfloat16
+  static inline F32 widen_n(const uint16_t* p, int n);
+  inline void narrow(uint16_t* p) const;  // to bfloat16
+  inline void narrow_n(uint16_t* p, int n) const;
 };
 static inline F32 operator+(F32 a, F32 b) { return {_mm512_add_ps(a.r, b.r)}; }
 static inline F32 operator-(F32 a, F32 b) { return {_mm512_sub_ps(a.r, b.r)}; }
@@ -25,6 +32,30 @@ static inline F32 at_most(F32 x, F32 high) { return {_mm512_min_ps(high.r, x.r)}
 static inline F32 where_positive(F32 x, F32 a) {                                           // x ≤ 0 ? 0 : a
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.r, _mm512_setzero_ps(), _CMP_NLE_UQ), a.r)};
 }
+#ifdef REKUR_BF16_ONLY
+static inline __m256i rounded(F32 a) { return (__m256i)_mm512_cvtneps_pbh(a.r); }
+static inline F32 dot2(F32 a, F32 b, F32 c) { return {_mm512_dpbf16_ps(c.r, (__m512bh)a.r, (__m512bh)b.r)}; }
+#else
+static inline __m256i rounded(F32 a) {  // to the nearest bfloat16, ties to even; NaN stays NaN
+  const __m512i bits = _mm512_castps_si512(a.r), top = _mm512_srli_epi32(bits, 16);
+  const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
+  const __m512i near = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff)), 16);
+  const __mmask16 nan = _mm512_cmp_ps_mask(a.r, a.r, _CMP_UNORD_Q);
+  return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(near, nan, top, _mm512_set1_epi32(0x40)));
+}
+static inline F32 dot2(F32 a, F32 b, F32 c) {  // c + Σ a·b over the two bfloat16 of each lane
+  const __m512i upper = _mm512_set1_epi32(int(0xffff0000));
+  const __m512i x = _mm512_castps_si512(a.r), y = _mm512_castps_si512(b.r);
+  const F32 low = fma(F32{_mm512_castsi512_ps(_mm512_slli_epi32(x, 16))},
+                      F32{_mm512_castsi512_ps(_mm512_slli_epi32(y, 16))}, c);
+  return fma(F32{_mm512_castsi512_ps(_mm512_and_si512(x, upper))},
+             F32{_mm512_castsi512_ps(_mm512_and_si512(y, upper))}, low);
+}
+#endif
+inline F32 F32::widen(const uint16_t* p) { return widen(_mm256_loadu_si256((const __m256i*)p)); }
+inline F32 F32::widen_n(const uint16_t* p, int n) { return widen(_mm256_maskz_loadu_epi16(mask(n), p)); }
+inline void F32::narrow(uint16_t* p) const { _mm256_storeu_si256((__m256i*)p, rounded(*this)); }
+inline void F32::narrow_n(uint16_t* p, int n) const { _mm256_mask_storeu_epi16(p, mask(n), rounded(*this)); }
 static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
   const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(n.r), 23);
   return {_mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(127 << 23)))};

@@ -20,6 +20,25 @@ struct F32 {
     store(v);
     for (int i = 0; i < n; ++i) p[i] = v[i];
   }
+  static inline F32 widen(const uint16_t* p) {  // from bfloat16
+    return {vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16))};
+  }
+  static inline F32 widen_n(const uint16_t* p, int n) {
+    uint16_t whole[W] = {0, 0, 0, 0};
+    for (int i = 0; i < n; ++i) whole[i] = p[i];
+    return widen(whole);
+  }
+  inline void narrow(uint16_t* p) const {  // to the nearest bfloat16, ties to even; NaN stays NaN
+    const uint32x4_t bits = vreinterpretq_u32_f32(r), top = vshrq_n_u32(bits, 16);
+    const uint32x4_t odd = vandq_u32(top, vdupq_n_u32(1));
+    const uint32x4_t near = vshrq_n_u32(vaddq_u32(vaddq_u32(bits, odd), vdupq_n_u32(0x7fff)), 16);
+    vst1_u16(p, vmovn_u32(vbslq_u32(vceqq_f32(r, r), near, vorrq_u32(top, vdupq_n_u32(0x40)))));
+  }
+  inline void narrow_n(uint16_t* p, int n) const {
+    uint16_t whole[W];
+    narrow(whole);
+    for (int i = 0; i < n; ++i) p[i] = whole[i];
+  }
 };
 static inline F32 operator+(F32 a, F32 b) { return {vaddq_f32(a.r, b.r)}; }
 static inline F32 operator-(F32 a, F32 b) { return {vsubq_f32(a.r, b.r)}; }
@@ -31,6 +50,11 @@ static inline F32 at_least(F32 x, F32 low) { return {vmaxq_f32(x.r, low.r)}; }  
 static inline F32 at_most(F32 x, F32 high) { return {vminq_f32(x.r, high.r)}; }      // NaN x stays NaN
 static inline F32 where_positive(F32 x, F32 a) {                                     // x ≤ 0 ? 0 : a
   return {vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a.r), vcleq_f32(x.r, vdupq_n_f32(0))))};
+}
+static inline F32 dot2(F32 a, F32 b, F32 c) {  // c + Σ a·b over the two bfloat16 of each lane
+  const uint32x4_t upper = vdupq_n_u32(0xffff0000u), x = vreinterpretq_u32_f32(a.r), y = vreinterpretq_u32_f32(b.r);
+  const F32 low = fma(F32{vreinterpretq_f32_u32(vshlq_n_u32(x, 16))}, F32{vreinterpretq_f32_u32(vshlq_n_u32(y, 16))}, c);
+  return fma(F32{vreinterpretq_f32_u32(vandq_u32(x, upper))}, F32{vreinterpretq_f32_u32(vandq_u32(y, upper))}, low);
 }
 static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
   const int32x4_t shifted = vshlq_n_s32(vreinterpretq_s32_f32(n.r), 23);

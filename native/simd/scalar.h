@@ -15,6 +15,26 @@ struct One {
   inline void store_n(T* p, int n) const {
     if (n > 0) *p = r;
   }
+  static inline One widen(const uint16_t* p) {  // from bfloat16, for float
+    const uint32_t bits = uint32_t(*p) << 16;
+    One v;
+    memcpy(&v.r, &bits, sizeof bits);
+    return v;
+  }
+  static inline One widen_n(const uint16_t* p, int n) { return n > 0 ? widen(p) : One{0}; }
+  inline void narrow(uint16_t* p) const {  // to the nearest bfloat16, ties to even; NaN stays NaN
+    uint32_t bits;
+    memcpy(&bits, &r, sizeof bits);
+    *p = r != r ? uint16_t(bits >> 16 | 0x40) : uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  }
+  inline void narrow_n(uint16_t* p, int n) const {
+    if (n > 0) narrow(p);
+  }
+  friend inline One dot2(One a, One b, One c) {  // c + Σ a·b over the two bfloat16 of a lane
+    uint16_t x[2], y[2];
+    memcpy(x, &a.r, sizeof x), memcpy(y, &b.r, sizeof y);
+    return fma(widen(x + 1), widen(y + 1), fma(widen(x), widen(y), c));
+  }
   friend inline One operator+(One a, One b) { return {a.r + b.r}; }
   friend inline One operator-(One a, One b) { return {a.r - b.r}; }
   friend inline One operator*(One a, One b) { return {a.r * b.r}; }

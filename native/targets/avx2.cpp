@@ -1,4 +1,6 @@
 // The generic part compiled for AVX2: a region of its own, in a file with baseline flags.
+#include <cstring>
+
 #include "api.h"
 
 #if defined(__x86_64__)

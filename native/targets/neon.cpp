@@ -1,4 +1,6 @@
 // The generic part compiled for NEON, the baseline of aarch64.
+#include <cstring>
+
 #include "api.h"
 
 #if defined(__aarch64__)
