@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,13 +33,14 @@ const Table& active() {
   return *table;
 }
 
-// What one forward pass was asked and how its rows were ordered; backward asks the same.
-struct Plan {
-  const Table* table;
-  int cell;
+// What a backward pass must know of its forward pass, at the head of the tape. The tape of the kernel follows, then
+// the order of the rows. There are no addresses in it, so that the buffer may be copied; backward only reads it.
+struct alignas(64) Head {
+  int target, cell;
   Dtype dtype;
-  Block row_memory;
-  Problem problem;  // its pointers to tensors are set anew by every pass
+  bool reverse;
+  int64_t B, T, I, H;
+  size_t rows;  // where they stand
 };
 
 // The tape of one graph. Python wraps it in a tensor by the buffer protocol, so that autograd frees it with the other
@@ -55,62 +57,100 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 PyType_Slot tape_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)}, {0, nullptr}};
 
+// Bytes of the kernel's part of a tape for each row and for each of its steps, with the units padded to 64 bytes: then
+// they are the same for every target, and a graph of operators may be compiled with one and run with another.
+std::pair<size_t, size_t> row_and_step(const Table& table, int cell, Dtype dtype, int64_t H, const void* resets) {
+  const int64_t units = dtype == Dtype::float64 ? 8 : 16;
+  Problem p{};
+  p.B = 1, p.I = 1, p.H = (H + units - 1) / units * units, p.resets = static_cast<const uint8_t*>(resets);
+  const size_t row = table.need(cell, dtype, p, false).tape;
+  p.T = 1;
+  return {row, table.need(cell, dtype, p, false).tape - row};
+}
+
+nb::tuple tape_sizes(int cell, int dtype, int64_t H, bool resets) {
+  const auto [row, step] = row_and_step(active(), cell, Dtype(dtype), H, resets ? &resets : nullptr);
+  const size_t none = rows_bytes(0, 0);
+  return nb::make_tuple(sizeof(Head) + none, rows_bytes(0, 1) - none, row + rows_bytes(1, 0) - none, step);
+}
+
+int number_of(const Table& table) {
+  const Table* tables[max_targets];
+  return int(std::find(tables, tables + compiled_targets(tables), &table) - tables);
+}
+
 const void* in(Address a) { return reinterpret_cast<const void*>(a); }
 void* out(Address a) { return reinterpret_cast<void*>(a); }
 
-int useful_threads(const Plan& plan, int threads) {
-  const Problem& p = plan.problem;
-  const double work = double(p.rows.first[p.T]) * double(p.I + p.H) * double(p.H * plan.table->cells[plan.cell].gates);
+int useful_threads(const Table& table, int cell, const Problem& p, int threads) {
+  const double work = double(p.rows.first[p.T]) * double(p.I + p.H) * double(p.H * table.cells[cell].gates);
   return std::max(1, std::min(threads, int(std::min(work / work_per_thread, 1e4))));
 }
 
-// Returns the plan and, in training, the tape; else two nones.
-std::pair<Plan*, Tape*> forward(int cell, bool float64, int64_t B, int64_t T, int64_t I, int64_t H, bool reverse,
-                                Address lengths, int threads, bool training, Address x, int64_t x_batch,
-                                int64_t x_time, Address W, Address R, Address bW, Address bR, Address init0,
-                                Address init1, Address y, int64_t y_batch, int64_t y_time, Address last0,
-                                Address last1) {
+// Returns the tape in training, else none.
+Tape* forward(int cell, int dtype_number, int64_t B, int64_t T, int64_t I, int64_t H, bool reverse, Address lengths,
+              Address resets, int64_t resets_batch, int64_t resets_time, int threads, bool training, Address x,
+              int64_t x_batch, int64_t x_time, Address W, Address R, Address bW, Address bR, Address init0,
+              Address init1, Address y, int64_t y_batch, int64_t y_time, Address last0, Address last1) {
   const nb::gil_scoped_release unlocked;
-  auto plan = std::make_unique<Plan>(
-      Plan{&active(), cell, float64 ? Dtype::float64 : Dtype::float32, Block(rows_bytes(B, T)), Problem{}});
-  Problem& p = plan->problem;
+  const int64_t* length = static_cast<const int64_t*>(in(lengths));
+  for (int64_t b = 0; length && b < B; ++b) {
+    if (length[b] < 0 || length[b] > T) {
+      throw nb::value_error(("lengths must lie in 0 … " + std::to_string(T)).c_str());
+    }
+  }
+  const Table& table = active();
+  const Dtype dtype = Dtype(dtype_number);
+  Problem p{};
   p.B = B, p.T = T, p.I = I, p.H = H, p.reverse = reverse;
-  p.rows = plan_rows(static_cast<const int64_t*>(in(lengths)), B, T, plan->row_memory.data());
+  p.resets = static_cast<const uint8_t*>(in(resets)), p.resets_batch = resets_batch, p.resets_time = resets_time;
+  const auto [row, step] = row_and_step(table, cell, dtype, H, p.resets);
+  const size_t rows = training ? sizeof(Head) + size_t(B) * (row + size_t(T) * step) : 0;
+  const size_t bytes = rows + rows_bytes(B, T);
+  Block memory(bytes);
+  p.rows = plan_rows(length, B, T, memory.data() + rows);
   p.x = in(x), p.x_batch = x_batch, p.x_time = x_time;
   p.W = in(W), p.R = in(R), p.bW = in(bW), p.bR = in(bR);
   p.init[0] = in(init0), p.init[1] = in(init1);
   p.y = out(y), p.y_batch = y_batch, p.y_time = y_time;
   p.last[0] = out(last0), p.last[1] = out(last1);
-  p.threads = int(std::min<int64_t>(useful_threads(*plan, threads), std::max<int64_t>(B, 1)));
-  const Need need = plan->table->need(cell, plan->dtype, p, false);
+  p.threads = int(std::min<int64_t>(useful_threads(table, cell, p, threads), std::max<int64_t>(B, 1)));
+  const Need need = table.need(cell, dtype, p, false);
   const Block scratch(need.scratch);
   if (!training) {
-    plan->table->forward(cell, plan->dtype, p, nullptr, scratch.data(), false);
-    return {nullptr, nullptr};
+    table.forward(cell, dtype, p, nullptr, scratch.data(), false);
+    return nullptr;
   }
-  const size_t bytes = std::max<size_t>(need.tape, 1);  // a tensor cannot be made of nothing
-  auto tape = std::make_unique<Tape>(Tape{Block(bytes), bytes});
-  plan->table->forward(cell, plan->dtype, p, tape->block.data(), scratch.data(), true);
-  return {plan.release(), tape.release()};
+  if (sizeof(Head) + need.tape > rows) throw std::logic_error("the tape is not linear in B and T");
+  new (memory.data()) Head{number_of(table), cell, dtype, reverse, B, T, I, H, rows};
+  table.forward(cell, dtype, p, memory.data() + sizeof(Head), scratch.data(), true);
+  return new Tape{std::move(memory), bytes};
 }
 
-void backward(const Plan& plan, Address tape, int threads, Address x, int64_t x_batch, int64_t x_time, Address W,
-              Address R, Address dy, int64_t dy_batch, int64_t dy_time, Address dlast0, Address dlast1, Address dx,
-              int64_t dx_batch, int64_t dx_time, Address dW, Address dR, Address dbW, Address dbR, Address dinit0,
-              Address dinit1) {
+void backward(Address tape, Address resets, int64_t resets_batch, int64_t resets_time, int threads, Address x, int64_t x_batch, int64_t x_time, Address W, Address R, Address dy,
+              int64_t dy_batch, int64_t dy_time, Address dlast0, Address dlast1, Address dx, int64_t dx_batch,
+              int64_t dx_time, Address dW, Address dR, Address dbW, Address dbR, Address dinit0, Address dinit1) {
   const nb::gil_scoped_release unlocked;
-  Problem p = plan.problem;
+  const char* base = static_cast<const char*>(in(tape));
+  const Head& head = *reinterpret_cast<const Head*>(base);
+  const Table* tables[max_targets];
+  compiled_targets(tables);
+  const Table& table = *tables[head.target];
+  Problem p{};
+  p.B = head.B, p.T = head.T, p.I = head.I, p.H = head.H, p.reverse = head.reverse;
+  p.resets = static_cast<const uint8_t*>(in(resets)), p.resets_batch = resets_batch, p.resets_time = resets_time;
+  p.rows = rows_in(base + head.rows, p.B, p.T);
   p.x = in(x), p.x_batch = x_batch, p.x_time = x_time;
   p.W = in(W), p.R = in(R);
-  p.threads = useful_threads(plan, threads);
+  p.threads = useful_threads(table, head.cell, p, threads);
   Gradient g{};
   g.dy = in(dy), g.dy_batch = dy_batch, g.dy_time = dy_time;
   g.dlast[0] = in(dlast0), g.dlast[1] = in(dlast1);
   g.dx = out(dx), g.dx_batch = dx_batch, g.dx_time = dx_time;
   g.dW = out(dW), g.dR = out(dR), g.dbW = out(dbW), g.dbR = out(dbR);
   g.dinit[0] = out(dinit0), g.dinit[1] = out(dinit1);
-  const Block scratch(plan.table->need(plan.cell, plan.dtype, p, true).scratch);
-  plan.table->backward(plan.cell, plan.dtype, p, g, in(tape), scratch.data());
+  const Block scratch(table.need(head.cell, head.dtype, p, true).scratch);
+  table.backward(head.cell, head.dtype, p, g, base + sizeof(Head), scratch.data());
 }
 
 void math(const std::string& function, bool float64, Address x, Address y, int64_t n) {
@@ -159,10 +199,10 @@ nb::dict cells() {
 NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // a graph that is alive when the process ends is no mistake
   m.doc() = "The fused kernels: forward and backward of a recurrent cell over time.";
-  nb::class_<Plan>(m, "Plan", "What one forward pass was asked.");
-  nb::class_<Tape>(m, "Tape", "What it keeps for its backward passes: a buffer.", nb::type_slots(tape_slots));
-  m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time: plan and tape, or two nones.");
+  nb::class_<Tape>(m, "Tape", "What a forward pass keeps for its backward passes.", nb::type_slots(tape_slots));
+  m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time; the tape in training, else none.");
   m.def("backward", &backward, "The gradients of one forward pass; the tape stays as it is.");
+  m.def("tape_sizes", &tape_sizes, "Numbers a, b, c, d: the tape of B rows and T steps has a + b·T + (c + d·T)·B bytes.");
   m.def("math", &math, "Apply exp, tanh or sigmoid of the active target to n elements.");
   m.def("cells", &cells, "The compiled cells: name to (number, gates, states).");
   m.def("targets", &targets, nb::arg("only_supported") = true, "Instruction sets, best first.");

@@ -5,6 +5,12 @@ namespace rekur {
 
 size_t rows_bytes(int64_t B, int64_t T) { return size_t(T + 2) * sizeof(int64_t) + size_t(2 * B) * sizeof(int32_t); }
 
+Rows rows_in(const void* memory, int64_t B, int64_t T) {
+  const int64_t* first = static_cast<const int64_t*>(memory);
+  const int32_t* order = reinterpret_cast<const int32_t*>(first + T + 2);
+  return {order, order + B, first};
+}
+
 Rows plan_rows(const int64_t* lengths, int64_t B, int64_t T, void* memory) {
   int64_t* first = static_cast<int64_t*>(memory);
   int32_t* order = reinterpret_cast<int32_t*>(first + T + 2);

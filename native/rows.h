@@ -12,4 +12,7 @@ size_t rows_bytes(int64_t B, int64_t T);
 //   memory   rows_bytes(B, T) bytes, out; the result points into it
 Rows plan_rows(const int64_t* lengths, int64_t B, int64_t T, void* memory);
 
+// What plan_rows has written to this memory, or to that which it was copied from.
+Rows rows_in(const void* memory, int64_t B, int64_t T);
+
 }  // namespace rekur

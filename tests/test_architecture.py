@@ -38,6 +38,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Training": "the options of one training run as one value, each with a default",
     "Table": "the columns of the one table; only `table` builds it",
     "Backtest": "the windows of one backtest; only `run` builds it",
+    "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
     "fit": "the column names of a table come in the user's own words",
     "forecast": "the options of a command",
     "Grid": "what reading the times of a table finds out; only `lay` builds it",

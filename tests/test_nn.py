@@ -214,15 +214,11 @@ def test_dropout() -> None:
 @pytest.mark.parametrize("mode", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_other_dtypes(mode: str, batch_first: bool) -> None:
-    """What the kernels do not know, torch runs: the same bits, also with lengths, and in bfloat16 by autocast."""
-    call = Call(mode, "batch", True, batch_first, 2, True, dtype=torch.bfloat16)
+    """What the kernels do not know, torch runs: the same bits, also with lengths."""
+    call = Call(mode, "batch", True, batch_first, 2, True, dtype=torch.float16)
     theirs, ours = twins(call)
-    assert_same_bits(results(ours, call), results(theirs, call), "bfloat16")
+    assert_same_bits(results(ours, call), results(theirs, call), "float16")
     for hx in (True, False):
         ragged = replace(call, form="lengths", hx=hx)
         got, want = results(ours, ragged), results(theirs, ragged)
-        assert_near(got, want, 2 * T, "bfloat16 with lengths")
-    call = replace(call, dtype=torch.float32)
-    theirs, ours = twins(call)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert_same_bits(run(ours, call, leaves(call)), run(theirs, call, leaves(call)), "autocast")
+        assert_near(got, want, 2 * T, "float16 with lengths")

@@ -1,8 +1,10 @@
-"""What every backend may rely on: shapes, dtypes and lengths, checked once at the door."""
+"""What every backend may rely on: shapes, dtypes, devices and lengths, checked once at the door."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from rekur.core import Cell, DataError, Weights
 
@@ -10,27 +12,47 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None) -> None:
+def check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None, resets: Tensor | None) -> None:
     """Raise a DataError unless every shape and dtype is what the kernels will read."""
-    import torch
-
     if x.ndim != 3:
         raise DataError(f"x must be (B, T, I), not {tuple(x.shape)}")
+    W, R, bW, bR = weights
     B, T, I = x.shape  # noqa: E741
-    H = weights.R.shape[1]
+    H = R.shape[-1]
     rows = len(cell.gates) * H
-    wanted = (("W", weights.W, (rows, I)), ("R", weights.R, (rows, H)))
-    wanted += (("bW", weights.bW, (rows,)), ("bR", weights.bR, (rows,)))  # type: ignore[assignment]
-    for name, tensor, shape in wanted:
-        if tensor is not None and tensor.shape != shape:
-            raise DataError(f"{name} has shape {tuple(tensor.shape)}, but cell {cell.name!r} needs {shape}")
+    if (
+        W.shape != (rows, I)
+        or R.shape != (rows, H)
+        or (bW is not None and bW.shape != (rows,))
+        or (bR is not None and bR.shape != (rows,))
+    ):
+        wanted = {"W": (rows, I), "R": (rows, H), "bW": (rows,), "bR": (rows,)}
+        found = {name: tuple(w.shape) for name, w in weights._asdict().items() if w is not None}
+        name = next(name for name, shape in found.items() if shape != wanted[name])
+        raise DataError(f"{name} has shape {found[name]}, but cell {cell.name!r} needs {wanted[name]}")
     if len(state) != len(cell.states) or H < 1 or I < 1:
         raise DataError(f"cell {cell.name!r} needs the states {cell.states}, H ≥ 1 and I ≥ 1")
-    for name, tensor in zip(cell.states, state, strict=True):
-        if tensor.shape != (B, H) or tensor.dtype is not x.dtype:
-            raise DataError(f"state {name} is {tensor.dtype} {tuple(tensor.shape)}, but must be {x.dtype} {(B, H)}")
+    dtype, cpu = R.dtype, x.is_cpu  # x may be bfloat16, the states never are
+    for tensor in state:
+        if tensor.shape != (B, H) or tensor.dtype is not dtype or tensor.is_cpu is not cpu:
+            raise DataError(
+                f"a state is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}, "
+                f"but must be {dtype} {(B, H)} on {x.device}"
+            )
     if lengths is not None:
         if lengths.shape != (B,) or lengths.dtype is not torch.int64:
             raise DataError(f"lengths must be int64 ({B},), not {lengths.dtype} {tuple(lengths.shape)}")
-        if B and (int(lengths.min()) < 0 or int(lengths.max()) > T):
-            raise DataError(f"lengths must lie in 0 … {T}")
+        if lengths.is_cpu is not cpu:
+            raise DataError(f"lengths are on {lengths.device}, but x on {x.device}")
+    if resets is not None and (resets.shape != (B, T) or resets.dtype is not torch.bool or resets.is_cpu is not cpu):
+        raise DataError(f"resets must be bool {(B, T)} beside x, not {resets.dtype} {tuple(resets.shape)}")
+
+
+def check_values(lengths: Tensor, T: int) -> None:
+    """Raise a DataError unless all lengths lie in 0 … T; in a compiled graph, fail when it runs."""
+    message = f"lengths must lie in 0 … {T}"
+    inside = ((lengths >= 0) & (lengths <= T)).all()
+    if torch.compiler.is_compiling():
+        torch._assert_async(inside, message)
+    elif not inside:
+        raise DataError(message)

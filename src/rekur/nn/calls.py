@@ -29,23 +29,30 @@ def take(module: nn.Module, names: Sequence[str]) -> list[Any]:
 
 
 def fits(x: Tensor, W: Tensor) -> bool:
-    """Whether the kernels take a call with this input and these weights.
+    """Whether the kernels take a call with this input and these weights: float32, float64, bfloat16 or, under autocast
+    to bfloat16, any of its first and last.
 
-    Not under autocast, which asks for a lower precision, and not while a trace records torch's own operators.
+    Not while a trace records torch's own operators.
     """
-    dtype = x.dtype
-    return (
-        x.is_cpu
-        and (dtype is torch.float32 or dtype is torch.float64)
-        and W.dtype is dtype
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
-    )
+    if not x.is_cpu or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+        return False
+    if torch.is_autocast_enabled("cpu"):
+        return torch.get_autocast_dtype("cpu") is torch.bfloat16 and {x.dtype, W.dtype} <= _HALVES
+    return W.dtype is x.dtype and (x.dtype is torch.float64 or x.dtype in _HALVES)
+
+
+def half(x: Tensor) -> bool:
+    """Whether a call with this input asks for bfloat16."""
+    return x.dtype is torch.bfloat16 or bool(torch.is_autocast_enabled("cpu"))
+
+
+_HALVES = {torch.float32, torch.bfloat16}
 
 
 def suits(state: Tensor, shape: tuple[int, ...], x: Tensor) -> bool:
     """Whether an initial state has this shape, and the dtype and device of an x that fits."""
-    return state.is_cpu and state.shape == shape and state.dtype is x.dtype
+    same = state.dtype is x.dtype or (torch.is_autocast_enabled("cpu") and state.dtype in _HALVES)
+    return state.is_cpu and state.shape == shape and same
 
 
 def whole(lengths: Any, input: Any) -> Tensor:

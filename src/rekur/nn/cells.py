@@ -9,7 +9,7 @@ from torch import nn
 from rekur.cells import DenseCell, cell
 from rekur.core import Weights
 from rekur.kernels import step
-from rekur.nn.calls import fits, suits, take
+from rekur.nn.calls import fits, half, suits, take
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _LSTM, _GRU = cell("lstm"), cell("gru")
@@ -39,6 +39,7 @@ class _Cell(nn.RNNCellBase):
         if (
             kind is None
             or not fits(input, weights.W)
+            or half(input)
             or input.dim() not in (1, 2)
             or input.shape[-1] != self.input_size
             or (states is not None and len(states) != len(kind.states))

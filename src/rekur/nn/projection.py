@@ -45,11 +45,11 @@ def scan_projected(
         T = x.shape[1]
         first = 0 if not reverse else T - 1 if lengths is None else lengths[:, None] - 1
         at = (torch.arange(T) == first)[..., None]  # (T, 1) or (B, T, 1)
-        x = torch.cat((x, torch.where(at, state.h[:, None], 0)), dim=-1)  # (B, T, I + K)
+        x = torch.cat((x, torch.where(at, state.h[:, None], 0).to(x.dtype)), dim=-1)  # (B, T, I + K)
         W = torch.cat((W, R), dim=1)  # (4·H, I + K)
     start = cell.state(h=torch.zeros_like(state.c), c=state.c)
     m, last = scan(cell, x, Weights(W, R @ P, bW, bR), start, lengths, reverse)
     h = linear(last.h, P)  # (B, K)
     if state.h is not None and lengths is not None:
         h = torch.where(lengths[:, None] > 0, h, state.h)
-    return linear(m, P), cell.state(h=h, c=last.c)
+    return linear(m, P.to(m.dtype)), cell.state(h=h, c=last.c)

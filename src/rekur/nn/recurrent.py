@@ -14,7 +14,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rekur.cells import cell
-from rekur.core import Weights
+from rekur.core import Weights, choose
 from rekur.kernels import scan
 from rekur.nn.calls import by_packing, fits, suits, take, whole
 from rekur.nn.projection import scan_projected
@@ -29,6 +29,17 @@ _CELLS = {"RNN_TANH": cell("rnn"), "RNN_RELU": cell("rnn_relu"), "LSTM": cell("l
 
 class _Recurrent(nn.RNNBase):
     """What the three share; it stands before a class of torch.nn and takes over its forward pass."""
+
+    precision = "float32"  # where there is no other; a layer whose class was changed has no attribute of its own
+
+    def __init__(self, *args: Any, precision: str = "float32", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if precision != "float32":
+            self.precision = choose("precision", precision, ("float32", "bf16"))
+
+    def extra_repr(self) -> str:
+        """The sizes, as torch prints them, and the precision if it is not the usual one."""
+        return super().extra_repr() + ", precision=bf16" * (self.precision == "bf16")
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Tensor | None = None) -> Any:
         """Run all layers over the sequence.
@@ -102,7 +113,16 @@ class _Recurrent(nn.RNNBase):
     ) -> tuple[Tensor, list[Tensor]]:
         """Fold layer after layer: x (T, B, I) if `time_major`, else (B, T, I), gives y alike and S × (L·D, B, H)."""
         kind, D = _CELLS[self.mode], 2 if self.bidirectional else 1
-        starts = self._starts(x, x.shape[1 if time_major else 0], states)
+        if torch.is_autocast_enabled("cpu"):  # to bfloat16
+            with torch.autocast("cpu", enabled=False):
+                return self._fold(x.to(torch.bfloat16), blocks, states, lengths, time_major)
+        given = x.dtype
+        if self.precision == "bf16" and given is torch.float32:
+            x = x.to(torch.bfloat16)
+        if x.dtype is torch.bfloat16:  # weights and states are float32 then
+            blocks = [(Weights(*(_float(w) for w in weights)), _float(P)) for weights, P in blocks]
+            states = states and [s.float() for s in states]
+        starts = self._starts(blocks[0][0].W, x.shape[1 if time_major else 0], states)
         ends = []
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
@@ -119,8 +139,12 @@ class _Recurrent(nn.RNNBase):
                 ends.append(end)
             x = sides[0] if D == 1 else torch.cat(sides, dim=-1)
         if len(ends) == 1:
-            return x.contiguous(), [end.unsqueeze(0) for end in ends[0]]
-        return x.contiguous(), [torch.stack(same) for same in zip(*ends, strict=True)]
+            last = [end.unsqueeze(0) for end in ends[0]]
+        else:
+            last = [torch.stack(same) for same in zip(*ends, strict=True)]
+        if x.dtype is torch.bfloat16:
+            x, last = x.to(given), [s.to(given) for s in last]
+        return x.contiguous(), last
 
     def _starts(self, x: Tensor, B: int, states: Any) -> list[Any]:
         """The state before the first step of each layer and direction; without `hx` it is zero, or no h to project."""
@@ -140,6 +164,10 @@ class _Recurrent(nn.RNNBase):
         if back is not None:
             last = [s.index_select(1, back) for s in last]
         return PackedSequence(pack_padded_sequence(y, lengths).data, sizes, order, back), last
+
+
+def _float(weight: Any) -> Any:
+    return weight if weight is None else weight.float()
 
 
 class RNN(_Recurrent, nn.RNN):
