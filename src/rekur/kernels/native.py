@@ -36,15 +36,23 @@ def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
     return extension.why_not(cell, x, weights)
 
 
-def _in_graph(x: Tensor, weights: Weights, state: Any) -> bool:
+def _in_graph(tensors: tuple[Any, ...]) -> bool:
     """Whether somebody watches the operators (a compiler, a dispatch mode, a trace) or a tensor is not a plain one."""
     return bool(
         torch.compiler.is_compiling()
         or torch._C._len_torch_dispatch_stack()
         or torch._C._is_tracing()
-        or not x.is_cpu
-        or not _PLAIN.issuperset(map(type, (x, *weights, *state)))
+        or not tensors[0].is_cpu
+        or not _PLAIN.issuperset(map(type, tensors))
     )
+
+
+def _asks(tensors: tuple[Any, ...]) -> bool:
+    """Whether a gradient is asked for; a loop, because `any` over a generator takes three times as long."""
+    for tensor in tensors:  # noqa: SIM110
+        if tensor is not None and tensor.requires_grad:
+            return True
+    return False
 
 
 def scan(
@@ -58,16 +66,18 @@ def scan(
 ) -> tuple[Tensor, Any]:
     """Fold the cell over x (B, T, I); see `rekur.kernels.scan`."""
     tensors = (x, *weights, *state)
-    in_graph = _in_graph(x, weights, state)
+    in_graph = _in_graph(tensors)
     if transforms():
         passes = operator if in_graph else extension
         y, *last, _ = Scan.apply(passes, cell, reverse, lengths, resets, *tensors)  # type: ignore[no-untyped-call]
     elif in_graph:
         y, *last = operator.scan(cell.name, x, *weights, list(state), lengths, resets, reverse)
-    elif torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
+    elif torch.is_grad_enabled() and _asks(tensors):
         y, *last, _ = record(extension, cell, reverse, lengths, resets, *tensors)
     else:
         y, *last = extension.forward(cell.name, x, weights, state, lengths, resets, reverse, False)
+    if hasattr(state, "_make"):  # what cell.state made: its type by the shortest way
+        return y, state._make(last)
     return y, cell.state(**dict(zip(cell.states, last, strict=True)))
 
 
