@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 NATIVE := $(wildcard native/*.* native/*/*)
-COMPARED := native/check/targets.cpp $(filter-out native/module.cpp,$(wildcard native/*.cpp native/targets/*.cpp))
+POOL ?= native/check/pool.cpp
+COMPARED = native/check/targets.cpp $(POOL) $(filter-out native/module.cpp native/pool.cpp,$(wildcard native/*.cpp native/targets/*.cpp))
 OPENMP ?= -Wl,--no-as-needed -lgomp
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))

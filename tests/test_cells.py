@@ -58,7 +58,7 @@ def test_identity(identity: Any) -> None:
 # A law that nothing can break proves nothing: each broken kernel below must be caught by the law it breaks.
 
 
-def _spoil(x: Any, weights: Any, state: Any, lengths: Any, reverse: bool, how: str) -> tuple[Any, ...]:
+def _spoil(x: Any, weights: Any, state: Any, lengths: Any, resets: Any, reverse: bool, how: str) -> tuple[Any, ...]:
     """The arguments of a scan, changed as a wrong kernel would see them."""
     changed = {
         "cut x": x.detach(),
@@ -69,7 +69,7 @@ def _spoil(x: Any, weights: Any, state: Any, lengths: Any, reverse: bool, how: s
     state = type(state)(*(0 * s if how == "forget state" else s for s in state))
     lengths = None if how == "ignore lengths" else lengths
     weights = weights._replace(R=weights.R.flip(0)) if how == "swap gates" else weights
-    return changed, weights, state, lengths, reverse and how != "ignore direction"
+    return changed, weights, state, lengths, resets, reverse and how != "ignore direction"
 
 
 def _broken_scan(how: str, right: Any, cell: Any, *arguments: Any) -> Any:

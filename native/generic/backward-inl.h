@@ -114,6 +114,7 @@ struct Backward {
         expect_now(dy + ahead + u);
         Format::put(get_tail<Format>(dy + u, shape.H - u), out + u);
       }
+      for (int64_t u = (shape.H + V::W - 1) / V::W * V::W; u < shape.Hp; u += V::W) Format::put(V::set(0), out + u);
     }
   }
 

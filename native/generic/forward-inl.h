@@ -181,7 +181,7 @@ struct Forward {
 
   // The initial states of a row, and zero for the steps it does not make.
   void start(int64_t r) const {
-    const int64_t row = p.rows.order[r], t = time_of(p, 0, p.rows.length[r]);
+    const int64_t row = p.rows.order[r], length = p.rows.length[r], t = length ? time_of(p, 0, length) : 0;
     xs[r] = (const S*)p.x + row * p.x_batch + t * p.x_time;
     ys[r] = (S*)p.y + row * p.y_batch + t * p.y_time;
     for (int i = 0; i < Cell::states; ++i) {
