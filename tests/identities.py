@@ -23,15 +23,21 @@ def _closed(name: str, backend: str, T: int = 9, **gates: float | None) -> tuple
 
     A gate given as a number does not see x either: it is held at sigmoid(number).
     """
-    problem = build(Case(3, T, 2, 5, dtype="float64"), cell(name))
-    H = problem.state[0].shape[-1]
-    W, bW = problem.weights.W.clone(), problem.weights.bW.clone()
-    for gate, value in gates.items():
-        rows = slice(H * problem.cell.gates.index(gate), H * (problem.cell.gates.index(gate) + 1))
-        W[rows], bW[rows] = 0, value
-    weights = Weights(W, torch.zeros_like(problem.weights.R), bW, None)
+    problem = _held(name, T, **gates)
+    weights = problem.weights._replace(R=torch.zeros_like(problem.weights.R), bR=None)
     problem = problem._replace(weights=weights)
     return problem, runner(backend)(problem)
+
+
+def _held(name: str, T: int = 9, **gates: float | None) -> Problem:
+    """A cell of which some gates see neither x nor h: they are held at sigmoid(number)."""
+    problem = build(Case(3, T, 2, 5, dtype="float64"), cell(name))
+    H = problem.state[0].shape[-1]
+    W, R, bW, bR = (w.clone() for w in problem.weights)
+    for gate, value in gates.items():
+        rows = slice(H * problem.cell.gates.index(gate), H * (problem.cell.gates.index(gate) + 1))
+        W[rows], R[rows], bW[rows], bR[rows] = 0, 0, value, 0
+    return problem._replace(weights=Weights(W, R, bW, bR))
 
 
 def _candidate(problem: Problem, gate: str) -> Tensor:
@@ -72,6 +78,19 @@ def gru_forgets(backend: str) -> tuple[Named, Named]:
     return got, {"y": n, "last h": n[:, -1]}
 
 
+def gru_before_is_gru_without_reset(backend: str) -> tuple[Named, Named]:
+    """Where r = 1 it does not matter whether h is reset before its product with R or after it."""
+    p = _held("gru_before", r=OPEN)
+    return runner(backend)(p), runner(backend)(p._replace(cell=cell("gru")))
+
+
+def gru_before_forgets(backend: str) -> tuple[Named, Named]:
+    """GRUBefore with r = z = 0 has no memory, yet both its biases, whatever R is: h_t = tanh(W_n·x_t + bW_n + bR_n)."""
+    p = _held("gru_before", r=SHUT, z=SHUT)
+    h = (p.cell.gate(p.cell.project(p.x, p.weights)).n + p.cell.gate(p.weights.bR).n).tanh()
+    return runner(backend)(p), {"y": h, "last h": h[:, -1]}
+
+
 def rnn_forgets(backend: str) -> tuple[Named, Named]:
     """Elman's cell with R = 0 is a layer without memory: h_t = tanh(W·x_t + bW)."""
     p, got = _closed("rnn", backend)
@@ -95,6 +114,8 @@ IDENTITIES = (
     lstm_keeps_its_cell,
     gru_keeps_its_state,
     gru_forgets,
+    gru_before_is_gru_without_reset,
+    gru_before_forgets,
     rnn_forgets,
     relu_rnn_adds_up,
 )

@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import cases
 from cases import Case, Fold, Named, Problem, build, gradients, leaves, probe, results, runner
+from formulas import FORMULAS
 from rekur.kernels import step
 
 C = 4  # the constant of the bound above
@@ -234,7 +235,7 @@ def check_extremes(cell: Any, case: Case, backend: str) -> None:
 
 
 def check_torch(cell: Any, case: Case, backend: str) -> None:
-    """Equal to torch.nn with the same weights: y, last states and gradients.
+    """Equal to torch.nn with the same weights, or to the formula of a cell it lacks: y, last states and gradients.
 
     Rows of unequal length are compared with a packed sequence, the reverse direction with the second half of
     a bidirectional module. torch.nn refuses rows without steps: those get one.
@@ -243,7 +244,7 @@ def check_torch(cell: Any, case: Case, backend: str) -> None:
     if case.lengths is not None:
         case = replace(case, lengths=tuple(max(1, n) for n in (*case.lengths, 1)[: case.B]))
     problem, run = build(case, cell), runner(backend)
-    assert_near(results(run, problem), results(in_torch, problem), case.T, "torch.nn")
+    assert_near(results(run, problem), results(FORMULAS.get(cell.name, in_torch), problem), case.T, "torch.nn")
 
 
 def module_of(name: str, I: int, H: int, **options: Any) -> torch.nn.RNNBase:  # noqa: E741

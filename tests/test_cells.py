@@ -15,7 +15,7 @@ from torch.autograd.gradcheck import GradcheckError
 import laws
 from cases import DTYPES, LAYOUTS, SMALL, Case
 from identities import IDENTITIES, check_identity
-from rekur.cells import CELLS, cell
+from rekur.cells import CELLS, DenseCell, cell
 from rekur.kernels import native, reference
 
 
@@ -53,6 +53,11 @@ def test_gradient_of_the_listed_cases(name: str, case: Case) -> None:
 @pytest.mark.parametrize("identity", IDENTITIES, ids=lambda f: f.__name__)
 def test_identity(identity: Any) -> None:
     check_identity(identity, "reference")
+
+
+def test_late_gates_are_the_last() -> None:
+    with pytest.raises(TypeError, match="Odd: the late gates must be the last ones"):
+        type("Odd", (DenseCell,), {"name": "odd", "gates": ("r", "n"), "states": ("h",), "late": ("r",)})
 
 
 # A law that nothing can break proves nothing: each broken kernel below must be caught by the law it breaks.

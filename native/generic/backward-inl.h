@@ -1,7 +1,8 @@
 // The loop over time, backward, in chunks of time. In a chunk every worker walks its slice of rows and writes the
 // gradients of the parts (da) and the inputs (x and 1) beside them; then all workers meet and share out the product
-// of da with x, 1 and h before the step, which is the gradient of W, bias and R. A share is a range of results,
-// never of the sum, and chunks depend on the sizes alone: the bits do not depend on the number of threads.
+// of da with x, 1 and h before the step, which is the gradient of W, bias and R; for late parts the middle, which
+// stands behind the parts in da, takes the place of h. A share is a range of results, never of the sum, and chunks
+// depend on the sizes alone: the bits do not depend on the number of threads.
 //
 // That product sums over rows, `depth` of them at a time. With depth 1 it takes x1, the tape and da as they are; with
 // depth 2 two steps of a row are paired, in `left` (x, 1, h) and `right` (da), the second one zero where it is missing.
@@ -14,20 +15,21 @@ struct Backward {
   using P = typename Format::P;
   using F = Facts<Cell>;
   static constexpr int depth = Format::depth;
+  static constexpr int da_parts = Cell::parts + (Cell::late > 0);  // with the middle
   static constexpr int64_t chunk_bytes = 256 << 10;  // of da and x1, so that they stay in the second cache
   static constexpr int64_t reduce_rows = 128;        // rows of one pass over da, so that a group stays in the first
   const Problem& p;
   const Gradient& g;
   Shape<Cell, Format> shape;
   const S* tape;            // see Shape, in
-  int64_t x1_row, da_row;   // row lengths of x1 and da
-  int64_t left_row;         // row length of `left`, in groups
+  int64_t x1_row, da_row, left_row;  // row lengths of x1, da and, in groups, `left`
   int64_t chunk_rows;       // rows of x1 and da
   int64_t input_vectors;    // vectors of dx
   S* panel_h;               // R for dh: (⌈vectors/4⌉)(h_parts · Hp)(4 · W)
   S* panel_x;               // W for dx: (⌈input_vectors/4⌉)(x_parts · Hp)(4 · W)
   T* sums;                  // (I + 1 + H, da_row): Σ (x, 1, h)·da over all chunks so far
   T* ds;                    // (S, B, Hp): gradients of the states, in walk order
+  T* dmiddle;               // (B, Hp): gradient of the middle; null without late parts
   S *x1[2], *da[2];         // chunks in turn: x, 1 (chunk_rows, x1_row) and da (chunk_rows, da_row)
   P *left[2], *right[2];    // the same and h in pairs; null if depth is 1
 
@@ -35,7 +37,7 @@ struct Backward {
       : p(problem), g(gradient), shape(problem), tape((const S*)kept) {
     x1_row = shape.I + 1;
     left_row = x1_row + shape.H;
-    da_row = Cell::parts * shape.Hp + shape.lanes;  // one vector more, so that rows do not fall on the same cache sets
+    da_row = da_parts * shape.Hp + shape.lanes;  // one vector more, so that rows do not fall on the same cache sets
     chunk_rows = chunk_bytes / int64_t(sizeof(T)) / (x1_row + da_row);
     const int64_t few = 4 * shape.B, most = 3 * chunk_rows;
     if (chunk_rows < few) chunk_rows = few < most ? few : most;
@@ -46,6 +48,7 @@ struct Backward {
     panel_x = g.dx ? carver.take<S>(F::x_parts * shape.Hp * input_vectors * V::W) : nullptr;
     sums = carver.take<T>((shape.I + 1 + shape.H) * da_row);
     ds = carver.take<T>(Cell::states * shape.B * shape.Hp);
+    dmiddle = Cell::late == 0 ? nullptr : carver.take<T>(shape.B * shape.Hp);
     for (int i = 0; i < 2; ++i) {
       x1[i] = carver.take<S>(chunk_rows * x1_row);
       da[i] = carver.take<S>(chunk_rows * da_row);
@@ -55,7 +58,6 @@ struct Backward {
   }
 
   T* ds_row(int i, int64_t r) const { return ds + (i * shape.B + r) * shape.Hp; }
-  static int group(int64_t vectors, int64_t j) { return int(vectors - 4 * j < 4 ? vectors - 4 * j : 4); }
 
   void pack(const Team& team) const {
     const int64_t h_groups = (shape.vectors + 3) / 4, x_groups = g.dx ? (input_vectors + 3) / 4 : 0;
@@ -120,28 +122,38 @@ struct Backward {
 
   // What one vector of a row will read in the step before: the tape is too large for the second cache.
   inline void expect(int64_t s, int64_t r, int64_t v) const {
-    for (int i = 0; i < Cell::kept; ++i) expect_read(tape + shape.kept_at(s, v / F::unit_vectors, r) + i * V::W);
+    for (int i = 0; i < Cell::kept; ++i) expect_read(tape + shape.kept_at(s, v, r) + i * V::W);
     for (int i = 0; i < Cell::states; ++i) expect_read(tape + shape.before_at(i, s, r) + v * V::W);
   }
 
-  // The derivative of one row's step: da into `out`, where dy stands; ds keeps what does not go through R.
+  // One row's step derived by the parts of G, the late ones first: da into `out`, where dy stands; the rest into ds.
+  template <class G>
   void point(S* out, int64_t s, int64_t r) const {
 #pragma GCC unroll 1
     for (int64_t v = 0; v < shape.vectors; ++v) {
-      const int64_t unit = v * V::W, j = v / F::unit_vectors, w = v % F::unit_vectors;
+      const int64_t unit = v * V::W;
       V kept[Cell::kept + 1], before[Cell::states], after[Cell::states], grad[Cell::states], part[Cell::parts];
-      const S* keep = tape + shape.kept_at(s, j, r) + w * V::W;
-      for (int i = 0; i < Cell::kept; ++i) kept[i] = Format::get(keep + i * F::unit_vectors * V::W);
+      const S* keep = tape + shape.kept_at(s, v, r);
+      for (int i = 0; i < Cell::kept; ++i) kept[i] = Format::get(keep + i * V::W);
       for (int i = 0; i < Cell::states; ++i) {
         before[i] = Format::get(tape + shape.before_at(i, s, r) + unit);
         after[i] = Format::get(tape + shape.after_at(i, s, r) + unit);
         grad[i] = V::load(ds_row(i, r) + unit);
       }
       if (g.dy) grad[0] = grad[0] + Format::get(out + unit);
-      if (s > 0) expect(s - 1, r, v);
-      Cell::point_grad(kept, before, after, grad, part);
-      for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
-      for (int i = 0; i < Cell::parts; ++i) Format::put(part[i], out + i * shape.Hp + unit);
+      if constexpr (G::begin > 0) {
+        Cell::late_grad(kept, grad, part);
+      } else {
+        if (s > 0) expect(s - 1, r, v);
+        if constexpr (Cell::late > 0) {
+          const V dm = V::load(dmiddle + r * shape.Hp + unit);
+          Format::put(Cell::point_grad(kept, before, dm, grad, part), out + Cell::parts * shape.Hp + unit);
+        } else {
+          Cell::point_grad(kept, before, after, grad, part);
+        }
+        for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
+      }
+      for (int i = G::begin; i < G::end; ++i) Format::put(part[i], out + i * shape.Hp + unit);
     }
   }
 
@@ -154,30 +166,26 @@ struct Backward {
       const int64_t next = two ? first[s + 1] - first[s0] + r : at;
       P *to = left[turn] + (pair_base + r) * left_row, *da_to = right[turn] + (pair_base + r) * da_row;
       pair_row(to, x1[turn] + at * x1_row, x1[turn] + next * x1_row, x1_row, two);
-      pair_row(to + x1_row, tape + shape.before_at(0, s, r), tape + shape.before_at(0, two ? s + 1 : s, r), shape.H, two);
-      pair_row(da_to, da[turn] + at * da_row, da[turn] + next * da_row, Cell::parts * shape.Hp, two);
+      const S *h = tape + shape.before_at(0, s, r), *next_h = tape + shape.before_at(0, two ? s + 1 : s, r);
+      pair_row(to + x1_row, h, next_h, shape.H, two);
+      pair_row(da_to, da[turn] + at * da_row, da[turn] + next * da_row, da_parts * shape.Hp, two);
     }
   }
 
-  // to (n,) from a and b (n,), or from a and zero.
-  template <class Group>
-  static void pair_row(Group* to, const S* a, const S* b, int64_t n, bool two) {
-    const Group mask = two ? ~Group(0) : Group(0);
-    for (int64_t i = 0; i < n; ++i) to[i] = Group(a[i]) | (Group(b[i]) << 16 & mask);
-  }
-
-  // ds of rows r0 … r1-1, whose da starts at `from`: what reaches the state before the step through R.
-  void through_R(const S* from, int64_t r0, int64_t r1) const {
+  // What rows r0 … r1-1, whose da starts at `from`, send through R by the parts of G: to `out` (B, Hp), ds or dmiddle.
+  template <class G>
+  void through_R(const S* from, T* out, bool add, int64_t r0, int64_t r1) const {
     Product<Format> q{};
-    q.a_row = da_row / depth, q.a_step = 1, q.size = F::h_parts * shape.Hp / depth;
-    q.out_row = shape.Hp, q.add = Cell::direct;
+    q.a_row = da_row / depth, q.a_step = 1, q.size = G::h_parts * shape.Hp / depth;
+    q.out_row = shape.Hp, q.add = add;
     for (int64_t j = 0; 4 * j < shape.vectors; ++j) {
       const int n = group(shape.vectors, j);
-      q.panel = (const P*)panel_h + 4 * j * V::W * q.size, q.p_step = n * V::W;
+      const int64_t skip = 4 * j * F::h_parts + n * (G::h_first - F::h_first);
+      q.panel = (const P*)panel_h + skip * V::W * shape.Hp / depth, q.p_step = n * V::W;
       for (int64_t r = r0; r < r1;) {
         const int m = tile_rows<V>(r1 - r);
-        q.a = (const P*)(from + (r - r0) * da_row + F::h_first * shape.Hp);
-        q.out = ds_row(0, r) + 4 * j * V::W;
+        q.a = (const P*)(from + (r - r0) * da_row + G::h_first * shape.Hp);
+        q.out = out + r * shape.Hp + 4 * j * V::W;
         product<Format, true>(m, n, q);
         r += m;
       }
@@ -210,16 +218,19 @@ struct Backward {
   void slice(int turn, int64_t s0, int64_t s1, int64_t r0, int64_t r1) const {
     const int64_t* first = p.rows.first;
     for (int64_t r = r0; r < r1; ++r) gather(turn, s0, s1, r);
-    int64_t end = r0;  // rows r0 … end-1 run at step s
-    int64_t pairs = pair_rows(s0, s1);
+    int64_t end = r0, pairs = pair_rows(s0, s1);  // rows r0 … end-1 run at step s
     for (int64_t s = s1 - 1; s >= s0; --s) {
       S* const from = da[turn] + (first[s] - first[s0]) * da_row;
-      for (; end < r1 && p.rows.length[end] > s; ++end) {
+      while (end < r1 && p.rows.length[end] > s) ++end;
+      if constexpr (Cell::late > 0) {
+        for (int64_t r = r0; r < end; ++r) point<Late<Cell>>(from + r * da_row, s, r);
+        through_R<Late<Cell>>(from + r0 * da_row, dmiddle, false, r0, end);
       }
-      for (int64_t r = r0; r < end; ++r) point(from + r * da_row, s, r);
-      through_R(from + r0 * da_row, r0, end);
+      for (int64_t r = r0; r < end; ++r) point<Early<Cell>>(from + r * da_row, s, r);
+      through_R<Early<Cell>>(from + r0 * da_row, ds, Cell::direct, r0, end);
       for (int64_t r = r0; p.resets && r < end; ++r) {
-        for (int64_t u = 0; is_reset(p, s, r) && u < Cell::states * shape.Hp; ++u) ds_row(u / shape.Hp, r)[u % shape.Hp] = 0;
+        if (!is_reset(p, s, r)) continue;
+        for (int64_t u = 0; u < Cell::states * shape.Hp; ++u) ds_row(u / shape.Hp, r)[u % shape.Hp] = 0;
       }
       if (depth == 1 || (s - s0) % 2) continue;
       pairs -= first[s + 1] - first[s];
@@ -228,8 +239,7 @@ struct Backward {
     for (int64_t j = 0; g.dx && 4 * j < input_vectors; ++j) {
       end = r0;
       for (int64_t s = s1 - 1; s >= s0; --s) {
-        for (; end < r1 && p.rows.length[end] > s; ++end) {
-        }
+        while (end < r1 && p.rows.length[end] > s) ++end;
         through_W(da[turn] + (first[s] - first[s0] + r0) * da_row, s, j, r0, end);
       }
     }
@@ -242,43 +252,34 @@ struct Backward {
     return rows;
   }
 
-  // sums[k0 … k0+k-1] += Σ_rows aᵀ·da over `parts` parts from `part` on: tiles `mine` … `end`-1 of those counted by `tile`.
+  // sums[k0 … k0+k-1] += Σ_rows aᵀ·da over `parts` parts from `part` on, as far as `tiles` are this worker's.
   void reduce_part(const P* a, int64_t a_row, const P* da_from, int64_t rows, int64_t k0, int64_t k, int part,
-                   int parts, int64_t& tile, int64_t mine, int64_t end) const {
+                   int parts, Tiles& tiles) const {
     Product<Format> q{};
-    q.a_row = 1, q.a_step = a_row, q.p_step = da_row, q.size = rows, q.out_row = da_row, q.add = true;
-    const int64_t vectors = parts * shape.vectors;
-    for (int64_t j = 0; 4 * j < vectors; ++j) {
-      const int64_t column = part * shape.Hp + 4 * j * V::W;
-      for (int64_t i = 0; i < k; ++tile) {
-        const int m = tile_rows<V>(k - i);
-        if (tile >= mine && tile < end) {
-          q.a = a + i, q.panel = da_from + column, q.out = sums + (k0 + i) * da_row + column;
-          product<Format, false>(m, group(vectors, j), q);
-        }
-        i += m;
-      }
-    }
+    q.a = a, q.a_row = 1, q.a_step = a_row, q.panel = da_from + part * shape.Hp, q.p_step = da_row, q.size = rows;
+    q.out = sums + k0 * da_row + part * shape.Hp, q.out_row = da_row, q.add = true;
+    product_share(q, k, parts * shape.vectors, tiles);
   }
 
-  static int64_t tiles(int64_t k, int64_t vectors) { return (k + V::rows - 1) / V::rows * ((vectors + 3) / 4); }
-
-  // Rows of x and 1, of h and of da, each a pointer and its row length.
-  struct Factors {
+  struct Factors {  // rows of x and 1, of h and of da, with their row lengths
     const P *x, *h, *da;
     int64_t x_row, h_row;
   };
 
   // This worker's share of sums += (x, 1, h)ᵀ·da over adjacent rows.
   void reduce(const Factors& f, int64_t rows, const Team& team) const {
+    using E = Early<Cell>;
     constexpr int x_end = F::x_first + F::x_parts;  // parts from here on see 1, but not x
-    const int64_t all = tiles(x1_row, F::x_parts * shape.vectors) + tiles(shape.H, F::h_parts * shape.vectors) +
-                        tiles(1, (Cell::parts - x_end) * shape.vectors);
-    const int64_t mine = share(all, team.rank, team.size), end = share(all, team.rank + 1, team.size);
-    int64_t tile = 0;
-    reduce_part(f.x, f.x_row, f.da, rows, 0, x1_row, F::x_first, F::x_parts, tile, mine, end);
-    reduce_part(f.h, f.h_row, f.da, rows, x1_row, shape.H, F::h_first, F::h_parts, tile, mine, end);
-    reduce_part(f.x + shape.I, f.x_row, f.da, rows, shape.I, 1, x_end, Cell::parts - x_end, tile, mine, end);
+    const int64_t n = shape.vectors;
+    const int64_t all = tiles_of<V>(x1_row, F::x_parts * n) + tiles_of<V>(shape.H, E::h_parts * n) +
+                        tiles_of<V>(shape.H, Cell::late * n) + tiles_of<V>(1, (Cell::parts - x_end) * n);
+    Tiles tiles{share(all, team.rank, team.size), share(all, team.rank + 1, team.size), 0};
+    reduce_part(f.x, f.x_row, f.da, rows, 0, x1_row, F::x_first, F::x_parts, tiles);
+    reduce_part(f.h, f.h_row, f.da, rows, x1_row, shape.H, E::h_first, E::h_parts, tiles);
+    if constexpr (Cell::late > 0) {
+      reduce_part(f.da + Cell::parts * shape.Hp, da_row, f.da, rows, x1_row, shape.H, E::end, Cell::late, tiles);
+    }
+    reduce_part(f.x + shape.I, f.x_row, f.da, rows, shape.I, 1, x_end, Cell::parts - x_end, tiles);
   }
 
   // The same over `rows` rows, some at a time.

@@ -3,14 +3,22 @@
 // A part is one sum the step needs: a gate whose two products add up, or one product of a gate that keeps them
 // apart (GRU: n is the part W·x + bW of its candidate, hn the part R·h + bR). The parts that W feeds are adjacent,
 // and so are those that R feeds; `x_gate[p]`, `h_gate[p]` tell which gate's rows feed part p, -1 for none.
+// R multiplies h, but for the last `late` parts it multiplies the middle (B, H), which the parts before them give: a
+// step sums those, then the late ones.
 //
 // point:       p (parts), s (states before the step) to s (states after) and k (what the derivative needs kept).
 // point_grad:  k, s (states before the step), e (states at its end), ds (gradient of the states at its end) to
 //              da (gradient of the parts) and ds (what reaches the states before directly, not through R).
+//
+// With late parts W and R feed all parts, every part has a kept value of the same number, and the functions are four:
+// middle:      p (the other parts), s to k of these and, returned, the middle.
+// point:       p (the late parts), s, k[wait] (as middle left it) to s and k of the late parts.
+// late_grad:   k, ds to da of the late parts.
+// point_grad:  k, s, dm (gradient of the middle), ds to da of the other parts, ds and, returned, the middle.
 
 struct Rnn {
   static constexpr const char* name = "rnn";
-  static constexpr int gates = 1, states = 1, parts = 1, kept = 0;
+  static constexpr int gates = 1, states = 1, parts = 1, late = 0, kept = 0;
   static constexpr const char* gate_names[gates] = {"a"};
   static constexpr const char* state_names[states] = {"h"};
   enum { a };
@@ -30,7 +38,7 @@ struct Rnn {
 
 struct ReluRnn {
   static constexpr const char* name = "rnn_relu";
-  static constexpr int gates = 1, states = 1, parts = 1, kept = 0;
+  static constexpr int gates = 1, states = 1, parts = 1, late = 0, kept = 0;
   static constexpr const char* gate_names[gates] = {"a"};
   static constexpr const char* state_names[states] = {"h"};
   enum { a };
@@ -50,7 +58,7 @@ struct ReluRnn {
 
 struct Lstm {
   static constexpr const char* name = "lstm";
-  static constexpr int gates = 4, states = 2, parts = 4, kept = 4;
+  static constexpr int gates = 4, states = 2, parts = 4, late = 0, kept = 4;
   static constexpr const char* gate_names[gates] = {"i", "f", "g", "o"};
   static constexpr const char* state_names[states] = {"h", "c"};
   enum { i, f, g, o };  // parts, gates and kept values alike
@@ -79,7 +87,7 @@ struct Lstm {
 
 struct Gru {
   static constexpr const char* name = "gru";
-  static constexpr int gates = 3, states = 1, parts = 4, kept = 4;
+  static constexpr int gates = 3, states = 1, parts = 4, late = 0, kept = 4;
   static constexpr const char* gate_names[gates] = {"r", "z", "n"};
   static constexpr const char* state_names[states] = {"h"};
   enum { n, r, z, hn };  // parts and kept values alike
@@ -104,20 +112,63 @@ struct Gru {
   }
 };
 
-// Facts derived from a cell's declaration.
-template <class Cell>
+struct GruBefore {
+  static constexpr const char* name = "gru_before";
+  static constexpr int gates = 3, states = 1, parts = 3, late = 1, kept = 3;
+  static constexpr const char* gate_names[gates] = {"r", "z", "n"};
+  static constexpr const char* state_names[states] = {"h"};
+  enum { r, z, n };  // parts, gates and kept values alike
+  enum { h };
+  static constexpr int x_gate[parts] = {r, z, n}, h_gate[parts] = {r, z, n};
+  static constexpr int wait = z;
+  static constexpr bool direct = true;
+  template <class V>
+  static inline V middle(const V* p, const V* s, V* k) {
+    k[r] = sigmoid(p[r]), k[z] = sigmoid(p[z]);
+    return k[r] * s[h];
+  }
+  template <class V>
+  static inline void point(const V* p, V* s, V* k) {
+    k[n] = tanh(p[n]);
+    s[h] = fma(k[z], s[h], (V::set(1) - k[z]) * k[n]);
+  }
+  template <class V>
+  static inline void late_grad(const V* k, const V* ds, V* da) {
+    const V one = V::set(1);
+    da[n] = ds[h] * (one - k[z]) * fnma(k[n], k[n], one);
+  }
+  template <class V>
+  static inline V point_grad(const V* k, const V* s, V dm, V* ds, V* da) {
+    const V dh = ds[h];
+    da[r] = dm * s[h] * fnma(k[r], k[r], k[r]);
+    da[z] = dh * (s[h] - k[n]) * fnma(k[z], k[z], k[z]);
+    ds[h] = fma(dh, k[z], dm * k[r]);
+    return k[r] * s[h];
+  }
+};
+
+// Facts derived from a cell's declaration, about its parts `from` … to-1.
+template <class Cell, int from = 0, int to = Cell::parts>
 struct Facts {
   static constexpr int count(const int (&gate)[Cell::parts]) {
     int n = 0;
-    for (int p = 0; p < Cell::parts; ++p) n += gate[p] >= 0;
+    for (int p = from; p < to; ++p) n += gate[p] >= 0;
     return n;
   }
   static constexpr int first(const int (&gate)[Cell::parts]) {
-    int p = 0;
+    int p = from;
     while (gate[p] < 0) ++p;
     return p;
   }
+  static constexpr int begin = from, end = to, parts = to - from;
   static constexpr int x_parts = count(Cell::x_gate), x_first = first(Cell::x_gate);
   static constexpr int h_parts = count(Cell::h_gate), h_first = first(Cell::h_gate);
-  static constexpr int unit_vectors = 4 / Cell::parts;  // vectors of units in one block of a panel
+  static constexpr int kept_end = to < Cell::parts ? to : Cell::kept;  // they keep the values from `begin` on
+  static constexpr int unit_vectors = 4 / parts;  // vectors of units in one block of a panel
 };
+
+// What a step sums first, all parts of most cells, and what it sums then.
+template <class Cell>
+using Early = Facts<Cell, 0, Cell::parts - Cell::late>;
+template <class Cell>
+using Late = Facts<Cell, Cell::parts - Cell::late>;

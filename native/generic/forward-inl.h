@@ -10,12 +10,15 @@ struct Forward {
   static constexpr int depth = Format::depth;
   // Stored as they are computed, the states of the tape serve the next step themselves; else it only records them.
   static constexpr bool on_tape = training && depth == 1;
+  static_assert(Cell::late == 0 || (F::x_parts == Cell::parts && F::h_parts == Cell::parts));
+  static_assert(Cell::late == 0 || Cell::kept == Cell::parts);
   const Problem& p;
   Shape<Cell, Format> shape;
-  S *panel_x, *panel_h;  // packed W, R: (blocks)(Ip or Hp)(parts · vectors · W)
-  T* bias;               // (blocks)(parts · vectors · W)
+  S *panel_x, *panel_h;  // packed W, R: (blocks)(Ip or Hp)(parts · vectors · W), for the early parts, then for the late
+  T* bias;               // (blocks)(parts · vectors · W), likewise
   T* states;             // (S, 2, B, Hp): states before and after the step, in turn; null if they are on the tape
   S* hidden;             // (2, B, Hp): the first of them as the product takes it; null if depth is 1 or on the tape
+  S* middle;             // (B, Hp): see cells-inl.h, as the product takes it; null without late parts
   S* inputs;             // (B, Ip): x of the step, padded; null if depth is 1
   S* tape;               // see Shape; null unless training
   const S** xs;          // (B,) x of every row at the step it is at,
@@ -28,25 +31,42 @@ struct Forward {
     bias = carver.take<T>(Cell::parts * shape.Hp);
     states = on_tape ? nullptr : carver.take<T>(Cell::states * 2 * shape.B * shape.Hp);
     hidden = depth == 1 || training ? nullptr : carver.take<S>(2 * shape.B * shape.Hp);
+    middle = Cell::late == 0 ? nullptr : carver.take<S>(shape.B * shape.Hp);
     inputs = depth == 1 ? nullptr : carver.take<S>(shape.B * shape.Ip);
     xs = carver.take<const S*>(shape.B);
     ys = carver.take<S*>(shape.B);
     x_step = p.reverse ? -p.x_time : p.x_time, y_step = p.reverse ? -p.y_time : p.y_time;
   }
 
-  // Where block j of a panel over `size` starts.
-  static int64_t panel_at(int64_t j, int64_t size, int parts) { return j * F::unit_vectors * V::W * size * parts; }
+  // Blocks of G::unit_vectors vectors, G the early or the late parts; the last block may hold fewer.
+  template <class G>
+  int64_t blocks() const {
+    return (shape.vectors + G::unit_vectors - 1) / G::unit_vectors;
+  }
+  template <class G>
+  int block_vectors(int64_t j) const {
+    const int64_t left = shape.vectors - j * G::unit_vectors;
+    return int(left < G::unit_vectors ? left : G::unit_vectors);
+  }
 
+  // Where block j of a panel over `size` starts.
+  template <class G>
+  int64_t panel_at(int64_t j, int64_t size, int parts) const {
+    return (G::begin * shape.Hp + j * G::unit_vectors * V::W * parts) * size;
+  }
+
+  template <class G>
   void pack(const Team& team) const {
-    for (int64_t j = share(shape.blocks, team.rank, team.size); j < share(shape.blocks, team.rank + 1, team.size); ++j) {
-      const int n = shape.block_vectors(j);
-      const int64_t unit = j * F::unit_vectors * V::W;
-      pack_gates<Format>(panel_x + panel_at(j, shape.Ip, F::x_parts), (const T*)p.W, shape.I, shape.H,
-                         Cell::x_gate + F::x_first, F::x_parts, n, unit);
-      pack_gates<Format>(panel_h + panel_at(j, shape.Hp, F::h_parts), (const T*)p.R, shape.H, shape.H,
-                         Cell::h_gate + F::h_first, F::h_parts, n, unit);
-      T* sums = bias + unit * Cell::parts;
-      for (int part = 0; part < Cell::parts; ++part) {
+    const int64_t all = blocks<G>();
+    for (int64_t j = share(all, team.rank, team.size); j < share(all, team.rank + 1, team.size); ++j) {
+      const int n = block_vectors<G>(j);
+      const int64_t unit = j * G::unit_vectors * V::W;
+      pack_gates<Format>(panel_x + panel_at<G>(j, shape.Ip, G::x_parts), (const T*)p.W, shape.I, shape.H,
+                         Cell::x_gate + G::x_first, G::x_parts, n, unit);
+      pack_gates<Format>(panel_h + panel_at<G>(j, shape.Hp, G::h_parts), (const T*)p.R, shape.H, shape.H,
+                         Cell::h_gate + G::h_first, G::h_parts, n, unit);
+      T* sums = bias + panel_at<G>(j, 1, G::parts);
+      for (int part = G::begin; part < G::end; ++part) {
         for (int64_t u = unit; u < unit + n * V::W; ++u) {
           T sum = 0;
           if (u < shape.H && p.bW && Cell::x_gate[part] >= 0) sum += ((const T*)p.bW)[Cell::x_gate[part] * shape.H + u];
@@ -64,7 +84,7 @@ struct Forward {
     T* after[Cell::states];
     const S* hidden;
     S* record[Cell::states];  // null where there is none
-    S* kept;                  // (blocks)(B)(kept_row)
+    S* kept;                  // (vectors)(B)(kept_row)
   };
 
   Step step(int64_t s) const {
@@ -98,13 +118,13 @@ struct Forward {
     return training ? tape + shape.before_at(0, s, r) : hidden + ((s & 1) * shape.B + r) * shape.Hp;
   }
 
-  // Rows r … r+M-1 of a step in block j, which holds n vectors of units.
-  template <int M, int n>
+  // The parts of G for rows r … r+M-1 of a step in block j, which holds n vectors of units.
+  template <class G, int M, int n>
   void tile(const Step& step, int64_t j, int64_t r) const {
-    constexpr int N = Cell::parts * n, line = 64 / sizeof(S);
+    constexpr int N = G::parts * n, line = 64 / sizeof(S);
     constexpr int64_t kept_row = Shape<Cell, Format>::kept_row;
-    const int64_t unit = j * F::unit_vectors * V::W, Hp = shape.Hp, at = r * Hp + unit;
-    S* const kept = training ? step.kept + (j * shape.B + r) * kept_row : nullptr;
+    const int64_t unit = j * G::unit_vectors * V::W, Hp = shape.Hp, at = r * Hp + unit;
+    S* const kept = training ? step.kept + (j * G::unit_vectors * shape.B + r) * kept_row : nullptr;
     alignas(64) T sums[M][N * V::W];
     {
       V acc[M][N];
@@ -112,9 +132,9 @@ struct Forward {
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
         x[m] = (const P*)(depth == 1 ? xs[r + m] : inputs + (r + m) * shape.Ip);
-        h[m] = (const P*)(step.hidden + (r + m) * Hp);
+        h[m] = (const P*)((G::begin == 0 ? step.hidden : middle) + (r + m) * Hp);
 #pragma GCC unroll 8
-        for (int v = 0; v < N; ++v) acc[m][v] = V::load(bias + unit * Cell::parts + v * V::W);
+        for (int v = 0; v < N; ++v) acc[m][v] = V::load(bias + panel_at<G>(j, 1, G::parts) + v * V::W);
       }
       // What the rows will write once their sums are there is fetched while they are computed.
 #pragma GCC unroll 1
@@ -124,13 +144,15 @@ struct Forward {
           for (int i = 0; on_tape && i < Cell::states; ++i) expect_write(step.after[i] + at + m * Hp + u);
           for (int i = 0; training && !on_tape && i < Cell::states; ++i) expect_write(step.record[i] + at + m * Hp + u);
         }
-        for (int k = 0; training && k < kept_row; k += line) expect_write(kept + m * kept_row + k);
+        for (int v = 0; training && v < n; ++v) {
+          for (int k = 0; k < kept_row; k += line) expect_write(kept + (v * shape.B + m) * kept_row + k);
+        }
       }
-      const int64_t px = panel_at(j, shape.Ip, F::x_parts), ph = panel_at(j, shape.Hp, F::h_parts);
-      accumulate<Format, M, N, F::x_first * n, F::x_parts * n>(acc, x, 1, (const P*)(panel_x + px),
-                                                               F::x_parts * n * V::W, shape.Ip / depth);
-      accumulate<Format, M, N, F::h_first * n, F::h_parts * n>(acc, h, 1, (const P*)(panel_h + ph),
-                                                               F::h_parts * n * V::W, shape.h_groups());
+      const int64_t px = panel_at<G>(j, shape.Ip, G::x_parts), ph = panel_at<G>(j, shape.Hp, G::h_parts);
+      accumulate<Format, M, N, (G::x_first - G::begin) * n, G::x_parts * n>(
+          acc, x, 1, (const P*)(panel_x + px), G::x_parts * n * V::W, shape.Ip / depth);
+      accumulate<Format, M, N, (G::h_first - G::begin) * n, G::h_parts * n>(
+          acc, h, 1, (const P*)(panel_h + ph), G::h_parts * n * V::W, shape.h_groups());
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 8
@@ -143,38 +165,44 @@ struct Forward {
       for (int v = 0; v < n; ++v) {
         const int64_t cell = at + m * Hp + v * V::W;
         V part[Cell::parts], values[Cell::states], keep[Cell::kept + 1];
-        for (int i = 0; i < Cell::parts; ++i) part[i] = V::load(sums[m] + (i * n + v) * V::W);
+        for (int i = 0; i < G::parts; ++i) part[G::begin + i] = V::load(sums[m] + (i * n + v) * V::W);
         for (int i = 0; i < Cell::states; ++i) values[i] = V::load(step.before[i] + cell);
-        Cell::point(part, values, keep);
-        for (int i = 0; i < Cell::states; ++i) values[i].store(step.after[i] + cell);
-        put_tail<Format>(values[0], ys[r + m] + unit + v * V::W, shape.H - unit - v * V::W);
-        if constexpr (!on_tape && depth > 1) {
-          for (int i = 0; i < (training ? Cell::states : 1); ++i) Format::put(values[i], step.record[i] + cell);
+        if constexpr (G::end < Cell::parts) {  // one kept value waits where the new state will stand
+          Format::put(Cell::middle(part, values, keep), middle + cell);
+          keep[Cell::wait].store(step.after[0] + cell);
+        } else {
+          if constexpr (G::begin > 0) keep[Cell::wait] = V::load(step.after[0] + cell);
+          Cell::point(part, values, keep);
+          for (int i = 0; i < Cell::states; ++i) values[i].store(step.after[i] + cell);
+          put_tail<Format>(values[0], ys[r + m] + unit + v * V::W, shape.H - unit - v * V::W);
+          if constexpr (!on_tape && depth > 1) {
+            for (int i = 0; i < (training ? Cell::states : 1); ++i) Format::put(values[i], step.record[i] + cell);
+          }
         }
-        for (int i = 0; training && i < Cell::kept; ++i) {
-          Format::put(keep[i], kept + m * kept_row + (i * F::unit_vectors + v) * V::W);
+        for (int i = G::begin; training && i < G::kept_end; ++i) {
+          Format::put(keep[i], kept + (v * shape.B + m) * kept_row + i * V::W);
         }
       }
     }
   }
 
-  template <int n, int M = V::rows>
+  template <class G, int n, int M = V::rows>
   void tile_of(int m, const Step& step, int64_t j, int64_t r) const {
     if constexpr (M > 1) {
-      if (m < M) return tile_of<n, M - 1>(m, step, j, r);
+      if (m < M) return tile_of<G, n, M - 1>(m, step, j, r);
     }
-    tile<M, n>(step, j, r);
+    tile<G, M, n>(step, j, r);
   }
 
   // Rows r0 … r1-1 of a step in block j.
-  template <int n = F::unit_vectors>
+  template <class G, int n = G::unit_vectors>
   void block(const Step& step, int64_t j, int64_t r0, int64_t r1) const {
     if constexpr (n > 1) {
-      if (shape.block_vectors(j) < n) return block<n - 1>(step, j, r0, r1);
+      if (block_vectors<G>(j) < n) return block<G, n - 1>(step, j, r0, r1);
     }
     for (int64_t r = r0; r < r1;) {
       const int m = tile_rows<V>(r1 - r);
-      tile_of<n>(m, step, j, r);
+      tile_of<G, n>(m, step, j, r);
       r += m;
     }
   }
@@ -247,14 +275,18 @@ struct Forward {
       for (int64_t r = r0; p.resets && r < end; ++r) reset(s, r);
       for (int64_t r = r0; depth > 1 && r < end; ++r) gather(r);
       const Step now = step(s);
-      for (int64_t j = 0; j < shape.blocks; ++j) block(now, j, r0, end);
+      for (int64_t j = 0; j < blocks<Early<Cell>>(); ++j) block<Early<Cell>>(now, j, r0, end);
+      if constexpr (Cell::late > 0) {
+        for (int64_t j = 0; j < blocks<Late<Cell>>(); ++j) block<Late<Cell>>(now, j, r0, end);
+      }
       for (int64_t r = r0; r < end; ++r) xs[r] += x_step, ys[r] += y_step;
     }
   }
 
   static void work(void* context, const Team& team) {
     const Forward& self = *(const Forward*)context;
-    self.pack(team);
+    self.template pack<Early<Cell>>(team);
+    if constexpr (Cell::late > 0) self.template pack<Late<Cell>>(team);
     team.barrier();
     self.slice(slice_start(self.p, team.rank, team.size), slice_start(self.p, team.rank + 1, team.size));
   }

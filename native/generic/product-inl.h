@@ -91,8 +91,47 @@ static inline int tile_rows(int64_t left) {
   return int((left + tiles - 1) / tiles);
 }
 
+// How many of `vectors` vectors the j-th group of four holds.
+static inline int group(int64_t vectors, int64_t j) { return int(vectors - 4 * j < 4 ? vectors - 4 * j : 4); }
+
 // A contiguous share of 0 … n for one worker.
 static inline int64_t share(int64_t n, int rank, int size) { return n * rank / size; }
+
+// A worker's share of several large products: of their tiles, counted by `next`, those from `mine` to `end`-1.
+struct Tiles {
+  int64_t mine, end, next;
+};
+
+// How many tiles a product of `rows` rows with a panel of `vectors` vectors has.
+template <class V>
+static inline int64_t tiles_of(int64_t rows, int64_t vectors) {
+  return (rows + V::rows - 1) / V::rows * ((vectors + 3) / 4);
+}
+
+// A product of any size, as far as its tiles are this worker's; p tells where it starts.
+template <class Format>
+static void product_share(const Product<Format>& p, int64_t rows, int64_t vectors, Tiles& tiles) {
+  using V = typename Format::V;
+  Product<Format> q = p;
+  for (int64_t j = 0; 4 * j < vectors; ++j) {
+    const int64_t column = 4 * j * V::W;
+    for (int64_t r = 0; r < rows; ++tiles.next) {
+      const int m = tile_rows<V>(rows - r);
+      if (tiles.next >= tiles.mine && tiles.next < tiles.end) {
+        q.a = p.a + r * p.a_row, q.panel = p.panel + column, q.out = p.out + r * p.out_row + column;
+        product<Format, false>(m, group(vectors, j), q);
+      }
+      r += m;
+    }
+  }
+}
+
+// to (n,) from a and b (n,) in pairs, or from a and zero.
+template <class P, class S>
+static void pair_row(P* to, const S* a, const S* b, int64_t n, bool two) {
+  const P mask = two ? ~P(0) : P(0);
+  for (int64_t i = 0; i < n; ++i) to[i] = P(a[i]) | (P(b[i]) << 16 & mask);
+}
 
 // The gates of one product as a panel: for one block, for every group of k, the parts side by side, each `vectors` wide.
 //   panel   out  (⌈size/depth⌉)(parts · vectors · W)(depth), zero where a unit or a k does not exist

@@ -5,31 +5,24 @@ struct Shape {
   using V = typename Format::V;
   using T = typename Format::T;
   using S = typename Format::S;
-  using F = Facts<Cell>;
   static constexpr int depth = Format::depth, lanes = V::W > depth ? V::W : depth;
   int64_t B, steps, I, H;
   int64_t Ip;           // inputs padded to whole groups
   int64_t vectors, Hp;  // vectors of units, and units padded to whole vectors and groups
-  int64_t blocks;       // blocks of F::unit_vectors vectors; the last one may hold fewer
   int64_t slabs;        // 2 if states may be reset between one step and the next, else 1
   explicit Shape(const Problem& p)
       : B(p.B), steps(p.T), I(p.I), H(p.H), Ip((I + depth - 1) / depth * depth),
-        vectors((H + lanes - 1) / lanes * lanes / V::W), Hp(vectors * V::W),
-        blocks((vectors + F::unit_vectors - 1) / F::unit_vectors), slabs(p.resets ? 2 : 1) {}
+        vectors((H + lanes - 1) / lanes * lanes / V::W), Hp(vectors * V::W), slabs(p.resets ? 2 : 1) {}
   int64_t h_groups() const { return (H + depth - 1) / depth; }
-  int block_vectors(int64_t j) const {
-    const int64_t left = vectors - j * F::unit_vectors;
-    return int(left < F::unit_vectors ? left : F::unit_vectors);
-  }
   // The tape: the states before every step and after the last (with resets: before and after every step),
-  // (S)(slabs · T + 1)(B)(Hp), then the values the derivative needs, (T)(blocks)(B)(kept)(unit_vectors · W), so that a
-  // tile of rows writes and reads them in one stream.
-  static constexpr int64_t kept_row = int64_t(Cell::kept) * F::unit_vectors * V::W;
+  // (S)(slabs · T + 1)(B)(Hp), then the values the derivative needs, (T)(vectors)(B)(kept)(W), so that a tile of rows
+  // writes and reads them in one stream.
+  static constexpr int64_t kept_row = int64_t(Cell::kept) * V::W;
   int64_t slab_at(int i, int64_t slab, int64_t r) const { return ((i * (slabs * steps + 1) + slab) * B + r) * Hp; }
   int64_t before_at(int i, int64_t s, int64_t r) const { return slab_at(i, slabs * s, r); }
   int64_t after_at(int i, int64_t s, int64_t r) const { return slab_at(i, slabs * s + 1, r); }
-  int64_t kept_at(int64_t s, int64_t j, int64_t r) const {
-    return slab_at(Cell::states, 0, 0) + ((s * blocks + j) * B + r) * kept_row;
+  int64_t kept_at(int64_t s, int64_t v, int64_t r) const {
+    return slab_at(Cell::states, 0, 0) + ((s * vectors + v) * B + r) * kept_row;
   }
   size_t tape_bytes() const { return size_t(kept_at(steps, 0, 0)) * sizeof(S); }
 };

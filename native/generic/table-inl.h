@@ -5,8 +5,9 @@ static constexpr CellFacts facts_of() {
   return {Cell::name, Cell::gates, Cell::states, Cell::gate_names, Cell::state_names};
 }
 
-static const CellFacts cell_facts[] = {facts_of<Rnn>(), facts_of<ReluRnn>(), facts_of<Lstm>(), facts_of<Gru>()};
-static constexpr int cell_count = 4;
+static const CellFacts cell_facts[] = {facts_of<Rnn>(), facts_of<ReluRnn>(), facts_of<Lstm>(), facts_of<Gru>(),
+                                       facts_of<GruBefore>()};
+static constexpr int cell_count = 5;
 
 template <class Cell, class Format>
 struct Entry {
@@ -70,7 +71,8 @@ static const Functions& functions(int cell, Dtype dtype) {
     case 0: return functions_for<Rnn>(dtype);
     case 1: return functions_for<ReluRnn>(dtype);
     case 2: return functions_for<Lstm>(dtype);
-    default: return functions_for<Gru>(dtype);
+    case 3: return functions_for<Gru>(dtype);
+    default: return functions_for<GruBefore>(dtype);
   }
 }
 

@@ -37,8 +37,8 @@ class Cell(Protocol):
     def project(self, x: Tensor, weights: Weights) -> Tensor:
         """Map x (..., I) to the part of the gates that does not depend on the state, (..., G·H)."""
 
-    def recur(self, h: Tensor, weights: Weights) -> Tensor:
-        """Map h (B, H) to the part of the gates that must be sequential, (B, G·H)."""
+    def recur(self, h: Tensor, weights: Weights) -> Any:
+        """Map h (B, H) to the part of the gates that must be sequential, by name, as `point` takes it."""
 
     def point(self, wx: Any, rh: Any, s: Any) -> Any:
         """One step, elementwise: gates by name from both parts and the old state give the new state."""

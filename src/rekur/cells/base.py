@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rekur.core import Weights
@@ -21,12 +22,14 @@ class DenseCell:
     """A declaration (ordered gates, ordered states) and `point`, the mathematics; the rest is derived.
 
     A subclass gives `name`, `gates`, `states` and `point(wx, rh, s)`. It is final: nothing that stands
-    here is overridden. The order of the gates is their order in memory and equals torch's.
+    here is overridden. The order of the gates is their order in memory and equals torch's. The last gates may be
+    `late`: their rows of R multiply not h but what `point` finds out, which gets a function for each in `rh`.
     """
 
     name: str
     gates: tuple[str, ...]
     states: tuple[str, ...]
+    late: tuple[str, ...] = ()
     _Gates: ClassVar[Any]
     _State: ClassVar[Any]
 
@@ -34,6 +37,8 @@ class DenseCell:
         """Check the declaration and make its two value types."""
         if len(set(cls.gates)) != len(cls.gates) or not cls.states or cls.states[0] != "h":
             raise TypeError(f"{cls.__name__}: gates must be distinct and the first state must be the output h")
+        if cls.late != cls.gates[len(cls.gates) - len(cls.late) :]:
+            raise TypeError(f"{cls.__name__}: the late gates must be the last ones")
         cls._Gates = _record("Gates", cls.gates)
         cls._State = _record("State", cls.states)
 
@@ -43,11 +48,16 @@ class DenseCell:
 
         return linear(x, weights.W, weights.bW)
 
-    def recur(self, h: Tensor, weights: Weights) -> Tensor:
-        """R·h + bR: (B, H) → (B, G·H)."""
+    def recur(self, h: Tensor, weights: Weights) -> Any:
+        """R·h + bR: (B, H) → gates by name, each (B, H), the late ones as functions m (B, H) → R·m + bR (B, H)."""
         from torch.nn.functional import linear
 
-        return linear(h, weights.R, weights.bR)
+        if not self.late:
+            return self.gate(linear(h, weights.R, weights.bR))
+        G, early = len(self.gates), len(self.gates) - len(self.late)
+        biases = [None] * G if weights.bR is None else weights.bR.chunk(G)
+        products = [partial(linear, weight=R, bias=b) for R, b in zip(weights.R.chunk(G), biases, strict=True)]
+        return self._Gates(*(product(h) for product in products[:early]), *products[early:])
 
     def gate(self, stacked: Tensor) -> Any:
         """Split (..., G·H) into gates by name, each (..., H)."""

@@ -40,7 +40,7 @@ def scan(
         if resets is not None:
             zero = resets[:, t, None]  # (B, 1)
             state = cell.state(**{n: s.masked_fill(zero, 0) for n, s in zip(cell.states, state, strict=True)})
-        new = cell.point(cell.gate(wx[t]), cell.gate(cell.recur(state[0].to(kept).to(dtype), weights)), state)
+        new = cell.point(cell.gate(wx[t]), cell.recur(state[0].to(kept).to(dtype), weights), state)
         if mask is None:
             state, y[t] = new, new[0]
         else:
