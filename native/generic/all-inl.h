@@ -4,6 +4,8 @@
 #include "generic/format-inl.h"
 #include "generic/product-inl.h"
 #include "generic/shape-inl.h"
+#include "generic/lanes-inl.h"
 #include "generic/forward-inl.h"
+#include "generic/reduce-inl.h"
 #include "generic/backward-inl.h"
 #include "generic/table-inl.h"

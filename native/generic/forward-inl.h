@@ -14,6 +14,7 @@ struct Forward {
   static_assert(Cell::late == 0 || Cell::kept == Cell::parts);
   const Problem& p;
   Shape<Cell, Format> shape;
+  bool alone;            // whether each worker has a copy of the next three for itself
   S *panel_x, *panel_h;  // packed W, R: (blocks)(Ip or Hp)(parts · vectors · W), for the early parts, then for the late
   T* bias;               // (blocks)(parts · vectors · W), likewise
   T* states;             // (S, 2, B, Hp): states before and after the step, in turn; null if they are on the tape
@@ -26,9 +27,11 @@ struct Forward {
   int64_t x_step, y_step;  // from one step to the next
 
   Forward(const Problem& problem, void* kept, Carver& carver) : p(problem), shape(problem), tape((S*)kept) {
-    panel_x = carver.take<S>(shape.Ip * F::x_parts * shape.Hp);
-    panel_h = carver.take<S>(shape.Hp * F::h_parts * shape.Hp);
-    bias = carver.take<T>(Cell::parts * shape.Hp);
+    alone = packs_alone(p);
+    const int64_t copies = alone ? p.threads : 1;
+    panel_x = carver.take<S>(copies * shape.Ip * F::x_parts * shape.Hp);
+    panel_h = carver.take<S>(copies * shape.Hp * F::h_parts * shape.Hp);
+    bias = carver.take<T>(copies * Cell::parts * shape.Hp);
     states = on_tape ? nullptr : carver.take<T>(Cell::states * 2 * shape.B * shape.Hp);
     hidden = depth == 1 || training ? nullptr : carver.take<S>(2 * shape.B * shape.Hp);
     middle = Cell::late == 0 ? nullptr : carver.take<S>(shape.B * shape.Hp);
@@ -284,10 +287,18 @@ struct Forward {
   }
 
   static void work(void* context, const Team& team) {
-    const Forward& self = *(const Forward*)context;
-    self.template pack<Early<Cell>>(team);
-    if constexpr (Cell::late > 0) self.template pack<Late<Cell>>(team);
-    team.barrier();
-    self.slice(slice_start(self.p, team.rank, team.size), slice_start(self.p, team.rank + 1, team.size));
+    Forward self = *(const Forward*)context;
+    Team packers = team;
+    if (self.alone) {
+      packers = {0, 1, nullptr};
+      self.panel_x += team.rank * self.shape.Ip * F::x_parts * self.shape.Hp;
+      self.panel_h += team.rank * self.shape.Hp * F::h_parts * self.shape.Hp;
+      self.bias += team.rank * Cell::parts * self.shape.Hp;
+    }
+    self.template pack<Early<Cell>>(packers);
+    if constexpr (Cell::late > 0) self.template pack<Late<Cell>>(packers);
+    packers.barrier();
+    const Problem& p = self.p;
+    self.slice(slice_start(p, 0, p.B, team.rank, team.size), slice_start(p, 0, p.B, team.rank + 1, team.size));
   }
 };

@@ -97,6 +97,10 @@ static inline int group(int64_t vectors, int64_t j) { return int(vectors - 4 * j
 // A contiguous share of 0 … n for one worker.
 static inline int64_t share(int64_t n, int rank, int size) { return n * rank / size; }
 
+// Whether every worker packs the weights for itself, which takes as long as some forty steps of a row: where there are
+// many more steps it costs less than to read what another core has packed.
+static inline bool packs_alone(const Problem& p) { return p.B * p.T >= int64_t(p.threads) * 500; }
+
 // A worker's share of several large products: of their tiles, counted by `next`, those from `mine` to `end`-1.
 struct Tiles {
   int64_t mine, end, next;

@@ -60,11 +60,11 @@ static inline void copy_padded(T* dst, const T* src, int64_t H, int64_t Hp) {
   for (int64_t u = H; u < Hp; ++u) dst[u] = T(0);
 }
 
-// First row of a worker's slice, so that every slice holds about the same number of steps.
-static inline int64_t slice_start(const Problem& p, int rank, int size) {
-  if (rank >= size) return p.B;
-  const int64_t total = p.rows.first[p.T];
-  int64_t r = 0;
-  for (int64_t sum = 0; r < p.B && sum * size < total * rank; ++r) sum += p.rows.length[r];
+// First row of the slice `rank` of the rows r0 … r1-1, so that every slice holds about the same number of steps.
+static inline int64_t slice_start(const Problem& p, int64_t r0, int64_t r1, int rank, int size) {
+  if (rank >= size) return r1;
+  int64_t total = 0, sum = 0, r = r0;
+  for (int64_t i = r0; i < r1; ++i) total += p.rows.length[i];
+  for (; r < r1 && sum * size < total * rank; ++r) sum += p.rows.length[r];
   return r;
 }
