@@ -185,12 +185,13 @@ def test_memory_comes_back_to_the_pool():
 @ON_EACH
 @EVERY
 @pytest.mark.parametrize("ragged", [False, True])
-def test_threads_give_the_same_bits(target, name, ragged):
-    """Large enough that all threads are used; B is no multiple of anything."""
-    case = problem(name, 37, 60, 3, 70, torch.float32, ragged)
+@pytest.mark.parametrize("B", [37, 70])
+def test_threads_give_the_same_bits(target, name, B, ragged):
+    """Large enough that all threads are used; more of them than lanes of rows, of which there are two and four."""
+    case = problem(name, B, 80, 3, 70, torch.float32, ragged)
     before, results = torch.get_num_threads(), []
     try:
-        for threads in (1, 2, 3):
+        for threads in (1, 2, 3, 7):
             torch.set_num_threads(threads)
             with native.forced(target):
                 results.append(outcome(native, *case, False))

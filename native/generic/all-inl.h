@@ -3,6 +3,7 @@
 #include "generic/cells-inl.h"
 #include "generic/format-inl.h"
 #include "generic/product-inl.h"
+#include "generic/pack-inl.h"
 #include "generic/shape-inl.h"
 #include "generic/lanes-inl.h"
 #include "generic/forward-inl.h"

@@ -74,10 +74,10 @@ struct Backward {
       const bool h = j < h_groups;
       const int64_t i = h ? j : j - h_groups, start = 4 * i * V::W;
       if (h) {
-        pack_columns<Format>(panel_h + start * F::h_parts * shape.Hp, (const T*)p.R, shape.H, shape.H, shape.Hp,
+        pack_columns<Format>((P*)(panel_h + start * F::h_parts * shape.Hp), (const T*)p.R, shape.H, shape.H, shape.Hp,
                              Cell::h_gate + F::h_first, F::h_parts, group(shape.vectors, i), start);
       } else {
-        pack_columns<Format>(panel_x + start * F::x_parts * shape.Hp, (const T*)p.W, shape.I, shape.H, shape.Hp,
+        pack_columns<Format>((P*)(panel_x + start * F::x_parts * shape.Hp), (const T*)p.W, shape.I, shape.H, shape.Hp,
                              Cell::x_gate + F::x_first, F::x_parts, group(input_vectors, i), start);
       }
     }

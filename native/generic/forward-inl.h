@@ -64,9 +64,9 @@ struct Forward {
     for (int64_t j = share(all, team.rank, team.size); j < share(all, team.rank + 1, team.size); ++j) {
       const int n = block_vectors<G>(j);
       const int64_t unit = j * G::unit_vectors * V::W;
-      pack_gates<Format>(panel_x + panel_at<G>(j, shape.Ip, G::x_parts), (const T*)p.W, shape.I, shape.H,
+      pack_gates<Format>((P*)(panel_x + panel_at<G>(j, shape.Ip, G::x_parts)), (const T*)p.W, shape.I, shape.H,
                          Cell::x_gate + G::x_first, G::x_parts, n, unit);
-      pack_gates<Format>(panel_h + panel_at<G>(j, shape.Hp, G::h_parts), (const T*)p.R, shape.H, shape.H,
+      pack_gates<Format>((P*)(panel_h + panel_at<G>(j, shape.Hp, G::h_parts)), (const T*)p.R, shape.H, shape.H,
                          Cell::h_gate + G::h_first, G::h_parts, n, unit);
       T* sums = bias + panel_at<G>(j, 1, G::parts);
       for (int part = G::begin; part < G::end; ++part) {

@@ -1,4 +1,4 @@
-// The one micro-kernel of all products, and the packing of weights into its panels.
+// The one micro-kernel of all products.
 //
 // A panel holds, for every k, `count` vectors side by side, so that one k costs `count` loads of the panel and one
 // broadcast for each of the M rows. Sums run over k in order, alone for each row: no result depends on M.
@@ -97,10 +97,6 @@ static inline int group(int64_t vectors, int64_t j) { return int(vectors - 4 * j
 // A contiguous share of 0 … n for one worker.
 static inline int64_t share(int64_t n, int rank, int size) { return n * rank / size; }
 
-// Whether every worker packs the weights for itself, which takes as long as some forty steps of a row: where there are
-// many more steps it costs less than to read what another core has packed.
-static inline bool packs_alone(const Problem& p) { return p.B * p.T >= int64_t(p.threads) * 500; }
-
 // A worker's share of several large products: of their tiles, counted by `next`, those from `mine` to `end`-1.
 struct Tiles {
   int64_t mine, end, next;
@@ -127,48 +123,5 @@ static void product_share(const Product<Format>& p, int64_t rows, int64_t vector
       }
       r += m;
     }
-  }
-}
-
-// to (n,) from a and b (n,) in pairs, or from a and zero.
-template <class P, class S>
-static void pair_row(P* to, const S* a, const S* b, int64_t n, bool two) {
-  const P mask = two ? ~P(0) : P(0);
-  for (int64_t i = 0; i < n; ++i) to[i] = P(a[i]) | (P(b[i]) << 16 & mask);
-}
-
-// The gates of one product as a panel: for one block, for every group of k, the parts side by side, each `vectors` wide.
-//   panel   out  (⌈size/depth⌉)(parts · vectors · W)(depth), zero where a unit or a k does not exist
-//   weight  in   (G·H, size) contiguous
-//   gate    in   (parts,) the gate that feeds each part
-template <class Format>
-static void pack_gates(typename Format::S* panel, const typename Format::T* weight, int64_t size, int64_t H,
-                       const int* gate, int parts, int vectors, int64_t block) {
-  constexpr int W = Format::V::W, depth = Format::depth;
-  const int64_t columns = int64_t(parts) * vectors * W, padded = (size + depth - 1) / depth * depth;
-  for (int p = 0; p < parts; ++p) {
-    for (int64_t u = 0; u < vectors * W; ++u) {
-      const int64_t unit = block + u, column = p * vectors * W + u;
-      const typename Format::T* row = weight + (gate[p] * H + unit) * size;
-      for (int64_t k = 0; k < padded; ++k) {
-        panel[(k / depth * columns + column) * depth + k % depth] = Format::narrow(unit < H && k < size ? row[k] : 0);
-      }
-    }
-  }
-}
-
-// A slice of columns of a weight as a panel for the products with gate gradients, k over (parts, units).
-//   panel   out  (parts · Hp / depth)(vectors · W)(depth), zero where a unit or a column does not exist
-//   weight  in   (G·H, size) contiguous; columns `start` … are taken
-template <class Format>
-static void pack_columns(typename Format::S* panel, const typename Format::T* weight, int64_t size, int64_t H,
-                         int64_t Hp, const int* gate, int parts, int vectors, int64_t start) {
-  constexpr int depth = Format::depth;
-  const int64_t width = vectors * Format::V::W, real = size - start < width ? size - start : width;
-  for (int64_t k = 0; k < parts * Hp; ++k) {
-    const int64_t unit = k % Hp;
-    const typename Format::T* row = weight + (gate[k / Hp] * H + unit) * size + start;
-    typename Format::S* to = panel + k / depth * width * depth + k % depth;
-    for (int64_t c = 0; c < width; ++c) to[c * depth] = Format::narrow(unit < H && c < real ? row[c] : 0);
   }
 }

@@ -69,25 +69,21 @@ struct Reduce {
 
   // The gradients of the weights from the sums, for this worker's share of the units.
   void unpack(const Gradient& g, const T* sums, const Team& team) const {
-    const int64_t u0 = share(shape.H, team.rank, team.size), u1 = share(shape.H, team.rank + 1, team.size);
+    const int64_t v0 = share(shape.vectors, team.rank, team.size), v1 = share(shape.vectors, team.rank + 1, team.size);
     for (int part = 0; part < Cell::parts; ++part) {
       const T *x = sums + part * shape.Hp, *bias = x + shape.I * da_row, *h = bias + da_row;
-      if (const int gate = Cell::x_gate[part]; gate >= 0) {
-        unpack_part((T*)g.dW, (T*)g.dbW, gate, shape.I, x, bias, u0, u1);
-      }
-      if (const int gate = Cell::h_gate[part]; gate >= 0) {
-        unpack_part((T*)g.dR, (T*)g.dbR, gate, shape.H, h, bias, u0, u1);
-      }
+      if (const int gate = Cell::x_gate[part]; gate >= 0) unpack_part(g.dW, g.dbW, gate, shape.I, x, bias, v0, v1);
+      if (const int gate = Cell::h_gate[part]; gate >= 0) unpack_part(g.dR, g.dbR, gate, shape.H, h, bias, v0, v1);
     }
   }
 
   // from (size, da_row) and bias (da_row,) in; to_weight (G·H, size) and to_bias (G·H,) out, each may be null.
-  void unpack_part(T* to_weight, T* to_bias, int gate, int64_t size, const T* from, const T* bias, int64_t u0,
-                   int64_t u1) const {
-    for (int64_t u = u0; u < u1; ++u) {
-      T* row = to_weight + (gate * shape.H + u) * size;
-      for (int64_t k = 0; to_weight && k < size; ++k) row[k] = from[k * da_row + u];
-      if (to_bias) to_bias[gate * shape.H + u] = bias[u];
+  void unpack_part(void* to_weight, void* to_bias, int gate, int64_t size, const T* from, const T* bias, int64_t v0,
+                   int64_t v1) const {
+    const int64_t row = gate * shape.H;
+    for (int64_t unit = v0 * V::W; unit < v1 * V::W && unit < shape.H; unit += V::W) {
+      if (to_weight) unpack_units<V>((T*)to_weight + row * size, from, da_row, size, shape.H, unit);
+      if (to_bias) put_tail<Plain<V>>(V::load(bias + unit), (T*)to_bias + row + unit, shape.H - unit);
     }
   }
 };

@@ -57,6 +57,10 @@ static inline F32 dot2(F32 a, F32 b, F32 c) {  // c + Σ a·b over the two bfloa
                       F32{_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(b.r), 16))}, c);
   return fma(F32{_mm256_and_ps(a.r, upper)}, F32{_mm256_and_ps(b.r, upper)}, low);
 }
+static inline void zip(F32 a, F32 b, F32& low, F32& high) {  // a0 b0 a1 b1 …, all of it in two vectors
+  const __m256 even = _mm256_unpacklo_ps(a.r, b.r), odd = _mm256_unpackhi_ps(a.r, b.r);
+  low = {_mm256_permute2f128_ps(even, odd, 0x20)}, high = {_mm256_permute2f128_ps(even, odd, 0x31)};
+}
 static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
   const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n.r), 23);
   return {_mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(127 << 23)))};
@@ -85,6 +89,10 @@ static inline F64 at_least(F64 x, F64 low) { return {_mm256_max_pd(low.r, x.r)};
 static inline F64 at_most(F64 x, F64 high) { return {_mm256_min_pd(high.r, x.r)}; }
 static inline F64 where_positive(F64 x, F64 a) {
   return {_mm256_and_pd(_mm256_cmp_pd(x.r, _mm256_setzero_pd(), _CMP_NLE_UQ), a.r)};
+}
+static inline void zip(F64 a, F64 b, F64& low, F64& high) {
+  const __m256d even = _mm256_unpacklo_pd(a.r, b.r), odd = _mm256_unpackhi_pd(a.r, b.r);
+  low = {_mm256_permute2f128_pd(even, odd, 0x20)}, high = {_mm256_permute2f128_pd(even, odd, 0x31)};
 }
 static inline F64 pow2(F64 n) {
   const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(n.r), 52);

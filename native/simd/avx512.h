@@ -56,6 +56,11 @@ inline F32 F32::widen(const uint16_t* p) { return widen(_mm256_loadu_si256((cons
 inline F32 F32::widen_n(const uint16_t* p, int n) { return widen(_mm256_maskz_loadu_epi16(mask(n), p)); }
 inline void F32::narrow(uint16_t* p) const { _mm256_storeu_si256((__m256i*)p, rounded(*this)); }
 inline void F32::narrow_n(uint16_t* p, int n) const { _mm256_mask_storeu_epi16(p, mask(n), rounded(*this)); }
+static inline void zip(F32 a, F32 b, F32& low, F32& high) {  // a0 b0 a1 b1 …, all of it in two vectors
+  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  low = {_mm512_permutex2var_ps(a.r, first, b.r)};
+  high = {_mm512_permutex2var_ps(a.r, _mm512_add_epi32(first, _mm512_set1_epi32(8)), b.r)};
+}
 static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
   const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(n.r), 23);
   return {_mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(127 << 23)))};
@@ -84,6 +89,11 @@ static inline F64 at_least(F64 x, F64 low) { return {_mm512_max_pd(low.r, x.r)};
 static inline F64 at_most(F64 x, F64 high) { return {_mm512_min_pd(high.r, x.r)}; }
 static inline F64 where_positive(F64 x, F64 a) {
   return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.r, _mm512_setzero_pd(), _CMP_NLE_UQ), a.r)};
+}
+static inline void zip(F64 a, F64 b, F64& low, F64& high) {
+  const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  low = {_mm512_permutex2var_pd(a.r, first, b.r)};
+  high = {_mm512_permutex2var_pd(a.r, _mm512_add_epi64(first, _mm512_set1_epi64(4)), b.r)};
 }
 static inline F64 pow2(F64 n) {
   const __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(n.r), 52);

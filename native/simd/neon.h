@@ -56,6 +56,9 @@ static inline F32 dot2(F32 a, F32 b, F32 c) {  // c + Σ a·b over the two bfloa
   const F32 low = fma(F32{vreinterpretq_f32_u32(vshlq_n_u32(x, 16))}, F32{vreinterpretq_f32_u32(vshlq_n_u32(y, 16))}, c);
   return fma(F32{vreinterpretq_f32_u32(vandq_u32(x, upper))}, F32{vreinterpretq_f32_u32(vandq_u32(y, upper))}, low);
 }
+static inline void zip(F32 a, F32 b, F32& low, F32& high) {  // a0 b0 a1 b1 …, all of it in two vectors
+  low = {vzip1q_f32(a.r, b.r)}, high = {vzip2q_f32(a.r, b.r)};
+}
 static inline F32 pow2(F32 n) {  // 2ⁿ from n + magic (see math-inl.h)
   const int32x4_t shifted = vshlq_n_s32(vreinterpretq_s32_f32(n.r), 23);
   return {vreinterpretq_f32_s32(vaddq_s32(shifted, vdupq_n_s32(127 << 23)))};
@@ -91,6 +94,9 @@ static inline F64 at_least(F64 x, F64 low) { return {vmaxq_f64(x.r, low.r)}; }
 static inline F64 at_most(F64 x, F64 high) { return {vminq_f64(x.r, high.r)}; }
 static inline F64 where_positive(F64 x, F64 a) {
   return {vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(a.r), vcleq_f64(x.r, vdupq_n_f64(0))))};
+}
+static inline void zip(F64 a, F64 b, F64& low, F64& high) {
+  low = {vzip1q_f64(a.r, b.r)}, high = {vzip2q_f64(a.r, b.r)};
 }
 static inline F64 pow2(F64 n) {
   const int64x2_t shifted = vshlq_n_s64(vreinterpretq_s64_f64(n.r), 52);

@@ -44,6 +44,7 @@ struct One {
   friend inline One at_least(One x, One low) { return {x.r < low.r ? low.r : x.r}; }    // NaN x stays NaN
   friend inline One at_most(One x, One high) { return {x.r > high.r ? high.r : x.r}; }  // NaN x stays NaN
   friend inline One where_positive(One x, One a) { return {x.r <= T(0) ? T(0) : a.r}; }
+  friend inline void zip(One a, One b, One& low, One& high) { low = a, high = b; }
   friend inline One pow2(One n) {  // 2ⁿ from n + magic (see math-inl.h)
     Bits bits;
     memcpy(&bits, &n.r, sizeof bits);
