@@ -8,6 +8,8 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 namespace rekur {
@@ -29,13 +31,25 @@ Pool& pool() {
 }
 
 char* fresh(size_t bytes) {
+#if defined(_WIN32)
+  void* data = _aligned_malloc(bytes, 64);
+#else
   const size_t alignment = bytes >= huge ? huge : 64;
   void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+#endif
   if (!data) throw std::bad_alloc();
 #if defined(__linux__)
   if (bytes >= huge) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
   return static_cast<char*>(data);
+}
+
+void give_back(char* data) {
+#if defined(_WIN32)
+  _aligned_free(data);
+#else
+  std::free(data);
+#endif
 }
 
 }  // namespace
@@ -76,14 +90,14 @@ Block::~Block() {
     while (p.bytes + size_ > bound) {  // the smallest ones are the cheapest to make again
       const auto first = p.free.begin();
       p.bytes -= first->first;
-      std::free(first->second);
+      give_back(first->second);
       p.free.erase(first);
     }
     p.free.emplace(size_, data_);
     p.bytes += size_;
     return;
   }
-  std::free(data_);
+  give_back(data_);
 }
 
 size_t pool_bytes() {
@@ -95,7 +109,7 @@ size_t pool_bytes() {
 void pool_clear() {
   Pool& p = pool();
   const std::lock_guard<std::mutex> lock(p.mutex);
-  for (const auto& block : p.free) std::free(block.second);
+  for (const auto& block : p.free) give_back(block.second);
   p.free.clear();
   p.bytes = 0;
 }

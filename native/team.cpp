@@ -6,8 +6,10 @@
 // and the runtime would wait for them) a call runs on one thread, with the same result.
 #include "api.h"
 
+#if !defined(_WIN32)
 #include <dlfcn.h>
 #include <pthread.h>
+#endif
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -23,6 +25,12 @@ struct Runtime {
   int (*size)();
 };
 
+#if defined(_WIN32)
+constexpr bool forked = false;
+constexpr int watching = 0;
+
+Runtime find_runtime() { return {}; }  // not looked for yet: one thread
+#else
 bool forked = false;
 const int watching = pthread_atfork(nullptr, nullptr, [] { forked = true; });  // from the moment of loading
 
@@ -35,6 +43,7 @@ Runtime find_runtime() {
   if (!found.barrier || !found.rank || !found.size) found.parallel = nullptr;
   return found;
 }
+#endif
 
 const Runtime& runtime() {
   static const Runtime found = find_runtime();

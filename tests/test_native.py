@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import rekur
 from rekur.cells import CELLS, cell
 from rekur.core import OptionError, Weights
 from rekur.kernels import native, reference, scan, step
@@ -253,6 +256,26 @@ def test_wrong_shapes_are_refused():
             scan(kind, x_, weights_, state_, lengths, backend="native")
 
 
+@ON_EACH
+@EVERY
+@pytest.mark.parametrize("half", [False, True])
+def test_an_infinite_x_stays_where_it_is(target, name, half):
+    """It saturates gates; the units that only fill a vector do not turn it into NaN for others."""
+    kind, x, weights, state, _ = problem(name, 3, 4, 2, 5, torch.float32)
+    x = x.clone()
+    x[1, 2, 0] = float("inf")
+    x = x.bfloat16() if half else x
+    R = weights.R.clone().requires_grad_()
+    found = []
+    for run in (native, reference):
+        with native.forced(target):
+            y, _ = run.scan(kind, x, weights._replace(R=R), state, None, None, False)
+            found.append((y.detach().float(), *torch.autograd.grad(y.float().sum(), [R])))
+    for got, want in zip(*found, strict=True):
+        assert bool(want.isfinite().all())
+        torch.testing.assert_close(got, want, rtol=0, atol=2.0**-4 if half else 1e-5)
+
+
 def test_unknown_target_is_refused():
     with pytest.raises(OptionError, match="scalar"), native.forced("abacus"):
         pass
@@ -296,6 +319,25 @@ main()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "'lstm': the extension is not built" in done.stdout, done.stderr
     assert "kernels: reference only, the extension is not built" in done.stdout, done.stderr
+    forced = subprocess.run(
+        [sys.executable, "-c", code], env={**environment, "REKUR_ISA": "avx2"}, capture_output=True, text=True
+    )
+    assert "REKUR_ISA=avx2 cannot be used: the extension is not built" in forced.stderr
+
+
+def test_a_broken_extension_says_what_is_wrong(tmp_path):
+    """Not that it is missing, which would send people to build what is there."""
+    package = tmp_path / "rekur"
+    shutil.copytree(Path(rekur.__file__).parent, package, ignore=shutil.ignore_patterns("_native*", "__pycache__"))
+    (package / Path(_native.__file__).name).write_bytes(b"no library")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import rekur.kernels; print(rekur.kernels.describe())"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "reference only, the extension cannot be loaded: " in done.stdout, done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

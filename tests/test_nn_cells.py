@@ -75,6 +75,14 @@ def test_the_kernels_run(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @every_mode
+def test_few_rows(mode: str) -> None:
+    """torch runs them, in less time than the kernels need to bring the weights in order."""
+    theirs, ours = twins(mode)
+    for rows in ((3,), ()):
+        assert_same_bits(results(ours, rows, True), results(theirs, rows, True), f"{rows}")
+
+
+@every_mode
 def test_other_dtypes(mode: str) -> None:
     """What the kernels do not know, torch runs."""
     theirs, ours = twins(mode, dtype=torch.bfloat16)

@@ -20,7 +20,7 @@ struct Case {
 };
 
 constexpr Case cases[] = {{1, 1, 1, 1},   {2, 3, 1, 3}, {2, 3, 2, 15}, {3, 5, 2, 16},  {7, 4, 5, 17},
-                          {5, 9, 17, 33}, {4, 0, 2, 5}, {0, 3, 2, 5},  {33, 30, 3, 20}, {6, 7, 9, 64}};
+                          {5, 9, 17, 33}, {4, 0, 2, 5}, {0, 3, 2, 5},  {33, 30, 3, 20}, {70, 9, 3, 20}, {6, 7, 9, 64}};
 
 // The types of one Dtype: T computes, S stores x, y and their gradients.
 struct Float {

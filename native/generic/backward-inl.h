@@ -163,13 +163,14 @@ struct Backward {
         if (s > 0) expect(s - 1, r, v);
         if constexpr (Cell::late > 0) {
           const V dm = V::load(dmiddle + r * shape.Hp + unit);
-          Format::put(Cell::point_grad(kept, before, dm, grad, part), out + Cell::parts * shape.Hp + unit);
+          const V middle = Cell::point_grad(kept, before, dm, grad, part);
+          Format::put(cut(middle, shape.H - unit), out + Cell::parts * shape.Hp + unit);
         } else {
           Cell::point_grad(kept, before, after, grad, part);
         }
         for (int i = 0; i < Cell::states; ++i) grad[i].store(ds_row(i, r) + unit);
       }
-      for (int i = G::begin; i < G::end; ++i) Format::put(part[i], out + i * shape.Hp + unit);
+      for (int i = G::begin; i < G::end; ++i) Format::put(cut(part[i], shape.H - unit), out + i * shape.Hp + unit);
     }
   }
 
@@ -269,7 +270,7 @@ struct Backward {
 
   // Steps s1-1 … s0 of this worker's rows.
   void walk(const Duty& duty, int64_t s0, int64_t s1) const {
-    Run runs[Lanes::most];
+    Run runs[Lanes::most] = {};
     const int64_t n = duty.end - duty.lane;
     for (int64_t lane = duty.lane; lane < duty.end; ++lane) {
       for (int64_t r = duty.first[lane]; r < duty.last[lane]; ++r) gather(lane, s0, s1, r);

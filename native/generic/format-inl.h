@@ -49,6 +49,15 @@ struct Half {
   static inline V dot(V a, V b, V c) { return dot2(a, b, c); }
 };
 
+// v with zeros from lane `left` on. Where no unit is, an infinite x leaves NaN, and NaN times a weight of zero is NaN.
+template <class V>
+static inline V cut(V v, int64_t left) {
+  if (left >= V::W) return v;
+  typename V::T lanes[V::W];
+  v.store(lanes);
+  return V::load_n(lanes, int(left));
+}
+
 template <class Format>
 static inline typename Format::V get_tail(const typename Format::S* p, int64_t left) {
   using V = typename Format::V;

@@ -171,7 +171,7 @@ struct Forward {
         for (int i = 0; i < G::parts; ++i) part[G::begin + i] = V::load(sums[m] + (i * n + v) * V::W);
         for (int i = 0; i < Cell::states; ++i) values[i] = V::load(step.before[i] + cell);
         if constexpr (G::end < Cell::parts) {  // one kept value waits where the new state will stand
-          Format::put(Cell::middle(part, values, keep), middle + cell);
+          Format::put(cut(Cell::middle(part, values, keep), shape.H - unit - v * V::W), middle + cell);
           keep[Cell::wait].store(step.after[0] + cell);
         } else {
           if constexpr (G::begin > 0) keep[Cell::wait] = V::load(step.after[0] + cell);
@@ -179,6 +179,7 @@ struct Forward {
           for (int i = 0; i < Cell::states; ++i) values[i].store(step.after[i] + cell);
           put_tail<Format>(values[0], ys[r + m] + unit + v * V::W, shape.H - unit - v * V::W);
           if constexpr (!on_tape && depth > 1) {
+            values[0] = cut(values[0], shape.H - unit - v * V::W);
             for (int i = 0; i < (training ? Cell::states : 1); ++i) Format::put(values[i], step.record[i] + cell);
           }
         }

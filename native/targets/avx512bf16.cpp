@@ -4,20 +4,28 @@
 #include "api.h"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma"))), apply_to = function)
+#else
 // GCC 12 takes the deliberately undefined operand inside its own AVX-512 intrinsics for a mistake.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma")
+#endif
 #define REKUR_BF16_ONLY
 namespace rekur::avx512bf16 {
 #include "simd/avx512.h"
 
 #include "generic/all-inl.h"
 }  // namespace rekur::avx512bf16
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 
 namespace rekur {
 extern const Table table_avx512, table_avx512bf16;

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,14 +19,20 @@ from rekur.core import Cell, DataError, OptionError, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
+MISSING = "the extension is not built"
+"""Why there are no kernels, if there are none."""
+
 try:
     from rekur import _native as _native  # after torch, whose threads it shares
-except ImportError:
+except ImportError as error:
     _native = None
+    if find_spec("rekur._native"):
+        MISSING = f"the extension cannot be loaded: {error}"
 
 __all__ = [
     "CELLS",
     "DTYPES",
+    "MISSING",
     "backward",
     "describe",
     "forced",
@@ -44,13 +51,15 @@ DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 
 
 def _select(target: str) -> None:
+    if _native is None:
+        raise OptionError(f"REKUR_ISA={target} cannot be used: {MISSING}")
     try:
         _native.select(target)
     except ValueError as error:
         raise OptionError(f"REKUR_ISA: {error}") from None
 
 
-if _native is not None and os.environ.get("REKUR_ISA"):
+if os.environ.get("REKUR_ISA"):
     _select(os.environ["REKUR_ISA"])
 
 
@@ -68,7 +77,7 @@ def forced(target: str) -> Iterator[None]:
 def describe() -> str:
     """One line: the instruction sets compiled in, those this machine runs, and the one in use."""
     if _native is None:
-        return "kernels: reference only, the extension is not built"
+        return f"kernels: reference only, {MISSING}"
     compiled, supported = (", ".join(_native.targets(only)) for only in (False, True))
     return f"kernels: native, compiled for {compiled}; this machine runs {supported}; in use {_native.active()}"
 
@@ -77,7 +86,7 @@ def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
     """Return the reason why the kernels cannot run this problem, or None if they can."""
     known = CELLS.get(cell.name)
     if known is None:
-        return f"the extension knows only the cells {', '.join(CELLS)}" if CELLS else "the extension is not built"
+        return f"the extension knows only the cells {', '.join(CELLS)}" if CELLS else MISSING
     if known[1] != cell.gates or known[2] != cell.states:
         return f"the extension's {cell.name!r} has gates {known[1]} and states {known[2]}"
     if x.dtype not in DTYPES:

@@ -25,7 +25,7 @@ _REVERSE = torch._C._functorch.TransformType.Grad
 def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
     """Return the reason why the native kernel cannot run this problem, or None if it can."""
     if _native is None:
-        return "the extension is not built"
+        return extension.MISSING
     if forward_ad._current_level >= 0:
         return "it has no derivatives in forward mode"
     if transforms():

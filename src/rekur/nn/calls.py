@@ -1,7 +1,7 @@
 """What a call brings, whether the kernels take it, and how torch itself runs it if they do not.
 
-Other devices, other dtypes and misuse go to torch's own forward pass, so that the result or the error is torch's by
-construction.
+Other devices, other dtypes, single rows and misuse go to torch's own forward pass, so that the result or the error is
+torch's by construction.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ def half(x: Tensor) -> bool:
 
 
 _HALVES = {torch.float32, torch.bfloat16}
+
+
+def few(rows: Any, most: int) -> bool:
+    """Whether a call has so few rows that torch is faster, because the kernels first bring the weights in their order.
+
+    Never where a graph is made, which must hold for other numbers of rows too.
+    """
+    return not torch.compiler.is_compiling() and bool(rows <= most)
 
 
 def suits(state: Tensor, shape: tuple[int, ...], x: Tensor) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 from rekur.cells import DenseCell, cell
 from rekur.core import Weights
 from rekur.kernels import step
-from rekur.nn.calls import fits, half, suits, take
+from rekur.nn.calls import few, fits, half, suits, take
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _LSTM, _GRU = cell("lstm"), cell("gru")
@@ -41,13 +41,14 @@ class _Cell(nn.RNNCellBase):
             or not fits(input, weights.W)
             or half(input)
             or input.dim() not in (1, 2)
+            or few(1 if input.dim() == 1 else input.shape[0], 3)
             or input.shape[-1] != self.input_size
             or (states is not None and len(states) != len(kind.states))
             or (states is not None and not all(suits(state, shape, input) for state in states))
         ):
             return super().forward(input, hx)
         x = input
-        if input.dim() == 1:
+        if input.dim() == 1:  # in a graph
             x, states = input.unsqueeze(0), states and [s.unsqueeze(0) for s in states]  # (1, I), S × (1, H)
         if states is None:
             start = kind.zeros(x.shape[0], self.hidden_size, x)

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from rekur.cells import cell
 from rekur.core import Weights, choose
 from rekur.kernels import scan
-from rekur.nn.calls import by_packing, fits, suits, take, whole
+from rekur.nn.calls import by_packing, few, fits, half, suits, take, whole
 from rekur.nn.projection import scan_projected
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class _Recurrent(nn.RNNBase):
             lengths = whole(lengths, input)
         blocks = self._blocks()
         states = hx if hx is None or self.mode == "LSTM" else (hx,)
-        if not self._fits(input, states, blocks[0][0].W):
+        single = lengths is None and self._single(input)
+        if single or not self._fits(input, states, blocks[0][0].W):
             if lengths is None:
                 return super().forward(input, hx)
             return by_packing(super().forward, input, hx, lengths, self.batch_first)
@@ -88,6 +89,12 @@ class _Recurrent(nn.RNNBase):
         if self.proj_size:
             return [(Weights(*tensors), P) for *tensors, P in found]
         return [(Weights(*tensors), None) for tensors in found]
+
+    def _single(self, input: Any) -> bool:
+        """Whether this is one step of one row, which torch makes faster in all but an LSTM."""
+        if self.mode == "LSTM" or isinstance(input, PackedSequence) or self.precision == "bf16" or half(input):
+            return False
+        return few(input.numel(), self.input_size)
 
     def _fits(self, input: Any, states: Any, W: Tensor) -> bool:
         """Whether the kernels take this call; torch runs or refuses any other."""
