@@ -37,7 +37,8 @@ struct Problem {
   int64_t x_batch, x_time;       // its strides
   const void *W, *R;             // (G·H, I), (G·H, H) in, contiguous
   const void *bW, *bR;           // (G·H,) in, each may be null
-  const void* init[max_states];  // S × (B, H) in, contiguous: the states before the first step; only forward
+  const void* init[max_states];  // S × (B, H) in, contiguous, each may be null for zeros: the states before the first
+                                 // step; only forward
   const uint8_t* resets;         // (B, T) in, may be null: where it is not 0 the states before that step are zero
   int64_t resets_batch, resets_time;  // its strides
   void* y;                       // (B, T, H) out in forward; backward does not look at it

@@ -17,7 +17,7 @@ struct Backward {
   static constexpr int depth = Format::depth;
   static constexpr int da_parts = Cell::parts + (Cell::late > 0);  // with the middle
   static constexpr int64_t chunk_bytes = 256 << 10;  // of a lane's da and xh, so that they stay in the second cache
-  static constexpr int64_t fewest_rows = 64;         // in a chunk, so that reading and writing the sums does not count
+  static constexpr int64_t fewest_rows = 128;        // in a chunk, so that reading and writing the sums does not count
   const Problem& p;
   const Gradient& g;
   Shape<Cell, Format> shape;

@@ -217,7 +217,8 @@ struct Forward {
     xs[r] = (const S*)p.x + row * p.x_batch + t * p.x_time;
     ys[r] = (S*)p.y + row * p.y_batch + t * p.y_time;
     for (int i = 0; i < Cell::states; ++i) {
-      copy_padded(before(i, 0, r), (const T*)p.init[i] + row * shape.H, shape.H, shape.Hp);
+      const T* from = (const T*)p.init[i];
+      copy_padded(before(i, 0, r), from ? from + row * shape.H : nullptr, shape.H, shape.Hp);
       if constexpr (depth > 1) record(i, r);
     }
     for (int64_t t = p.rows.length[r]; t < shape.steps; ++t) {

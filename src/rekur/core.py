@@ -28,7 +28,7 @@ class Weights(NamedTuple):
 
 
 class Cell(Protocol):
-    """What the kernels ask of a cell: a declaration and three small functions."""
+    """What the kernels ask of a cell: a declaration and a few small functions."""
 
     name: str
     gates: tuple[str, ...]
@@ -48,6 +48,9 @@ class Cell(Protocol):
 
     def state(self, **tensors: Tensor) -> Any:
         """Build a state by name."""
+
+    def zeros(self, B: int, H: int, like: Tensor) -> Any:
+        """The state that stands for None: S zero tensors (B, H)."""
 
 
 class RekurError(Exception):

@@ -50,7 +50,8 @@ def _autocast(run: Any, cell: Cell, x: Tensor, weights: Weights, state: Any, *re
     with torch.autocast("cpu", enabled=False):
         dtype = weights.R.dtype
         half = dtype is torch.float32 and torch.get_autocast_dtype("cpu") is torch.bfloat16
-        state = cell.state(**{name: s.to(dtype) for name, s in zip(cell.states, state, strict=True)})
+        if state is not None:
+            state = cell.state(**{name: s.to(dtype) for name, s in zip(cell.states, state, strict=True)})
         return run(cell, x.to(torch.bfloat16 if half else dtype), weights, state, *rest)
 
 
@@ -75,7 +76,7 @@ def scan(
     x : (B, T, I); any strides. In bfloat16 the products take x, W, R and h rounded to that and y is that too, while
         weights, states, sums and gates are float32; so it is under `torch.autocast("cpu", torch.bfloat16)`
     weights : W (G·H, I), R (G·H, H), biases (G·H,) or None
-    state : S tensors (B, H), the state before the first step
+    state : S tensors (B, H), the state before the first step; None for zeros
     lengths : (B,) int64 in 0 … T, or None for all T. What stands beyond a row's length is never read into a
         result, gives y = 0 and receives exactly zero gradient; a row of length 0 returns its initial state.
     reverse : walk each row from its last valid step to its first
@@ -102,6 +103,8 @@ def scan(
     room = _backend(cell, x, weights, backend)
     if room is reference and lengths is not None:
         checks.check_values(lengths, x.shape[1])
+    if state is None and (room is reference or not x.shape[1]):
+        state = cell.zeros(x.shape[0], weights.R.shape[1], weights.R)
     arguments = (cell, x, weights, state, lengths, resets, reverse)
     again = recompute and torch.is_grad_enabled()
     result = segments.scan(room.scan, *arguments) if again else room.scan(*arguments)

@@ -30,10 +30,10 @@ def check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor |
         found = {name: tuple(w.shape) for name, w in weights._asdict().items() if w is not None}
         name = next(name for name, shape in found.items() if shape != wanted[name])
         raise DataError(f"{name} has shape {found[name]}, but cell {cell.name!r} needs {wanted[name]}")
-    if len(state) != len(cell.states) or H < 1 or I < 1:
+    if (state is not None and len(state) != len(cell.states)) or H < 1 or I < 1:
         raise DataError(f"cell {cell.name!r} needs the states {cell.states}, H ≥ 1 and I ≥ 1")
     dtype, cpu = R.dtype, x.is_cpu  # x may be bfloat16, the states never are
-    for tensor in state:
+    for tensor in state or ():
         if tensor.shape != (B, H) or tensor.dtype is not dtype or tensor.is_cpu is not cpu:
             raise DataError(
                 f"a state is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}, "

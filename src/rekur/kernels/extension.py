@@ -159,28 +159,28 @@ def forward(
     cell: str,
     x: Tensor,
     weights: Sequence[Any],
-    state: Sequence[Tensor],
+    state: Sequence[Tensor] | None,
     lengths: Tensor | None,
     resets: Tensor | None,
     reverse: bool,
     training: bool,
 ) -> list[Tensor]:
-    """Fold: y (B, T, H), the last states S × (B, H) and, in training, the tape (bytes,)."""
+    """Fold from a state or from zeros: y, the last states S × (B, H) and, in training, the tape (bytes,)."""
     W, R, bW, bR = weights
     W, R, x = W.contiguous(), R.contiguous(), _rows(x)
     bW, bR = None if bW is None else bW.contiguous(), None if bR is None else bR.contiguous()
     lengths = None if lengths is None else lengths.contiguous()
-    init0 = state[0].resolve_neg().contiguous()
-    init1 = state[1].resolve_neg().contiguous() if len(state) > 1 else None
-    outputs = new_outputs(x, R, len(state))
+    init0, init1 = [s.resolve_neg().contiguous() for s in state or ()] + [None] * (2 - len(state or ()))
+    number, _, states = CELLS[cell]
+    outputs = new_outputs(x, R, len(states))
     y = outputs[0]
     (B, T, I), (x_batch, x_time, _), (y_batch, y_time, _) = x.shape, x.stride(), y.stride()  # noqa: E741
     try:
         tape = _native.forward(
-            CELLS[cell][0], DTYPES[x.dtype], B, T, I, R.shape[1], reverse, _address(lengths),
+            number, DTYPES[x.dtype], B, T, I, R.shape[1], reverse, _address(lengths),
             *_mask(resets), torch.get_num_threads(), training, x.data_ptr(), x_batch, x_time,
-            W.data_ptr(), R.data_ptr(), _address(bW), _address(bR), init0.data_ptr(), _address(init1),
-            y.data_ptr(), y_batch, y_time, outputs[1].data_ptr(), 0 if init1 is None else outputs[2].data_ptr(),
+            W.data_ptr(), R.data_ptr(), _address(bW), _address(bR), _address(init0), _address(init1),
+            y.data_ptr(), y_batch, y_time, outputs[1].data_ptr(), outputs[2].data_ptr() if len(states) > 1 else 0,
         )  # fmt: skip
     except ValueError as error:
         raise DataError(str(error)) from None
@@ -201,7 +201,7 @@ def backward(
 ) -> list[Tensor | None]:
     """The gradients of x, W, R, bW, bR and S × state from those of y and S × last; None for those not wanted."""
     grads = new_gradients(x, W, R, wanted)
-    dx, dW, dR, dbW, dbR, dinit0, dinit1 = grads if len(grads) > 6 else (*grads, None)
+    dx, dW, dR, dbW, dbR, dinit0, dinit1 = grads + [None] * (7 - len(grads))
     x, W, R = _rows(x), W.contiguous(), R.contiguous()
     dy, dlast0, dlast1 = ends if len(ends) > 2 else (*ends, None)
     dy_batch = dy_time = dx_batch = dx_time = 0

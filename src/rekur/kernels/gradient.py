@@ -26,7 +26,7 @@ class Scan(torch.autograd.Function):
     def forward(
         passes: Any, cell: Any, reverse: bool, lengths: Any, resets: Any, x: Any, *rest: Any
     ) -> tuple[Any, ...]:
-        """Run the forward pass. The rest are W, R, bW, bR, S × state."""
+        """Run the forward pass. The rest are W, R, bW, bR and S × state or, for zeros, nothing."""
         return tuple(passes.forward(cell.name, x, rest[:4], rest[4:], lengths, resets, reverse, True))
 
     @staticmethod
@@ -123,7 +123,7 @@ def _by_reference(
         return tuple(torch.zeros_like(tensor) for tensor, want in zip(inputs, wanted, strict=True) if want)
 
     def outputs(x: Any, W: Any, R: Any, bW: Any, bR: Any, *state: Any) -> tuple[Any, ...]:
-        start = cell.state(**dict(zip(cell.states, state, strict=True)))
+        start = cell.state(**dict(zip(cell.states, state, strict=True))) if state else cell.zeros(len(x), R.shape[1], R)
         y, last = reference.scan(cell, x, Weights(W, R, bW, bR), start, lengths, resets, reverse)
         return tuple((y, *last)[i] for i in given)
 

@@ -65,8 +65,10 @@ def scan(
     reverse: bool,
 ) -> tuple[Tensor, Any]:
     """Fold the cell over x (B, T, I); see `rekur.kernels.scan`."""
-    tensors = (x, *weights, *state)
-    in_graph = _in_graph(tensors)
+    in_graph = _in_graph((x, *weights, *(state or ())))
+    if state is None and (in_graph or transforms()):
+        state = cell.zeros(x.shape[0], weights.R.shape[1], weights.R)
+    tensors = (x, *weights, *(state or ()))
     if transforms():
         passes = operator if in_graph else extension
         y, *last, _ = Scan.apply(passes, cell, reverse, lengths, resets, *tensors)  # type: ignore[no-untyped-call]

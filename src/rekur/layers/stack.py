@@ -37,8 +37,6 @@ class Direction(nn.Module):
         self, x: Tensor, state: Any = None, lengths: Tensor | None = None, backend: str = "auto"
     ) -> tuple[Tensor, Any]:
         """Fold over x; see the class for the shapes."""
-        if state is None:
-            state = self.cell.zeros(x.shape[0], self.H, x)
         return scan(self.cell, x, self.weights, state, lengths, self.reverse, backend)
 
 

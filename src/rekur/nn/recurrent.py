@@ -158,8 +158,9 @@ class _Recurrent(nn.RNNBase):
         kind = _CELLS[self.mode]
         if states is not None:
             return [kind.state(**dict(zip(kind.states, each, strict=True))) for each in zip(*states, strict=True)]
-        zeros = kind.zeros(B, self.hidden_size, x)
-        return [zeros._replace(h=None) if self.proj_size else zeros] * len(self._all_weights)
+        if not self.proj_size:
+            return [None] * len(self._all_weights)
+        return [kind.zeros(B, self.hidden_size, x)._replace(h=None)] * len(self._all_weights)
 
     def _fold_packed(self, packed: PackedSequence, blocks: Blocks, states: Any) -> tuple[PackedSequence, list[Tensor]]:
         """Fold a PackedSequence: its rows padded, longest first, and packed again."""
