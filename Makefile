@@ -28,7 +28,7 @@ bench: .venv-bench/installed ## speed of the layers beside their rivals; writes 
 textbook: .venv-bench/installed ## speed of the textbook program beside its rivals; minutes
 	.venv-bench/bin/python benchmarks/textbook.py
 
-accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; minutes
+accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; an hour
 	$(BIN)/python benchmarks/accuracy.py
 
 docs: .venv/tested ## run every example of the documentation
