@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 
 import rekur
+from rekur import metrics
 from rekur.data.table import Table, table
 from rekur.data.transform import seasonal_steps
-from rekur.tasks.backtest import actual
+from rekur.tasks.backtest import actual, backs, before
 from rekur.tasks.blend import baseline
 from rekur.tasks.recipe import LEVELS
 from sets import ROOT, SETS, Set
@@ -42,12 +43,6 @@ HEADER = "| set | measure | rekur | must | stretch | seasonal naive | smoothing 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def windows(full: Table, task: Set) -> tuple[Array, Array]:
-    """Series and stops of all test windows."""
-    back = task.horizon + task.step * np.arange(task.windows - 1, -1, -1)
-    return np.repeat(np.arange(len(full)), len(back)), (full.lengths[:, None] - back).ravel()
-
-
 def forecasts(made: Any, series: Array, stop: Array) -> Array:
     """Levels 0.1, 0.5 and 0.9 of what `made(series, stop)` forecasts, (W, h, 3)."""
     parts = np.array_split(np.arange(len(series)), -(-len(series) // CHUNK))
@@ -56,37 +51,32 @@ def forecasts(made: Any, series: Array, stop: Array) -> Array:
 
 def score(task: Set, full: Table, history: Table, y: Array, point: Array, series: Array) -> float:
     """The set's measure of a point forecast (W, h)."""
-    error = np.abs(y - point)
     if task.measure == "MSE":
         train = [full.values(s)[: task.train] for s in range(len(full))]
         unit = np.array([np.nanstd(values) for values in train])[series][:, None]
-        return float(np.nanmean((error / unit) ** 2))
+        return metrics.rmse(y / unit, point / unit) ** 2
     if task.measure == "MAE":
-        return float(np.nanmean(error))
-    mase = float(np.mean(np.nanmean(error, axis=1) / seasonal_steps(history.y, history.offsets, task.m)[series]))
+        return metrics.mae(y, point)
+    mase = metrics.mase(y, point, seasonal_steps(history.y, history.offsets, task.m)[series])
     if task.measure == "MASE":
         return mase
-    relative = smape(y, point) / NAIVE2[task.horizon][0], mase / NAIVE2[task.horizon][1]
+    relative = metrics.smape(y, point) / NAIVE2[task.horizon][0], mase / NAIVE2[task.horizon][1]
     return sum(relative) / 2
-
-
-def smape(y: Array, point: Array) -> float:
-    """200·|y - f| / (|y| + |f|), averaged over the steps, then over the windows."""
-    return float(np.mean(np.nanmean(200 * np.abs(y - point) / (np.abs(y) + np.abs(point)), axis=1)))
 
 
 def covers(y: Array, q: Array) -> list[float]:
     """The share of values inside the 80 % interval in each third of the horizon."""
-    seen, inside = np.isfinite(y), (y >= q[..., 0]) & (y <= q[..., 2])
     thirds = np.array_split(np.arange(y.shape[1]), 3)
-    return [float(inside[:, part][seen[:, part]].mean()) for part in thirds]
+    return [metrics.coverage(y[:, part], q[:, part, 0], q[:, part, 2]) for part in thirds]
 
 
 def row(name: str, task: Set, options: argparse.Namespace) -> str:
     """Run one set; a row of the table."""
     full = table(task.read(), future=task.future)
-    series, stop = windows(full, task)
-    history = full.cut(np.maximum(full.lengths - task.horizon - task.step * (task.windows - 1), 0))
+    test = (task.windows, task.step)
+    series = np.repeat(np.arange(len(full)), task.windows)
+    stop = (full.lengths[:, None] - backs(test, task.horizon)).ravel()
+    history = before(full, test, task.horizon)
     model, start = rekur.Forecaster(task.horizon, seed=options.seed, **task.options), time.perf_counter()
     model.fit(history)
     fitted = time.perf_counter()
@@ -104,7 +94,7 @@ def row(name: str, task: Set, options: argparse.Namespace) -> str:
     cells = [f"{name} ({task.what}, {task.horizon} steps)", task.measure, f"{reached}{scores[0]:.3f}{reached}"]
     cells += [f"{task.must:g}", f"{task.stretch:g}", *beside, task.known]
     cells += [" ".join(f"{100 * share:.0f}" for share in covers(y, q)), *(f"{s:.0f}" for s in seconds)]
-    print(f"{name}: blend {model.blend_}, sMAPE {smape(y, q[..., 1]):.2f}", flush=True)
+    print(f"{name}: blend {model.blend_}, sMAPE {metrics.smape(y, q[..., 1]):.2f}", flush=True)
     return "| " + " | ".join(cells) + " |"
 
 
