@@ -241,17 +241,21 @@ struct Backward {
     return {da + place(lane, s0, s, r0) * da_row, r0, r0 + Lanes::running(p, s, r0, r1)};
   }
 
+  // `point` for the rows of some lanes.
+  template <class G>
+  void points(const Run* runs, int64_t n, int64_t s) const {
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t r = runs[i].r0; r < runs[i].r1; ++r) point<G>(runs[i].da + (r - runs[i].r0) * da_row, s, r);
+    }
+  }
+
   // One step of the walk for the rows of some lanes.
   void step(const Run* runs, int64_t n, int64_t s) const {
     if constexpr (Cell::late > 0) {
-      for (int64_t i = 0; i < n; ++i) {
-        for (int64_t r = runs[i].r0; r < runs[i].r1; ++r) point<Late<Cell>>(runs[i].da + (r - runs[i].r0) * da_row, s, r);
-      }
+      points<Late<Cell>>(runs, n, s);
       through_R<Late<Cell>>(runs, n, dmiddle, false);
     }
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t r = runs[i].r0; r < runs[i].r1; ++r) point<Early<Cell>>(runs[i].da + (r - runs[i].r0) * da_row, s, r);
-    }
+    points<Early<Cell>>(runs, n, s);
     through_R<Early<Cell>>(runs, n, ds, Cell::direct);
     for (int64_t i = 0; p.resets && i < n; ++i) {
       for (int64_t r = runs[i].r0; r < runs[i].r1; ++r) {
@@ -308,8 +312,8 @@ struct Backward {
       if (self.g.dx) self.panel_x += team.rank * F::x_parts * self.shape.Hp * self.input_vectors * V::W;
     }
     self.pack(self.alone ? Team{0, 1, nullptr} : team);
-    if (!self.alone || team.size > self.lanes.count) team.barrier();
     const bool shared = team.size > self.lanes.count;  // then the members of a lane wait for each other
+    if (!self.alone || shared) team.barrier();
     for (int64_t s1 = self.p.T, s0; s1 > 0; s1 = s0) {
       s0 = self.lanes.chunk_start(s1, self.chunk_rows);
       self.walk(duty, s0, s1);
