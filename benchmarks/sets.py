@@ -146,7 +146,8 @@ SETS = {
         partial(m4, "Hourly"), "414 series", 48, "OWA", 0.45, 0.40, "best of the competition 0.410, ES-RNN 0.440", m=24
     ),
     "m4_weekly": Set(
-        partial(m4, "Weekly"), "359 series", 13, "OWA", 0.80, 0.73, "best of the competition 0.739, ES-RNN 0.851"
+        partial(m4, "Weekly"), "359 series", 13, "OWA", 0.80, 0.73, "best of the competition 0.739, ES-RNN 0.851",
+        options={"season": 52},
     ),
     "m3_yearly": Set(
         partial(m3, "yearly"), "645 series", 6, "MASE", 2.68, 2.58, "AutoTheta 2.610, TiRex 2.710 (fev)",

@@ -72,7 +72,7 @@ def make_model(table: Table, h: int = 12) -> SimpleNamespace:
         layers=2,
         seed=3,
         recipe_=built,
-        blend_=Blend(0.8, 1.25),
+        ensemble_=SimpleNamespace(blend=Blend({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
         seasons_=(12,),
         history_=records,
         notes_=[*table.notes, "a note of the model"],

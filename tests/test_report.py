@@ -71,7 +71,7 @@ def test_page_says_what_it_should(page: str, full: tuple[Prediction, Backtest, S
     for said in (
         f"30 series · 1,800 rows ({missing} missing) · monthly · 12 steps ahead: 2025-01-01 to 2025-12-01",
         full[1].verdict(),
-        "80 % network, 20 % smoothing",
+        "80 % corrected network, 20 % smoothing (Theta)",
         "LSTM, 2 layers of 48 units",
         "a note of the model",
         "12 of 30 series can be drawn here, chosen evenly; 18 are not shown.",

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rekur.data.batches import Arrays
-from rekur.data.transform import seasonal_steps, window_scale
-from rekur.data.windows import Windows, every
+from rekur.data.transform import Scaling, Spread, seasonal_steps
+from rekur.data.windows import Every, Windows
 from rekur.metrics import seasonal_scale
 from rekur.tasks.blend import Blend, weigh
 from rekur.tasks.recipe import LEVELS
@@ -27,10 +27,11 @@ def test_windows_are_as_many_as_the_formula_says_and_never_see_their_target(
 ) -> None:
     """Every window holds its series' own rows in order, its target lies inside the series and before the gap."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    windows = every(offsets, past, horizon, first, gap)
+    all_of_them = Every.of(offsets, past, horizon, first, gap)
+    windows = all_of_them.pick(np.arange(len(all_of_them)))
     assert len(windows) == sum(max(0, n - gap - horizon - first + 1) for n in lengths)
     y = np.concatenate([1000 * s + np.arange(n) for s, n in enumerate(lengths)]).astype(float)
-    values = windows.gather(y, np.arange(len(windows)))
+    values = windows.gather(y)
     for k in range(len(windows)):
         s, stop = windows.series[k], windows.stop[k]
         assert first <= stop <= lengths[s] - gap - horizon
@@ -40,28 +41,61 @@ def test_windows_are_as_many_as_the_formula_says_and_never_see_their_target(
 
 def test_a_window_at_the_edge_of_an_empty_series_is_missing() -> None:
     windows = Windows(np.array([0, 0, 3]), 2, 2, np.array([1]), np.array([3]))
-    np.testing.assert_array_equal(windows.gather(np.array([1.0, 2, 3]), np.array([0])), [[2, 3, np.nan, np.nan]])
+    np.testing.assert_array_equal(windows.gather(np.array([1.0, 2, 3])), [[2, 3, np.nan, np.nan]])
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e12, 1e-12, -1.0])
 @pytest.mark.parametrize("shift", [0.0, 1e3])
-def test_scale_and_back(factor: float, shift: float) -> None:
+@pytest.mark.parametrize("level", ["season", "last"])
+def test_scale_and_back(factor: float, shift: float, level: str) -> None:
     """Scaled values are the same whatever the unit, and come back as they were."""
     y = np.random.default_rng(0).normal(size=(4, 20))
     y[1, 3:9] = np.nan
-    base = window_scale(y, 7)
-    scale = window_scale(factor * (y + shift), 7)
+    y[2, 17:] = np.nan
+    base = Scaling(level).of(y, 7)
+    scale = Scaling(level).of(factor * (y + shift), 7)
     z = scale.apply(factor * (y + shift))
     np.testing.assert_allclose(z, np.sign(factor) * base.apply(y), atol=1e-9)
     np.testing.assert_allclose(scale.undo(z[..., None])[..., 0], factor * (y + shift), rtol=1e-12)
-    level = np.nanmean(y[:, -7:], axis=1, keepdims=True)
-    np.testing.assert_allclose(base.level, level)
-    np.testing.assert_allclose(base.spread[:, 0] ** 2, np.nanmean((y - level) ** 2, axis=1))
+    expected = np.nanmean(y[:, -7:], axis=1, keepdims=True) if level == "season" else y[:, -1:].copy()
+    if level == "last":
+        expected[2] = y[2, 16]
+    np.testing.assert_allclose(base.level, expected)
+    np.testing.assert_allclose(base.spread[:, 0] ** 2, np.nanmean((y - expected) ** 2, axis=1))
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e9, 1e-9])
+def test_the_logarithm_knows_no_unit_and_comes_back(factor: float) -> None:
+    y = np.random.default_rng(0).lognormal(sigma=2, size=(4, 20))
+    y[0, 4], y[1, 3:9], y[2] = 0.0, np.nan, -y[2]
+    scaling = Scaling(log=True)
+    base, scale = scaling.of(y, 7), scaling.of(factor * y, 7)
+    np.testing.assert_allclose(scale.apply(factor * y), base.apply(y), atol=1e-9)
+    np.testing.assert_allclose(scale.undo(scale.apply(factor * y)[..., None])[..., 0], factor * y, rtol=1e-9)
+    small = 1e-6 * base.size()[:, None]  # one unit of the scaled values, at the level
+    at = base.undo(np.zeros((4, 1, 1)))[..., 0]
+    np.testing.assert_allclose(base.apply(at + small), 1e-6, rtol=1e-4)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=4), st.integers(0, 300))
+def test_the_spread_of_a_history_is_that_of_its_whole_blocks_and_sees_nothing_later(
+    lengths: list[int], at: int
+) -> None:
+    random = np.random.default_rng(sum(lengths))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    y = 1e6 + random.normal(size=offsets[-1])
+    y[random.random(len(y)) < 0.1] = np.nan
+    series, stop = np.arange(len(lengths)), np.minimum(at, lengths)
+    got = Spread.of(y, offsets).before(series, stop)
+    for s in series:
+        part = y[offsets[s] : offsets[s] + stop[s] // 64 * 64]
+        expected = np.nanstd(part) if len(part) else np.nan
+        np.testing.assert_allclose(got[s], expected, rtol=1e-6)
 
 
 def test_windows_without_values_or_without_change_have_no_spread() -> None:
     past = np.array([[np.nan, np.nan], [5.0, 5.0], [0.1 + 0.2, 0.3]])
-    scale = window_scale(past, 1)
+    scale = Scaling().of(past, 1)
     assert scale.spread.tolist() == [[0.0], [0.0], [0.0]]
     assert scale.level[:2].tolist() == [[0.0], [5.0]]
     np.testing.assert_array_equal(scale.undo(np.full((3, 2, 1), 9.0))[1], [[5.0], [5.0]])
@@ -87,31 +121,49 @@ def normal(middle: np.ndarray, spread: float) -> np.ndarray:
     return middle[..., None] + spread * np.array([NormalDist().inv_cdf(q) for q in LEVELS])
 
 
-def test_the_blend_follows_the_better_part_and_only_ever_widens() -> None:
+def test_the_blend_follows_the_better_part_and_its_intervals_cover() -> None:
     random = np.random.default_rng(0)
-    truth = random.normal(size=(50, 10))
+    truth = random.normal(size=(50, 12))
     actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
     good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
-    assert weigh(good, bad, actual, scale, LEVELS).network > 0.8
-    assert weigh(bad, good, actual, scale, LEVELS).network < 0.2
-    assert weigh(good, good, actual, scale, LEVELS).widen == pytest.approx(1, abs=0.1)
-    assert weigh(normal(truth, 0.05), normal(truth, 0.05), actual, scale, LEVELS).widen > 1.5
-    assert weigh(normal(truth, 1.0), normal(truth, 1.0), actual, scale, LEVELS).widen == 1
-    few = weigh(good[:1, :2], bad[:1, :2], actual[:1, :2], scale[:1], LEVELS)
-    assert 0.5 < few.network < 0.6
+
+    def weighed(network: np.ndarray, smooth: np.ndarray, counts: tuple[int, int] = (200, 200), n: int = 50) -> Blend:
+        return weigh({"direct": network[:n], "smoothing": smooth[:n]}, actual[:n], scale[:n], counts, LEVELS)
+
+    assert weighed(good, bad).weights == {"direct": 1.0}  # a share below 5 % is dropped
+    assert weighed(bad, good).weights == {"smoothing": 1.0}
+    np.testing.assert_allclose(weighed(good, good).widen, 1, atol=0.15)
+    assert min(weighed(normal(truth, 0.05), normal(truth, 0.05)).widen) > 1.6
+    assert max(weighed(normal(truth, 0.2), normal(truth, 0.2)).widen) < 0.65
+    few = weighed(good, bad, (1, 1), 1).weights
+    assert 0.5 < few["direct"] < 0.6
+    late = normal(truth, 0.1)
+    late[:, 8:] = normal(truth, 0.03)[:, 8:]
+    widen = weighed(late, late).widen
+    assert widen[2] > 2
+    assert widen[0] < 1.15
 
 
 def test_nothing_held_out_changes_nothing() -> None:
     q = normal(np.zeros((2, 3)), 1.0)
-    assert weigh(q, q, np.full((2, 3), np.nan), np.ones(2), LEVELS) == Blend(0.5, 1.0)
+    blend = weigh({"direct": q, "smoothing": q}, np.full((2, 3), np.nan), np.ones(2), (2, 1), LEVELS)
+    assert blend == Blend({"direct": 0.5, "smoothing": 0.5})
 
 
 def test_a_blend_keeps_the_order_and_does_without_what_is_missing() -> None:
     one, two = normal(np.zeros((2, 3)), 1.0), normal(np.ones((2, 3)), 2.0)
-    mixed = Blend(0.25, 1.5).mix(one, two, LEVELS)
+    blend = Blend({"direct": 0.25, "smoothing": 0.75}, (1.0, 1.5, 2.0))
+    mixed = blend.mix({"direct": one, "smoothing": two}, LEVELS, 3)
     assert (np.diff(mixed, axis=-1) > 0).all()
     np.testing.assert_allclose(mixed[..., LEVELS.index(0.5)], 0.75)
-    np.testing.assert_array_equal(Blend(0.25, 1.0).mix(one, np.full_like(one, np.nan), LEVELS), one)
+    np.testing.assert_allclose(np.ptp(mixed, axis=-1)[0] / np.ptp(mixed[0, 0]), [1, 1.5, 2])
+    silent = np.full_like(one, np.nan)
+    plain = Blend({"direct": 1.0})
+    np.testing.assert_array_equal(plain.mix({"direct": one, "smoothing": two}, LEVELS, 3), one)
+    np.testing.assert_array_equal(plain.mix({"direct": silent, "smoothing": two}, LEVELS, 3), two)
+    np.testing.assert_allclose(blend.mix({"direct": one, "smoothing": silent}, LEVELS, 3)[:, 0], one[:, 0])
+    assert blend.factors(6, 3).tolist() == [1, 1.5, 2, 2, 2, 2]
+    assert blend.describe() == "75 % smoothing (Theta), 25 % direct network"
 
 
 def test_arrays_deal_every_row_once_in_an_order_of_the_epoch() -> None:
@@ -132,18 +184,18 @@ def test_one_window_that_cannot_be_forecast_does_not_decide_for_the_others() -> 
     truth = random.normal(size=(50, 10))
     actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
     good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
-    whole = weigh(good, bad, actual, scale, LEVELS)
+    whole = weigh({"direct": good, "smoothing": bad}, actual, scale, (50, 50), LEVELS)
     for part in (0, 1):
         holes = [good.copy(), bad.copy()]
         holes[part][7] = np.nan
-        found = weigh(*holes, actual, scale, LEVELS)
-        assert found.network == pytest.approx(whole.network, abs=0.01)
-        assert found.widen == pytest.approx(whole.widen, abs=0.05)
+        found = weigh(dict(zip(("direct", "smoothing"), holes, strict=True)), actual, scale, (50, 50), LEVELS)
+        assert found.weights == pytest.approx(whole.weights, abs=0.01)
+        np.testing.assert_allclose(found.widen, whole.widen, atol=0.05)
 
 
 def test_rows_of_an_empty_last_series_are_missing() -> None:
     windows = Windows(np.array([0, 3, 3]), 2, 1, np.array([1]), np.array([0]))
-    assert np.isnan(windows.gather(np.array([1.0, 2, 3]), np.array([0]))).all()
+    assert np.isnan(windows.gather(np.array([1.0, 2, 3]))).all()
 
 
 def test_a_perfect_season_is_measured_by_its_steps() -> None:

@@ -33,17 +33,27 @@ def fingerprint(*arrays: Any) -> str:
 class Checkpoint:
     """A folder that is written, whole or not at all, after every epoch.
 
-    `description` says what is trained (options, sizes, data); a checkpoint of something else is refused.
+    `description` says what is trained (options, sizes, data); a checkpoint of something else is refused. Where several
+    nets are trained one after another, each is a part of its own, and `next` goes on to the one after.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], description: dict[str, Any]) -> None:
-        self.folder, self.description = Path(folder), io.plain(description)
+    def __init__(self, folder: str | os.PathLike[str], description: dict[str, Any], part: str = "net") -> None:
+        self.folder, self.description, self.part = Path(folder), io.plain(description), part
         self.best: Tensor | None = None
+        self.parts: dict[str, tuple[list[dict[str, float]], dict[str, Tensor]]] = {}
+
+    def next(self, part: str) -> Checkpoint:
+        """The same folder for the next part; what the earlier ones came to stays in it."""
+        after = Checkpoint(self.folder, self.description, part)
+        after.parts = self.parts
+        return after
 
     def write(self, optimizer: Optimizer, best: Tensor, history: list[dict[str, float]]) -> None:
         """Replace the checkpoint by the present state."""
-        description = {"kind": "checkpoint", "of": self.description, "history": history}
-        io.save(self.folder, description, {**optimizer.state(), "best": best})
+        self.parts[self.part] = history, {**optimizer.state(), "best": best}
+        histories = {part: records for part, (records, _) in self.parts.items()}
+        tensors = {f"{part}.{name}": t for part, (_, state) in self.parts.items() for name, t in state.items()}
+        io.save(self.folder, {"kind": "checkpoint", "of": self.description, "histories": histories}, tensors)
 
     def resume(self, optimizer: Optimizer) -> list[dict[str, float]]:
         """Put the saved state back, if there is one, and return the records so far."""
@@ -54,9 +64,13 @@ class Checkpoint:
             raise ModelFileError(
                 f"{self.folder} holds the checkpoint of another training; choose another folder or remove it"
             )
-        self.best = tensors.pop("best")
-        optimizer.restore(tensors)
-        history: list[dict[str, float]] = description["history"]
+        if self.part not in description["histories"]:
+            return []
+        own = {name.removeprefix(f"{self.part}."): t for name, t in tensors.items() if name.startswith(f"{self.part}.")}
+        history: list[dict[str, float]] = description["histories"][self.part]
+        self.parts[self.part] = history, own
+        self.best = own["best"]
+        optimizer.restore(own)
         return history
 
     @staticmethod

@@ -7,7 +7,8 @@ optimiser of a process imports the compiler stack, which takes longer than train
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -25,18 +26,22 @@ class Optimizer:
         sgd     m = μ·m + g + λ·θ,  θ = θ - η·m
 
     where η is the rate, λ the weight decay, m̂ and v̂ are corrected for the start at zero, β₁ = μ = 0.9,
-    β₂ = 0.999 and ε = 1e-8.
+    β₂ = 0.999 and ε = 1e-8. With `average` a > 0 the result is the running mean θ̄ = a·θ̄ + (1 - a)·θ, in the first
+    k steps with k/(k + 10) in place of a larger a.
 
     Sources: D. P. Kingma and J. Ba, 2015, "Adam: a method for stochastic optimization", ICLR; I. Loshchilov and
     F. Hutter, 2019, "Decoupled weight decay regularization", ICLR.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], kind: str = "adam", weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], kind: str = "adam", weight_decay: float = 0.0, average: float = 0.0
+    ) -> None:
         self.kind, self.weight_decay, self.steps = choose("optimizer", kind, OPTIMIZERS), weight_decay, 0
         self.parameters = [p for p in parameters if p.requires_grad]
         self.flat = torch.cat([p.detach().flatten() for p in self.parameters])
         self.grad, self.m = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self.v = torch.zeros_like(self.flat) if kind != "sgd" else self.flat.new_zeros(0)
+        self.average, self.mean = average, self.flat.clone() if average else self.flat.new_zeros(0)
         start = 0
         for p in self.parameters:
             stop = start + p.numel()
@@ -58,6 +63,11 @@ class Optimizer:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Update all parameters once."""
+        self._update(rate)
+        if self.average:
+            self.mean.lerp_(self.flat, 1 - min(self.average, self.steps / (self.steps + 10)))
+
+    def _update(self, rate: float) -> None:
         self.steps += 1
         flat, g, m, v = self.flat, self.grad, self.m, self.v
         if self.weight_decay and self.kind == "adamw":
@@ -72,6 +82,20 @@ class Optimizer:
         scale = (1 - 0.999**self.steps) ** 0.5
         flat.addcdiv_(m, v.sqrt().add_(1e-8 * scale), value=-rate * scale / (1 - 0.9**self.steps))
 
+    def result(self) -> Tensor:
+        """The weights that count, a copy: the mean where there is one."""
+        return (self.mean if self.average else self.flat).clone()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the weights that count into the parameters for a while."""
+        now = self.flat.clone()
+        self.flat.copy_(self.result())
+        try:
+            yield
+        finally:
+            self.flat.copy_(now)
+
     def release(self) -> None:
         """Give every parameter its own memory again and drop the gradients."""
         for p in self.parameters:
@@ -80,11 +104,18 @@ class Optimizer:
     def state(self) -> dict[str, Tensor]:
         """All that an uninterrupted run would remember."""
         steps = torch.tensor(self.steps)
-        return {"flat": self.flat.clone(), "m": self.m.clone(), "v": self.v.clone(), "steps": steps}
+        return {
+            "flat": self.flat.clone(),
+            "m": self.m.clone(),
+            "v": self.v.clone(),
+            "mean": self.mean.clone(),
+            "steps": steps,
+        }
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go back to a state taken before."""
         self.flat.copy_(state["flat"])
         self.m.copy_(state["m"])
         self.v.copy_(state["v"])
+        self.mean.copy_(state["mean"])
         self.steps = int(state["steps"])

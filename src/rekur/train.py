@@ -35,7 +35,8 @@ class Training:
     schedule: "constant", or "cosine" down to a hundredth of the rate · warmup: share of the steps in which the
     rate rises linearly from zero · patience: epochs without a better validation loss after which to stop, or None ·
     bptt: steps through which gradients flow back (truncated backpropagation through time), or None for all ·
-    seconds: stop after that time, or None.
+    average: share of the old in the running mean of the weights after a step; with 0.99, validation and the result
+    take the mean of about the last hundred steps; 0 for the weights themselves · seconds: stop after that time.
     """
 
     epochs: int = 10
@@ -48,6 +49,7 @@ class Training:
     warmup: float = 0.0
     patience: int | None = None
     bptt: int | None = None
+    average: float = 0.0
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -61,6 +63,8 @@ class Training:
                 raise OptionError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.warmup < 1 or self.weight_decay < 0:
             raise OptionError("warmup must lie in [0, 1) and weight_decay must not be negative")
+        if not 0 <= self.average < 1:
+            raise OptionError(f"average must lie in [0, 1), got {self.average!r}")
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step (counted from 0) out of `steps`."""
@@ -118,7 +122,7 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
             record["mean_loss"] = total / problem.length
             if problem.validate is not None:
                 problem.model.eval()
-                with torch.inference_mode():
+                with torch.inference_mode(), optimizer.averaged():
                     record["val_loss"] = problem.validate()
                 if not math.isfinite(record["val_loss"]):
                     raise TrainingError("the validation loss is not finite; lower the learning rate or scale the data")
@@ -185,9 +189,9 @@ def fit(
     """
     from rekur.optim import Optimizer
 
-    optimizer = Optimizer(problem.model.parameters(), options.optimizer, options.weight_decay)
+    optimizer = Optimizer(problem.model.parameters(), options.optimizer, options.weight_decay, options.average)
     history: list[Record] = [] if checkpoint is None else checkpoint.resume(optimizer)
-    best = optimizer.flat.clone() if checkpoint is None or checkpoint.best is None else checkpoint.best
+    best = optimizer.result() if checkpoint is None or checkpoint.best is None else checkpoint.best
     try:
         for record in () if finished(history, options) else train(problem, options, optimizer, seed, len(history)):
             if watch is not None:
@@ -196,7 +200,7 @@ def fit(
                 continue
             history.append(record)
             if improved(history):
-                best = optimizer.flat.clone()
+                best = optimizer.result()
             if checkpoint is not None:
                 checkpoint.write(optimizer, best, history)
             if finished(history, options):

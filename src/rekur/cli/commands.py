@@ -95,7 +95,7 @@ def learn(model: Forecaster, found: Table, time_limit: float | None, save: str |
     try:
         model.fit(found, time_limit=time_limit, checkpoint=beside, duplicates=duplicates)
     except KeyboardInterrupt:
-        if save is not None and hasattr(model, "blend_"):
+        if save is not None and hasattr(model, "ensemble_"):
             model.save(save)
             Checkpoint.remove(str(beside))
             print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)

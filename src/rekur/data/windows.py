@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,16 +27,20 @@ class Windows:
     def __len__(self) -> int:
         return len(self.series)
 
-    def rows(self, some: Ints) -> tuple[Ints, np.ndarray]:
-        """Flat rows (n, past + horizon) of some windows and whether each lies inside its series."""
-        start, end = self.offsets[self.series[some]], self.offsets[self.series[some] + 1]
-        at = (start + self.stop[some])[:, None] + np.arange(-self.past, self.horizon)
+    def take(self, some: Ints) -> Windows:
+        """Some of the windows."""
+        return replace(self, series=self.series[some], stop=self.stop[some])
+
+    def rows(self) -> tuple[Ints, np.ndarray]:
+        """Flat rows (N, past + horizon) and whether each lies inside its series."""
+        start, end = self.offsets[self.series], self.offsets[self.series + 1]
+        at = (start + self.stop)[:, None] + np.arange(-self.past, self.horizon)
         inside = (at >= start[:, None]) & (at < end[:, None])
         return np.where(inside, at, start[:, None]), inside
 
-    def gather(self, column: Floats, some: Ints) -> Floats:
-        """Values (n, past + horizon, ...) of some windows; NaN outside the series."""
-        at, inside = self.rows(some)
+    def gather(self, column: Floats) -> Floats:
+        """Values (N, past + horizon, ...); NaN outside the series."""
+        at, inside = self.rows()
         if not len(column):
             return np.full(at.shape + column.shape[1:], np.nan)
         values: Floats = column[np.minimum(at, len(column) - 1)]
@@ -44,13 +48,32 @@ class Windows:
         return values
 
 
-def every(offsets: Ints, past: int, horizon: int, first: int, gap: int = 0) -> Windows:
+@dataclass(frozen=True)
+class Every:
     """Every window with at least `first` rows of past and a whole target that ends `gap` rows before the end.
 
-    Their number is Σ_s max(0, T_s - gap - horizon - first + 1).
+    Their number is Σ_s max(0, T_s - gap - horizon - first + 1); none of them is made before it is picked.
+
+    offsets (S+1,) · past, horizon as in `Windows` · counts (S,) how many each series has, summed up
     """
-    lengths = np.diff(offsets)
-    counts = np.maximum(0, lengths - gap - horizon - first + 1)
-    series = np.repeat(np.arange(len(lengths)), counts)
-    stop = np.arange(len(series)) - np.repeat(counts.cumsum() - counts, counts) + first
-    return Windows(offsets, past, horizon, series, stop)
+
+    offsets: Ints
+    past: int
+    horizon: int
+    first: int
+    counts: Ints
+
+    @classmethod
+    def of(cls, offsets: Ints, past: int, horizon: int, first: int, gap: int = 0) -> Every:
+        """Count them."""
+        counts = np.maximum(0, np.diff(offsets) - gap - horizon - first + 1)
+        return cls(offsets, past, horizon, first, np.cumsum(counts))
+
+    def __len__(self) -> int:
+        return int(self.counts[-1]) if len(self.counts) else 0
+
+    def pick(self, some: Ints) -> Windows:
+        """The windows of these numbers, counted from 0 through all series."""
+        series = np.searchsorted(self.counts, some, side="right")
+        before = np.where(series > 0, self.counts[np.maximum(series - 1, 0)], 0)
+        return Windows(self.offsets, self.past, self.horizon, series, some - before + self.first)

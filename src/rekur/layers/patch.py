@@ -50,6 +50,40 @@ class Block(nn.Module):
         return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.dropout)
 
 
+class DirectNet(nn.Module):
+    """Quantiles of the patches to come from one plain recurrence.
+
+    A window is cut into P patches of p steps; the last n of them lie in the future, where values and "observed" are 0
+    and only the known inputs tell them apart. The recurrent state carries the past through them:
+
+        e_j = relu(W·[values_j, observed_j, known_j] + b),  y = scan(e_1 … e_P),  quantiles_j = head(y_j)
+
+    Nothing is normalised on the way, so that the size of a window stays visible.
+    x (B, P, 2·p + K): values (p), observed (p) and K known inputs of each patch → raw (B, n·p, Q) of the head.
+
+    Source of the recurrence over segments: S. Lin et al., 2023, "SegRNN: segment recurrent neural network for
+    long-term time series forecasting", arXiv 2308.11200.
+    """
+
+    def __init__(
+        self, cell: str, patch: int, known: int, hidden: int, levels: Sequence[float], dropout: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.embed = linear(2 * patch + known, hidden, seed)
+        self.recurrent = Direction(cell, hidden, hidden, False, torch.Generator().manual_seed(seed))
+        self.head = QuantileHead(hidden, patch, levels, seed)
+        with torch.no_grad():  # begin with narrow quantiles around the level
+            middle = self.head.middle
+            self.head.linear.bias.view(patch, len(levels)).fill_(-2.0)[:, middle] = 0.0
+
+    def forward(self, x: Tensor, future: int) -> Tensor:
+        """x (B, P, 2·p + K), the number n of future patches → raw (B, n·p, Q)."""
+        y, _ = self.recurrent(F.relu(self.embed(x)))  # (B, P, H)
+        raw: Tensor = self.head(self.dropout(y[:, -future:])).flatten(1, 2)
+        return raw
+
+
 class PatchNet(nn.Module):
     """Quantiles of the patches to come, as corrections of a linear forecast.
 

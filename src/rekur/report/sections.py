@@ -183,14 +183,15 @@ def settings(prediction: Prediction, backtest: Backtest | None, model: Any) -> s
     """How the model was built, as far as it tells."""
     if model is None:
         return ""
-    recipe, blend = getattr(model, "recipe_", None), getattr(model, "blend_", None)
+    recipe, blend = getattr(model, "recipe_", None), getattr(getattr(model, "ensemble_", None), "blend", None)
     items = []
     if hasattr(model, "cell"):
         size = f"{plural(model.layers, 'layer')} of {model.hidden} units"
         items.append(("cell", f"{model.cell.upper()}, {size}" if recipe else "none: too little to train on"))
     if blend is not None:
-        items.append(("forecast", blended(blend.network if recipe else 0.0)))
-        items.append(("intervals", f"distance from the median × {number(blend.widen, 3)}, by the windows held out"))
+        items.append(("forecast", blend.describe()))
+        factors = ", ".join(number(factor, 3) for factor in blend.widen)
+        items.append(("intervals", f"distance from the median × {factors} in the thirds of the horizon, as held out"))
     seasons = getattr(model, "seasons_", ())
     if seasons:
         more = f", also {', '.join(map(str, seasons[1:]))}" if len(seasons) > 1 else ""
@@ -209,14 +210,6 @@ def settings(prediction: Prediction, backtest: Backtest | None, model: Any) -> s
     if hasattr(model, "seed"):
         items.append(("seed", str(model.seed)))
     return section("Settings", rows([*items, ("version", f"rekur {__version__}")]))
-
-
-def blended(share: float) -> str:
-    """What the forecast is made of: 80 % network, 20 % smoothing."""
-    percent = round(100 * share)
-    if percent in (0, 100):
-        return "smoothing alone" if percent == 0 else "the network alone"
-    return f"{percent} % network, {100 - percent} % smoothing"
 
 
 def notes(prediction: Prediction, model: Any) -> str:

@@ -101,7 +101,7 @@ def gain(own: float, other: float) -> str:
 
 def actual(table: Table, series: Array, stop: Array, horizon: int) -> Array:
     """The values (n, h) from rows `stop` of `series` on, NaN where nothing was seen."""
-    return Windows(table.offsets, 0, horizon, series, stop).gather(table.y, np.arange(len(series)))
+    return Windows(table.offsets, 0, horizon, series, stop).gather(table.y)
 
 
 def backs(windows: tuple[int, int], horizon: int) -> Array:

@@ -14,10 +14,11 @@ from rekur import io
 from rekur.core import ModelFileError
 from rekur.data.calendar import Freq
 from rekur.data.table import Columns, Table
-from rekur.layers.patch import PatchNet
+from rekur.data.transform import Scaling
 from rekur.tasks.blend import Blend, history
-from rekur.tasks.network import Network
-from rekur.tasks.recipe import LEVELS, Recipe
+from rekur.tasks.ensemble import Ensemble
+from rekur.tasks.network import Network, build
+from rekur.tasks.recipe import LEVELS, Design, Recipe
 from rekur.train import Training
 
 
@@ -34,17 +35,20 @@ def describe(model: Any) -> dict[str, Any]:
 
 def save(model: Any, folder: str | os.PathLike[str]) -> None:
     """Write a fitted forecaster: network, blend, notes and the end of the table that it continues."""
-    past = 0 if model.recipe_ is None else model.recipe_.past
+    networks = {
+        f"{name} {k}": network for name, group in model.ensemble_.networks.items() for k, network in enumerate(group)
+    }
+    past = max((network.recipe.past for network in networks.values()), default=0)
     table = tail(model.table_, max(past, history(model.seasons_)))
     description = {
         "kind": "Forecaster",
         **describe(model),
         "names": {**model.names_, "futr_exog_list": list(model.names_["futr_exog_list"])},
-        "blend": asdict(model.blend_),
+        "blend": asdict(model.ensemble_.blend),
         "notes": model.notes_,
         "history": model.history_,
         "levels": list(LEVELS),
-        "calendar": None if model.network_ is None else model.network_.columns,
+        "networks": {name: describe_network(network) for name, network in networks.items()},
         "table": describe_table(table),
     }
     tensors: dict[str, Tensor] = {
@@ -53,11 +57,17 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
     }
     tensors["table.offsets"] = torch.from_numpy(table.offsets)
     tensors["table.start"] = torch.from_numpy(table.start.astype(np.int64))
-    if model.network_ is not None:
-        tensors["linear"] = model.network_.linear
-        tensors["scaling"] = torch.from_numpy(np.stack(model.network_.scaling))
-        tensors.update({f"net.{name}": value for name, value in model.network_.net.state_dict().items()})
+    for name, network in networks.items():
+        if network.linear is not None:
+            tensors[f"{name}.linear"] = network.linear
+        tensors[f"{name}.known"] = torch.from_numpy(np.stack(network.known))
+        tensors.update({f"{name}.net.{key}": value for key, value in network.net.state_dict().items()})
     io.save(folder, description, tensors)
+
+
+def describe_network(network: Network) -> dict[str, Any]:
+    """A network without its numbers."""
+    return {"past": network.recipe.past, "design": asdict(network.design), "calendar": network.columns}
 
 
 def tail(table: Table, rows: int) -> Table:
@@ -93,16 +103,28 @@ def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], 
         parameters["training"] = Training(**parameters["training"])
     model = kind(**parameters)
     model.seasons_, model.names_ = tuple(description["seasons"]), description["names"]
-    model.blend_, model.notes_ = Blend(**description["blend"]), description["notes"]
-    model.history_, model.like_ = description["history"], None
+    model.notes_, model.history_, model.like_ = description["notes"], description["history"], None
     model.table_ = restore_table(description["table"], tensors)
     model.freq_ = model.table_.freq.name
-    model.recipe_, model.network_ = None, None
-    if description["recipe"] is not None:
-        fields = description["recipe"]
-        model.recipe_ = Recipe(**{**fields, "training": Training(**fields["training"])})
-        model.network_ = restore_network(model, description["calendar"], tensors, folder)
+    model.recipe_ = None if description["recipe"] is None else restore_recipe(description["recipe"])
+    blend = Blend(description["blend"]["weights"], tuple(description["blend"]["widen"]))
+    model.ensemble_ = Ensemble(model.seasons_, model.horizon, {}, blend)
+    for name, fields in description["networks"].items():
+        own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
+        network = restore_network(model, fields, own, folder)
+        model.ensemble_.networks.setdefault(network.design.name, []).append(network)
     return model
+
+
+def restore_recipe(fields: dict[str, Any]) -> Recipe:
+    """The recipe that was described."""
+    designs = tuple(restore_design(each) for each in fields["designs"])
+    return Recipe(**{**fields, "designs": designs, "training": Training(**fields["training"])})
+
+
+def restore_design(fields: dict[str, Any]) -> Design:
+    """The design that was described."""
+    return Design(fields["name"], Scaling(**fields["scaling"]))
 
 
 def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
@@ -126,12 +148,12 @@ def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
     )
 
 
-def restore_network(model: Any, calendar: list[int], tensors: dict[str, Tensor], folder: str) -> Network:
-    """The network, in evaluation mode."""
-    r: Recipe = model.recipe_
-    centre, spread = tensors["scaling"].numpy()
-    width = len(calendar) + len(centre) * r.patch
-    net = PatchNet(model.cell, r.patch, width, model.hidden, model.layers, LEVELS, 0.0, model.seed)
+def restore_network(model: Any, fields: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Network:
+    """One network, in evaluation mode."""
+    r, design = replace(model.recipe_, past=fields["past"]), restore_design(fields["design"])
+    centre, spread = tensors["known"].numpy()
+    width = len(fields["calendar"]) + len(centre) * r.patch
+    net = build(r, design, width, (model.cell, model.hidden, model.layers), 0.0, model.seed)
     io.restore(net, {n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")}, folder)
     net.eval()
-    return Network(r, calendar, (centre, spread), tensors["linear"], net)
+    return Network(r, design, fields["calendar"], (centre, spread), tensors.get("linear"), net)

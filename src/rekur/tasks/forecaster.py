@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rekur.core import DataError, OptionError, choose, positive
 from rekur.data.season import detect_season
 from rekur.data.table import Table, future_rows, table
-from rekur.data.transform import seasonal_steps
 from rekur.progress import Progress
 from rekur.tasks import forecast_file
-from rekur.tasks.backtest import Backtest, actual, before, run
+from rekur.tasks.backtest import Backtest, before, run
 from rekur.tasks.base import Estimator, check_seed, learning
-from rekur.tasks.blend import Blend, baseline, weigh
+from rekur.tasks.ensemble import Stopped, alone, learn
 from rekur.tasks.prediction import Prediction
 from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, Recipe, recipe
-from rekur.threads import threads
-
-if TYPE_CHECKING:
-    from rekur.tasks.network import Network
 
 Array = np.ndarray[Any, np.dtype[Any]]
-WIDE = 128  # hidden size from which on a second thread pays
 NAMES: dict[str, Any] = {
     "id_col": None,
     "time_col": None,
@@ -40,24 +33,27 @@ NAMES: dict[str, Any] = {
 class Forecaster(Estimator):
     """Forecast every series of a table: median and intervals for the next `horizon` steps.
 
-    One recurrent network is trained for all series (a global model). Each window is scaled by its own level and
-    spread; a linear autoregression, solved in closed form and shrunk towards seasonal naive, gives a first forecast;
-    recurrent blocks over patches of the window, its missing values marked by a mask, correct it and give its
-    quantiles. On windows held out the network is blended with smoothing and its intervals are calibrated.
+    One or two recurrent networks are trained for all series (global models). The first scales each window by its own
+    level and spread; a linear autoregression, solved in closed form and shrunk towards seasonal naive, gives a first
+    forecast; recurrent blocks over patches of the window, its missing values marked by a mask, correct it and give its
+    quantiles. The second, where series are long, keeps the size that a window has within its series and forecasts
+    directly. On windows held out the networks are blended with smoothing and seasonal naive, and the intervals are
+    calibrated for each third of the horizon.
 
     Parameters
     ----------
-    horizon : steps to forecast
+    horizon : steps to forecast; `predict` may ask for fewer or more
     freq : such as "h", "D", "MS" or 1; found from the times if None
     season : season length in steps; from the frequency, or from the values where times are integers, if None
     cell : "rnn", "rnn_relu", "lstm" or "gru"
     hidden, layers : size and number of the recurrent blocks
     training : a `rekur.train.Training`; by the size of the data if None
     seed : the same seed gives the same numbers
+    ensemble : networks of each kind, which differ in seed and in how far they look back; their median counts
 
     Attributes
     ----------
-    network_, blend_, recipe_, history_ : what was learned; notes_ : sentences on what was found and done
+    ensemble_, recipe_, history_ : what was learned; notes_ : sentences on what was found and done
 
     Examples
     --------
@@ -78,6 +74,7 @@ class Forecaster(Estimator):
         layers: int = 2,
         training: Any = None,
         seed: int = 0,
+        ensemble: int = 1,
     ) -> None:
         self.horizon = horizon
         self.freq = freq
@@ -87,6 +84,7 @@ class Forecaster(Estimator):
         self.layers = layers
         self.training = training
         self.seed = seed
+        self.ensemble = ensemble
 
     def fit(
         self,
@@ -111,7 +109,7 @@ class Forecaster(Estimator):
         futr_exog_list : names of numeric columns that are known for the future too
         time_limit : seconds that training may take
         progress : show a bar; None asks whether standard error is a terminal
-        checkpoint : folder written after every 50 steps; if it holds one, training goes on from there
+        checkpoint : folder written after every 100 steps; if it holds one, training goes on from there
 
         Raises
         ------
@@ -120,7 +118,7 @@ class Forecaster(Estimator):
         self.check()
         names = {"id_col": id_col, "time_col": time_col, "target_col": target_col, "duplicates": duplicates}
         future = (futr_exog_list,) if isinstance(futr_exog_list, str) else tuple(futr_exog_list)
-        with learning(self, "blend_"):
+        with learning(self, "ensemble_"):
             self.names_ = names_of(df, {**names, "futr_exog_list": future})
             self.like_ = None if isinstance(df, Table) else df
             self.freq_ = self.freq
@@ -136,7 +134,7 @@ class Forecaster(Estimator):
 
         choose("cell", self.cell, CELLS)
         check_seed(self.seed)
-        for name in ("horizon", "hidden", "layers", "season"):
+        for name in ("horizon", "hidden", "layers", "ensemble", "season"):
             value = getattr(self, name)
             if value is None and name == "season":
                 continue
@@ -177,72 +175,52 @@ class Forecaster(Estimator):
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
         self.recipe_, self.history_ = self._recipe(found, time_limit), list[dict[str, float]]()
-        self.network_: Network | None = None
         self.notes_ = list(found.notes)
         if self.recipe_ is None:
             self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
-            self.blend_ = Blend(0.0, 1.0)
+            self.ensemble_ = alone(self.seasons_, self.horizon)
             return
-        from rekur.checkpoint import Checkpoint, fingerprint
-        from rekur.tasks.network import improve, prepare
-
         saver = None
         if checkpoint is not None:
+            from rekur.checkpoint import Checkpoint, fingerprint
+
             grid = np.array([found.freq.name, str(found.tz), *map(str, found.ids)])
             data = fingerprint(found.offsets, found.start, found.y, found.future, grid)
             saver = Checkpoint(checkpoint, {**forecast_file.describe(self), "data": data})
-        self.network_ = prepare(found, self.recipe_, (self.cell, self.hidden, self.layers), self.seed)
-        steps = self.recipe_.training.epochs * EPOCH
+        shape, seeds = (self.cell, self.hidden, self.layers), (self.seed, self.ensemble)
+        steps = self.recipe_.training.epochs * EPOCH * len(self.recipe_.designs) * self.ensemble
         try:
-            with self._few(), Progress(f"training {self.cell}", steps, progress) as watch:
-                self.history_ = improve(self.network_, found, self.seed, watch, saver)
-        except KeyboardInterrupt:  # the best weights so far are in place: the model can be used and saved
-            self.blend_ = Blend(0.5, 1.0)
-            self.blend_ = self._blend(found, self.network_)
+            with Progress(f"training {self.cell}", steps, progress) as watch:
+                made = learn(found, self.seasons_, self.recipe_, shape, seeds, watch, saver)
+        except Stopped as stopped:  # the best weights so far can be used and saved
+            self.ensemble_ = stopped.ensemble
             raise
-        self.blend_ = self._blend(found, self.network_)
-
-    def _few(self) -> AbstractContextManager[None]:
-        return threads(1 if self.hidden < WIDE else None)
-
-    def _blend(self, found: Table, trained: Network) -> Blend:
-        from rekur.tasks.network import held_out
-
-        series, stop = held_out(found, trained.recipe, most=500)
-        with self._few():
-            network = trained.quantiles(found, series, stop)
-        smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
-        scale = seasonal_steps(found.y, found.offsets, self.seasons_[0])[series]
-        return weigh(network, smooth, actual(found, series, stop, self.horizon), scale, LEVELS)
+        self.ensemble_, self.history_ = made
+        self.notes_.append(f"blended by the windows held out: {self.ensemble_.blend.describe()}")
 
     def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
-        made = recipe(self.seasons_, self.horizon, found.lengths, time_limit)
+        sized = not (found.y < 0).any()
+        made = recipe(self.seasons_, self.horizon, found.lengths, time_limit, sized)
         if made is None or self.training is None:
             return made
         seconds = self.training.seconds if time_limit is None else time_limit
         return replace(made, training=replace(self.training, seconds=seconds))
 
-    def _quantiles(self, found: Table, series: Array, stop: Array, future: Array | None = None) -> Array:
-        smooth = baseline("smoothing", found, (series, stop), self.seasons_, self.horizon, LEVELS)
-        if self.network_ is None:
-            return smooth
-        with self._few():
-            network = self.network_.quantiles(found, series, stop, future)
-        return self.blend_.mix(network, smooth, LEVELS)
-
-    def forecast(self, df: Any = None, *, futr_df: Any = None) -> Prediction:
+    def forecast(self, df: Any = None, *, futr_df: Any = None, h: int | None = None) -> Prediction:
         """Forecast as a `Prediction`, which can be drawn and turned into frames; arguments as in `predict`."""
-        self.check_fitted("blend_")
+        self.check_fitted("ensemble_")
         found = self.table_ if df is None else self.read(df)
         if found.freq != self.table_.freq:
             raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        h = self.horizon if h is None else h
+        positive("h", h)
         future = None
         if self.names_["futr_exog_list"]:
             if futr_df is None:
                 names = ", ".join(self.names_["futr_exog_list"])
                 raise DataError(f"the model needs future values of {names}: pass futr_df")
-            future = future_rows(found, futr_df, self.horizon)
-        values = self._quantiles(found, np.arange(len(found)), found.lengths, future)
+            future = future_rows(found, futr_df, h)
+        values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h)
         return Prediction(found, LEVELS, values, self.like_ if df is None or isinstance(df, Table) else df)
 
     def predict(
@@ -250,6 +228,7 @@ class Forecaster(Estimator):
         df: Any = None,
         *,
         futr_df: Any = None,
+        h: int | None = None,
         level: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
     ) -> Any:
@@ -259,10 +238,11 @@ class Forecaster(Estimator):
         ----------
         df : new series or new history, without training again; None for the table of `fit`
         futr_df : id, time and the columns of futr_exog_list for every step to forecast
+        h : steps to forecast, fewer or more than the horizon that was learned; beyond it the recurrence runs on
         level : intervals in percent, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
         quantiles : such as [0.1, 0.9], as columns rekur_ql0.1, …
         """
-        return self.forecast(df, futr_df=futr_df).frame(level, quantiles)
+        return self.forecast(df, futr_df=futr_df, h=h).frame(level, quantiles)
 
     def backtest(
         self,
@@ -297,7 +277,7 @@ class Forecaster(Estimator):
 
         def learn(history: Table) -> Any:
             copy._learn(history, time_limit, progress, None)
-            return lambda series, stop: copy._quantiles(found, series, stop)
+            return lambda series, stop: copy.ensemble_.quantiles(found, series, stop)
 
         tested = run(learn, found, windows, self.horizon, copy.seasons_, refit)
         return replace(tested, like=None if isinstance(df, Table) else df)
@@ -319,7 +299,7 @@ class Forecaster(Estimator):
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: `config.json` and `model.safetensors`."""
-        self.check_fitted("blend_")
+        self.check_fitted("ensemble_")
         forecast_file.save(self, folder)
 
     @classmethod

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rekur.data.transform import Scaling
 from rekur.train import Training
 
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
@@ -14,11 +15,31 @@ LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 FEWEST = 3
 """Values that a series must have to be forecast."""
 
-EPOCH = 50
+EPOCH = 100
 """Steps between two validations."""
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e3)
 """Ridge penalties tried for the linear path; the last one is seasonal naive."""
+
+LONG = 3.0  # pasts that a typical series must hold before its windows can be told apart by their size
+MANY = 2000  # windows for training from which on a second design is trained
+
+
+@dataclass(frozen=True)
+class Design:
+    """One kind of network; a value.
+
+    name: "corrected", blocks of normalised recurrence that correct the linear path, or "direct", one plain recurrence
+    without it · scaling: of its windows
+    """
+
+    name: str
+    scaling: Scaling
+
+    @property
+    def corrected(self) -> bool:
+        """Whether there is a linear path to correct."""
+        return self.name == "corrected"
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,8 @@ class Recipe:
     """How one forecaster is built; a value.
 
     season: m · horizon: h · past: L, steps a window looks back · patch: p steps · first: rows of past that a window
-    for training must have · held: rows at the end of each series kept for validation · training: how to train.
+    for training must have · held: rows at the end of each series kept for validation · designs: the networks that are
+    trained · training: how to train.
     """
 
     season: int
@@ -35,20 +57,28 @@ class Recipe:
     patch: int
     first: int
     held: int
+    designs: tuple[Design, ...]
     training: Training
 
     @property
     def future(self) -> int:
         """Future patches: ⌈h / p⌉."""
-        return -(-self.horizon // self.patch)
+        return self.patches(self.horizon)
+
+    def patches(self, horizon: int) -> int:
+        """Patches that a horizon takes."""
+        return -(-horizon // self.patch)
 
 
-def recipe(seasons: tuple[int, ...], horizon: int, lengths: np.ndarray, seconds: float | None = None) -> Recipe | None:
+def recipe(
+    seasons: tuple[int, ...], horizon: int, lengths: np.ndarray, seconds: float | None = None, sized: bool = False
+) -> Recipe | None:
     """Choose the defaults for seasons (main one first), a horizon and the lengths (S,) of the series.
 
-    The past spans two of the longest or four of the shortest season, at most 1024 steps, and no more than a typical
-    series can give; a patch is the season or its largest part of at most 48 steps. Returns None where no series is
-    long enough to hold a window for training and one for validation: then nothing is trained.
+    The past spans two of the longest or four of the shortest season (four of the longest where the series are long),
+    at most 1024 steps, and no more than a typical series can give; a patch is the season or its largest part of at
+    most 48 steps. `sized` tells that no value is negative. Returns None where no series is long enough to hold a
+    window for training and one for validation: then nothing is trained.
     """
     m = seasons[0]
     typical = float(np.quantile(lengths, 0.75))
@@ -56,25 +86,32 @@ def recipe(seasons: tuple[int, ...], horizon: int, lengths: np.ndarray, seconds:
     if room < max(m + 1, 4) or typical < 24:
         return None
     patch = max((p for p in range(1, 49) if m % p == 0), default=1) if m >= 4 else min(4, horizon)
-    wanted = min(max(2 * seasons[-1], 4 * m, 16), max(1024, m))
+    cycles = 4 if typical >= 60 * seasons[-1] else 2
+    wanted = min(max(cycles * seasons[-1], 4 * m, 16), max(1024, m))
     past = max(min(wanted, room // patch * patch if room >= m else m), m)
     past = -(-past // patch) * patch
-    held = max(horizon, min(int(0.1 * typical), 20 * horizon))
+    held = max(horizon, int(0.15 * typical))
     held = min(held, max(horizon, (int(typical) - past) // 2 // horizon * horizon))
     first = min(past, max(m + 1, int(typical) - held - horizon - 1, 4))
     windows = int(np.maximum(0, lengths - held - horizon - first + 1).sum())
     if windows == 0:
         return None
-    steps = int(np.clip(windows // 25, 200, 600))
-    training = Training(
-        epochs=steps // EPOCH,
+    designs = [Design("corrected", Scaling(log=sized))]
+    if windows >= MANY and typical >= LONG * past:
+        designs.append(Design("direct", Scaling("last", "history")))
+    return Recipe(m, horizon, past, patch, first, held, tuple(designs), training(windows, seconds))
+
+
+def training(windows: int, seconds: float | None) -> Training:
+    """How to train on so many windows."""
+    return Training(
+        epochs=int(np.clip(windows // 12, 200, 3000)) // EPOCH,
         batch=int(np.clip(2 ** int(np.log2(max(windows / 4, 1))), 16, 128)),
         rate=2e-3,
         optimizer="adamw",
         weight_decay=0.01,
-        schedule="cosine",
-        warmup=0.05,
-        patience=6,
+        warmup=0.02,
+        average=0.99,
+        patience=5,
         seconds=seconds,
     )
-    return Recipe(m, horizon, past, patch, first, held, training)

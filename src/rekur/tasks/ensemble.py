@@ -1,0 +1,141 @@
+"""What a forecaster has learned: networks of one or two designs, blended with baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rekur.data.table import Table
+from rekur.data.transform import seasonal_steps
+from rekur.tasks.backtest import actual
+from rekur.tasks.blend import NETS, Blend, baseline, history, prior, weigh
+from rekur.tasks.recipe import EPOCH, LEVELS, Recipe
+from rekur.threads import threads
+
+if TYPE_CHECKING:
+    from rekur.checkpoint import Checkpoint
+    from rekur.tasks.network import Network
+
+Array = np.ndarray[Any, np.dtype[Any]]
+WIDE = 128  # hidden size from which on a second thread pays
+REACHES = (1.0, 0.5, 1.5)  # how far the members of an ensemble look back, in turn
+JUDGES, ROWS = 500, 1_000_000  # windows held out that the blend is weighed on, and rows of past they take, at most
+
+
+@dataclass
+class Ensemble:
+    """Networks by design, the blend, and what the baselines need; without networks it is smoothing alone."""
+
+    seasons: tuple[int, ...]
+    horizon: int
+    networks: dict[str, list[Network]]
+    blend: Blend
+
+    def quantiles(
+        self, table: Table, series: Array, stop: Array, future: Array | None = None, horizon: int | None = None
+    ) -> Array:
+        """Quantiles (n, h, Q) of the steps from rows `stop` of `series` on; members without a share are not run."""
+        h = self.horizon if horizon is None else horizon
+        made = {name: self.member(name, table, (series, stop), future, h) for name in self.blend.weights}
+        silent = ~np.all([np.isfinite(q).all(axis=(1, 2)) for q in made.values()], axis=0)
+        if silent.any() and "smoothing" not in made:
+            made["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
+            made["smoothing"][silent] = self.member("smoothing", table, (series[silent], stop[silent]), None, h)
+        return self.blend.mix(made, LEVELS, self.horizon)
+
+    def member(
+        self, name: str, table: Table, windows: tuple[Array, Array], future: Array | None, horizon: int
+    ) -> Array:
+        """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one design."""
+        if name in NETS:
+            return baseline(name, table, windows, self.seasons, horizon, LEVELS)
+        with few(self.networks[name][0]):
+            made = [network.quantiles(table, *windows, future, horizon) for network in self.networks[name]]
+        return made[0] if len(made) == 1 else np.asarray(np.median(made, axis=0))
+
+    def weighed(self, table: Table) -> Ensemble:
+        """The same with its blend chosen on the windows held out of a table."""
+        from rekur.tasks.panel import held_out
+
+        recipe = next(iter(self.networks.values()))[0].recipe
+        windows = held_out(table, recipe, min(JUDGES, ROWS // history(self.seasons)))
+        made = {name: self.member(name, table, windows, None, self.horizon) for name in (*self.networks, *NETS)}
+        scale = seasonal_steps(table.y, table.offsets, self.seasons[0])[windows[0]]
+        block = windows[1] // self.horizon
+        counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
+        return replace(self, blend=weigh(made, actual(table, *windows, self.horizon), scale, counts, LEVELS))
+
+
+def few(network: Network) -> Any:
+    """One thread for a small network, which a second one only slows down."""
+    return threads(1 if network.net.embed.out_features < WIDE else None)
+
+
+def alone(seasons: tuple[int, ...], horizon: int) -> Ensemble:
+    """Smoothing without any network."""
+    return Ensemble(seasons, horizon, {}, Blend({"smoothing": 1.0}))
+
+
+def members(recipe: Recipe, count: int) -> list[tuple[str, Recipe, int]]:
+    """(name of the design, recipe, number) of every network to train: `count` of each design, that look back anew."""
+    found = []
+    for design in recipe.designs:
+        for k in range(count):
+            steps = REACHES[k % len(REACHES)] * recipe.past
+            past = max(-(-int(steps) // recipe.patch) * recipe.patch, -(-recipe.season // recipe.patch) * recipe.patch)
+            seconds = recipe.training.seconds
+            share = None if seconds is None else seconds / count / len(recipe.designs)
+            found.append((design.name, replace(recipe, past=past, training=replace(recipe.training, seconds=share)), k))
+    return found
+
+
+def learn(
+    table: Table,
+    seasons: tuple[int, ...],
+    recipe: Recipe,
+    shape: tuple[str, int, int],
+    seeds: tuple[int, int],
+    watch: Callable[[dict[str, float]], None] | None,
+    saver: Checkpoint | None,
+) -> tuple[Ensemble, list[dict[str, float]]]:
+    """Train every network and weigh them; the ensemble and the records of the epochs' ends.
+
+    shape: cell, hidden size, layers · seeds: the first seed, and how many networks of each design.
+    """
+    from rekur.tasks.network import improve, prepare
+
+    plan = members(recipe, seeds[1])
+    made = Ensemble(seasons, recipe.horizon, {}, Blend({}))
+    designs = {design.name: design for design in recipe.designs}
+    records: list[dict[str, float]] = []
+    for number, (name, own, k) in enumerate(plan):
+        seed = seeds[0] + 1000 * k
+        network = prepare(table, own, designs[name], shape, seed)
+        made.networks.setdefault(name, []).append(network)
+        done = number * recipe.training.epochs
+
+        def shown(record: dict[str, float], done: int = done) -> None:
+            if watch is not None:
+                watch({**record, "step": record["step"] + done * EPOCH, "epoch": record["epoch"] + done})
+
+        try:
+            if saver is not None:
+                saver = saver.next(f"{name} {k}")
+            with few(network):
+                own_records = improve(network, table, seed, shown, saver)
+                records += [{**r, "epoch": r["epoch"] + len(records), "member": number} for r in own_records]
+        except KeyboardInterrupt as interrupt:  # the best weights so far are in place
+            made.blend = Blend(prior({**made.networks, "smoothing": None}))
+            raise Stopped(made.weighed(table)) from interrupt
+    return made.weighed(table), records
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was interrupted; what it has come to can be used."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__()
+        self.ensemble = ensemble

@@ -1,0 +1,129 @@
+"""A table as a network sees it: windows become patches of scaled values, masks and known inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rekur.data.calendar import feature_names, features
+from rekur.data.table import Table
+from rekur.data.transform import Scale, Scaling, Spread
+from rekur.data.windows import Every, Windows
+from rekur.tasks.recipe import Recipe
+
+Array = np.ndarray[Any, np.dtype[Any]]
+HEAVIEST = 50.0  # most that a window may count compared with the error of seasonal naive
+
+
+def calendar_columns(table: Table) -> list[int]:
+    """Which calendar features the table can teach: those of cycles it has seen at least twice."""
+    names = feature_names(table.freq)
+    spans = table.freq.advance(table.start, table.lengths) - table.start
+    days = float(np.max(spans).astype("m8[D]").astype(int)) if names else 0.0
+    need = {"year": 730.0, "month": 61.0, "week": 14.0}
+    return [i for i, name in enumerate(names) if days >= need.get(name.split("_")[0], 2.0)]
+
+
+def covariate_scaling(table: Table) -> tuple[Array, Array]:
+    """Centre and spread of each known future covariate, (F,) each."""
+    if not table.future.shape[1]:
+        return np.zeros(0), np.zeros(0)
+    scale = Scaling().of(table.future.T, table.future.shape[0] or 1)  # one row a covariate
+    return scale.level[:, 0], np.where(scale.spread > 0, scale.spread, 1.0)[:, 0]
+
+
+class Panel:
+    """A table, and how windows of it are read for a design: scaled, cut into patches, weighed."""
+
+    def __init__(
+        self, table: Table, recipe: Recipe, scaling: Scaling, columns: list[int], known: tuple[Array, Array]
+    ) -> None:
+        self.table, self.recipe, self.scaling, self.columns = table, recipe, scaling, columns
+        self.first = np.zeros(len(table), np.int64)
+        self.calendar = np.zeros((0, 0), np.float32)
+        if columns:
+            begin = table.start.min()
+            self.first = table.freq.count(begin, table.start)[0]
+            steps = int((self.first + table.lengths).max())
+            times = table.clock(table.freq.advance(begin, np.arange(-recipe.past, steps)))
+            self.calendar = features(table.freq, times)[:, columns]
+        centre, spread = known
+        self.known = ((table.future - centre) / spread).astype(np.float32)  # (N, F)
+        self.spread = Spread.of(table.y, table.offsets) if scaling.spread == "history" else None
+
+    def windows(self, series: Array, stop: Array, horizon: int | None = None) -> Windows:
+        """Windows of this table that end before the given rows."""
+        h = self.recipe.horizon if horizon is None else horizon
+        return Windows(self.table.offsets, self.recipe.past, h, series, stop)
+
+    def every(self) -> Every:
+        """The windows to train on: all that end before the rows held out."""
+        r = self.recipe
+        return Every.of(self.table.offsets, r.past, r.horizon, r.first, r.held)
+
+    def scaled(self, windows: Windows) -> tuple[Array, Array, Scale]:
+        """Scaled past (n, L) and target (n, h), NaN where nothing was seen, and their scale."""
+        L = self.recipe.past
+        values = windows.gather(self.table.y).astype(np.float64)
+        history = None if self.spread is None else self.spread.before(windows.series, windows.stop)
+        scale = self.scaling.of(values[:, :L], self.recipe.season, history)
+        values = scale.apply(values)
+        return values[:, :L], values[:, L:], scale
+
+    def inputs(self, windows: Windows, past: Array, base: Array, future: Array | None) -> Tensor:
+        """Patches (n, P, 2·p + K): values with a base forecast (n, h) as future, observed, known inputs.
+
+        `future` (n, h, F) holds known future covariates, for rows beyond the table; None reads them from it.
+        """
+        r, (n, h) = self.recipe, base.shape
+        pad = r.patches(h) * r.patch - h
+        seen = np.isfinite(past)
+        values = np.concatenate([np.where(seen, past, 0.0), base, np.repeat(base[:, -1:], pad, axis=1)], axis=1)
+        observed = np.concatenate([seen, np.zeros((n, h + pad))], axis=1)
+        parts = [values.reshape(n, -1, r.patch), observed.reshape(n, -1, r.patch)]
+        if self.columns:
+            parts.append(self._calendar(windows, np.arange(0, values.shape[1], r.patch)))
+        if self.known.shape[1]:
+            known = windows.gather(self.known)  # (n, L + h, F)
+            if future is not None:
+                known[:, r.past :] = future
+            known = np.pad(np.nan_to_num(known), ((0, 0), (0, pad), (0, 0)), mode="edge")
+            parts.append(known.reshape(n, values.shape[1] // r.patch, -1))
+        return torch.from_numpy(np.concatenate(parts, axis=2).astype(np.float32))
+
+    def _calendar(self, windows: Windows, steps: Array) -> Array:
+        """Calendar features (n, P, C) at steps counted from the beginning of each window."""
+        at = (self.first[windows.series] + windows.stop)[:, None] + steps
+        beyond = int(at.max()) + 1 - len(self.calendar)
+        if beyond > 0:
+            begin = self.table.start.min()
+            rows = np.arange(beyond) + len(self.calendar) - self.recipe.past
+            more = features(self.table.freq, self.table.clock(self.table.freq.advance(begin, rows)))[:, self.columns]
+            self.calendar = np.concatenate([self.calendar, more])
+        return np.asarray(self.calendar[at])
+
+    @property
+    def width(self) -> int:
+        """K, the known inputs of a patch."""
+        return len(self.columns) + int(self.known.shape[1]) * self.recipe.patch
+
+
+def held_out(table: Table, recipe: Recipe, most: int = 2000) -> tuple[Array, Array]:
+    """Series and stops of the windows held out at the end of each series, evenly spread, at most about `most`."""
+    span = recipe.held - recipe.horizon
+    step = int(np.clip(span * len(table) // most, 1, recipe.horizon))
+    back = np.arange(recipe.horizon, recipe.held + 1, step)[::-1]
+    stop = (table.lengths[:, None] - back).ravel()
+    series = np.repeat(np.arange(len(table)), len(back))
+    keep = np.flatnonzero(stop >= min(recipe.first, recipe.season + 1))
+    keep = keep[:: max(1, len(keep) // most)]
+    return series[keep], stop[keep]
+
+
+def importance(scale: Scale, errors: Array) -> Array:
+    """How much a scaled error of a window counts, (n,): its size in units of the series' seasonal naive error."""
+    size = scale.size()
+    return np.asarray(np.where(errors > 0, np.minimum(size / np.where(errors > 0, errors, 1.0), HEAVIEST), 0.0))
