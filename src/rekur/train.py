@@ -83,7 +83,8 @@ class Problem:
 
     model · batches: epoch → the batches of that epoch · length: how many they are ·
     loss: (batch, state carried in or None) → (loss, state to carry on or None) ·
-    validate: () → validation loss, or None · explain: batch → where the first value that is not finite stands.
+    validate: () → validation loss, or None · explain: batch → where the first value that is not finite stands ·
+    hopeless: records so far → whether to give up.
     """
 
     model: nn.Module
@@ -92,6 +93,7 @@ class Problem:
     loss: Callable[[Batch, Any], tuple[Tensor, Any]]
     validate: Callable[[], float] | None = None
     explain: Callable[[Batch], str] | None = None
+    hopeless: Callable[[list[Record]], bool] | None = None
 
 
 def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, epoch: int = 0) -> Iterator[Record]:
@@ -193,7 +195,9 @@ def fit(
     history: list[Record] = [] if checkpoint is None else checkpoint.resume(optimizer)
     best = optimizer.result() if checkpoint is None or checkpoint.best is None else checkpoint.best
     try:
-        for record in () if finished(history, options) else train(problem, options, optimizer, seed, len(history)):
+        for record in (
+            () if finished(history, options, problem) else train(problem, options, optimizer, seed, len(history))
+        ):
             if watch is not None:
                 watch(record)
             if "mean_loss" not in record:
@@ -203,7 +207,7 @@ def fit(
                 best = optimizer.result()
             if checkpoint is not None:
                 checkpoint.write(optimizer, best, history)
-            if finished(history, options):
+            if finished(history, options, problem):
                 break
     finally:
         optimizer.flat.copy_(best)
@@ -217,10 +221,12 @@ def improved(history: list[Record]) -> bool:
     return "val_loss" not in history[-1] or history[-1]["val_loss"] <= min(r["val_loss"] for r in history)
 
 
-def finished(history: list[Record], options: Training) -> bool:
-    """Whether it no longer improves, the epochs are over, or the time is."""
+def finished(history: list[Record], options: Training, problem: Problem) -> bool:
+    """Whether it no longer improves, is given up, or the epochs or the time are over."""
     if not history:
         return False
+    if problem.hopeless is not None and problem.hopeless(history):
+        return True
     if len(history) >= options.epochs or (options.seconds is not None and history[-1]["seconds"] >= options.seconds):
         return True
     if options.patience is None or "val_loss" not in history[-1]:

@@ -13,7 +13,7 @@ from rekur.data.table import Table
 from rekur.data.windows import Windows
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NETS = ("smoothing", "seasonal_naive")  # the baselines that are blended in
+NETS = ("smoothing", "seasonal_naive", "naive")  # the baselines that are blended in
 HISTORY = 2048  # rows of a series that a baseline looks back on, unless its seasons need more
 ROUNDS = 20  # picks of the ensemble selection
 POINTS = 100_000  # values held out that it looks at, at most

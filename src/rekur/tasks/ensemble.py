@@ -11,7 +11,7 @@ import numpy as np
 from rekur.data.table import Table
 from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import actual
-from rekur.tasks.blend import NETS, Blend, baseline, history, prior, weigh
+from rekur.tasks.blend import NETS, Blend, baseline, history, weigh
 from rekur.tasks.recipe import EPOCH, LEVELS, Recipe
 from rekur.threads import threads
 
@@ -105,12 +105,14 @@ def learn(
 
     shape: cell, hidden size, layers · seeds: the first seed, and how many networks of each design.
     """
-    from rekur.tasks.network import improve, prepare
+    from rekur.tasks.network import finish, improve, prepare
 
     plan = members(recipe, seeds[1])
     made = Ensemble(seasons, recipe.horizon, {}, Blend({}))
     designs = {design.name: design for design in recipe.designs}
     records: list[dict[str, float]] = []
+    best: dict[str, float] = {}
+    last = []  # what remains to be done once all is weighed
     for number, (name, own, k) in enumerate(plan):
         seed = seeds[0] + 1000 * k
         network = prepare(table, own, designs[name], shape, seed)
@@ -121,16 +123,24 @@ def learn(
             if watch is not None:
                 watch({**record, "step": record["step"] + done * EPOCH, "epoch": record["epoch"] + done})
 
+        saver = None if saver is None else saver.next(f"{name} {k}")
         try:
-            if saver is not None:
-                saver = saver.next(f"{name} {k}")
             with few(network):
-                own_records = improve(network, table, seed, shown, saver)
-                records += [{**r, "epoch": r["epoch"] + len(records), "member": number} for r in own_records]
+                rival = min((loss for other, loss in best.items() if other != name), default=np.inf)
+                found = improve(network, table, seed, shown, saver, rival)
         except KeyboardInterrupt as interrupt:  # the best weights so far are in place
-            made.blend = Blend(prior({**made.networks, "smoothing": None}))
             raise Stopped(made.weighed(table)) from interrupt
-    return made.weighed(table), records
+        losses = [record["val_loss"] for record in found]
+        best[name] = min(best.get(name, np.inf), *losses)
+        last.append((network, 1 + losses.index(min(losses)), seed, name, k))
+        records += [{**r, "epoch": r["epoch"] + len(records), "member": number} for r in found]
+    made = made.weighed(table)
+    for network, epochs, seed, name, k in last:
+        if name in made.blend.weights:
+            saver = None if saver is None else saver.next(f"{name} {k} last")
+            with few(network):
+                finish(network, table, epochs, seed, saver)
+    return made, records
 
 
 class Stopped(KeyboardInterrupt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from rekur.data.transform import seasonal_steps
 from rekur.data.windows import Windows
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.patch import DirectNet, PatchNet
+from rekur.tasks.blend import loss
 from rekur.tasks.panel import Panel, calendar_columns, covariate_scaling, held_out, importance
 from rekur.tasks.recipe import EPOCH, LEVELS, PENALTIES, Design, Recipe
 from rekur.train import Problem, Record, fit
@@ -23,6 +24,8 @@ from rekur.train import Problem, Record, fit
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS = 20_000  # windows that the linear path is solved on
 CHUNK = 512  # windows forecast at a time
+TRIAL, BEHIND = 5, 1.5  # epochs after which a design is given up that is so many times worse than the other
+LAST = 0.2  # share of the training that is repeated with the rows held out
 
 
 @dataclass
@@ -93,7 +96,7 @@ def prepare(table: Table, recipe: Recipe, design: Design, shape: tuple[str, int,
     """
     columns, known = calendar_columns(table), covariate_scaling(table)
     panel = Panel(table, recipe, design.scaling, columns, known)
-    windows = panel.every()
+    windows = panel.every(recipe.held)
     dropout = 0.1 if len(windows) > 2000 else 0.2
     linear = None
     if design.corrected:
@@ -105,36 +108,42 @@ def prepare(table: Table, recipe: Recipe, design: Design, shape: tuple[str, int,
 
 
 def improve(
-    network: Network, table: Table, seed: int, watch: Callable[[Record], None] | None = None, saver: Any = None
+    network: Network,
+    table: Table,
+    seed: int,
+    watch: Callable[[Record], None] | None = None,
+    saver: Any = None,
+    rival: float = np.inf,
 ) -> list[Record]:
-    """Train the recurrent path until the windows held out no longer improve."""
-    recipe, net = network.recipe, network.net
-    panel = network.panel(table)
-    windows, held = panel.every(), panel.windows(*held_out(table, recipe))
-    deal = Deal(panel, network, seasonal_steps(table.y, table.offsets, recipe.season))
+    """Train the recurrent path until the windows held out no longer improve.
 
-    def batches(epoch: int) -> Iterator[Batch]:
-        random = np.random.default_rng((seed, epoch))
-        for _ in range(EPOCH):
-            yield deal.batch(windows.pick(random.integers(0, len(windows), recipe.training.batch)))
-
-    def loss(batch: Batch, _: Any) -> tuple[Tensor, None]:
-        raw = net(batch.x, recipe.future)[:, : recipe.horizon]
-        return net.head.loss(raw, batch.y, batch.weight), None
+    rival: the validation loss that another design has reached; training ends early if this one stays far behind it.
+    """
+    recipe, deal = network.recipe, Deal.of(network, table)
+    held = deal.panel.windows(*held_out(table, recipe))
 
     def validate() -> float:
         parts = np.array_split(np.arange(len(held)), -(-len(held) // CHUNK))
-        losses = [(float(loss(deal.batch(held.take(some)), None)[0]), len(some)) for some in parts]
+        losses = [(deal.judge(held.take(some)), len(some)) for some in parts]
         return sum(value * n for value, n in losses) / sum(n for _, n in losses)
 
-    def explain(batch: Batch) -> str:
-        odd = (~batch.x.isfinite()).flatten(1).any(1)
-        if batch.rows is None or not bool(odd.any()):
-            return ""
-        return f"the series {table.ids[int(batch.rows[odd.int().argmax()])]!r} holds values that overflow float32"
+    def hopeless(history: list[Record]) -> bool:
+        return len(history) >= TRIAL and min(record["val_loss"] for record in history) > BEHIND * rival
 
-    problem = Problem(net, batches, EPOCH, loss, validate, explain)
+    problem = replace(deal.problem(recipe.held, seed), validate=validate, hopeless=hopeless)
     return fit(problem, recipe.training, seed, watch, saver)
+
+
+def finish(network: Network, table: Table, epochs: int, seed: int, saver: Any = None) -> None:
+    """Train a little longer, at half the rate, on the rows held out too: the latest ones, now that all is chosen.
+
+    epochs: how many the best weights took.
+    """
+    options = network.recipe.training
+    if round(LAST * epochs) == 0:
+        return
+    last = replace(options, epochs=round(LAST * epochs), rate=options.rate / 2, patience=None)
+    fit(Deal.of(network, table).problem(0, seed + 1), last, seed + 1, None, saver)
 
 
 def solve_linear(panel: Panel, windows: Windows, held: Windows, errors: Array) -> Tensor:
@@ -153,11 +162,39 @@ def solve_linear(panel: Panel, windows: Windows, held: Windows, errors: Array) -
 
 @dataclass
 class Deal:
-    """Deals windows of a panel as batches for training."""
+    """Deals windows of a panel as batches for training, and tells how good the forecasts are."""
 
     panel: Panel
     network: Network
     errors: Array
+
+    @classmethod
+    def of(cls, network: Network, table: Table) -> Deal:
+        """The deal of a table for a network."""
+        errors = seasonal_steps(table.y, table.offsets, network.recipe.season)
+        return cls(network.panel(table), network, errors)
+
+    def problem(self, held: int, seed: int) -> Problem:
+        """To learn all windows that end before the last `held` rows of each series."""
+        recipe, net, table = self.network.recipe, self.network.net, self.panel.table
+        windows = self.panel.every(held)
+
+        def batches(epoch: int) -> Iterator[Batch]:
+            random = np.random.default_rng((seed, epoch))
+            for _ in range(EPOCH):
+                yield self.batch(windows.pick(random.integers(0, len(windows), recipe.training.batch)))
+
+        def loss(batch: Batch, _: Any) -> tuple[Tensor, None]:
+            raw = net(batch.x, recipe.future)[:, : recipe.horizon]
+            return net.head.loss(raw, batch.y, batch.weight), None
+
+        def explain(batch: Batch) -> str:
+            odd = (~batch.x.isfinite()).flatten(1).any(1)
+            if batch.rows is None or not bool(odd.any()):
+                return ""
+            return f"the series {table.ids[int(batch.rows[odd.int().argmax()])]!r} holds values that overflow float32"
+
+        return Problem(net, batches, EPOCH, loss, None, explain)
 
     def batch(self, windows: Windows) -> Batch:
         """Patches x (n, P, ·), scaled targets y (n, h) and their weight (n, h)."""
@@ -168,3 +205,17 @@ class Deal:
         weight = seen * (weight / max(weight.mean(), 1e-12))[:, None]
         y = torch.from_numpy(np.where(seen, target, 0.0).astype(np.float32))
         return Batch(x, y, None, torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(windows.series))
+
+    def judge(self, windows: Windows) -> float:
+        """The mean pinball loss in units of the series' seasonal naive error, which all designs share."""
+        recipe, net = self.network.recipe, self.network.net
+        past, target, scale = self.panel.scaled(windows)
+        x = self.panel.inputs(windows, past, self.network.base(past, recipe.horizon), None)
+        q = scale.undo(net.head.decode(net(x, recipe.future)[:, : recipe.horizon]).double().numpy())
+        weight = importance(scale, self.errors[windows.series])
+        unit = scale.size() / np.where(weight > 0, weight, 1.0)
+        seen = np.isfinite(target) & (weight > 0)[:, None]
+        if not seen.any():
+            return 0.0
+        actual = scale.undo(target[..., None])[..., 0]
+        return loss(q[seen], actual[seen], np.broadcast_to(unit[:, None], seen.shape)[seen], LEVELS)

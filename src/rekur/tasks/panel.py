@@ -59,10 +59,10 @@ class Panel:
         h = self.recipe.horizon if horizon is None else horizon
         return Windows(self.table.offsets, self.recipe.past, h, series, stop)
 
-    def every(self) -> Every:
-        """The windows to train on: all that end before the rows held out."""
+    def every(self, held: int) -> Every:
+        """The windows to train on: all that end before the last `held` rows of each series."""
         r = self.recipe
-        return Every.of(self.table.offsets, r.past, r.horizon, r.first, r.held)
+        return Every.of(self.table.offsets, r.past, r.horizon, r.first, held)
 
     def scaled(self, windows: Windows) -> tuple[Array, Array, Scale]:
         """Scaled past (n, L) and target (n, h), NaN where nothing was seen, and their scale."""
