@@ -102,11 +102,14 @@ def _csv(text: str, name: str) -> pd.DataFrame:
 def _parquet(data: bytes, name: str) -> pd.DataFrame:
     """Read the bytes of a Parquet file."""
     try:
-        import pyarrow  # noqa: F401
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
         raise DataError(f"{name}: {NEEDS_PARQUET}") from None
     try:
-        return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
+        table = parquet.read_table(pyarrow.BufferReader(data))
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)  # each column is freed at once
+        return frame
     except (OSError, ValueError) as error:
         raise DataError(f"{name} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
 

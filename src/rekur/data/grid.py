@@ -17,6 +17,7 @@ from rekur.data.steps import DAY, HOUR, Freq, parse, shown
 Array = np.ndarray[Any, np.dtype[Any]]
 
 DUPLICATES = ("error", "mean", "first", "last", "sum")
+ENOUGH = 4_000_000  # rows in which the frequency is looked for
 LARGEST = 100  # times more grid rows than given rows before the grid is refused
 
 
@@ -154,8 +155,9 @@ def _frequency(rows: _Rows, asked: Freq | None) -> Freq:
     """Return the frequency asked for, or the one found, standing where the rows stand."""
     whole = rows.t.dtype.kind == "i"
     if asked is None:
+        some = int(np.searchsorted(rows.first, ENOUGH))  # every row is held against what is found, see `_count`
         try:
-            return detect(rows.t, rows.first, rows.where)
+            return detect(rows.t[: rows.first[: some + 1][-1]], rows.first[: some + 1], rows.where)
         except DataError as error:
             raise DataError(f"{rows.source}: {error}") from None
     if whole != (asked.kind == "integer"):
@@ -167,9 +169,20 @@ def _frequency(rows: _Rows, asked: Freq | None) -> Freq:
     return anchor(asked, rows.t)
 
 
+def _steps(rows: _Rows, freq: Freq) -> tuple[Array, Array]:
+    """Return the step of each row since the start of its series, and whether it is a whole one; (n,) each."""
+    k, exact = np.empty(len(rows.t), dtype=np.int64), np.empty(len(rows.t), dtype=bool)
+    cuts = np.unique(np.searchsorted(rows.first, np.arange(0, len(rows.t), ENOUGH // 4)))
+    for a, b in zip(cuts, np.append(cuts[1:], len(rows.first) - 1), strict=True):
+        start = np.repeat(rows.t[rows.first[a:b]], np.diff(rows.first[a : b + 1]))
+        part = slice(rows.first[a], rows.first[b])
+        k[part], exact[part] = freq.count(start, rows.t[part])
+    return k, exact
+
+
 def _on_grid(rows: _Rows, freq: Freq) -> bool:
     """Tell whether every row stands on the grid of its series."""
-    return bool(freq.count(np.repeat(rows.t[rows.first[:-1]], np.diff(rows.first)), rows.t)[1].all())
+    return bool(_steps(rows, freq)[1].all())
 
 
 def _snapped(rows: _Rows, freq: Freq) -> _Rows:
@@ -181,7 +194,7 @@ def _snapped(rows: _Rows, freq: Freq) -> _Rows:
 
 def _count(rows: _Rows, freq: Freq, detected: bool) -> Array:
     """Return the step of each row since the start of its series; refuse rows that stand beside the grid."""
-    k, exact = freq.count(np.repeat(rows.t[rows.first[:-1]], np.diff(rows.first)), rows.t)
+    k, exact = _steps(rows, freq)
     if not exact.all():
         i = int(np.flatnonzero(~exact)[0])
         raise DataError(

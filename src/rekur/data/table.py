@@ -69,6 +69,13 @@ class Table:
         """The number of rows of each series, (S,) int64."""
         return np.diff(self.offsets)
 
+    @property
+    def seen(self) -> Array:
+        """The number of values of each series that are not missing, (S,) int64."""
+        out, some = np.zeros(len(self), np.int64), np.flatnonzero(self.lengths)
+        out[some] = np.add.reduceat(np.isfinite(self.y), self.offsets[some], dtype=np.int64) if len(some) else 0
+        return out
+
     def length(self, s: int) -> int:
         """Return the number of rows of series s."""
         return int(self.offsets[s + 1] - self.offsets[s])

@@ -10,6 +10,7 @@ from rekur.core import choose
 
 Array = np.ndarray
 LEVELS, SPREADS = ("season", "last"), ("window", "history")
+ROWS = 4_000_000  # rows that are worked on at a time
 BLOCK = 64  # rows: the running sums of a series are kept for every such block
 PART = 50.0  # a logarithm is taken of 1 + |y| / (mean |y| / PART)
 
@@ -142,16 +143,19 @@ def seasonal_steps(y: Array, offsets: Array, season: int) -> Array:
     y (N,) flat with NaN, offsets (S+1,). Series without a full season, or whose seasons are all alike, use m = 1;
     0 where nothing can be compared or nothing changes.
     """
+    cuts = np.unique(np.searchsorted(offsets, np.arange(0, max(int(offsets[-1]), 1), ROWS)))
+    out = np.zeros(len(offsets) - 1)
+    for a, b in zip(cuts, np.append(cuts[1:], len(offsets) - 1), strict=True):
+        some, own = y[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a]
+        scale = _steps(some, own, season)
+        out[a:b] = scale if season == 1 else np.where(scale > 0, scale, _steps(some, own, 1))
+    return out
 
-    def steps(m: int) -> Array:
-        row = np.arange(len(y))
-        series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        inside = row - offsets[series] >= m
-        error = np.abs(y - np.where(inside, y[np.maximum(row - m, 0)], np.nan))
-        seen = np.isfinite(error)
-        total = np.bincount(series[seen], error[seen], len(offsets) - 1)
-        count = np.bincount(series[seen], minlength=len(offsets) - 1)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-    scale = np.nan_to_num(steps(season))
-    return scale if season == 1 else np.asarray(np.where(scale > 0, scale, np.nan_to_num(steps(1))))
+def _steps(y: Array, offsets: Array, m: int) -> Array:
+    """The mean |y_t - y_{t-m}| of each series, (S,), or 0."""
+    series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[m:]
+    error = np.abs(y[m:] - y[:-m]) if len(y) > m else np.zeros(0)
+    seen = np.isfinite(error) & (np.arange(m, m + len(error)) - offsets[series] >= m)
+    total = np.bincount(series[seen], error[seen], len(offsets) - 1)
+    return np.asarray(total / np.maximum(np.bincount(series[seen], minlength=len(offsets) - 1), 1))

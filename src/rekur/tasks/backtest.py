@@ -128,8 +128,7 @@ def run(
     """
     back = backs(windows, horizon)
     history = before(table, windows, horizon)
-    values = np.diff(np.append(0, np.isfinite(history.y).cumsum())[history.offsets])
-    rows = np.flatnonzero((history.lengths >= max(FEWEST, min(horizon, seasons[0] + 1))) & (values >= FEWEST))
+    rows = np.flatnonzero((history.lengths >= max(FEWEST, min(horizon, seasons[0] + 1))) & (history.seen >= FEWEST))
     if not len(rows):
         raise DataError(
             f"no series is long enough for {windows[0]} windows of {horizon} steps: the longest has "

@@ -19,6 +19,7 @@ ROUNDS = 20  # picks of the ensemble selection
 POINTS = 100_000  # values held out that it looks at, at most
 PRIOR = 10.0  # windows held out that the belief in equal shares is worth
 PRIOR_SPREAD = 20.0  # windows held out that the belief in the intervals as they are is worth
+CHUNK = 4096  # windows blended at a time
 LEAST = 0.05  # a smaller share is none
 SURE, GAIN = 0.9, 1.01  # trust from which smoothing must earn its run, and what it must gain
 THIRDS = 3
@@ -37,6 +38,18 @@ class Blend:
         horizon: the one that was learned, whose thirds the factors belong to; the last one holds beyond it. Where a
         member has nothing to say (NaN) the others share its part; where all with a share are silent, the rest speaks.
         """
+        n, steps, _ = next(iter(forecasts.values())).shape
+        out = np.empty((n, steps, len(levels)))
+        factors = self.factors(steps, horizon)[:, None]
+        for start in range(0, n, CHUNK):
+            part = slice(start, start + CHUNK)
+            mixed = self._mean({name: q[part] for name, q in forecasts.items()})
+            middle = mixed[..., levels.index(0.5)][..., None]
+            out[part] = middle + factors * (mixed - middle)
+        return out
+
+    def _mean(self, forecasts: Mapping[str, Array]) -> Array:
+        """The weighted mean of all members, (n, h, Q)."""
         total: Any = 0.0
         shares: Any = 0.0
         for name in sorted(forecasts, key=lambda name: name not in self.weights):
@@ -44,9 +57,7 @@ class Blend:
             heard = np.isfinite(q)
             share = self.weights[name] * heard if name in self.weights else 1.0 * (heard & (shares == 0))
             total, shares = total + share * np.where(heard, q, 0.0), shares + share
-        mixed = np.where(shares > 0, total / np.maximum(shares, 1e-300), np.nan)
-        middle = mixed[..., levels.index(0.5)][..., None]
-        return np.asarray(middle + self.factors(mixed.shape[1], horizon)[:, None] * (mixed - middle))
+        return np.asarray(np.where(shares > 0, total / np.maximum(shares, 1e-300), np.nan))
 
     def describe(self) -> str:
         """What the forecast is made of: 80 % corrected network, 20 % smoothing."""

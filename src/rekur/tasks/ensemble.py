@@ -56,17 +56,18 @@ class Ensemble:
             made = [network.quantiles(table, *windows, future, horizon) for network in self.networks[name]]
         return made[0] if len(made) == 1 else np.asarray(np.median(made, axis=0))
 
-    def weighed(self, table: Table) -> Ensemble:
-        """The same with its blend chosen on the windows held out of a table."""
+    def weighed(self, table: Table, errors: Array) -> Ensemble:
+        """The same with its blend chosen on the windows held out of a table, in units of the errors (S,)."""
         from rekur.tasks.panel import held_out
 
         recipe = next(iter(self.networks.values()))[0].recipe
         windows = held_out(table, recipe, min(JUDGES, ROWS // history(self.seasons)))
         made = {name: self.member(name, table, windows, None, self.horizon) for name in (*self.networks, *NETS)}
-        scale = seasonal_steps(table.y, table.offsets, self.seasons[0])[windows[0]]
         block = windows[1] // self.horizon
         counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
-        return replace(self, blend=weigh(made, actual(table, *windows, self.horizon), scale, counts, LEVELS))
+        return replace(
+            self, blend=weigh(made, actual(table, *windows, self.horizon), errors[windows[0]], counts, LEVELS)
+        )
 
 
 def few(network: Network) -> Any:
@@ -105,8 +106,9 @@ def learn(
 
     shape: cell, hidden size, layers · seeds: the first seed, and how many networks of each design.
     """
-    from rekur.tasks.network import finish, improve, prepare
+    from rekur.tasks.network import Deal, finish, improve, prepare
 
+    errors = seasonal_steps(table.y, table.offsets, recipe.season)
     plan = members(recipe, seeds[1])
     made = Ensemble(seasons, recipe.horizon, {}, Blend({}))
     designs = {design.name: design for design in recipe.designs}
@@ -115,7 +117,8 @@ def learn(
     last = []  # what remains to be done once all is weighed
     for number, (name, own, k) in enumerate(plan):
         seed = seeds[0] + 1000 * k
-        network = prepare(table, own, designs[name], shape, seed)
+        network = prepare(table, own, designs[name], shape, errors, seed)
+        deal = Deal(network.panel(table), network, errors)
         made.networks.setdefault(name, []).append(network)
         done = number * recipe.training.epochs
 
@@ -127,19 +130,19 @@ def learn(
         try:
             with few(network):
                 rival = min((loss for other, loss in best.items() if other != name), default=np.inf)
-                found = improve(network, table, seed, shown, saver, rival)
+                found = improve(deal, seed, shown, saver, rival)
         except KeyboardInterrupt as interrupt:  # the best weights so far are in place
-            raise Stopped(made.weighed(table)) from interrupt
+            raise Stopped(made.weighed(table, errors)) from interrupt
         losses = [record["val_loss"] for record in found]
         best[name] = min(best.get(name, np.inf), *losses)
-        last.append((network, 1 + losses.index(min(losses)), seed, name, k))
+        last.append((deal, 1 + losses.index(min(losses)), seed, name, k))
         records += [{**r, "epoch": r["epoch"] + len(records), "member": number} for r in found]
-    made = made.weighed(table)
-    for network, epochs, seed, name, k in last:
+    made = made.weighed(table, errors)
+    for deal, epochs, seed, name, k in last:
         if name in made.blend.weights:
             saver = None if saver is None else saver.next(f"{name} {k} last")
-            with few(network):
-                finish(network, table, epochs, seed, saver)
+            with few(deal.network):
+                finish(deal, epochs, seed, saver)
     return made, records
 
 

@@ -149,7 +149,7 @@ class Forecaster(Estimator):
         else:
             names = {key: value for key, value in self.names_.items() if key != "futr_exog_list"}
             found = table(df, freq=self.freq_, future=self.names_["futr_exog_list"], source=source, **names)
-        seen = np.diff(np.append(0, np.isfinite(found.y).cumsum())[found.offsets])
+        seen = found.seen
         short = seen < FEWEST
         if short.all():
             most = int(seen.argmax())

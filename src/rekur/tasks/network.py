@@ -12,7 +12,6 @@ from torch import Tensor
 
 from rekur.data.batches import Batch
 from rekur.data.table import Table
-from rekur.data.transform import seasonal_steps
 from rekur.data.windows import Windows
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.patch import DirectNet, PatchNet
@@ -55,7 +54,7 @@ class Network:
         panel = self.panel(table)
         if future is not None:
             future = (future - self.known[0]) / self.known[1]
-        windows, out = panel.windows(series, stop, h), []
+        windows, out = panel.windows(series, stop, h), np.empty((len(series), h, len(LEVELS)))
         with torch.inference_mode():
             for some in np.array_split(np.arange(len(series)), -(-len(series) // CHUNK)):
                 part = windows.take(some)
@@ -64,8 +63,8 @@ class Network:
                 raw = self.net(x, self.recipe.patches(h))[:, :h]
                 made = scale.undo(self.net.head.decode(raw).double().numpy())
                 made[~np.isfinite(past).any(axis=1)] = np.nan
-                out.append(made)
-        return np.concatenate(out)
+                out[some] = made
+        return out
 
     def base(self, past: Array, horizon: int) -> Array:
         """The linear forecast (n, h) of scaled pasts (n, L), its own values taken as past beyond its reach; or 0."""
@@ -89,10 +88,13 @@ def build(
     return DirectNet(cell, recipe.patch, width, hidden, LEVELS, dropout, seed)
 
 
-def prepare(table: Table, recipe: Recipe, design: Design, shape: tuple[str, int, int], seed: int) -> Network:
+def prepare(
+    table: Table, recipe: Recipe, design: Design, shape: tuple[str, int, int], errors: Array, seed: int
+) -> Network:
     """Build the network of a table: the linear path solved in closed form, the recurrent one not yet trained.
 
     The last `recipe.held` rows of each series choose the penalty of the linear path; they are not learned from.
+    errors: the seasonal naive error of each series, (S,), the unit of all losses
     """
     columns, known = calendar_columns(table), covariate_scaling(table)
     panel = Panel(table, recipe, design.scaling, columns, known)
@@ -100,7 +102,6 @@ def prepare(table: Table, recipe: Recipe, design: Design, shape: tuple[str, int,
     dropout = 0.1 if len(windows) > 2000 else 0.2
     linear = None
     if design.corrected:
-        errors = seasonal_steps(table.y, table.offsets, recipe.season)
         random = np.random.default_rng(seed)
         some = np.unique(random.integers(0, len(windows), min(len(windows), MOST_ROWS)))
         linear = solve_linear(panel, windows.pick(some), panel.windows(*held_out(table, recipe)), errors)
@@ -108,8 +109,7 @@ def prepare(table: Table, recipe: Recipe, design: Design, shape: tuple[str, int,
 
 
 def improve(
-    network: Network,
-    table: Table,
+    deal: Deal,
     seed: int,
     watch: Callable[[Record], None] | None = None,
     saver: Any = None,
@@ -119,8 +119,8 @@ def improve(
 
     rival: the validation loss that another design has reached; training ends early if this one stays far behind it.
     """
-    recipe, deal = network.recipe, Deal.of(network, table)
-    held = deal.panel.windows(*held_out(table, recipe))
+    recipe = deal.network.recipe
+    held = deal.panel.windows(*held_out(deal.panel.table, recipe))
 
     def validate() -> float:
         parts = np.array_split(np.arange(len(held)), -(-len(held) // CHUNK))
@@ -134,16 +134,16 @@ def improve(
     return fit(problem, recipe.training, seed, watch, saver)
 
 
-def finish(network: Network, table: Table, epochs: int, seed: int, saver: Any = None) -> None:
+def finish(deal: Deal, epochs: int, seed: int, saver: Any = None) -> None:
     """Train a little longer, at half the rate, on the rows held out too: the latest ones, now that all is chosen.
 
     epochs: how many the best weights took.
     """
-    options = network.recipe.training
+    options = deal.network.recipe.training
     if round(LAST * epochs) == 0:
         return
     last = replace(options, epochs=round(LAST * epochs), rate=options.rate / 2, patience=None)
-    fit(Deal.of(network, table).problem(0, seed + 1), last, seed + 1, None, saver)
+    fit(deal.problem(0, seed + 1), last, seed + 1, None, saver)
 
 
 def solve_linear(panel: Panel, windows: Windows, held: Windows, errors: Array) -> Tensor:
@@ -167,12 +167,6 @@ class Deal:
     panel: Panel
     network: Network
     errors: Array
-
-    @classmethod
-    def of(cls, network: Network, table: Table) -> Deal:
-        """The deal of a table for a network."""
-        errors = seasonal_steps(table.y, table.offsets, network.recipe.season)
-        return cls(network.panel(table), network, errors)
 
     def problem(self, held: int, seed: int) -> Problem:
         """To learn all windows that end before the last `held` rows of each series."""
