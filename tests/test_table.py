@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from rekur.core import DataError, OptionError
-from rekur.data.table import Columns, Table, future_rows, table
+from rekur.data.future import future_rows
+from rekur.data.table import Columns, Table, table
 
 DAYS = pd.date_range("2024-01-01", periods=10, freq="D")
 KINDS: dict[str, Callable[[pd.DataFrame], object]] = {
@@ -159,8 +160,12 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
     "no id": (long(), {"id_col": "shop"}, r"no column 'shop'.*'unique_id', 'ds', 'y', 'x'.*id_col"),
     "no time": (long(), {"time_col": "when"}, r"no column 'when'.*'ds'.*time_col"),
     "no target": (long(), {"target_col": "sold"}, r"no column 'sold'.*'y'.*target_col"),
-    "no future": (long(), {"future": ["rain"]}, r"no column 'rain' \(future\).*'x'"),
-    "text future": (long().assign(x="wet"), {"future": ["x"]}, r"'x' \(future\), row 2: 'wet' is not a number"),
+    "no future": (long(), {"future": ["rain"]}, r"no column 'rain' \(covariate\).*'x'"),
+    "text future": (
+        long().assign(x=["wet", *map(str, range(len(long()) - 1))]),
+        {"future": ["x"]},
+        r"'x' \(covariate\), row 2: 'wet' is not a number",
+    ),
     "one role": (long(), {"future": ["y"], "target_col": "y"}, r"'y' was given two roles"),
     "unclear target": (long().rename(columns={"y": "z"}), {}, r"not clear what to forecast.*target_col"),
     "text in wide": (pd.DataFrame({"ds": DAYS, "a": 1, "b": "x", "c": 1}), {}, r"'b' is not numeric.*target_col"),

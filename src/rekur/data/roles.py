@@ -168,7 +168,7 @@ def find_roles(
     names = frame.columns
     for name in future:
         if name not in names:
-            raise DataError(f"{source} has no column {name!r} (future); its columns are {listed(names)}")
+            raise DataError(f"{source} has no column {name!r} (covariate); its columns are {listed(names)}")
     taken = {n for n in (target_col, *future) if n is not None}
     id_found = _named(frame, id_col, "id_col", source) if id_col is not None else None
     if id_col is None:
@@ -178,6 +178,6 @@ def find_roles(
     given = [n for n in (id_found, time, target_col, *future) if n is not None]
     if len(set(given)) < len(given):
         twice = next(n for n in given if given.count(n) > 1)
-        raise DataError(f"{source}: column {twice!r} was given two roles; id, time, target and future must differ")
+        raise DataError(f"{source}: column {twice!r} was given two roles; id, time, target and covariates must differ")
     rest = [n for n in rest if n != time]
     return _targets(frame, (id_found, time, target_col), rest, source)._replace(future=tuple(future))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from rekur.core import DataError
-from rekur.data.clean import Times, many, numbers, series_of, times
+from rekur.data.clean import many, numbers, series_of, times
+from rekur.data.covariates import column, constant
 from rekur.data.grid import Grid, instants, lay, wall
 from rekur.data.roles import Columns, Roles, as_frame, find_roles, listed
-from rekur.data.steps import Freq, shown
+from rekur.data.steps import Freq
 
-__all__ = ["Columns", "Table", "future_rows", "table"]
+__all__ = ["Columns", "Table", "covariate", "table"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,6 +40,9 @@ class Table:
     y : (N,) float64
     future : (N, F) float64, covariates known for the future
     future_names : F names
+    past, past_names : (N, P) float64 and P names, covariates known up to the present only
+    static, static_names : (S, C) float64 and C names, covariates of a whole series
+    labels : covariate -> its labels, whose numbers stand in the columns above
     columns : the names of the user's columns
     notes : sentences on what was found and done
     skipped : (id, reason) of the series left out
@@ -53,6 +57,11 @@ class Table:
     y: Array
     future: Array
     future_names: tuple[str, ...] = ()
+    past: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    past_names: tuple[str, ...] = ()
+    static: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    static_names: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Columns = LONG
     notes: tuple[str, ...] = ()
     skipped: tuple[tuple[Any, str], ...] = ()
@@ -141,6 +150,8 @@ class Table:
             start=self.start[mask],
             y=self.y[keep],
             future=self.future[keep],
+            past=self.past[keep] if self.past_names else self.past,
+            static=self.static[mask] if self.static_names else self.static,
         )
 
     def skip(self, mask: Array, reason: str) -> Table:
@@ -158,10 +169,21 @@ class Table:
             return self
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         if len(self) == 1:
-            return replace(self, offsets=offsets, y=self.y[: lengths[0]], future=self.future[: lengths[0]])
+            return self._rows(offsets, slice(0, int(lengths[0])))
         k = np.arange(int(self.offsets[-1])) - np.repeat(self.offsets[:-1], self.lengths)
-        keep = k < np.repeat(lengths, self.lengths)
-        return replace(self, offsets=offsets, y=self.y[keep], future=self.future[keep])
+        return self._rows(offsets, k < np.repeat(lengths, self.lengths))
+
+    def tail(self, rows: int) -> Table:
+        """Return the table of the last rows of every series."""
+        kept = np.minimum(self.lengths, rows)
+        offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        keep = np.arange(len(self.y)) >= np.repeat(self.offsets[1:] - kept, self.lengths)
+        return replace(self._rows(offsets, keep), start=self.freq.advance(self.start, self.lengths - kept))
+
+    def _rows(self, offsets: Array, keep: Any) -> Table:
+        """Return the same series with some of their rows."""
+        past = self.past[keep] if self.past_names else self.past
+        return replace(self, offsets=offsets, y=self.y[keep], future=self.future[keep], past=past)
 
 
 def _values(frame: nw.DataFrame[Any], roles: Roles, grid: Grid, source: str) -> Array:
@@ -184,6 +206,9 @@ def table(
     target_col: str | None = None,
     freq: str | int | None = None,
     future: Sequence[str] = (),
+    past: Sequence[str] = (),
+    static: Sequence[str] = (),
+    labels: Mapping[str, tuple[str, ...]] | None = None,
     duplicates: str = "error",
     source: str = "the table",
 ) -> Table:
@@ -206,7 +231,9 @@ def table(
     df : pandas, polars or pyarrow table, or a pandas Series with a time index
     id_col, time_col, target_col : names of the columns, where they are not known ones
     freq : such as "h", "D", "MS" or 1; found if None
-    future : names of numeric columns whose values are known for the future too
+    future : names of columns whose values are known for the future too: numbers, or labels
+    past, static : names of columns known up to the present, and of columns with one value a series
+    labels : what the labels of each covariate are, in a table read before; others are unknown. Found if None
     duplicates : "error", "mean", "first", "last" or "sum": what to do with rows of one series at one time
     source : names the table in errors, for example the file
 
@@ -227,20 +254,22 @@ def table(
     ('D', [1.0, 2.0, nan, 4.0])
     """
     frame = as_frame(df, source)
-    future = (future,) if isinstance(future, str) else tuple(future)
-    roles = find_roles(frame, id_col, time_col, target_col, future, source)
+    future, past, static = ((names,) if isinstance(names, str) else names for names in (future, past, static))
+    names = tuple(future), tuple(past), tuple(static)
+    roles = find_roles(frame, id_col, time_col, target_col, [name for group in names for name in group], source)
     codes, ids = series_of(frame, roles.columns.id, source)
     found = times(frame[roles.columns.time], f"{source}, column {roles.columns.time!r}")
     grid = lay(found, codes, ids, freq, duplicates, source, roles.columns.id is not None)
     y = _values(frame, roles, grid, source)
-    known = np.empty((int(grid.offsets[-1]), len(future)))
-    for j, name in enumerate(future):
-        known[:, j] = grid.place(numbers(frame[name], f"{source}, column {name!r} (future)"))
+    read = {name: covariate(frame, name, labels, source) for group in names for name in group}
+    known, before = (_on_grid([read[name][0] for name in group], grid) for group in names[:2])
+    fixed = [constant(read[name][0], codes, ids, f"{source}, column {name!r} (static)") for name in names[2]]
     offsets, start = grid.offsets, grid.start
     if roles.wide:
         ids = np.array(roles.values, dtype=object)
         offsets = np.arange(len(ids) + 1, dtype=np.int64) * offsets[-1]
-        start, known = np.repeat(start, len(ids)), np.tile(known, (len(ids), 1))
+        start, known, before = np.repeat(start, len(ids)), np.tile(known, (len(ids), 1)), np.tile(before, (len(ids), 1))
+        fixed = [np.repeat(column, len(ids)) for column in fixed]
     return Table(
         ids,
         offsets,
@@ -248,14 +277,35 @@ def table(
         grid.freq,
         y,
         known,
-        future,
-        roles.columns,
-        _notes(roles, grid, y),
-        (),
-        grid.tz,
-        grid.local,
-        roles.wide,
+        names[0],
+        before,
+        names[1],
+        np.stack(fixed, axis=1) if fixed else np.zeros((len(ids), 0)),
+        names[2],
+        {name: found for name, (_, found) in read.items() if found},
+        columns=roles.columns,
+        notes=_notes(roles, grid, y),
+        tz=grid.tz,
+        local=grid.local,
+        wide=roles.wide,
     )
+
+
+def _on_grid(columns: Sequence[Array], grid: Grid) -> Array:
+    """Return columns (n,) as given as one matrix on the grid, (N, columns)."""
+    placed = [grid.place(values) for values in columns]
+    return np.stack(placed, axis=1) if placed else np.zeros((int(grid.offsets[-1]), 0))
+
+
+def covariate(
+    frame: nw.DataFrame[Any], name: str, labels: Mapping[str, tuple[str, ...]] | None, source: str
+) -> tuple[Array, tuple[str, ...]]:
+    """Return a covariate as given, (n,), and its labels if it has any."""
+    where = f"{source}, column {name!r} (covariate)"
+    known = None if labels is None else labels.get(name)
+    if labels is not None and known is None:
+        return numbers(frame[name], where), ()
+    return column(frame[name], where, known)
 
 
 def _notes(roles: Roles, grid: Grid, y: Array) -> tuple[str, ...]:
@@ -271,73 +321,3 @@ def _notes(roles: Roles, grid: Grid, y: Array) -> tuple[str, ...]:
         which = " and ".join(part for part in parts if not part.startswith("0 "))
         notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {which}")
     return tuple(notes)
-
-
-def future_rows(table: Table, df: Any, horizon: int, source: str = "the future table") -> Array:
-    """Read the covariates of the `horizon` steps that follow each series.
-
-    Parameters
-    ----------
-    table : the history
-    df : a table with its id and time columns and all of its `future` columns; other rows are passed over
-    horizon : number of steps
-    source : names the table in errors
-
-    Returns
-    -------
-    (S, horizon, F) float64, NaN where a value is missing
-
-    Raises
-    ------
-    DataError : a column or a row is missing.
-    """
-    frame = as_frame(df, source)
-    columns = table.columns
-    for name in (columns.id, columns.time, *table.future_names):
-        if name is not None and name not in frame.columns:
-            raise DataError(f"{source} has no column {name!r}; its columns are {listed(frame.columns)}")
-    found = times(frame[columns.time], f"{source}, column {columns.time!r}")
-    t = _like(table, found, source)
-    if columns.id is None:
-        s = np.zeros(len(frame), dtype=np.int64)
-    else:
-        codes, ids = series_of(frame, columns.id, source)
-        s = pd.Index(table.ids).get_indexer(pd.Index(ids))[codes]
-    k, exact = table.freq.count(table.start[np.maximum(s, 0)], t)
-    step = k - table.lengths[np.maximum(s, 0)]
-    use = (s >= 0) & exact & (step >= 0) & (step < horizon)
-    groups = 1 if columns.id is None else len(table)
-    seen = np.bincount(s[use] * horizon + step[use], minlength=groups * horizon)
-    _refuse_gaps(table, seen.reshape(groups, horizon), horizon, source)
-    out = np.empty((groups, horizon, len(table.future_names)))
-    for j, name in enumerate(table.future_names):
-        out[s[use], step[use], j] = numbers(frame[name], f"{source}, column {name!r}")[use]
-    return np.repeat(out, len(table), axis=0) if groups < len(table) else out
-
-
-def _like(table: Table, found: Times, source: str) -> Array:
-    """Return times counted like those of the table."""
-    if found.values.dtype.kind != table.start.dtype.kind:
-        raise DataError(f"{source}: its times are not of the kind of the history's (dates or whole numbers)")
-    if (found.tz is None) != (table.tz is None):
-        raise DataError(
-            f"{source}: its times have time zone {found.tz or 'none'}, the history has {table.tz or 'none'}"
-        )
-    return wall(found.values, table.tz) if table.local and table.tz else found.values
-
-
-def _refuse_gaps(table: Table, seen: Array, horizon: int, source: str) -> None:
-    """Raise the error for future rows that are absent or doubled."""
-    if (seen == 1).all():
-        return
-    words = "absent" if (seen == 0).any() else "there twice"
-    s, k = np.nonzero(seen == 0 if words == "absent" else seen > 1)
-    stamps = table.next_times(horizon)[s[:3], k[:3]]
-    first = [
-        f"{table.ids[a]!r} at {shown(t)}" if table.columns.id else shown(t) for a, t in zip(s[:3], stamps, strict=True)
-    ]
-    more = f" and {len(s) - 3} more" if len(s) > 3 else ""
-    raise DataError(
-        f"{source}: {many(len(s), 'row')} {'is' if len(s) == 1 else 'are'} {words} of the {seen.size} that the next "
-        f"{horizon} steps need: {', '.join(first)}{more}"
-    )

@@ -13,11 +13,13 @@ from torch import Tensor
 from rekur import io
 from rekur.core import ModelFileError
 from rekur.data.calendar import Freq
+from rekur.data.covariates import Encoding
 from rekur.data.table import Columns, Table
 from rekur.data.transform import Scaling
 from rekur.tasks.blend import Blend, history
 from rekur.tasks.ensemble import Ensemble
 from rekur.tasks.network import Network, build
+from rekur.tasks.panel import Known
 from rekur.tasks.recipe import LEVELS, Design, Recipe
 from rekur.train import Training
 
@@ -39,11 +41,11 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
         f"{name} {k}": network for name, group in model.ensemble_.networks.items() for k, network in enumerate(group)
     }
     past = max((network.recipe.past for network in networks.values()), default=0)
-    table = tail(model.table_, max(past, history(model.seasons_)))
+    table = model.table_.tail(max(past, history(model.seasons_)))
     description = {
         "kind": "Forecaster",
         **describe(model),
-        "names": {**model.names_, "futr_exog_list": list(model.names_["futr_exog_list"])},
+        "names": {key: list(value) if isinstance(value, tuple) else value for key, value in model.names_.items()},
         "blend": asdict(model.ensemble_.blend),
         "notes": model.notes_,
         "history": model.history_,
@@ -54,29 +56,26 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
     tensors: dict[str, Tensor] = {
         "table.y": torch.from_numpy(table.y),
         "table.future": torch.from_numpy(table.future),
+        "table.past": torch.from_numpy(table.past),
+        "table.static": torch.from_numpy(table.static),
     }
     tensors["table.offsets"] = torch.from_numpy(table.offsets)
     tensors["table.start"] = torch.from_numpy(table.start.astype(np.int64))
     for name, network in networks.items():
         if network.linear is not None:
             tensors[f"{name}.linear"] = network.linear
-        tensors[f"{name}.known"] = torch.from_numpy(np.stack(network.known))
         tensors.update({f"{name}.net.{key}": value for key, value in network.net.state_dict().items()})
     io.save(folder, description, tensors)
 
 
 def describe_network(network: Network) -> dict[str, Any]:
     """A network without its numbers."""
-    return {"past": network.recipe.past, "design": asdict(network.design), "calendar": network.columns}
-
-
-def tail(table: Table, rows: int) -> Table:
-    """The last rows of every series."""
-    kept = np.minimum(table.lengths, rows)
-    keep = np.arange(len(table.y)) >= np.repeat(table.offsets[1:] - kept, table.lengths)
-    offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-    start = table.freq.advance(table.start, table.lengths - kept)
-    return replace(table, offsets=offsets, start=start, y=table.y[keep], future=table.future[keep])
+    return {
+        "past": network.recipe.past,
+        "design": asdict(network.design),
+        "calendar": network.columns,
+        "known": asdict(network.known),
+    }
 
 
 def describe_table(table: Table) -> dict[str, Any]:
@@ -86,7 +85,8 @@ def describe_table(table: Table) -> dict[str, Any]:
     return {
         "ids": ids,
         "freq": asdict(table.freq),
-        "future_names": list(table.future_names),
+        "names": [list(names) for names in (table.future_names, table.past_names, table.static_names)],
+        "labels": {name: list(labels) for name, labels in table.labels.items()},
         "columns": list(table.columns),
         "tz": table.tz,
         "local": table.local,
@@ -131,6 +131,7 @@ def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
     """The end of the table that the model continues."""
     freq = Freq(**fields["freq"])
     start = tensors["table.start"].numpy()
+    names = [tuple(group) for group in fields["names"]]
     ids = np.empty(len(fields["ids"]), dtype=object)
     ids[:] = fields["ids"]
     return Table(
@@ -140,7 +141,12 @@ def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
         freq,
         tensors["table.y"].numpy(),
         tensors["table.future"].numpy(),
-        tuple(fields["future_names"]),
+        names[0],
+        tensors["table.past"].numpy(),
+        names[1],
+        tensors["table.static"].numpy(),
+        names[2],
+        {name: tuple(labels) for name, labels in fields["labels"].items()},
         Columns(*fields["columns"]),
         tz=fields["tz"],
         local=fields["local"],
@@ -151,9 +157,9 @@ def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
 def restore_network(model: Any, fields: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Network:
     """One network, in evaluation mode."""
     r, design = replace(model.recipe_, past=fields["past"]), restore_design(fields["design"])
-    centre, spread = tensors["known"].numpy()
-    width = len(fields["calendar"]) + len(centre) * r.patch
+    known = Known(**{role: Encoding(tuple(each["columns"])) for role, each in fields["known"].items()})
+    width = len(fields["calendar"]) + known.width(r.patch)
     net = build(r, design, width, (model.cell, model.hidden, model.layers), 0.0, model.seed)
     io.restore(net, {n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")}, folder)
     net.eval()
-    return Network(r, design, fields["calendar"], (centre, spread), tensors.get("linear"), net)
+    return Network(r, design, fields["calendar"], known, tensors.get("linear"), net)

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from rekur.core import DataError, OptionError, choose, positive
+from rekur.data.frames import frame
+from rekur.data.future import future_columns, future_rows
 from rekur.data.season import detect_season
-from rekur.data.table import Table, future_rows, table
+from rekur.data.table import Table, table
 from rekur.progress import Progress
 from rekur.tasks import forecast_file
 from rekur.tasks.backtest import Backtest, before, run
 from rekur.tasks.base import Estimator, check_seed, learning
 from rekur.tasks.ensemble import Stopped, alone, learn
-from rekur.tasks.prediction import Prediction
+from rekur.tasks.prediction import Prediction, kind
 from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, Recipe, recipe
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -26,8 +28,11 @@ NAMES: dict[str, Any] = {
     "time_col": None,
     "target_col": None,
     "futr_exog_list": (),
+    "hist_exog_list": (),
+    "stat_exog_list": (),
     "duplicates": "error",
 }
+COVARIATES = {"futr_exog_list": "future", "hist_exog_list": "past", "stat_exog_list": "static"}
 
 
 class Forecaster(Estimator):
@@ -94,6 +99,8 @@ class Forecaster(Estimator):
         time_col: str | None = None,
         target_col: str | None = None,
         futr_exog_list: Sequence[str] = (),
+        hist_exog_list: Sequence[str] = (),
+        stat_exog_list: Sequence[str] = (),
         duplicates: str = "error",
         time_limit: float | None = None,
         progress: bool | None = None,
@@ -106,7 +113,9 @@ class Forecaster(Estimator):
         df : pandas, polars or pyarrow frame, long (id, time, value), plain (time, value) or wide (one column a
             series), or a `rekur.data.table.Table`
         id_col, time_col, target_col, duplicates : see `rekur.data.table.table`
-        futr_exog_list : names of numeric columns that are known for the future too
+        futr_exog_list : columns that are known for the future too: numbers or labels, which may be missing
+        hist_exog_list : columns that are known up to the present only
+        stat_exog_list : columns with one value for a whole series
         time_limit : seconds that training may take
         progress : show a bar; None asks whether standard error is a terminal
         checkpoint : folder written after every 100 steps; if it holds one, training goes on from there
@@ -116,10 +125,12 @@ class Forecaster(Estimator):
         DataError : the table cannot be used; the text names column, series and row
         """
         self.check()
-        names = {"id_col": id_col, "time_col": time_col, "target_col": target_col, "duplicates": duplicates}
-        future = (futr_exog_list,) if isinstance(futr_exog_list, str) else tuple(futr_exog_list)
+        names: dict[str, Any] = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
+        names["duplicates"] = duplicates
+        roles = zip(COVARIATES, (futr_exog_list, hist_exog_list, stat_exog_list), strict=True)
+        names.update({role: (given,) if isinstance(given, str) else tuple(given) for role, given in roles})
         with learning(self, "ensemble_"):
-            self.names_ = names_of(df, {**names, "futr_exog_list": future})
+            self.names_ = names_of(df, names)
             self.like_ = None if isinstance(df, Table) else df
             self.freq_ = self.freq
             self.table_ = self.read(df)
@@ -147,8 +158,9 @@ class Forecaster(Estimator):
         if isinstance(df, Table):
             found = df
         else:
-            names = {key: value for key, value in self.names_.items() if key != "futr_exog_list"}
-            found = table(df, freq=self.freq_, future=self.names_["futr_exog_list"], source=source, **names)
+            names = {COVARIATES.get(key, key): value for key, value in self.names_.items()}
+            labels = self.table_.labels if hasattr(self, "ensemble_") else None
+            found = table(df, freq=self.freq_, labels=labels, source=source, **names)
         seen = found.seen
         short = seen < FEWEST
         if short.all():
@@ -185,7 +197,7 @@ class Forecaster(Estimator):
             from rekur.checkpoint import Checkpoint, fingerprint
 
             grid = np.array([found.freq.name, str(found.tz), *map(str, found.ids)])
-            data = fingerprint(found.offsets, found.start, found.y, found.future, grid)
+            data = fingerprint(found.offsets, found.start, found.y, found.future, found.past, found.static, grid)
             saver = Checkpoint(checkpoint, {**forecast_file.describe(self), "data": data})
         shape, seeds = (self.cell, self.hidden, self.layers), (self.seed, self.ensemble)
         steps = self.recipe_.training.epochs * EPOCH * len(self.recipe_.designs) * self.ensemble
@@ -222,6 +234,16 @@ class Forecaster(Estimator):
             future = future_rows(found, futr_df, h)
         values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h)
         return Prediction(found, LEVELS, values, self.like_ if df is None or isinstance(df, Table) else df)
+
+    def make_future_frame(self, df: Any = None, *, h: int | None = None) -> Any:
+        """The rows of `futr_df` to fill in: id, time and the empty columns of futr_exog_list for every step.
+
+        Arguments as in `predict`. The columns hold NaN; put numbers, or labels, in their place.
+        """
+        self.check_fitted("ensemble_")
+        found = self.table_ if df is None else self.read(df)
+        columns = future_columns(found, self.horizon if h is None else h)
+        return frame(columns, kind(self.like_ if df is None else df), found.tz)
 
     def predict(
         self,
@@ -314,4 +336,5 @@ def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:
         return given
     names = df.columns
     own = {"id_col": names.id, "time_col": names.time, "target_col": None if df.wide else names.target}
-    return {**given, **own, "futr_exog_list": df.future_names}
+    covariates = zip(COVARIATES, (df.future_names, df.past_names, df.static_names), strict=True)
+    return {**given, **own, **dict(covariates)}

@@ -16,7 +16,7 @@ from rekur.data.windows import Windows
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.patch import DirectNet, PatchNet
 from rekur.tasks.blend import loss
-from rekur.tasks.panel import Panel, calendar_columns, covariate_scaling, held_out, importance
+from rekur.tasks.panel import Known, Panel, calendar_columns, held_out, importance
 from rekur.tasks.recipe import EPOCH, LEVELS, PENALTIES, Design, Recipe
 from rekur.train import Problem, Record, fit
 
@@ -34,7 +34,7 @@ class Network:
     recipe: Recipe
     design: Design
     columns: list[int]
-    known: tuple[Array, Array]
+    known: Known
     linear: Tensor | None
     net: PatchNet | DirectNet
 
@@ -52,8 +52,6 @@ class Network:
         """
         h = self.recipe.horizon if horizon is None else horizon
         panel = self.panel(table)
-        if future is not None:
-            future = (future - self.known[0]) / self.known[1]
         windows, out = panel.windows(series, stop, h), np.empty((len(series), h, len(LEVELS)))
         with torch.inference_mode():
             for some in np.array_split(np.arange(len(series)), -(-len(series) // CHUNK)):
@@ -96,7 +94,7 @@ def prepare(
     The last `recipe.held` rows of each series choose the penalty of the linear path; they are not learned from.
     errors: the seasonal naive error of each series, (S,), the unit of all losses
     """
-    columns, known = calendar_columns(table), covariate_scaling(table)
+    columns, known = calendar_columns(table), Known.of(table)
     panel = Panel(table, recipe, design.scaling, columns, known)
     windows = panel.every(recipe.held)
     dropout = 0.1 if len(windows) > 2000 else 0.2

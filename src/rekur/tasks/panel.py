@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rekur.data.calendar import feature_names, features
+from rekur.data.covariates import Encoding
 from rekur.data.table import Table
 from rekur.data.transform import Scale, Scaling, Spread
 from rekur.data.windows import Every, Windows
@@ -27,20 +29,32 @@ def calendar_columns(table: Table) -> list[int]:
     return [i for i, name in enumerate(names) if days >= need.get(name.split("_")[0], 2.0)]
 
 
-def covariate_scaling(table: Table) -> tuple[Array, Array]:
-    """Centre and spread of each known future covariate, (F,) each."""
-    if not table.future.shape[1]:
-        return np.zeros(0), np.zeros(0)
-    scale = Scaling().of(table.future.T, table.future.shape[0] or 1)  # one row a covariate
-    return scale.level[:, 0], np.where(scale.spread > 0, scale.spread, 1.0)[:, 0]
+@dataclass(frozen=True)
+class Known:
+    """How the covariates of a table become inputs: those of the future, of the past and of whole series."""
+
+    future: Encoding
+    past: Encoding
+    static: Encoding
+
+    @classmethod
+    def of(cls, table: Table) -> Known:
+        """Learn from a table."""
+        return cls(
+            Encoding.of(table.future, table.future_names, table.labels),
+            Encoding.of(table.past, table.past_names, table.labels),
+            Encoding.of(table.static, table.static_names, table.labels),
+        )
+
+    def width(self, patch: int) -> int:
+        """How many inputs they give to a patch."""
+        return (self.future.width + self.past.width) * patch + self.static.width
 
 
 class Panel:
     """A table, and how windows of it are read for a design: scaled, cut into patches, weighed."""
 
-    def __init__(
-        self, table: Table, recipe: Recipe, scaling: Scaling, columns: list[int], known: tuple[Array, Array]
-    ) -> None:
+    def __init__(self, table: Table, recipe: Recipe, scaling: Scaling, columns: list[int], known: Known) -> None:
         self.table, self.recipe, self.scaling, self.columns = table, recipe, scaling, columns
         self.first = np.zeros(len(table), np.int64)
         self.calendar = np.zeros((0, 0), np.float32)
@@ -50,8 +64,9 @@ class Panel:
             steps = int((self.first + table.lengths).max())
             times = table.clock(table.freq.advance(begin, np.arange(-recipe.past, steps)))
             self.calendar = features(table.freq, times)[:, columns]
-        centre, spread = known
-        self.known = ((table.future - centre) / spread).astype(np.float32)  # (N, F)
+        self.known = known
+        self.future, self.past = known.future.apply(table.future), known.past.apply(table.past)  # (N, ·)
+        self.static = known.static.apply(table.static)  # (S, ·)
         self.spread = Spread.of(table.y, table.offsets) if scaling.spread == "history" else None
 
     def windows(self, series: Array, stop: Array, horizon: int | None = None) -> Windows:
@@ -86,12 +101,19 @@ class Panel:
         parts = [values.reshape(n, -1, r.patch), observed.reshape(n, -1, r.patch)]
         if self.columns:
             parts.append(self._calendar(windows, np.arange(0, values.shape[1], r.patch)))
-        if self.known.shape[1]:
-            known = windows.gather(self.known)  # (n, L + h, F)
+        patches = values.shape[1] // r.patch
+        if self.future.shape[1]:
+            known = np.nan_to_num(windows.gather(self.future))  # (n, L + h, ·), 0 outside the series
             if future is not None:
-                known[:, r.past :] = future
-            known = np.pad(np.nan_to_num(known), ((0, 0), (0, pad), (0, 0)), mode="edge")
-            parts.append(known.reshape(n, values.shape[1] // r.patch, -1))
+                known[:, r.past :] = self.known.future.apply(future)
+            known = np.pad(known, ((0, 0), (0, pad), (0, 0)), mode="edge")
+            parts.append(known.reshape(n, patches, -1))
+        if self.past.shape[1]:
+            known = np.nan_to_num(replace(windows, horizon=0).gather(self.past))  # (n, L, ·)
+            known = np.pad(known, ((0, 0), (0, h + pad), (0, 0)))
+            parts.append(known.reshape(n, patches, -1))
+        if self.static.shape[1]:
+            parts.append(np.repeat(self.static[windows.series][:, None], patches, axis=1))
         return torch.from_numpy(np.concatenate(parts, axis=2).astype(np.float32))
 
     def _calendar(self, windows: Windows, steps: Array) -> Array:
@@ -108,7 +130,7 @@ class Panel:
     @property
     def width(self) -> int:
         """K, the known inputs of a patch."""
-        return len(self.columns) + int(self.known.shape[1]) * self.recipe.patch
+        return len(self.columns) + self.known.width(self.recipe.patch)
 
 
 def held_out(table: Table, recipe: Recipe, most: int = 2000) -> tuple[Array, Array]:

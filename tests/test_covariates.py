@@ -1,0 +1,130 @@
+"""Covariates: numbers and labels, of the future, of the past and of whole series, with gaps and labels never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rekur
+from rekur import Forecaster
+from rekur.core import DataError
+from rekur.data.covariates import Encoding
+from rekur.data.table import table
+from rekur.train import Training
+
+TRAINING = Training(epochs=3, batch=64, rate=5e-3, optimizer="adamw")
+QUICK = Training(epochs=1, batch=16, rate=2e-3, optimizer="adamw")
+
+
+def shops(n: int = 160, seed: int = 3) -> pd.DataFrame:
+    """Sales of three shops: a deal multiplies them, its kind is a label; the size of a shop is static."""
+    random, parts = np.random.default_rng(seed), []
+    for s, size in enumerate(("small", "large", "small")):
+        deal = random.choice(["none", "half", "gift"], size=n, p=[0.7, 0.15, 0.15])
+        factor = np.select([deal == "half", deal == "gift"], [2.0, 1.5], 1.0)
+        y = 20 * (s + 1) * factor * (1 + 0.02 * random.normal(size=n))
+        days = pd.date_range("2024-01-01", periods=n)
+        visits = np.roll(y, -1) + random.normal(size=n)  # tells the next value
+        parts.append(pd.DataFrame({"unique_id": f"s{s}", "ds": days, "y": y, "deal": deal, "size": size, "v": visits}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def ends(df: pd.DataFrame, h: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All but the last h days of every shop, and those."""
+    last = df.groupby("unique_id").tail(h)
+    return df.drop(last.index), last
+
+
+def test_labels_known_for_the_future_are_used_and_new_ones_are_let_in(tmp_path: Path) -> None:
+    past, last = ends(shops(), 7)
+    model = Forecaster(7, training=TRAINING).fit(past, futr_exog_list=["deal"], stat_exog_list=["size"])
+    future = last[["unique_id", "ds", "deal"]]
+    truth, known = last["y"].to_numpy(), model.predict(futr_df=future)["rekur"].to_numpy()
+    blind = Forecaster(7, training=TRAINING).fit(past).predict()["rekur"].to_numpy()
+    assert np.abs(known - truth).mean() < 0.5 * np.abs(blind - truth).mean()
+    model.save(tmp_path / "m")
+    loaded = rekur.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict(futr_df=future)["rekur"], known)
+    odd = future.assign(deal=np.where(np.arange(len(future)) % 7 == 2, "never seen", future["deal"]))
+    assert np.isfinite(loaded.predict(futr_df=odd)["rekur"]).all()
+    missing = future.assign(deal=future["deal"].where(np.arange(len(future)) % 7 != 2))
+    np.testing.assert_array_equal(model.predict(futr_df=missing)["rekur"], model.predict(futr_df=odd)["rekur"])
+    new = past.query("unique_id == 's1'").assign(unique_id="new", size="huge")
+    rows = future.query("unique_id == 's1'").assign(unique_id="new")
+    assert np.isfinite(model.predict(new, futr_df=rows)["rekur"]).all()
+
+
+def test_what_is_known_of_the_past_alone_tells_the_next_value() -> None:
+    past, last = ends(shops(400), 1)
+    truth = last["y"].to_numpy()
+    errors = []
+    for names in ((), ("v",)):
+        model = Forecaster(1, training=Training(epochs=15, batch=64, rate=5e-3, optimizer="adamw"))
+        errors.append(np.abs(model.fit(past, hist_exog_list=names).predict()["rekur"].to_numpy() - truth).mean())
+    assert errors[1] < 0.6 * errors[0], errors
+
+
+def test_the_past_alone_never_sees_its_future_values() -> None:
+    """What stands in a past-only column after the cutoff changes no forecast."""
+    df = shops(100)
+    changed = df.copy()
+    changed.loc[changed.ds > changed.ds.max() - pd.Timedelta(days=7), "v"] = 1e9
+    made = [
+        Forecaster(7, training=QUICK).cross_validation(d, n_windows=1, hist_exog_list=["v"])["rekur"]
+        for d in (df, changed)
+    ]
+    np.testing.assert_array_equal(made[0], made[1])
+
+
+def test_gaps_are_told_from_values() -> None:
+    encoding = Encoding.of(np.array([[1.0, 0], [3.0, 1], [np.nan, np.nan]]), ["x", "kind"], {"kind": ("a", "b")})
+    assert encoding.width == 4
+    made = encoding.apply(np.array([[3.0, 0], [np.nan, 1], [1.0, np.nan]]))
+    np.testing.assert_allclose(made, [[1, 0, 1, 0], [0, 1, 0, 1], [-1, 0, 0, 0]])
+    assert Encoding.of(np.array([[5.0], [5.0]]), ["x"], {}).apply(np.array([[5.0], [7.0]])).tolist() == [[0], [2]]
+
+
+def test_missing_values_in_every_kind_of_covariate() -> None:
+    df = shops(120)
+    holes = np.random.default_rng(0).random((3, len(df))) < 0.2
+    df["deal"] = df["deal"].where(~holes[0])
+    df["v"] = df["v"].where(~holes[1])
+    df["size"] = df["size"].where(~holes[2])
+    past, last = ends(df, 7)
+    model = Forecaster(7, training=QUICK).fit(
+        past, futr_exog_list=["deal"], hist_exog_list=["v"], stat_exog_list="size"
+    )
+    assert np.isfinite(model.predict(futr_df=last[["unique_id", "ds", "deal"]])["rekur"]).all()
+
+
+def test_the_frame_to_fill_in() -> None:
+    past, last = ends(shops(), 7)
+    model = Forecaster(7, training=QUICK).fit(past, futr_exog_list=["deal"])
+    frame = model.make_future_frame()
+    assert list(frame.columns) == ["unique_id", "ds", "deal"]
+    pd.testing.assert_frame_equal(frame[["unique_id", "ds"]], last[["unique_id", "ds"]].reset_index(drop=True))
+    frame["deal"] = last["deal"].to_numpy()
+    filled = model.predict(futr_df=frame)["rekur"]
+    np.testing.assert_array_equal(filled, model.predict(futr_df=last)["rekur"])
+    assert len(model.make_future_frame(h=3)) == 9
+    with pytest.raises(DataError, match=r"2 rows are absent.*'s0' at 2024-06-02, 's2' at 2024-06-08"):
+        model.predict(futr_df=frame.drop(index=[0, 20]))
+
+
+def test_a_static_covariate_that_changes_is_refused() -> None:
+    with pytest.raises(DataError, match=r"'deal' \(static\): it changes within series 's0'.*hist_exog_list"):
+        table(shops(), static=["deal"])
+
+
+def test_text_that_is_numbers_is_numbers() -> None:
+    df = shops(20).assign(x=lambda d: np.arange(len(d)).astype(str))
+    found = table(df, future=["x"])
+    assert found.labels == {}
+    assert found.future[:, 0].tolist() == list(range(60))
+    rare = df.assign(deal=np.where(np.arange(len(df)) < 3, "gift", "half"))
+    assert table(rare, future=["deal"]).labels["deal"] == ("half", "gift")  # the most frequent one first
+    with pytest.raises(DataError, match=r"row 6: '4,5' is not a number"):
+        table(df.assign(x=np.where(np.arange(len(df)) == 4, "4,5", df["x"])), future=["x"])
