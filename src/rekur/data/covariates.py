@@ -22,8 +22,8 @@ MOST = 64  # labels of one column that are told apart, the most frequent ones
 def column(series: nw.Series[Any], where: str, labels: Sequence[str] | None = None) -> tuple[Array, tuple[str, ...]]:
     """Read a column as numbers, or as the numbers of its labels: values (n,), and the labels or nothing.
 
-    Text that is mostly numbers must be all numbers. Missing values are NaN, and so is a label that is not among `labels`, those
-    of the table that was learned from.
+    Text that is mostly numbers must be all numbers. Missing values are NaN, and so is a label that is not among
+    `labels`, those of the table that was learned from.
     """
     if labels is None and not is_text(series.dtype):
         return numbers(series, where), ()

@@ -117,6 +117,20 @@ def before(table: Table, windows: tuple[int, int], horizon: int) -> Table:
     return table.cut(np.maximum(table.lengths - backs(windows, horizon)[0], 0))
 
 
+def past_windows(
+    history: Table, table: Table, windows: tuple[int, int], horizon: int, seasons: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Series and stops of the windows of a backtest; series too short for them and some values before are left out."""
+    rows = np.flatnonzero((history.lengths >= max(FEWEST, min(horizon, seasons[0] + 1))) & (history.seen >= FEWEST))
+    if not len(rows):
+        raise DataError(
+            f"no series is long enough for {windows[0]} windows of {horizon} steps: the longest has "
+            f"{int(table.lengths.max())} rows; ask for fewer windows or a shorter horizon"
+        )
+    stop = (table.lengths[rows][:, None] - backs(windows, horizon)).ravel()
+    return np.repeat(rows, windows[0]), stop
+
+
 def run(
     learn: Any, table: Table, windows: tuple[int, int], horizon: int, seasons: tuple[int, ...], refit: bool
 ) -> Backtest:
@@ -126,15 +140,8 @@ def run(
     precedes the first window, or, with `refit`, each window. Series too short to hold the windows and some values
     before them are left out of the test.
     """
-    back = backs(windows, horizon)
-    history = before(table, windows, horizon)
-    rows = np.flatnonzero((history.lengths >= max(FEWEST, min(horizon, seasons[0] + 1))) & (history.seen >= FEWEST))
-    if not len(rows):
-        raise DataError(
-            f"no series is long enough for {windows[0]} windows of {horizon} steps: the longest has "
-            f"{int(table.lengths.max())} rows; ask for fewer windows or a shorter horizon"
-        )
-    series, stop = np.repeat(rows, windows[0]), (table.lengths[rows][:, None] - back).ravel()
+    back, history = backs(windows, horizon), before(table, windows, horizon)
+    series, stop = past_windows(history, table, windows, horizon, seasons)
     own = np.empty((len(series), horizon, len(LEVELS)))
     for k in range(windows[0]) if refit else (0,):
         some = np.arange(k, len(series), windows[0]) if refit else np.arange(len(series))

@@ -17,7 +17,8 @@ NETS = ("smoothing", "seasonal_naive", "naive")  # the baselines that are blende
 HISTORY = 2048  # rows of a series that a baseline looks back on, unless its seasons need more
 ROUNDS = 20  # picks of the ensemble selection
 POINTS = 100_000  # values held out that it looks at, at most
-PRIOR = 10.0  # windows held out that the belief in equal shares is worth
+PRIOR = 5.0  # windows held out that the belief in equal shares is worth
+FEW = 5  # windows held out from which on they can refute smoothing or the networks
 PRIOR_SPREAD = 20.0  # windows held out that the belief in the intervals as they are is worth
 CHUNK = 4096  # windows blended at a time
 LEAST = 0.05  # a smaller share is none
@@ -116,11 +117,18 @@ def baseline(
     return np.concatenate(out)
 
 
-def prior(members: Mapping[str, Any]) -> dict[str, float]:
-    """What is believed before anything was held out: half the networks, half smoothing."""
-    networks = [name for name in members if name not in NETS]
-    shares = {name: 0.5 / len(networks) for name in networks}
-    return {**shares, "smoothing": 1.0 - sum(shares.values())}
+def prior(losses: Mapping[str, Array], count: float) -> dict[str, float]:
+    """The shares that are believed in where little was held out: half the networks, half smoothing.
+
+    losses: member → (n,) of each window, of which `count` do not overlap. Where smoothing is worse or better than the
+    best network by more than two standard errors, of five windows or more, the one that loses is believed in no more.
+    """
+    networks = [name for name in losses if name not in NETS]
+    best = min(networks, key=lambda name: losses[name].mean())
+    gap = losses["smoothing"] - losses[best]
+    sure = 2 * gap.std() / np.sqrt(count) if count >= FEW else np.inf
+    share = 0.5 if abs(gap.mean()) <= sure else float(gap.mean() > 0)
+    return {**{name: share / len(networks) for name in networks}, "smoothing": 1 - share}
 
 
 def weigh(
@@ -137,12 +145,16 @@ def weigh(
 
     Source of the selection: R. Caruana et al., 2004, "Ensemble selection from libraries of models", ICML.
     """
-    believed = prior(forecasts)
     seen = np.isfinite(actual) & (scale > 0)[:, None]
     for q in forecasts.values():
         seen &= np.isfinite(q).all(axis=-1)
-    if not seen.any():
-        return Blend(believed)
+    whole = seen.any(axis=1)
+    if not whole.any():
+        return Blend(prior({name: np.zeros(1) for name in forecasts}, 1))
+    losses = {
+        name: window_losses(q[whole], actual[whole], scale[whole], seen[whole], levels) for name, q in forecasts.items()
+    }
+    believed = prior(losses, counts[0])
     where = np.flatnonzero(seen)
     where = where[:: max(1, len(where) // POINTS)]
     unit = np.broadcast_to(scale[:, None], actual.shape).ravel()[where]
@@ -177,6 +189,15 @@ def select(parts: Mapping[str, Array], actual: Array, unit: Array, levels: tuple
         picks[best] = picks.get(best, 0) + 1
         total = total + parts[best]
     return {name: count / ROUNDS for name, count in picks.items()}
+
+
+def window_losses(q: Array, actual: Array, scale: Array, seen: Array, levels: tuple[float, ...]) -> Array:
+    """The mean pinball loss of each window, (n,), over what was seen (n, h) of it."""
+    total = np.zeros(len(q))
+    for k, tau in enumerate(levels):
+        error = np.where(seen, actual - q[..., k], 0.0) / scale[:, None]
+        total += np.maximum(tau * error, (tau - 1) * error).sum(axis=1)
+    return np.asarray(total / seen.sum(axis=1) / len(levels))
 
 
 def loss(q: Array, actual: Array, scale: Array, levels: tuple[float, ...]) -> float:

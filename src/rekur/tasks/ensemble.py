@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ from rekur.data.table import Table
 from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import actual
 from rekur.tasks.blend import NETS, Blend, baseline, history, weigh
+from rekur.tasks.paths import KEPT, ranks, walk
 from rekur.tasks.recipe import EPOCH, LEVELS, Recipe
 from rekur.threads import threads
 
 if TYPE_CHECKING:
     from rekur.checkpoint import Checkpoint
-    from rekur.tasks.network import Network
+    from rekur.tasks.network import Deal, Network
 
 Array = np.ndarray[Any, np.dtype[Any]]
 WIDE = 128  # hidden size from which on a second thread pays
@@ -33,6 +35,7 @@ class Ensemble:
     horizon: int
     networks: dict[str, list[Network]]
     blend: Blend
+    dependence: Array  # (W, h) ranks, see `paths`
 
     def quantiles(
         self, table: Table, series: Array, stop: Array, future: Array | None = None, horizon: int | None = None
@@ -51,7 +54,7 @@ class Ensemble:
     ) -> Array:
         """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one design."""
         if name in NETS:
-            return baseline(name, table, windows, self.seasons, horizon, LEVELS)
+            return baseline(name, table, windows, self.seasons, max(horizon, self.horizon), LEVELS)[:, :horizon]
         with few(self.networks[name][0]):
             made = [network.quantiles(table, *windows, future, horizon) for network in self.networks[name]]
         return made[0] if len(made) == 1 else np.asarray(np.median(made, axis=0))
@@ -65,9 +68,10 @@ class Ensemble:
         made = {name: self.member(name, table, windows, None, self.horizon) for name in (*self.networks, *NETS)}
         block = windows[1] // self.horizon
         counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
-        return replace(
-            self, blend=weigh(made, actual(table, *windows, self.horizon), errors[windows[0]], counts, LEVELS)
-        )
+        y = actual(table, *windows, self.horizon)
+        blend = weigh(made, y, errors[windows[0]], counts, LEVELS)
+        found = ranks(blend.mix(made, LEVELS, self.horizon), y)
+        return replace(self, blend=blend, dependence=found if len(found) > 1 else self.dependence)
 
 
 def few(network: Network) -> Any:
@@ -77,7 +81,7 @@ def few(network: Network) -> Any:
 
 def alone(seasons: tuple[int, ...], horizon: int) -> Ensemble:
     """Smoothing without any network."""
-    return Ensemble(seasons, horizon, {}, Blend({"smoothing": 1.0}))
+    return Ensemble(seasons, horizon, {}, Blend({"smoothing": 1.0}), walk(KEPT, horizon))
 
 
 def members(recipe: Recipe, count: int) -> list[tuple[str, Recipe, int]]:
@@ -101,23 +105,29 @@ def learn(
     seeds: tuple[int, int],
     watch: Callable[[dict[str, float]], None] | None,
     saver: Checkpoint | None,
+    start: Ensemble | None = None,
 ) -> tuple[Ensemble, list[dict[str, float]]]:
     """Train every network and weigh them; the ensemble and the records of the epochs' ends.
 
-    shape: cell, hidden size, layers · seeds: the first seed, and how many networks of each design.
+    shape: cell, hidden size, layers · seeds: the first seed, and how many networks of each design · start: go on from
+    its networks, which stay as they are.
     """
-    from rekur.tasks.network import Deal, finish, improve, prepare
+    from rekur.tasks.network import Deal, improve, prepare
 
     errors = seasonal_steps(table.y, table.offsets, recipe.season)
     plan = members(recipe, seeds[1])
-    made = Ensemble(seasons, recipe.horizon, {}, Blend({}))
+    made = Ensemble(seasons, recipe.horizon, {}, Blend({}), walk(KEPT, recipe.horizon))
     designs = {design.name: design for design in recipe.designs}
     records: list[dict[str, float]] = []
     best: dict[str, float] = {}
     last = []  # what remains to be done once all is weighed
     for number, (name, own, k) in enumerate(plan):
         seed = seeds[0] + 1000 * k
-        network = prepare(table, own, designs[name], shape, errors, seed)
+        if start is None:
+            network = prepare(table, own, designs[name], shape, errors, seed)
+        else:
+            network = copy.deepcopy(start.networks[name][k])
+            network.recipe = own
         deal = Deal(network.panel(table), network, errors)
         made.networks.setdefault(name, []).append(network)
         done = number * recipe.training.epochs
@@ -138,12 +148,19 @@ def learn(
         last.append((deal, 1 + losses.index(min(losses)), seed, name, k))
         records += [{**r, "epoch": r["epoch"] + len(records), "member": number} for r in found]
     made = made.weighed(table, errors)
+    end(made, last, saver)
+    return made, records
+
+
+def end(made: Ensemble, last: list[tuple[Deal, int, int, str, int]], saver: Checkpoint | None) -> None:
+    """Train the networks that have a share on the rows held out too: (deal, epochs, seed, design, number) of each."""
+    from rekur.tasks.network import finish
+
     for deal, epochs, seed, name, k in last:
         if name in made.blend.weights:
             saver = None if saver is None else saver.next(f"{name} {k} last")
             with few(deal.network):
                 finish(deal, epochs, seed, saver)
-    return made, records
 
 
 class Stopped(KeyboardInterrupt):

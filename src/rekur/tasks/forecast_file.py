@@ -59,6 +59,7 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
         "table.past": torch.from_numpy(table.past),
         "table.static": torch.from_numpy(table.static),
     }
+    tensors["dependence"] = torch.from_numpy(model.ensemble_.dependence)
     tensors["table.offsets"] = torch.from_numpy(table.offsets)
     tensors["table.start"] = torch.from_numpy(table.start.astype(np.int64))
     for name, network in networks.items():
@@ -108,7 +109,7 @@ def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], 
     model.freq_ = model.table_.freq.name
     model.recipe_ = None if description["recipe"] is None else restore_recipe(description["recipe"])
     blend = Blend(description["blend"]["weights"], tuple(description["blend"]["widen"]))
-    model.ensemble_ = Ensemble(model.seasons_, model.horizon, {}, blend)
+    model.ensemble_ = Ensemble(model.seasons_, model.horizon, {}, blend, tensors["dependence"].numpy())
     for name, fields in description["networks"].items():
         own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
         network = restore_network(model, fields, own, folder)

@@ -16,26 +16,16 @@ from rekur.data.season import detect_season
 from rekur.data.table import Table, table
 from rekur.progress import Progress
 from rekur.tasks import forecast_file
-from rekur.tasks.backtest import Backtest, before, run
-from rekur.tasks.base import Estimator, check_seed, learning
-from rekur.tasks.ensemble import Stopped, alone, learn
+from rekur.tasks.backtested import COVARIATES, NAMES, Backtested, names_of
+from rekur.tasks.base import check_seed, learning
+from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
 from rekur.tasks.prediction import Prediction, kind
 from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, Recipe, recipe
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NAMES: dict[str, Any] = {
-    "id_col": None,
-    "time_col": None,
-    "target_col": None,
-    "futr_exog_list": (),
-    "hist_exog_list": (),
-    "stat_exog_list": (),
-    "duplicates": "error",
-}
-COVARIATES = {"futr_exog_list": "future", "hist_exog_list": "past", "stat_exog_list": "static"}
 
 
-class Forecaster(Estimator):
+class Forecaster(Backtested):
     """Forecast every series of a table: median and intervals for the next `horizon` steps.
 
     One or two recurrent networks are trained for all series (global models). The first scales each window by its own
@@ -199,16 +189,20 @@ class Forecaster(Estimator):
             grid = np.array([found.freq.name, str(found.tz), *map(str, found.ids)])
             data = fingerprint(found.offsets, found.start, found.y, found.future, found.past, found.static, grid)
             saver = Checkpoint(checkpoint, {**forecast_file.describe(self), "data": data})
+        self.ensemble_, self.history_ = self._train(found, self.recipe_, progress, saver)
+        self.notes_.append(f"blended by the windows held out: {self.ensemble_.blend.describe()}")
+
+    def _train(
+        self, found: Table, plan: Recipe, progress: bool | None, saver: Any, start: Ensemble | None = None
+    ) -> tuple[Ensemble, list[dict[str, float]]]:
         shape, seeds = (self.cell, self.hidden, self.layers), (self.seed, self.ensemble)
-        steps = self.recipe_.training.epochs * EPOCH * len(self.recipe_.designs) * self.ensemble
+        steps = plan.training.epochs * EPOCH * len(plan.designs) * self.ensemble
         try:
             with Progress(f"training {self.cell}", steps, progress) as watch:
-                made = learn(found, self.seasons_, self.recipe_, shape, seeds, watch, saver)
+                return learn(found, self.seasons_, plan, shape, seeds, watch, saver, start)
         except Stopped as stopped:  # the best weights so far can be used and saved
             self.ensemble_ = stopped.ensemble
             raise
-        self.ensemble_, self.history_ = made
-        self.notes_.append(f"blended by the windows held out: {self.ensemble_.blend.describe()}")
 
     def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
         sized = not (found.y < 0).any()
@@ -233,7 +227,8 @@ class Forecaster(Estimator):
                 raise DataError(f"the model needs future values of {names}: pass futr_df")
             future = future_rows(found, futr_df, h)
         values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h)
-        return Prediction(found, LEVELS, values, self.like_ if df is None or isinstance(df, Table) else df)
+        like = self.like_ if df is None or isinstance(df, Table) else df
+        return Prediction(found, LEVELS, values, like, self.ensemble_.dependence)
 
     def make_future_frame(self, df: Any = None, *, h: int | None = None) -> Any:
         """The rows of `futr_df` to fill in: id, time and the empty columns of futr_exog_list for every step.
@@ -253,6 +248,7 @@ class Forecaster(Estimator):
         h: int | None = None,
         level: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
+        samples: int | None = None,
     ) -> Any:
         """Forecast the steps after each series, as a frame of the kind that came in.
 
@@ -263,61 +259,37 @@ class Forecaster(Estimator):
         h : steps to forecast, fewer or more than the horizon that was learned; beyond it the recurrence runs on
         level : intervals in percent, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
         quantiles : such as [0.1, 0.9], as columns rekur_ql0.1, …
+        samples : draw so many whole paths instead, numbered in the column `sample`; see `Prediction.paths`
         """
-        return self.forecast(df, futr_df=futr_df, h=h).frame(level, quantiles)
+        made = self.forecast(df, futr_df=futr_df, h=h)
+        return made.frame(level, quantiles) if samples is None else made.sample_frame(samples, self.seed)
 
-    def backtest(
-        self,
-        df: Any,
-        *,
-        n_windows: int = 3,
-        step_size: int | None = None,
-        refit: bool = False,
-        time_limit: float | None = None,
-        progress: bool | None = None,
-        **names: Any,
-    ) -> Backtest:
-        """Forecast past windows beside the baselines; this forecaster stays as it is.
+    def fine_tune(
+        self, df: Any, *, time_limit: float | None = None, progress: bool | None = None, **names: Any
+    ) -> Forecaster:
+        """Go on learning from another table, such as newer or related series, from the weights learned so far.
 
-        A copy is trained on what precedes the first window (with `refit`, anew before each window).
-
-        Parameters
-        ----------
-        df : as in `fit`; names : id_col, time_col, target_col, futr_exog_list, duplicates as in `fit`
-        n_windows : windows of each series, the last one ending with it
-        step_size : steps between windows; the horizon if None
+        The networks keep their form; each trains at a quarter of the usual rate until the windows held out of the new
+        table no longer improve, and the blend and the intervals are chosen anew. The new table takes the place of that
+        of `fit`. It must have the frequency and the covariates of the model; names as in `fit`, those of `fit` if not
+        given.
         """
-        copy = type(self)(**self.get_params())
-        copy.check()
-        copy.names_ = names_of(df, {**NAMES, **names})
+        self.check_fitted("ensemble_")
         if unknown := set(names) - set(NAMES):
-            raise OptionError(f"backtest does not know {unknown.pop()!r}; it knows {', '.join(NAMES)}")
-        copy.freq_ = self.freq
-        found = copy.read(df)
-        windows = (n_windows, self.horizon if step_size is None else step_size)
-        copy.seasons_ = copy._seasons(before(found, windows, self.horizon))
-
-        def learn(history: Table) -> Any:
-            copy._learn(history, time_limit, progress, None)
-            return lambda series, stop: copy.ensemble_.quantiles(found, series, stop)
-
-        tested = run(learn, found, windows, self.horizon, copy.seasons_, refit)
-        return replace(tested, like=None if isinstance(df, Table) else df)
-
-    def cross_validation(
-        self,
-        df: Any,
-        *,
-        n_windows: int = 3,
-        step_size: int | None = None,
-        refit: bool = False,
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
-        **names: Any,
-    ) -> Any:
-        """The frame of `backtest`: id, time, cutoff, the actual value, rekur and the baselines."""
-        found = self.backtest(df, n_windows=n_windows, step_size=step_size, refit=refit, **names)
-        return found.frame(level, quantiles)
+            raise OptionError(f"there is no {unknown.pop()!r} here; known names are {', '.join(NAMES)}")
+        self.names_ = {**self.names_, **names}
+        found = self.read(df)
+        if found.freq != self.table_.freq:
+            raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        own = None if not self.ensemble_.networks else self._recipe(found, time_limit)
+        if own is None or self.recipe_ is None:
+            raise DataError("the series are too short to train on, or the model has no network: use fit")
+        training = replace(own.training, rate=own.training.rate / 4)
+        kept = replace(self.recipe_, first=min(own.first, self.recipe_.past), held=own.held, training=training)
+        made = self._train(found, kept, progress, None, self.ensemble_)
+        self.ensemble_, self.history_, self.recipe_, self.table_ = *made, kept, found
+        self.like_ = None if isinstance(df, Table) else df
+        return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: `config.json` and `model.safetensors`."""
@@ -328,13 +300,3 @@ class Forecaster(Estimator):
     def _restore(cls, description: dict[str, Any], tensors: dict[str, Any], folder: str) -> Forecaster:
         model: Forecaster = forecast_file.restore(cls, description, tensors, folder)
         return model
-
-
-def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """The column names as given, or as a `Table` remembers them."""
-    if not isinstance(df, Table):
-        return given
-    names = df.columns
-    own = {"id_col": names.id, "time_col": names.time, "target_col": None if df.wide else names.target}
-    covariates = zip(COVARIATES, (df.future_names, df.past_names, df.static_names), strict=True)
-    return {**given, **own, **dict(covariates)}

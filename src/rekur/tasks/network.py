@@ -52,12 +52,13 @@ class Network:
         """
         h = self.recipe.horizon if horizon is None else horizon
         panel = self.panel(table)
+        reach = max(h, min(self.recipe.patches(h) * self.recipe.patch, self.recipe.horizon))  # of the last patch
         windows, out = panel.windows(series, stop, h), np.empty((len(series), h, len(LEVELS)))
         with torch.inference_mode():
             for some in np.array_split(np.arange(len(series)), -(-len(series) // CHUNK)):
                 part = windows.take(some)
                 past, _, scale = panel.scaled(part)
-                x = panel.inputs(part, past, self.base(past, h), None if future is None else future[some])
+                x = panel.inputs(part, past, self.base(past, reach), None if future is None else future[some])
                 raw = self.net(x, self.recipe.patches(h))[:, :h]
                 made = scale.undo(self.net.head.decode(raw).double().numpy())
                 made[~np.isfinite(past).any(axis=1)] = np.nan

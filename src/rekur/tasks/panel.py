@@ -106,7 +106,7 @@ class Panel:
             known = np.nan_to_num(windows.gather(self.future))  # (n, L + h, ·), 0 outside the series
             if future is not None:
                 known[:, r.past :] = self.known.future.apply(future)
-            known = np.pad(known, ((0, 0), (0, pad), (0, 0)), mode="edge")
+            known = np.pad(known, ((0, 0), (0, values.shape[1] - known.shape[1]), (0, 0)), mode="edge")
             parts.append(known.reshape(n, patches, -1))
         if self.past.shape[1]:
             known = np.nan_to_num(replace(windows, horizon=0).gather(self.past))  # (n, L, ·)

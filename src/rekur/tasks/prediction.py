@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rekur.core import OptionError
+from rekur.core import OptionError, positive
 from rekur.data.frames import frame
 from rekur.data.table import Table
 from rekur.metrics import at_level
+from rekur.tasks.paths import draw
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NAME = "rekur"
@@ -22,13 +23,32 @@ class Prediction:
     """Quantile forecasts of the steps that follow a table.
 
     table: the history · levels (Q,) rising quantile levels · values (S, h, Q) · like: the user's frame, whose kind
-    the result takes.
+    the result takes · dependence (W, h): the ranks of the errors held out, for sample paths.
     """
 
     table: Table
     levels: tuple[float, ...]
     values: Array
     like: Any = None
+    dependence: Array | None = None
+
+    def paths(self, samples: int = 1000, seed: int = 0) -> Array:
+        """Whole trajectories drawn from the forecast, (S, samples, h).
+
+        Their steps hang together as the errors did on the windows held out, so that sums, maxima and the like over the
+        horizon have honest distributions, which the quantiles of single steps do not give.
+
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> rekur.Forecaster(horizon=3).fit(df).forecast().paths(samples=50).shape
+        (1, 50, 3)
+        """
+        positive("samples", samples)
+        h = self.values.shape[1]
+        if self.dependence is None or h > self.dependence.shape[1]:
+            learned = 0 if self.dependence is None else self.dependence.shape[1]
+            raise OptionError(f"paths of {h} steps cannot be drawn: the horizon that was learned is {learned}")
+        return draw(self.values, self.levels, self.dependence, samples, seed)
 
     @property
     def times(self) -> Array:
@@ -48,6 +68,18 @@ class Prediction:
         columns[times] = self.times.ravel()
         for name, values in spread(self.values, self.levels, level, quantiles, NAME).items():
             columns[name] = values.ravel()
+        return frame(columns, kind(self.like), self.table.tz)
+
+    def sample_frame(self, samples: int, seed: int = 0) -> Any:
+        """One row for each series, path and step: id, time, the number of the path `sample`, and its value `rekur`."""
+        paths = self.paths(samples, seed)
+        S, n, h = paths.shape
+        columns: dict[str, Any] = {}
+        if self.table.columns.id is not None or self.table.wide:
+            columns[self.table.columns.id or "unique_id"] = np.repeat(self.table.ids, n * h)
+        columns[self.table.columns.time] = np.repeat(self.times[:, None], n, axis=1).ravel()
+        columns["sample"] = np.tile(np.repeat(np.arange(n), h), S)
+        columns[NAME] = paths.ravel()
         return frame(columns, kind(self.like), self.table.tz)
 
     def plot(self, series: Any = None, engine: str = "plotly") -> Any:

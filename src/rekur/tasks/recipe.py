@@ -90,7 +90,7 @@ def recipe(
     wanted = min(max(cycles * seasons[-1], 4 * m, 16), max(1024, m))
     past = max(min(wanted, room // patch * patch if room >= m else m), m)
     past = -(-past // patch) * patch
-    held = max(horizon, int(0.15 * typical))
+    held = max(horizon, int(0.15 * typical), min(3 * horizon, int(0.25 * typical)))
     held = min(held, max(horizon, (int(typical) - past) // 2 // horizon * horizon))
     first = min(past, max(m + 1, int(typical) - held - horizon - 1, 4))
     windows = int(np.maximum(0, lengths - held - horizon - first + 1).sum())
@@ -105,7 +105,7 @@ def recipe(
 def training(windows: int, seconds: float | None) -> Training:
     """How to train on so many windows."""
     return Training(
-        epochs=int(np.clip(windows // 12, 200, 3000)) // EPOCH,
+        epochs=int(np.clip(windows // 12, 200, 5000)) // EPOCH,
         batch=int(np.clip(2 ** int(np.log2(max(windows / 4, 1))), 16, 128)),
         rate=2e-3,
         optimizer="adamw",

@@ -1,0 +1,132 @@
+"""The part of a forecaster that looks back: it is tested on past windows, and so are its covariates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rekur.core import OptionError
+from rekur.data.frames import frame
+from rekur.data.table import Table
+from rekur.data.transform import seasonal_steps
+from rekur.tasks.backtest import Backtest, before, past_windows, run
+from rekur.tasks.base import Estimator
+from rekur.tasks.prediction import kind
+
+NAMES: dict[str, Any] = {
+    "id_col": None,
+    "time_col": None,
+    "target_col": None,
+    "futr_exog_list": (),
+    "hist_exog_list": (),
+    "stat_exog_list": (),
+    "duplicates": "error",
+}
+COVARIATES = {"futr_exog_list": "future", "hist_exog_list": "past", "stat_exog_list": "static"}
+
+
+class Backtested(Estimator):
+    """What a forecaster does with the past: `backtest`, `cross_validation`, `explain`.
+
+    It must have the parameters horizon, freq and seed, and the methods check, read, _seasons and _learn.
+    """
+
+    horizon: int
+    freq: Any
+    seed: int
+
+    def backtest(
+        self,
+        df: Any,
+        *,
+        n_windows: int = 3,
+        step_size: int | None = None,
+        refit: bool = False,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        **names: Any,
+    ) -> Backtest:
+        """Forecast past windows beside the baselines; this forecaster stays as it is.
+
+        A copy is trained on what precedes the first window (with `refit`, anew before each window).
+
+        Parameters
+        ----------
+        df : as in `fit`; names : id_col, time_col, target_col, futr_exog_list, duplicates as in `fit`
+        n_windows : windows of each series, the last one ending with it
+        step_size : steps between windows; the horizon if None
+        """
+        copy, found = self._reader(df, names)
+        windows = (n_windows, self.horizon if step_size is None else step_size)
+        copy.seasons_ = copy._seasons(before(found, windows, self.horizon))
+
+        def learn(history: Table) -> Any:
+            copy._learn(history, time_limit, progress, None)
+            return lambda series, stop: copy.ensemble_.quantiles(found, series, stop)
+
+        tested = run(learn, found, windows, self.horizon, copy.seasons_, refit)
+        return replace(tested, like=None if isinstance(df, Table) else df)
+
+    def _reader(self, df: Any, names: dict[str, Any]) -> tuple[Any, Table]:
+        """A copy that has learned nothing, and the table as it reads it."""
+        copy: Any = type(self)(**self.get_params())
+        copy.check()
+        copy.names_ = names_of(df, {**NAMES, **names})
+        if unknown := set(names) - set(NAMES):
+            raise OptionError(f"there is no {unknown.pop()!r} here; known names are {', '.join(NAMES)}")
+        copy.freq_ = self.freq
+        return copy, copy.read(df)
+
+    def cross_validation(
+        self,
+        df: Any,
+        *,
+        n_windows: int = 3,
+        step_size: int | None = None,
+        refit: bool = False,
+        level: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        **names: Any,
+    ) -> Any:
+        """The frame of `backtest`: id, time, cutoff, the actual value, rekur and the baselines."""
+        found = self.backtest(df, n_windows=n_windows, step_size=step_size, refit=refit, **names)
+        return found.frame(level, quantiles)
+
+    def explain(self, df: Any, *, n_windows: int = 3, **names: Any) -> Any:
+        """What each covariate is worth, by permutation on the backtest; this forecaster stays as it is.
+
+        Parameters
+        ----------
+        df, names : as in `backtest` · n_windows : windows of each series, the last one ending with it
+
+        Returns
+        -------
+        frame of covariate and importance: by what share the pinball loss grows when its values are shuffled, so that
+        0.5 stands for half as much again and 0 for a covariate that may be left out; the most important one first
+        """
+        from rekur.tasks.importance import importances
+
+        copy, found = self._reader(df, names)
+        windows = (n_windows, self.horizon)
+        history = before(found, windows, self.horizon)
+        copy.seasons_ = copy._seasons(history)
+        copy._learn(history, None, False, None)
+        series, stop = past_windows(history, found, windows, self.horizon, copy.seasons_)
+        scale = seasonal_steps(history.y, history.offsets, copy.seasons_[0])[series]
+        grown = importances(copy.ensemble_, found, (series, stop), scale, self.seed)
+        named = np.array([*found.future_names, *found.past_names, *found.static_names], dtype=object)
+        order = np.argsort(-grown, kind="stable")
+        return frame({"covariate": named[order], "importance": grown[order]}, kind(None if df is found else df))
+
+
+def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The column names as given, or as a `Table` remembers them."""
+    if not isinstance(df, Table):
+        return given
+    names = df.columns
+    own = {"id_col": names.id, "time_col": names.time, "target_col": None if df.wide else names.target}
+    covariates = zip(COVARIATES, (df.future_names, df.past_names, df.static_names), strict=True)
+    return {**given, **own, **dict(covariates)}
