@@ -27,8 +27,8 @@ class Set:
     read: the table · horizon, windows, step: the test, `windows` a series, `step` rows apart, the last ones ·
     measure: "MSE" (in units of the standard deviation of the first `train` rows), "MASE", "MAE", "sMAPE" or "OWA" ·
     m: season of the scale of MASE · must, stretch: what is asked · known: what others reached, and where it is from ·
-    options: of the forecaster · future: columns known for the future · learned: the horizon that is learned, where it is
-    not the one asked for; sets of one such model share its training
+    options: of the forecaster · future: columns known for the future · learned: the horizon that is learned, where it
+    is not the one asked for; sets of one such model share its training
     """
 
     read: Callable[[], pd.DataFrame]
