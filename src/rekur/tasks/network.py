@@ -22,6 +22,7 @@ from rekur.train import Problem, Record, fit
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS = 20_000  # windows that the linear path is solved on
+MOST_COLUMNS = 4096  # that the linear path reads
 CHUNK = 512  # windows forecast at a time
 TRIAL, BEHIND = 5, 1.5  # epochs after which a design is given up that is so many times worse than the other
 LAST = 0.2  # share of the training that is repeated with the rows held out
@@ -29,7 +30,7 @@ LAST = 0.2  # share of the training that is repeated with the rows held out
 
 @dataclass
 class Network:
-    """A trained network: the linear path (L, h) if it corrects one, the recurrent one, and how to scale its inputs."""
+    """A trained network: the linear path (L + ·, h) if it corrects one, the recurrent one, how inputs are scaled."""
 
     recipe: Recipe
     design: Design
@@ -57,24 +58,38 @@ class Network:
         with torch.inference_mode():
             for some in np.array_split(np.arange(len(series)), -(-len(series) // CHUNK)):
                 part = windows.take(some)
+                given = None if future is None else future[some]
                 past, _, scale = panel.scaled(part)
-                x = panel.inputs(part, past, self.base(past, reach), None if future is None else future[some])
+                x = panel.inputs(part, past, self.base(panel, part, past, given, reach), given)
                 raw = self.net(x, self.recipe.patches(h))[:, :h]
                 made = scale.undo(self.net.head.decode(raw).double().numpy())
                 made[~np.isfinite(past).any(axis=1)] = np.nan
                 out[some] = made
         return out
 
-    def base(self, past: Array, horizon: int) -> Array:
+    def base(self, panel: Panel, windows: Windows, past: Array, future: Array | None, horizon: int) -> Array:
         """The linear forecast (n, h) of scaled pasts (n, L), its own values taken as past beyond its reach; or 0."""
         if self.linear is None:
             return np.zeros((len(past), horizon))
-        seen, made = np.nan_to_num(past), np.empty((len(past), 0))
+        L, H = self.recipe.past, self.recipe.horizon
+        known = panel.ahead(windows, future, max(H, horizon + H))
+        seen, made = past, np.empty((len(past), 0))
         while made.shape[1] < horizon:
-            more = seen @ self.linear.numpy()
+            at = made.shape[1]
+            more = regressors(seen, known[:, at : at + L + H]) @ self.linear.numpy()
             made = np.concatenate([made, more], axis=1)
-            seen = np.concatenate([seen, more], axis=1)[:, -seen.shape[1] :]
+            seen = np.concatenate([seen, more], axis=1)[:, -L:]
         return made[:, :horizon]
+
+
+def regressors(past: Array, known: Array) -> Array:
+    """What the linear path reads, (n, L + ·): scaled pasts (n, L), and the known inputs (n, L + h, K) of the window.
+
+    Where these would be more than `MOST_COLUMNS`, those of the future alone.
+    """
+    if (known.shape[1]) * known.shape[2] + past.shape[1] > MOST_COLUMNS:
+        known = known[:, past.shape[1] :]
+    return np.concatenate([np.nan_to_num(past), known.reshape(len(past), -1)], axis=1)
 
 
 def build(
@@ -146,16 +161,18 @@ def finish(deal: Deal, epochs: int, seed: int, saver: Any = None) -> None:
 
 
 def solve_linear(panel: Panel, windows: Windows, held: Windows, errors: Array) -> Tensor:
-    """The linear path (L, h) whose penalty is best on the windows held out."""
+    """The linear path (L + ·, h) whose penalty is best on the windows held out."""
     r = panel.recipe
     past, target, scale = panel.scaled(windows)
     weight = importance(scale, errors[windows.series])
-    prior = seasonal_naive(r.past, r.horizon, r.season)
-    x, y = torch.from_numpy(np.nan_to_num(past)), torch.from_numpy(target)
-    tried = solve(x, y, torch.from_numpy(weight / max(weight.mean(), 1e-12)), prior, PENALTIES)
+    x = regressors(past, panel.ahead(windows, None, r.horizon))
+    prior = torch.zeros(x.shape[1], r.horizon, dtype=torch.float64)
+    prior[: r.past] = seasonal_naive(r.past, r.horizon, r.season)
+    weights = torch.from_numpy(weight / max(weight.mean(), 1e-12))
+    tried = solve(torch.from_numpy(x), torch.from_numpy(target), weights, prior, PENALTIES)
     past, target, scale = panel.scaled(held)
-    weight = importance(scale, errors[held.series])[:, None]
-    misses = [np.nansum(np.abs(target - np.nan_to_num(past) @ W.numpy()) * weight) for W in tried]
+    weight, x = importance(scale, errors[held.series])[:, None], regressors(past, panel.ahead(held, None, r.horizon))
+    misses = [np.nansum(np.abs(target - x @ W.numpy()) * weight) for W in tried]
     return tried[int(np.argmin(misses))]
 
 
@@ -192,7 +209,7 @@ class Deal:
     def batch(self, windows: Windows) -> Batch:
         """Patches x (n, P, ·), scaled targets y (n, h) and their weight (n, h)."""
         past, target, scale = self.panel.scaled(windows)
-        x = self.panel.inputs(windows, past, self.network.base(past, target.shape[1]), None)
+        x = self.panel.inputs(windows, past, self.network.base(self.panel, windows, past, None, target.shape[1]), None)
         seen = np.isfinite(target)
         weight = importance(scale, self.errors[windows.series])
         weight = seen * (weight / max(weight.mean(), 1e-12))[:, None]
@@ -203,7 +220,7 @@ class Deal:
         """The mean pinball loss in units of the series' seasonal naive error, which all designs share."""
         recipe, net = self.network.recipe, self.network.net
         past, target, scale = self.panel.scaled(windows)
-        x = self.panel.inputs(windows, past, self.network.base(past, recipe.horizon), None)
+        x = self.panel.inputs(windows, past, self.network.base(self.panel, windows, past, None, recipe.horizon), None)
         q = scale.undo(net.head.decode(net(x, recipe.future)[:, : recipe.horizon]).double().numpy())
         weight = importance(scale, self.errors[windows.series])
         unit = scale.size() / np.where(weight > 0, weight, 1.0)

@@ -88,6 +88,17 @@ class Panel:
         values = scale.apply(values)
         return values[:, :L], values[:, L:], scale
 
+    def ahead(self, windows: Windows, future: Array | None, horizon: int) -> Array:
+        """Inputs from known future covariates, (n, L + horizon, K), the last ones repeated beyond what is known.
+
+        `future` (n, h, F) holds the covariates of rows beyond the table; None reads them from it.
+        """
+        known = np.nan_to_num(windows.gather(self.future))  # (n, L + h, K), 0 outside the series
+        if future is not None:
+            known[:, self.recipe.past :] = self.known.future.apply(future)
+        more = self.recipe.past + horizon - known.shape[1]
+        return np.pad(known, ((0, 0), (0, more), (0, 0)), mode="edge")
+
     def inputs(self, windows: Windows, past: Array, base: Array, future: Array | None) -> Tensor:
         """Patches (n, P, 2·p + K): values with a base forecast (n, h) as future, observed, known inputs.
 
@@ -103,11 +114,7 @@ class Panel:
             parts.append(self._calendar(windows, np.arange(0, values.shape[1], r.patch)))
         patches = values.shape[1] // r.patch
         if self.future.shape[1]:
-            known = np.nan_to_num(windows.gather(self.future))  # (n, L + h, ·), 0 outside the series
-            if future is not None:
-                known[:, r.past :] = self.known.future.apply(future)
-            known = np.pad(known, ((0, 0), (0, values.shape[1] - known.shape[1]), (0, 0)), mode="edge")
-            parts.append(known.reshape(n, patches, -1))
+            parts.append(self.ahead(windows, future, h + pad).reshape(n, patches, -1))
         if self.past.shape[1]:
             known = np.nan_to_num(replace(windows, horizon=0).gather(self.past))  # (n, L, ·)
             known = np.pad(known, ((0, 0), (0, h + pad), (0, 0)))
