@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,16 @@ def test_a_folder_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges two folders in one step")
+def test_folders_change_places_in_one_step(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "who").write_text(name)
+    assert io.exchanged(tmp_path / "a", tmp_path / "b")
+    assert [(tmp_path / name / "who").read_text() for name in ("a", "b")] == ["b", "a"]
+    assert not io.exchanged(tmp_path / "a", tmp_path / "absent")
+
+
 def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rename, count = Path.rename, []
 
@@ -129,6 +140,7 @@ def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monke
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", second)
+    monkeypatch.setattr(io, "exchanged", lambda one, other: False)  # a system that knows renames alone
     with pytest.raises(KeyboardInterrupt):
         io.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
     assert io.load(saved)[0]["kind"] == "thing"

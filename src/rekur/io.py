@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,10 +92,26 @@ def is_ours(folder: Path) -> bool:
     return isinstance(description, dict) and {"format", "kind", "checksum"} <= set(description)
 
 
+def exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step that nothing can interrupt, where the system can (Linux)."""
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    if not hasattr(library, "renameat2"):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(library.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)  # type: ignore[union-attr]
+
+
 def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`; whatever happens, one of the two stands there."""
+    """Put the folder `new` in the place of `target`; whatever happens, one of the two stands there.
+
+    Where folders cannot be exchanged in one step, only a kill without warning in the instant between two renames
+    leaves the old one beside its place, in `.NAME-old-…`.
+    """
     if not target.exists():
         new.rename(target)
+        return
+    if exchanged(new, target):
+        shutil.rmtree(new, ignore_errors=True)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
     try:
