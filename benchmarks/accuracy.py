@@ -151,6 +151,32 @@ def means(records: dict[str, dict[str, Any]]) -> list[str]:
     return rows
 
 
+def rivals(records: dict[str, dict[str, Any]]) -> str:
+    """The table of the libraries that forecasters.py has run, by the same measures."""
+    file = ROOT / "benchmarks" / "results" / "forecasters.csv"
+    if not file.exists():
+        return ""
+    found = pd.read_csv(file)
+    models = list(dict.fromkeys(found.library + " " + found.version + " " + found.model))
+    text = "## Other libraries, run here\n\nWith their defaults, by `benchmarks/forecasters.py`: the measure of "
+    text += "the set, and seconds of fit and forecast. Bold is the best.\n\n| set | measure | rekur | "
+    text += " | ".join(models) + " |\n|---|---|---|" + "---|" * len(models) + "\n"
+    for name in [name for name in SETS if name in set(found.set) and name in records]:
+        here = found[found.set == name]
+        own = {f"{r.library} {r.version} {r.model}": (r.score, r.seconds) for r in here.itertuples()}
+        ours = records[name]["score"], records[name]["fit_s"] + records[name]["test_s"]
+        best = min(score for score, _ in [ours, *own.values()])
+        cells = [ours, *(own.get(model) for model in models)]
+        shown = [
+            "–"
+            if cell is None
+            else f"{'**' * (cell[0] == best)}{cell[0]:.3f}{'**' * (cell[0] == best)} ({cell[1]:.0f} s)"
+            for cell in cells
+        ]
+        text += f"| {name} | {SETS[name].measure} | " + " | ".join(shown) + " |\n"
+    return text + "\n"
+
+
 def page(records: dict[str, dict[str, Any]], seed: int) -> str:
     """The page of the documentation."""
     rows = [HEADER, "|---" * HEADER.count(" | ") + "|---|"]

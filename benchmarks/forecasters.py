@@ -1,0 +1,136 @@
+"""Forecasters of other libraries with their defaults, on the panels of accuracy.py, scored by the same code.
+
+neuralforecast's GRU and LSTM, Darts's BlockRNNModel and statsforecast's AutoTheta and AutoETS forecast the one test
+window of each series (M3, M4 Hourly and Weekly, NN5) from the same values that rekur sees. Each gets the horizon, and
+the season where it has such an argument; Darts, which has no default for it, a past of two horizons. All else is the
+library's default: steps, sizes, scaling. Gaps (NN5) are filled linearly, as these libraries do not take them. Seconds
+are wall time of fit and forecast. The records go to results/forecasters.csv, from which accuracy.py makes a table.
+
+    pip install -c constraints.txt -r benchmarks/requirements-peers.txt && pip install -c constraints.txt .
+    python benchmarks/forecasters.py [--sets nn5 ...] [--rivals AutoTheta ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import rekur
+from accuracy import ROOT, score
+from rekur import metrics
+from rekur.data.table import Table, table
+from rekur.tasks.backtest import actual, before
+from sets import SETS
+
+PANELS = ("m4_hourly", "m4_weekly", "m3_yearly", "m3_quarterly", "m3_monthly", "m3_other", "nn5")
+QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+QUIET |= {"enable_checkpointing": False}
+Array = np.ndarray[Any, np.dtype[Any]]
+Rival = Callable[[pd.DataFrame, int, int], Array]  # long table, horizon, season → point forecasts (S, h)
+
+
+def neural(name: str) -> Rival:
+    """A model of neuralforecast."""
+
+    def run(df: pd.DataFrame, h: int, season: int) -> Array:
+        from neuralforecast import NeuralForecast, models
+
+        model = getattr(models, name)(h=h, **QUIET)
+        library = NeuralForecast(models=[model], freq=1)
+        library.fit(df)
+        return np.asarray(library.predict()[name].to_numpy().reshape(-1, h))
+
+    return run
+
+
+def darts(df: pd.DataFrame, h: int, season: int) -> Array:
+    """Darts's BlockRNNModel, scaled as its guide says."""
+    from darts import TimeSeries
+    from darts.dataprocessing.transformers import Scaler
+    from darts.models import BlockRNNModel
+
+    groups = [g.y.to_numpy(np.float32) for _, g in df.groupby("unique_id", sort=False)]
+    scaler = Scaler()
+    series = scaler.fit_transform([TimeSeries.from_values(y) for y in groups])
+    model = BlockRNNModel(2 * h, h, pl_trainer_kwargs=QUIET)
+    model.fit(series)
+    made = scaler.inverse_transform(model.predict(h, series))
+    return np.stack([each.values()[:, 0] for each in made])
+
+
+def statistical(name: str) -> Rival:
+    """A model of statsforecast."""
+
+    def run(df: pd.DataFrame, h: int, season: int) -> Array:
+        from statsforecast import StatsForecast, models
+
+        library = StatsForecast(models=[getattr(models, name)(season_length=season)], freq=1, n_jobs=2)
+        return np.asarray(library.forecast(df=df, h=h)[name].to_numpy().reshape(-1, h))
+
+    return run
+
+
+RIVALS: dict[str, tuple[str, Rival]] = {
+    "AutoTheta": ("statsforecast", statistical("AutoTheta")),
+    "AutoETS": ("statsforecast", statistical("AutoETS")),
+    "GRU": ("neuralforecast", neural("GRU")),
+    "LSTM": ("neuralforecast", neural("LSTM")),
+    "BlockRNNModel": ("darts", darts),
+}
+
+
+def plain(found: Table) -> pd.DataFrame:
+    """The table as these libraries take it: ids in their order, steps as whole numbers, gaps filled linearly."""
+    parts = []
+    for s in range(len(found)):
+        y = pd.Series(found.values(s)).interpolate(limit_direction="both").to_numpy()
+        parts.append(pd.DataFrame({"unique_id": f"{s:05d}", "ds": np.arange(len(y)), "y": y}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def main() -> None:
+    """Run what is asked for; keep the records."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sets", nargs="+", choices=PANELS, default=list(PANELS))
+    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
+    parser.add_argument("--results", default=str(ROOT / "benchmarks" / "results" / "forecasters.csv"))
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    os.environ["NIXTLA_ID_AS_COL"] = "1"
+    for name in ("pytorch_lightning", "lightning.pytorch", "darts"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    kept = Path(options.results)
+    for name in options.sets:
+        task = SETS[name]
+        full = table(task.read())
+        history = before(full, (1, 1), task.horizon)
+        series = np.arange(len(full))
+        y = actual(full, series, history.lengths, task.horizon)
+        season = rekur.Forecaster(task.horizon, **task.options)._seasons(history)[0]
+        df = plain(history)
+        for rival in options.rivals:
+            library, run = RIVALS[rival]
+            start = time.perf_counter()
+            point = run(df, task.horizon, season)
+            seconds = time.perf_counter() - start
+            record = {"set": name, "library": library, "model": rival, "version": version(library)}
+            record |= {"score": score(task, full, history, y, point, series), "smape": metrics.smape(y, point)}
+            record["seconds"] = seconds
+            print(record, flush=True)
+            old = pd.read_csv(kept) if kept.exists() else pd.DataFrame({"set": [], "model": []})
+            rest = old[(old.set != name) | (old.model != rival)]
+            pd.concat([rest, pd.DataFrame([record])]).to_csv(kept, index=False, float_format="%.5g")
+
+
+if __name__ == "__main__":
+    main()
