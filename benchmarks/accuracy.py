@@ -159,7 +159,7 @@ def rivals(records: dict[str, dict[str, Any]]) -> str:
     found = pd.read_csv(file)
     models = list(dict.fromkeys(found.library + " " + found.version + " " + found.model))
     text = "## Other libraries, run here\n\nWith their defaults, by `benchmarks/forecasters.py`: the measure of "
-    text += "the set, and seconds of fit and forecast. Bold is the best.\n\n| set | measure | rekur | "
+    text += "the set, and seconds of fit and forecast where two such runs shared the machine. Bold is the best.\n\n| set | measure | rekur | "
     text += " | ".join(models) + " |\n|---|---|---|" + "---|" * len(models) + "\n"
     for name in [name for name in SETS if name in set(found.set) and name in records]:
         here = found[found.set == name]
@@ -186,7 +186,11 @@ def page(records: dict[str, dict[str, Any]], seed: int) -> str:
     text += f"{seed} on {platform.machine()}, {os.cpu_count()} cores. Bold is what reaches the must.\n\n"
     text += "\n".join(rows) + "\n\n" + (f"Not run: {', '.join(left)}.\n\n" if left else "")
     return (
-        text + "## How it is measured\n\n" + (__doc__ or "").split("\n\n", 1)[1].split("    python")[0].strip() + "\n"
+        text
+        + rivals(records)
+        + "## How it is measured\n\n"
+        + (__doc__ or "").split("\n\n", 1)[1].split("    python")[0].strip()
+        + "\n"
     )
 
 
