@@ -158,8 +158,11 @@ def rivals(records: dict[str, dict[str, Any]]) -> str:
         return ""
     found = pd.read_csv(file)
     models = list(dict.fromkeys(found.library + " " + found.version + " " + found.model))
-    text = "## Other libraries, run here\n\nWith their defaults, by `benchmarks/forecasters.py`: the measure of "
-    text += "the set, and seconds of fit and forecast where two such runs shared the machine. Bold is the best.\n\n| set | measure | rekur | "
+    text = (
+        "## Other libraries, run here\n\nWith their defaults, by `benchmarks/forecasters.py`: the measure of the set, "
+    )
+    text += "and seconds of fit and forecast where two such runs shared the machine. Bold is the best.\n\n"
+    text += "| set | measure | rekur | "
     text += " | ".join(models) + " |\n|---|---|---|" + "---|" * len(models) + "\n"
     for name in [name for name in SETS if name in set(found.set) and name in records]:
         here = found[found.set == name]
