@@ -89,6 +89,9 @@ class Optimizer:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Put the weights that count into the parameters for a while."""
+        if not self.average:  # they are there
+            yield
+            return
         now = self.flat.clone()
         self.flat.copy_(self.result())
         try:

@@ -23,9 +23,9 @@ def column(series: nw.Series[Any], where: str, labels: Sequence[str] | None = No
     """Read a column as numbers, or as the numbers of its labels: values (n,), and the labels or nothing.
 
     Text that is mostly numbers must be all numbers. Missing values are NaN, and so is a label that is not among
-    `labels`, those of the table that was learned from.
+    `labels`, those of the table that was learned from (empty: it held numbers; None: nothing was learned yet).
     """
-    if labels is None and not is_text(series.dtype):
+    if not labels and (labels is not None or not is_text(series.dtype)):
         return numbers(series, where), ()
     codes, found = pd.factorize(objects(series) if is_text(series.dtype) else series.to_numpy())
     text = [str(label).strip() for label in found]

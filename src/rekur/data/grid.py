@@ -13,6 +13,7 @@ from rekur.core import DataError, OptionError, choose
 from rekur.data.calendar import anchor, detect
 from rekur.data.clean import Times, many, row
 from rekur.data.steps import DAY, HOUR, Freq, parse, shown
+from rekur.data.windows import portions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -172,8 +173,7 @@ def _frequency(rows: _Rows, asked: Freq | None) -> Freq:
 def _steps(rows: _Rows, freq: Freq) -> tuple[Array, Array]:
     """Return the step of each row since the start of its series, and whether it is a whole one; (n,) each."""
     k, exact = np.empty(len(rows.t), dtype=np.int64), np.empty(len(rows.t), dtype=bool)
-    cuts = np.unique(np.searchsorted(rows.first, np.arange(0, len(rows.t), ENOUGH // 4)))
-    for a, b in zip(cuts, np.append(cuts[1:], len(rows.first) - 1), strict=True):
+    for a, b in portions(rows.first, ENOUGH // 4):
         start = np.repeat(rows.t[rows.first[a:b]], np.diff(rows.first[a : b + 1]))
         part = slice(rows.first[a], rows.first[b])
         k[part], exact[part] = freq.count(start, rows.t[part])

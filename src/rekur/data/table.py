@@ -301,11 +301,8 @@ def covariate(
     frame: nw.DataFrame[Any], name: str, labels: Mapping[str, tuple[str, ...]] | None, source: str
 ) -> tuple[Array, tuple[str, ...]]:
     """Return a covariate as given, (n,), and its labels if it has any."""
-    where = f"{source}, column {name!r} (covariate)"
-    known = None if labels is None else labels.get(name)
-    if labels is not None and known is None:
-        return numbers(frame[name], where), ()
-    return column(frame[name], where, known)
+    known = None if labels is None else labels.get(name, ())
+    return column(frame[name], f"{source}, column {name!r} (covariate)", known)
 
 
 def _notes(roles: Roles, grid: Grid, y: Array) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rekur.core import choose
+from rekur.data.windows import portions
 
 Array = np.ndarray
 LEVELS, SPREADS = ("season", "last"), ("window", "history")
@@ -143,9 +144,8 @@ def seasonal_steps(y: Array, offsets: Array, season: int) -> Array:
     y (N,) flat with NaN, offsets (S+1,). Series without a full season, or whose seasons are all alike, use m = 1;
     0 where nothing can be compared or nothing changes.
     """
-    cuts = np.unique(np.searchsorted(offsets, np.arange(0, max(int(offsets[-1]), 1), ROWS)))
     out = np.zeros(len(offsets) - 1)
-    for a, b in zip(cuts, np.append(cuts[1:], len(offsets) - 1), strict=True):
+    for a, b in portions(offsets, ROWS):
         some, own = y[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a]
         scale = _steps(some, own, season)
         out[a:b] = scale if season == 1 else np.where(scale > 0, scale, _steps(some, own, 1))

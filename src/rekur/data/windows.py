@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 Ints = np.ndarray
 Floats = np.ndarray
+
+
+def portions(offsets: Ints, rows: int) -> Iterator[tuple[int, int]]:
+    """Cut series into runs first … last - 1 of about so many rows, a series never in two: (first, last) of each."""
+    cuts = np.unique(np.searchsorted(offsets, np.arange(0, max(int(offsets[-1]), 1), rows)))
+    for first, last in zip(cuts, np.append(cuts[1:], len(offsets) - 1), strict=True):
+        yield int(first), int(last)
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,7 @@ class Backtested(Estimator):
         copy: Any = type(self)(**self.get_params())
         copy.check()
         copy.names_ = names_of(df, {**NAMES, **names})
-        if unknown := set(names) - set(NAMES):
-            raise OptionError(f"there is no {unknown.pop()!r} here; known names are {', '.join(NAMES)}")
+        refuse_unknown(names)
         copy.freq_ = self.freq
         return copy, copy.read(df)
 
@@ -120,6 +119,12 @@ class Backtested(Estimator):
         named = np.array([*found.future_names, *found.past_names, *found.static_names], dtype=object)
         order = np.argsort(-grown, kind="stable")
         return frame({"covariate": named[order], "importance": grown[order]}, kind(None if df is found else df))
+
+
+def refuse_unknown(names: dict[str, Any]) -> None:
+    """Raise an OptionError for a name that no column or rule of a table goes by."""
+    if unknown := set(names) - set(NAMES):
+        raise OptionError(f"there is no {unknown.pop()!r} here; known names are {', '.join(NAMES)}")
 
 
 def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import actual
 from rekur.tasks.blend import NETS, Blend, baseline, history, weigh
 from rekur.tasks.paths import KEPT, ranks, walk
-from rekur.tasks.recipe import EPOCH, LEVELS, Recipe
+from rekur.tasks.recipe import EPOCH, LEVELS, Design, Recipe
 from rekur.threads import threads
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def alone(seasons: tuple[int, ...], horizon: int) -> Ensemble:
     return Ensemble(seasons, horizon, {}, Blend({"smoothing": 1.0}), walk(KEPT, horizon))
 
 
-def members(recipe: Recipe, count: int) -> list[tuple[str, Recipe, int]]:
-    """(name of the design, recipe, number) of every network to train: `count` of each design, that look back anew."""
+def members(recipe: Recipe, count: int) -> list[tuple[Design, Recipe, int]]:
+    """(design, recipe, number) of every network to train: `count` of each design, that look back anew."""
     found = []
     for design in recipe.designs:
         for k in range(count):
@@ -93,7 +93,7 @@ def members(recipe: Recipe, count: int) -> list[tuple[str, Recipe, int]]:
             past = max(-(-int(steps) // recipe.patch) * recipe.patch, -(-recipe.season // recipe.patch) * recipe.patch)
             seconds = recipe.training.seconds
             share = None if seconds is None else seconds / count / len(recipe.designs)
-            found.append((design.name, replace(recipe, past=past, training=replace(recipe.training, seconds=share)), k))
+            found.append((design, replace(recipe, past=past, training=replace(recipe.training, seconds=share)), k))
     return found
 
 
@@ -117,19 +117,17 @@ def learn(
     errors = seasonal_steps(table.y, table.offsets, recipe.season)
     plan = members(recipe, seeds[1])
     made = Ensemble(seasons, recipe.horizon, {}, Blend({}), walk(KEPT, recipe.horizon))
-    designs = {design.name: design for design in recipe.designs}
     records: list[dict[str, float]] = []
     best: dict[str, float] = {}
     last = []  # what remains to be done once all is weighed
-    for number, (name, own, k) in enumerate(plan):
-        seed = seeds[0] + 1000 * k
+    for number, (design, own, k) in enumerate(plan):
+        name, seed = design.name, seeds[0] + 1000 * k
         if start is None:
-            network = prepare(table, own, designs[name], shape, errors, seed)
+            deal = prepare(table, own, design, shape, errors, seed)
         else:
-            network = copy.deepcopy(start.networks[name][k])
-            network.recipe = own
-        deal = Deal(network.panel(table), network, errors)
-        made.networks.setdefault(name, []).append(network)
+            network = replace(copy.deepcopy(start.networks[name][k]), recipe=own)
+            deal = Deal(network.panel(table), network, errors)
+        made.networks.setdefault(name, []).append(deal.network)
         done = number * recipe.training.epochs
 
         def shown(record: dict[str, float], done: int = done) -> None:
@@ -138,25 +136,26 @@ def learn(
 
         saver = None if saver is None else saver.next(f"{name} {k}")
         try:
-            with few(network):
+            with few(deal.network):
                 rival = min((loss for other, loss in best.items() if other != name), default=np.inf)
                 found = improve(deal, seed, shown, saver, rival)
         except KeyboardInterrupt as interrupt:  # the best weights so far are in place
             raise Stopped(made.weighed(table, errors)) from interrupt
         losses = [record["val_loss"] for record in found]
         best[name] = min(best.get(name, np.inf), *losses)
-        last.append((deal, 1 + losses.index(min(losses)), seed, name, k))
+        last.append((deal, 1 + losses.index(min(losses)), seed, k))
         records += [{**r, "epoch": r["epoch"] + len(records), "member": number} for r in found]
     made = made.weighed(table, errors)
     end(made, last, saver)
     return made, records
 
 
-def end(made: Ensemble, last: list[tuple[Deal, int, int, str, int]], saver: Checkpoint | None) -> None:
-    """Train the networks that have a share on the rows held out too: (deal, epochs, seed, design, number) of each."""
+def end(made: Ensemble, last: list[tuple[Deal, int, int, int]], saver: Checkpoint | None) -> None:
+    """Train the networks that have a share on the rows held out too: (deal, epochs, seed, number) of each."""
     from rekur.tasks.network import finish
 
-    for deal, epochs, seed, name, k in last:
+    for deal, epochs, seed, k in last:
+        name = deal.network.design.name
         if name in made.blend.weights:
             saver = None if saver is None else saver.next(f"{name} {k} last")
             with few(deal.network):

@@ -16,7 +16,7 @@ from rekur.data.season import detect_season
 from rekur.data.table import Table, table
 from rekur.progress import Progress
 from rekur.tasks import forecast_file
-from rekur.tasks.backtested import COVARIATES, NAMES, Backtested, names_of
+from rekur.tasks.backtested import COVARIATES, Backtested, names_of, refuse_unknown
 from rekur.tasks.base import check_seed, learning
 from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
 from rekur.tasks.prediction import Prediction, kind
@@ -215,9 +215,7 @@ class Forecaster(Backtested):
     def forecast(self, df: Any = None, *, futr_df: Any = None, h: int | None = None) -> Prediction:
         """Forecast as a `Prediction`, which can be drawn and turned into frames; arguments as in `predict`."""
         self.check_fitted("ensemble_")
-        found = self.table_ if df is None else self.read(df)
-        if found.freq != self.table_.freq:
-            raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        found = self._alike(self.table_ if df is None else self.read(df))
         h = self.horizon if h is None else h
         positive("h", h)
         future = None
@@ -229,6 +227,12 @@ class Forecaster(Backtested):
         values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h)
         like = self.like_ if df is None or isinstance(df, Table) else df
         return Prediction(found, LEVELS, values, like, self.ensemble_.dependence)
+
+    def _alike(self, found: Table) -> Table:
+        """The table, which must have the frequency of the model."""
+        if found.freq != self.table_.freq:
+            raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        return found
 
     def make_future_frame(self, df: Any = None, *, h: int | None = None) -> Any:
         """The rows of `futr_df` to fill in: id, time and the empty columns of futr_exog_list for every step.
@@ -275,12 +279,9 @@ class Forecaster(Backtested):
         given.
         """
         self.check_fitted("ensemble_")
-        if unknown := set(names) - set(NAMES):
-            raise OptionError(f"there is no {unknown.pop()!r} here; known names are {', '.join(NAMES)}")
+        refuse_unknown(names)
         self.names_ = {**self.names_, **names}
-        found = self.read(df)
-        if found.freq != self.table_.freq:
-            raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        found = self._alike(self.read(df))
         own = None if not self.ensemble_.networks else self._recipe(found, time_limit)
         if own is None or self.recipe_ is None:
             raise DataError("the series are too short to train on, or the model has no network: use fit")

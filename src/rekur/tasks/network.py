@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rekur.data.batches import Batch
 from rekur.data.table import Table
+from rekur.data.transform import Scale
 from rekur.data.windows import Windows
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.patch import DirectNet, PatchNet
@@ -58,21 +59,28 @@ class Network:
         with torch.inference_mode():
             for some in np.array_split(np.arange(len(series)), -(-len(series) // CHUNK)):
                 part = windows.take(some)
-                given = None if future is None else future[some]
                 past, _, scale = panel.scaled(part)
-                x = panel.inputs(part, past, self.base(panel, part, past, given, reach), given)
-                raw = self.net(x, self.recipe.patches(h))[:, :h]
-                made = scale.undo(self.net.head.decode(raw).double().numpy())
+                x = self.read(panel, part, past, None if future is None else future[some], reach)
+                made = self.answer(x, scale, h)
                 made[~np.isfinite(past).any(axis=1)] = np.nan
                 out[some] = made
         return out
+
+    def read(self, panel: Panel, windows: Windows, past: Array, future: Array | None, horizon: int) -> Tensor:
+        """What the net is given of windows with scaled pasts (n, L): the linear forecast and all that is known."""
+        return panel.inputs(windows, past, self.base(panel, windows, past, future, horizon), future)
+
+    def answer(self, x: Tensor, scale: Scale, horizon: int) -> Array:
+        """What the net makes of it: quantiles (n, h, Q) in the units of the series."""
+        raw = self.net(x, self.recipe.patches(horizon))[:, :horizon]
+        return scale.undo(self.net.head.decode(raw).double().numpy())
 
     def base(self, panel: Panel, windows: Windows, past: Array, future: Array | None, horizon: int) -> Array:
         """The linear forecast (n, h) of scaled pasts (n, L), its own values taken as past beyond its reach; or 0."""
         if self.linear is None:
             return np.zeros((len(past), horizon))
         L, H = self.recipe.past, self.recipe.horizon
-        known = panel.ahead(windows, future, max(H, horizon + H))
+        known = panel.ahead(windows, future, horizon + H)
         seen, made = past, np.empty((len(past), 0))
         while made.shape[1] < horizon:
             at = made.shape[1]
@@ -87,7 +95,7 @@ def regressors(past: Array, known: Array) -> Array:
 
     Where these would be more than `MOST_COLUMNS`, those of the future alone.
     """
-    if (known.shape[1]) * known.shape[2] + past.shape[1] > MOST_COLUMNS:
+    if known.shape[1] * known.shape[2] + past.shape[1] > MOST_COLUMNS:
         known = known[:, past.shape[1] :]
     return np.concatenate([np.nan_to_num(past), known.reshape(len(past), -1)], axis=1)
 
@@ -104,7 +112,7 @@ def build(
 
 def prepare(
     table: Table, recipe: Recipe, design: Design, shape: tuple[str, int, int], errors: Array, seed: int
-) -> Network:
+) -> Deal:
     """Build the network of a table: the linear path solved in closed form, the recurrent one not yet trained.
 
     The last `recipe.held` rows of each series choose the penalty of the linear path; they are not learned from.
@@ -119,7 +127,8 @@ def prepare(
         random = np.random.default_rng(seed)
         some = np.unique(random.integers(0, len(windows), min(len(windows), MOST_ROWS)))
         linear = solve_linear(panel, windows.pick(some), panel.windows(*held_out(table, recipe)), errors)
-    return Network(recipe, design, columns, known, linear, build(recipe, design, panel.width, shape, dropout, seed))
+    net = build(recipe, design, panel.width, shape, dropout, seed)
+    return Deal(panel, Network(recipe, design, columns, known, linear, net), errors)
 
 
 def improve(
@@ -153,11 +162,10 @@ def finish(deal: Deal, epochs: int, seed: int, saver: Any = None) -> None:
 
     epochs: how many the best weights took.
     """
-    options = deal.network.recipe.training
-    if round(LAST * epochs) == 0:
-        return
-    last = replace(options, epochs=round(LAST * epochs), rate=options.rate / 2, patience=None)
-    fit(deal.problem(0, seed + 1), last, seed + 1, None, saver)
+    options, more = deal.network.recipe.training, round(LAST * epochs)
+    if more:
+        last = replace(options, epochs=more, rate=options.rate / 2, patience=None)
+        fit(deal.problem(0, seed + 1), last, seed + 1, None, saver)
 
 
 def solve_linear(panel: Panel, windows: Windows, held: Windows, errors: Array) -> Tensor:
@@ -209,7 +217,7 @@ class Deal:
     def batch(self, windows: Windows) -> Batch:
         """Patches x (n, P, ·), scaled targets y (n, h) and their weight (n, h)."""
         past, target, scale = self.panel.scaled(windows)
-        x = self.panel.inputs(windows, past, self.network.base(self.panel, windows, past, None, target.shape[1]), None)
+        x = self.network.read(self.panel, windows, past, None, target.shape[1])
         seen = np.isfinite(target)
         weight = importance(scale, self.errors[windows.series])
         weight = seen * (weight / max(weight.mean(), 1e-12))[:, None]
@@ -218,10 +226,9 @@ class Deal:
 
     def judge(self, windows: Windows) -> float:
         """The mean pinball loss in units of the series' seasonal naive error, which all designs share."""
-        recipe, net = self.network.recipe, self.network.net
         past, target, scale = self.panel.scaled(windows)
-        x = self.panel.inputs(windows, past, self.network.base(self.panel, windows, past, None, recipe.horizon), None)
-        q = scale.undo(net.head.decode(net(x, recipe.future)[:, : recipe.horizon]).double().numpy())
+        h = target.shape[1]
+        q = self.network.answer(self.network.read(self.panel, windows, past, None, h), scale, h)
         weight = importance(scale, self.errors[windows.series])
         unit = scale.size() / np.where(weight > 0, weight, 1.0)
         seen = np.isfinite(target) & (weight > 0)[:, None]

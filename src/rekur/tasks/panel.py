@@ -57,13 +57,10 @@ class Panel:
     def __init__(self, table: Table, recipe: Recipe, scaling: Scaling, columns: list[int], known: Known) -> None:
         self.table, self.recipe, self.scaling, self.columns = table, recipe, scaling, columns
         self.first = np.zeros(len(table), np.int64)
-        self.calendar = np.zeros((0, 0), np.float32)
+        self.calendar = np.zeros((0, len(columns)), np.float32)  # from L steps before the earliest row on
         if columns:
-            begin = table.start.min()
-            self.first = table.freq.count(begin, table.start)[0]
-            steps = int((self.first + table.lengths).max())
-            times = table.clock(table.freq.advance(begin, np.arange(-recipe.past, steps)))
-            self.calendar = features(table.freq, times)[:, columns]
+            self.first = table.freq.count(table.start.min(), table.start)[0]
+            self._reach(recipe.past + int((self.first + table.lengths).max()))
         self.known = known
         self.future, self.past = known.future.apply(table.future), known.past.apply(table.past)  # (N, ·)
         self.static = known.static.apply(table.static)  # (S, ·)
@@ -93,6 +90,8 @@ class Panel:
 
         `future` (n, h, F) holds the covariates of rows beyond the table; None reads them from it.
         """
+        if not self.future.shape[1]:
+            return np.zeros((len(windows), self.recipe.past + horizon, 0), np.float32)
         known = np.nan_to_num(windows.gather(self.future))  # (n, L + h, K), 0 outside the series
         if future is not None:
             known[:, self.recipe.past :] = self.known.future.apply(future)
@@ -126,13 +125,16 @@ class Panel:
     def _calendar(self, windows: Windows, steps: Array) -> Array:
         """Calendar features (n, P, C) at steps counted from the beginning of each window."""
         at = (self.first[windows.series] + windows.stop)[:, None] + steps
-        beyond = int(at.max()) + 1 - len(self.calendar)
-        if beyond > 0:
-            begin = self.table.start.min()
-            rows = np.arange(beyond) + len(self.calendar) - self.recipe.past
-            more = features(self.table.freq, self.table.clock(self.table.freq.advance(begin, rows)))[:, self.columns]
-            self.calendar = np.concatenate([self.calendar, more])
+        self._reach(int(at.max()) + 1)
         return np.asarray(self.calendar[at])
+
+    def _reach(self, rows: int) -> None:
+        """Make the calendar so many rows long, if it is shorter."""
+        steps = np.arange(len(self.calendar), rows) - self.recipe.past
+        if len(steps):
+            freq, begin = self.table.freq, self.table.start.min()
+            more = features(freq, self.table.clock(freq.advance(begin, steps)))[:, self.columns]
+            self.calendar = np.concatenate([self.calendar, more])
 
     @property
     def width(self) -> int:
