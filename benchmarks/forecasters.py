@@ -2,7 +2,8 @@
 
 neuralforecast's GRU and LSTM, Darts's BlockRNNModel and statsforecast's AutoTheta and AutoETS forecast the one test
 window of each series (M3, M4 Hourly and Weekly, NN5) from the same values that rekur sees. Each gets the horizon, and
-the season where it has such an argument; Darts, which has no default for it, a past of two horizons. All else is the
+the season where it has such an argument; Darts, which has no default for it, a past of two horizons; neuralforecast
+leave to pad series that are shorter than its past, which it refuses otherwise. All else is the
 library's default: steps, sizes, scaling. Gaps (NN5) are filled linearly, as these libraries do not take them. Seconds
 are wall time of fit and forecast. The records go to results/forecasters.csv, from which accuracy.py makes a table.
 
@@ -45,7 +46,7 @@ def neural(name: str) -> Rival:
     def run(df: pd.DataFrame, h: int, season: int) -> Array:
         from neuralforecast import NeuralForecast, models
 
-        model = getattr(models, name)(h=h, **QUIET)
+        model = getattr(models, name)(h=h, start_padding_enabled=True, **QUIET)
         library = NeuralForecast(models=[model], freq=1)
         library.fit(df)
         return np.asarray(library.predict()[name].to_numpy().reshape(-1, h))
@@ -121,7 +122,11 @@ def main() -> None:
         for rival in options.rivals:
             library, run = RIVALS[rival]
             start = time.perf_counter()
-            point = run(df, task.horizon, season)
+            try:
+                point = run(df, task.horizon, season)
+            except ValueError as error:
+                print(f"{name}: {rival} refuses: {str(error).splitlines()[0]}", flush=True)
+                continue
             seconds = time.perf_counter() - start
             record = {"set": name, "library": library, "model": rival, "version": version(library)}
             record |= {"score": score(task, full, history, y, point, series), "smape": metrics.smape(y, point)}

@@ -39,7 +39,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Table": "the columns of the one table; only `table` builds it",
     "Backtest": "the windows of one backtest; only `run` builds it",
     "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
-    "table": "the column names of a table come in the user's own words",
+    "tables": "the column names of a table come in the user's own words",
     "fit": "the column names of a table come in the user's own words",
     "forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",

@@ -12,7 +12,7 @@ import pytest
 
 from rekur.core import DataError, OptionError
 from rekur.data.future import future_rows
-from rekur.data.table import Columns, Table, table
+from rekur.data.table import Columns, Table, table, tables
 
 DAYS = pd.date_range("2024-01-01", periods=10, freq="D")
 KINDS: dict[str, Callable[[pd.DataFrame], object]] = {
@@ -70,7 +70,6 @@ def test_missing_rows_and_values_are_nan_and_told() -> None:
     assert np.flatnonzero(np.isnan(found.y)).tolist() == [3, 4, 7]
     assert (found.times(0) == DAYS.to_numpy().astype("M8[us]")).all()
     assert any("2 absent rows and 1 empty value" in note for note in found.notes)
-    assert (found.all_times() == np.concatenate([found.times(0), found.times(1)])).all()
     assert (found.next_times(2)[0] == np.array(["2024-01-11", "2024-01-12"], dtype="M8[us]")).all()
 
 
@@ -200,7 +199,7 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
     "mixed steps": (
         pd.concat([long(1, 99), long(1, 9, "W").assign(unique_id="w")]),
         {},
-        r"series 'w' has one row every 7 steps.*separately",
+        r"different frequencies, D \(such as 's0'\), W-SUN \(such as 'w'\).*freq=",
     ),
     "far apart": (
         pd.DataFrame({"ds": ["1970-01-01T00:00:00", "2024-01-01T00:00:00", "2024-01-01T00:00:01"], "y": 1.0}),
@@ -265,7 +264,9 @@ def test_zones_count_days_by_the_clock_and_hours_in_utc() -> None:
     days = pd.date_range("2024-03-25", periods=14, freq="D", tz="Europe/Berlin")
     found = table(pd.DataFrame({"ds": days, "y": 1.0}))
     assert (found.freq.name, found.tz, found.local, len(found.y)) == ("D", "Europe/Berlin", True, 14)
-    assert (found.instants(found.times(0)) == days.tz_convert("UTC").tz_localize(None).to_numpy()).all()
+    assert (
+        found.at(np.array(0), np.arange(found.length(0))) == days.tz_convert("UTC").tz_localize(None).to_numpy()
+    ).all()
     hours = pd.date_range("2024-03-30", periods=72, freq="h", tz="Europe/Berlin")
     found = table(pd.DataFrame({"ds": hours, "y": 1.0}))
     assert (found.freq.name, found.local, len(found.y)) == ("h", False, 72)
@@ -352,3 +353,67 @@ def test_a_hundred_thousand_series_take_seconds() -> None:
     found = table(df)
     assert len(found) == series
     assert time.perf_counter() - begin < 10
+
+
+def test_series_of_different_frequency_make_tables_of_their_own() -> None:
+    """Rows of days, weeks and months, mixed and shuffled: each table is what reading its series alone gives."""
+    parts = [
+        long(3, 40).assign(unique_id=lambda d: "d" + d.unique_id),
+        long(2, 30, "W-MON").assign(unique_id=lambda d: "w" + d.unique_id),
+        long(1, 12, "MS"),
+    ]
+    df = pd.concat(parts).sample(frac=1, random_state=0).assign(shop=lambda d: d.unique_id.str[0])
+    found = tables(df, future=["x"], static=["shop"])
+    assert [each.freq.name for each in found] == ["D", "W-MON", "MS"]
+    for each, part in zip(found, parts, strict=True):
+        order = pd.Categorical(part.unique_id, each.ids)
+        alone = table(part.assign(order=order).sort_values(["order", "ds"], kind="stable"), future=["x"])
+        np.testing.assert_array_equal(each.y, alone.y)
+        np.testing.assert_array_equal(each.future, alone.future)
+        np.testing.assert_array_equal(each.start, alone.start)
+        assert each.static.shape == (len(each), 1)
+
+
+def test_an_error_in_a_table_of_two_frequencies_names_the_given_row() -> None:
+    df = pd.concat([long(1, 30), long(1, 12, "W").assign(unique_id="w")], ignore_index=True)
+    df = pd.concat([df, df.iloc[[35]]], ignore_index=True)
+    with pytest.raises(DataError, match=r"series 'w', the time 2024-02-11 occurs twice, in row 37 and row 44"):
+        tables(df)
+
+
+@pytest.mark.parametrize("freq", [None, "10min", "h"])
+def test_uneven_times_are_laid_on_usual_steps(freq: str | None) -> None:
+    random = np.random.default_rng(0)
+    gaps = random.exponential(11 * 60, size=400)
+    ds = pd.Timestamp("2024-03-01 00:03") + pd.to_timedelta(np.cumsum(gaps).round(3), unit="s")
+    y = random.normal(size=400)
+    found = table(pd.DataFrame({"ds": ds, "y": y}), freq=freq)
+    step = freq or "10min"  # the median gap is 8.8 minutes
+    assert found.freq.name == step
+    means = pd.Series(y, index=ds).resample(step).mean()
+    np.testing.assert_allclose(found.y, means.to_numpy())
+    assert (found.times(0) == means.index.to_numpy()).all()
+    assert any("uneven" in note for note in found.notes)
+    sums = table(pd.DataFrame({"ds": ds, "y": y}), freq=freq, duplicates="sum")
+    np.testing.assert_allclose(np.nansum(sums.y), y.sum())
+
+
+def test_uneven_series_of_whole_numbers_and_beside_even_ones() -> None:
+    random = np.random.default_rng(1)
+    uneven = pd.DataFrame({"unique_id": "u", "ds": np.cumsum(random.integers(7, 14, 50)), "y": 1.0})
+    alone = table(uneven.drop(columns="unique_id"))
+    assert alone.freq.step == round(np.median(np.diff(uneven.ds)))
+    assert alone.seen[0] <= 50
+    days = long(1, 30)
+    events = days.ds[0] + pd.to_timedelta(np.sort(random.uniform(0, 30 * 24, 300)).round(4), unit="h")
+    found = tables(pd.concat([days, pd.DataFrame({"unique_id": "u", "ds": events, "y": 1.0})]))
+    assert [each.freq.name for each in found] == ["D", "2h"]
+
+
+def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
+    df = long(1, 60, "h")
+    df.loc[30, "ds"] += pd.Timedelta("7min")
+    with pytest.raises(DataError, match=r"irregular: most rows are h apart, but .*row 32"):
+        tables(df)
+    with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
+        tables(df, freq="h")

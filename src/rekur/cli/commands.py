@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ from rekur.checkpoint import Checkpoint
 from rekur.core import DataError, OptionError, positive
 from rekur.data import files
 from rekur.data.roles import IDS, TARGETS, TIMES
-from rekur.data.table import Table, table
+from rekur.data.table import Table, table, tables
+from rekur.data.tables import Tables
 from rekur.tasks import load
 from rekur.tasks.backtest import Backtest
 from rekur.tasks.forecaster import Forecaster
@@ -43,7 +45,8 @@ def run(
     df = files.read(file)
     futr = None if future is None else files.read(future)
     known = () if futr is None else covariates(futr, df, names)
-    found = model.read(table(df, freq=model.freq, future=known, source=named(file), **names), named(file))
+    read = tables(df, freq=model.freq, future=known, source=named(file), **names)
+    found = model.read(Tables(tuple(read)), named(file))
     count = default_windows(found, model.horizon) if windows is None else windows
     tested = model.backtest(found, n_windows=count, time_limit=time_limit) if count else None
     learn(model, found, time_limit, outputs["save"], names["duplicates"])
@@ -89,7 +92,9 @@ def show(folder: str | None) -> None:
         print()
 
 
-def learn(model: Forecaster, found: Table, time_limit: float | None, save: str | None, duplicates: str) -> None:
+def learn(
+    model: Forecaster, found: Table | Tables, time_limit: float | None, save: str | None, duplicates: str
+) -> None:
     """Fit and save, with a checkpoint beside the folder until the model is there; Ctrl-C keeps the best weights."""
     beside = None if save is None else f"{save.rstrip('/')}.checkpoint"
     try:
@@ -97,12 +102,19 @@ def learn(model: Forecaster, found: Table, time_limit: float | None, save: str |
     except KeyboardInterrupt:
         if save is not None and hasattr(model, "ensemble_"):
             model.save(save)
-            Checkpoint.remove(str(beside))
+            forget(save)
             print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)
         raise
     if save is not None:
         model.save(save)
-        Checkpoint.remove(str(beside))
+        forget(save)
+
+
+def forget(save: str) -> None:
+    """Remove the checkpoints beside a saved model: one, or one for each of several frequencies."""
+    beside = Path(f"{save.rstrip('/')}.checkpoint")
+    for folder in (beside, *beside.parent.glob(f"{glob.escape(beside.name)}-*")):
+        Checkpoint.remove(folder)
 
 
 def named(file: str) -> str:
@@ -149,7 +161,7 @@ def covariates(future: Any, df: Any, names: Mapping[str, Any]) -> tuple[str, ...
     return found
 
 
-def default_windows(found: Table, horizon: int) -> int:
+def default_windows(found: Table | Tables, horizon: int) -> int:
     """Past windows for the backtest: 3, or fewer where they would take more than a third of a typical series."""
     typical = int(np.quantile(found.lengths, 0.75))
     return int(np.clip(typical // 3 // horizon, 0 if typical < 2 * horizon + 8 else 1, 3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,22 @@ from rekur.data.steps import (
     tick,
 )
 
-__all__ = ["Freq", "anchor", "detect", "detect_season", "feature_names", "features", "parse"]
+__all__ = [
+    "Freq",
+    "Spacing",
+    "anchor",
+    "detect",
+    "detect_season",
+    "feature_names",
+    "features",
+    "parse",
+    "regular",
+    "spacing",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+ENOUGH = 20  # steps by which rows at no regular times are told from a slip
 
 
 def _day_in_month(times: Array) -> tuple[Array, Array]:
@@ -89,12 +102,53 @@ def _as_months(times: Array, pairs: Array) -> Freq | None:
     return None if (steps % step).any() else anchor(month(step, ""), found)
 
 
-def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = None) -> Freq:
-    """Find the one frequency of all series: the most common step, of which all other steps are multiples.
+class Spacing(NamedTuple):
+    """The steps between the rows of series: their lengths, the first row of each, and the most common length."""
+
+    gaps: Array
+    pairs: Array
+    step: int
+
+    @property
+    def off(self) -> Array:
+        """The places of the steps that are no multiple of the most common one."""
+        return np.flatnonzero(self.gaps % self.step)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the rows stand at no regular times at all: half of many steps fit no common one."""
+        return len(self.gaps) >= ENOUGH and 2 * len(self.off) > len(self.gaps)
+
+
+def spacing(times: Array, offsets: Array) -> Spacing | None:
+    """The steps between the rows of each series, equal neighbours passed over; None if there is no step at all."""
+    gaps = np.diff(times).astype(np.int64)
+    inside = np.ones(len(gaps), dtype=bool)
+    inside[np.asarray(offsets)[1:-1] - 1] = False
+    pairs = np.flatnonzero(inside & (gaps > 0))
+    return Spacing(gaps[pairs], pairs, _most_common(gaps[pairs])[0]) if len(pairs) else None
+
+
+def regular(times: Array, found: Spacing) -> Freq | None:
+    """The frequency of which all steps are multiples, or None if there is none.
 
     Rows at least 28 days apart on a fixed day, or on the last day, of the month are months, quarters or
-    years; daily rows that skip every weekend are business days (holidays may be missing); all else is a
-    number of microseconds, named as the largest unit that fits. Equal neighbours are passed over.
+    years; daily rows that skip every weekend are business days (holidays may be missing); all else is the most
+    common number of microseconds, named as the largest unit that fits.
+    """
+    whole = times.dtype.kind in "iu"
+    if not whole:
+        if found.gaps.min() >= 28 * DAY and (months := _as_months(times, found.pairs)):
+            return months
+        if found.step == DAY and _is_business(times, found.gaps, found.pairs):
+            return Freq("business", 1, False, "B")
+    if len(found.off):
+        return None
+    return Freq("integer", found.step, False, str(found.step)) if whole else anchor(tick(found.step), times)
+
+
+def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = None) -> Freq:
+    """Find the one frequency of all series: the most common step, of which all other steps are multiples.
 
     Parameters
     ----------
@@ -104,7 +158,7 @@ def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = No
 
     Returns
     -------
-    Freq
+    Freq, see `regular`
 
     Raises
     ------
@@ -116,34 +170,21 @@ def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = No
     >>> detect(days, np.array([0, 7])).name
     'D'
     """
-    where = where or (lambda i: f"position {i}")
-    gaps = np.diff(times).astype(np.int64)
-    inside = np.ones(len(gaps), dtype=bool)
-    inside[np.asarray(offsets)[1:-1] - 1] = False
-    pairs = np.flatnonzero(inside & (gaps > 0))
-    if not len(pairs):
+    found = spacing(times, offsets)
+    if found is None:
         raise DataError("no series has two different times, so the frequency cannot be found: say it with freq=")
-    gaps = gaps[pairs]
-    step = _most_common(gaps)[0]
-    whole = times.dtype.kind in "iu"
-    if not whole:
-        if gaps.min() >= 28 * DAY and (months := _as_months(times, pairs)):
-            return months
-        if step == DAY and _is_business(times, gaps, pairs):
-            return Freq("business", 1, False, "B")
-    off = np.flatnonzero(gaps % step)
-    if len(off):
-        raise DataError(_irregular(times, gaps, pairs, int(off[0]), step, where))
-    if whole:
-        return Freq("integer", step, False, str(step))
-    return anchor(tick(step), times)
+    freq = regular(times, found)
+    if freq is None:
+        raise DataError(_irregular(times, found, where or (lambda i: f"position {i}")))
+    return freq
 
 
-def _irregular(times: Array, gaps: Array, pairs: Array, at: int, step: int, where: Callable[[int], str]) -> str:
+def _irregular(times: Array, found: Spacing, where: Callable[[int], str]) -> str:
     """Say which rows break the most common step and which freq= would hold them all."""
+    gaps, step, at = found.gaps, found.step, int(found.off[0])
     whole = times.dtype.kind in "iu"
     common = int(np.gcd.reduce(gaps))
-    i = int(pairs[at])
+    i = int(found.pairs[at])
     name = str(step) if whole else tick(step).name
     text = (
         f"the spacing is irregular: most rows are {name} apart, but {where(i + 1)} ({shown(times[i + 1])}) "

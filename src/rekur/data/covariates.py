@@ -13,7 +13,7 @@ import pandas as pd
 from rekur.core import DataError
 from rekur.data.clean import MISSING, is_text, numbers, objects
 
-__all__ = ["Encoding", "column", "constant"]
+__all__ = ["Encoding", "column", "constant", "covariate"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST = 64  # labels of one column that are told apart, the most frequent ones
@@ -40,6 +40,14 @@ def column(series: nw.Series[Any], where: str, labels: Sequence[str] | None = No
     place = {label: float(k) for k, label in enumerate(labels)}
     values = np.array([place.get(label, np.nan) for label in text] + [np.nan])
     return values[codes], tuple(labels)
+
+
+def covariate(
+    frame: nw.DataFrame[Any], name: str, labels: Mapping[str, tuple[str, ...]] | None, source: str
+) -> tuple[Array, tuple[str, ...]]:
+    """Return a covariate as given, (n,), and its labels if it has any."""
+    known = None if labels is None else labels.get(name, ())
+    return column(frame[name], f"{source}, column {name!r} (covariate)", known)
 
 
 def constant(values: Array, codes: Array, ids: Array, where: str) -> Array:

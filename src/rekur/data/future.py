@@ -9,10 +9,11 @@ import pandas as pd
 
 from rekur.core import DataError
 from rekur.data.clean import Times, many, series_of, times
-from rekur.data.grid import wall
+from rekur.data.covariates import covariate
 from rekur.data.roles import as_frame, listed
+from rekur.data.rows import wall
 from rekur.data.steps import shown
-from rekur.data.table import Table, covariate
+from rekur.data.table import Table
 
 __all__ = ["future_columns", "future_rows"]
 
@@ -22,12 +23,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def future_columns(table: Table, horizon: int) -> dict[str, Array]:
     """The id, the times and the empty covariates of the steps that follow each series: name → (S·horizon,)."""
     columns: dict[str, Array] = {}
-    times = table.next_times(horizon)
+    times = table.at(np.arange(len(table))[:, None], table.lengths[:, None] + np.arange(horizon))  # (S, h)
     if table.columns.id is not None:
         columns[table.columns.id] = np.repeat(table.ids, horizon)
     elif table.wide:
         times = times[:1]  # the covariates of a wide table are those of all series
-    columns[table.columns.time] = table.instants(times).ravel()
+    columns[table.columns.time] = times.ravel()
     return {**columns, **{name: np.full(times.size, np.nan) for name in table.future_names}}
 
 

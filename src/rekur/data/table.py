@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from rekur.core import DataError
 from rekur.data.clean import many, numbers, series_of, times
-from rekur.data.covariates import column, constant
-from rekur.data.grid import Grid, instants, lay, wall
+from rekur.data.covariates import constant, covariate
+from rekur.data.grid import Grid, lay
 from rekur.data.roles import Columns, Roles, as_frame, find_roles, listed
+from rekur.data.rows import instants, wall
 from rekur.data.steps import Freq
 
-__all__ = ["Columns", "Table", "covariate", "table"]
+__all__ = ["Columns", "Table", "table", "tables"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -97,15 +97,18 @@ class Table:
         """Return the times of series s, (n,)."""
         return self.freq.advance(self.start[s], np.arange(self.length(s)))
 
-    def all_times(self) -> Array:
-        """Return the time of every row, (N,)."""
-        lengths = self.lengths
-        k = np.arange(int(self.offsets[-1])) - np.repeat(self.offsets[:-1], lengths)
-        return self.freq.advance(np.repeat(self.start, lengths), k)
-
     def next_times(self, horizon: int) -> Array:
         """Return the `horizon` times that follow each series, (S, horizon)."""
         return self.freq.advance(self.start[:, None], self.lengths[:, None] + np.arange(horizon))
+
+    @property
+    def freqs(self) -> tuple[Freq, ...]:
+        """The frequencies of all series: one."""
+        return (self.freq,)
+
+    def step(self, s: int) -> Freq:
+        """Return the frequency of series s."""
+        return self.freq
 
     def clock(self, times: Array) -> Array:
         """Return times of the grid as clocks in the user's zone show them (for calendar features)."""
@@ -113,11 +116,14 @@ class Table:
             return times
         return wall(times.ravel(), self.tz).reshape(times.shape)
 
-    def instants(self, times: Array) -> Array:
-        """Return times of the grid in UTC if there is a zone, else as they are (for output)."""
-        if not self.local or self.tz is None:
-            return times
-        return instants(times.ravel(), self.tz).reshape(times.shape)
+    def clocks(self, series: Array, rows: Array) -> Array:
+        """Return the times of rows of series as the clocks of the zone show them; both broadcast."""
+        return self.clock(self.freq.advance(self.start[series], rows))
+
+    def at(self, series: Array, rows: Array) -> Array:
+        """Return the times of rows of series, in UTC where there is a zone (for output); both broadcast."""
+        times = self.freq.advance(self.start[series], rows)
+        return instants(times.ravel(), self.tz).reshape(times.shape) if self.local and self.tz else times
 
     def select(self, which: Array | Sequence[Any]) -> Table:
         """Return the table of some series, in their order here.
@@ -186,19 +192,24 @@ class Table:
         return replace(self, offsets=offsets, y=self.y[keep], future=self.future[keep], past=past)
 
 
-def _values(frame: nw.DataFrame[Any], roles: Roles, grid: Grid, source: str) -> Array:
-    """Return the target of all series on the grid, (N,), the columns of a wide table one after another."""
-    parts = []
-    for name in roles.values:
-        y = grid.place(numbers(frame[name], f"{source}, column {name!r}"))
-        parts.append(y)
-    y = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if np.isnan(y).all():
-        raise DataError(f"{source}: all values of {listed(roles.values)} are missing; there is nothing to learn from")
-    return y
+def table(df: Any, *, source: str = "the table", **names: Any) -> Table:
+    """Read a user's table whose series all have one frequency; rules, arguments and errors as in `tables`.
+
+    >>> df = pd.DataFrame({"ds": ["2024-01-01", "2024-01-02", "2024-01-04"], "y": [1.0, 2.0, 4.0]})
+    >>> found = table(df)
+    >>> found.freq.name, found.y.tolist()
+    ('D', [1.0, 2.0, nan, 4.0])
+    """
+    found = tables(df, source=source, **names)
+    if len(found) > 1:
+        kinds = ", ".join(f"{each.freq.name} (such as {each.ids[0]!r})" for each in found)
+        raise DataError(
+            f"{source}: the series have different frequencies, {kinds}; take them one by one, or give freq="
+        )
+    return found[0]
 
 
-def table(
+def tables(
     df: Any,
     *,
     id_col: str | None = None,
@@ -211,15 +222,19 @@ def table(
     labels: Mapping[str, tuple[str, ...]] | None = None,
     duplicates: str = "error",
     source: str = "the table",
-) -> Table:
-    """Read a user's table as series on a regular grid of time; nothing is imputed.
+) -> list[Table]:
+    """Read a user's table as series on regular grids of time, one `Table` a frequency; nothing is imputed.
 
     Rules
     -----
     * Long tables have the columns unique_id, ds, y (also item_id, timestamp, target, or as named here); a
       plain table is one time and one value; a wide one has one time column and a series in every other.
     * Rows may stand in any order. Missing values and missing rows become NaN.
-    * The frequency is the most common step, of which every other must be a multiple.
+    * The frequency is the most common step, of which every other must be a multiple. Series with a step of their own,
+      such as weeks among days, make a table of their own, that of most series first.
+    * Where half of the steps of a series or more fit no common one its times are uneven: they are laid on the usual
+      step nearest to the median one (or on `freq`), and the values of one step are averaged, unless `duplicates`
+      says otherwise.
     * Times of a zone are counted in UTC, days and longer by the clocks of the zone.
     * Clock changes: where times without a zone and at most an hour apart repeat an hour in the autumn (on a
       Sunday of October, November, March or April, before 4:00, no more than two hours a year and series), the
@@ -239,7 +254,7 @@ def table(
 
     Returns
     -------
-    Table
+    list of Table
 
     Raises
     ------
@@ -248,10 +263,10 @@ def table(
 
     Examples
     --------
-    >>> df = pd.DataFrame({"ds": ["2024-01-01", "2024-01-02", "2024-01-04"], "y": [1.0, 2.0, 4.0]})
-    >>> found = table(df)
-    >>> found.freq.name, found.y.tolist()
-    ('D', [1.0, 2.0, nan, 4.0])
+    >>> days = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-01-01", periods=9), "y": 1.0})
+    >>> weeks = pd.DataFrame({"unique_id": "b", "ds": pd.date_range("2024-01-01", periods=9, freq="W"), "y": 1.0})
+    >>> [found.freq.name for found in tables(pd.concat([days, weeks]))]
+    ['D', 'W-SUN']
     """
     frame = as_frame(df, source)
     future, past, static = ((names,) if isinstance(names, str) else names for names in (future, past, static))
@@ -259,11 +274,30 @@ def table(
     roles = find_roles(frame, id_col, time_col, target_col, [name for group in names for name in group], source)
     codes, ids = series_of(frame, roles.columns.id, source)
     found = times(frame[roles.columns.time], f"{source}, column {roles.columns.time!r}")
-    grid = lay(found, codes, ids, freq, duplicates, source, roles.columns.id is not None)
-    y = _values(frame, roles, grid, source)
+    grids = lay(found, codes, ids, freq, duplicates, source, roles.columns.id is not None)
+    target = {name: numbers(frame[name], f"{source}, column {name!r}") for name in roles.values}
+    if all(np.isnan(values).all() for values in target.values()):
+        raise DataError(f"{source}: all values of {listed(roles.values)} are missing; there is nothing to learn from")
     read = {name: covariate(frame, name, labels, source) for group in names for name in group}
-    known, before = (_on_grid([read[name][0] for name in group], grid) for group in names[:2])
+    columns = {**target, **{name: values for name, (values, _) in read.items()}}
     fixed = [constant(read[name][0], codes, ids, f"{source}, column {name!r} (static)") for name in names[2]]
+    kinds = {name: kinds for name, (_, kinds) in read.items() if kinds}
+    return [_laid(grid, roles, columns, names, (ids, fixed), kinds) for grid in grids]
+
+
+def _laid(
+    grid: Grid,
+    roles: Roles,
+    columns: Mapping[str, Array],
+    names: tuple[tuple[str, ...], ...],
+    series: tuple[Array, list[Array]],
+    labels: Mapping[str, tuple[str, ...]],
+) -> Table:
+    """The table of one grid: columns as given by name, and the ids and static covariates (S,) of all series."""
+    y = np.concatenate([grid.place(columns[name]) for name in roles.values])
+    known, before = (_on_grid([columns[name] for name in group], grid) for group in names[:2])
+    some = slice(None) if grid.series is None else grid.series
+    ids, fixed = series[0][some], [column[some] for column in series[1]]
     offsets, start = grid.offsets, grid.start
     if roles.wide:
         ids = np.array(roles.values, dtype=object)
@@ -282,7 +316,7 @@ def table(
         names[1],
         np.stack(fixed, axis=1) if fixed else np.zeros((len(ids), 0)),
         names[2],
-        {name: found for name, (_, found) in read.items() if found},
+        labels,
         columns=roles.columns,
         notes=_notes(roles, grid, y),
         tz=grid.tz,
@@ -295,14 +329,6 @@ def _on_grid(columns: Sequence[Array], grid: Grid) -> Array:
     """Return columns (n,) as given as one matrix on the grid, (N, columns)."""
     placed = [grid.place(values) for values in columns]
     return np.stack(placed, axis=1) if placed else np.zeros((int(grid.offsets[-1]), 0))
-
-
-def covariate(
-    frame: nw.DataFrame[Any], name: str, labels: Mapping[str, tuple[str, ...]] | None, source: str
-) -> tuple[Array, tuple[str, ...]]:
-    """Return a covariate as given, (n,), and its labels if it has any."""
-    known = None if labels is None else labels.get(name, ())
-    return column(frame[name], f"{source}, column {name!r} (covariate)", known)
 
 
 def _notes(roles: Roles, grid: Grid, y: Array) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def layout(table: Any, cuts: Sequence[Any] = ()) -> Chart:
         {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line, "layer": "below"}
         for x in cuts
     ]
-    if table.start.dtype.kind == "M":
+    if table.freqs[0].kind != "integer":
         chart["xaxis"]["type"] = "date"
     else:
         chart["xaxis"] |= {"type": "linear", "exponentformat": "none", "separatethousands": False}
@@ -181,7 +181,7 @@ def backtest_chart(backtest: Backtest, s: int, rival: str, season: int | None = 
     table, h = backtest.table, backtest.actual.shape[1]
     w = drawn_windows(backtest, s)
     stops = backtest.stop[w]
-    first = max(0, int(stops[0]) - max(2 * h, min(season or table.freq.season, MOST), 20))
+    first = max(0, int(stops[0]) - max(2 * h, min(season or table.step(s).season, MOST), 20))
     x, y = history(table, s, first, min(int(stops[-1]) + h, table.length(s)))
     fans = [fan(table, s, int(backtest.stop[k]), backtest.forecasts[NAME][k], backtest.levels, False) for k in w]
     data = [area([f.bands[80] for f in fans if 80 in f.bands], 80), observed(x, y, "actual")]

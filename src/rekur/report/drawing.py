@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rekur.data.table import Table
+from rekur.data.tables import Tables
 from rekur.metrics import at_level
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -38,35 +39,35 @@ class Fan:
     join: tuple[Array, Array] | None = None
 
 
-def label(table: Table, s: int) -> str:
+def label(table: Table | Tables, s: int) -> str:
     """The name of series s; a table without names gives that of its target."""
     name = table.ids[s]
     return (table.columns.target or "y") if name is None else str(name)
 
 
-def axis_names(table: Table) -> tuple[str, str]:
+def axis_names(table: Table | Tables) -> tuple[str, str]:
     """The names of the time and the value axis: the user's columns, and the zone of the times."""
     time = str(table.columns.time) + (f" ({table.tz})" if table.tz else "")
     return time, "value" if table.wide else str(table.columns.target or "y")
 
 
-def look_back(table: Table, s: int, horizon: int, season: int | None = None) -> int:
+def look_back(table: Table | Tables, s: int, horizon: int, season: int | None = None) -> int:
     """How many rows at the end of series s are drawn: four horizons or three seasons, whichever is longer."""
-    wanted = max(4 * horizon, 3 * (season or table.freq.season), FEWEST)
+    wanted = max(4 * horizon, 3 * (season or table.step(s).season), FEWEST)
     return min(table.length(s), wanted, max(MOST, 2 * horizon))
 
 
-def clock(table: Table, s: int, rows: Any) -> Array:
+def clock(table: Table | Tables, s: int, rows: Any) -> Array:
     """The times of some rows of series s as clocks in its zone show them; rows may lie beyond its end."""
-    return table.clock(table.freq.advance(table.start[s], np.asarray(rows)))
+    return table.clocks(np.asarray(s), np.asarray(rows))
 
 
-def history(table: Table, s: int, first: int, stop: int) -> tuple[Array, Array]:
+def history(table: Table | Tables, s: int, first: int, stop: int) -> tuple[Array, Array]:
     """Times and values of the rows first … stop - 1 of series s, NaN where a value is missing."""
     return clock(table, s, np.arange(first, stop)), table.values(s)[first:stop]
 
 
-def fan(table: Table, s: int, stop: int, quantiles: Array, levels: Sequence[float], join: bool = True) -> Fan:
+def fan(table: Table | Tables, s: int, stop: int, quantiles: Array, levels: Sequence[float], join: bool = True) -> Fan:
     """Prepare the forecast, quantiles (h, Q), of the rows from `stop` on of series s.
 
     With `join` it starts at the value before, if that was seen. The band of a single step never does: it would
@@ -98,7 +99,7 @@ def covered(levels: Sequence[float], percent: int) -> bool:
     return levels[0] <= 0.5 - percent / 200 + 1e-9 and levels[-1] >= 0.5 + percent / 200 - 1e-9
 
 
-def sides(table: Table, s: int, k: int) -> Array:
+def sides(table: Table | Tables, s: int, k: int) -> Array:
     """The times half a step before and half a step after row k of series s, (2,)."""
     before, at, after = clock(table, s, [k - 1, k, k + 1])
     return np.array([at - (at - before) / 2, at + (after - at) / 2])

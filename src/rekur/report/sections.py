@@ -39,8 +39,8 @@ def head(prediction: Prediction, title: str, source: str | None, tested: bool) -
     table, h = prediction.table, prediction.values.shape[1]
     missing = int(np.isnan(table.y).sum())
     count = plural(len(table.y), "row") + (f" ({missing:,} missing)" if missing else "")
-    facts = [source or "", plural(len(table), "series"), count, frequency(table.freq)]
-    span = np.unique(table.clock(table.next_times(h)[:, [0, -1]]), axis=0)
+    facts = [source or "", plural(len(table), "series"), count, " and ".join(map(frequency, table.freqs))]
+    span = np.unique(table.clocks(np.arange(len(table))[:, None], table.lengths[:, None] + [0, h - 1]), axis=0)
     ahead = f"{plural(h, 'step')} ahead"
     if len(span) == 1:
         ends = dict.fromkeys(str(time).replace("T", " ") for time in xs(span[0]))

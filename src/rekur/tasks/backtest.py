@@ -12,6 +12,7 @@ from rekur.baselines import BASELINES, describe
 from rekur.core import DataError, OptionError
 from rekur.data.frames import frame
 from rekur.data.table import Table
+from rekur.data.tables import Tables
 from rekur.data.transform import seasonal_steps
 from rekur.data.windows import Windows
 from rekur.metrics import summary
@@ -31,7 +32,7 @@ class Backtest:
     naive error, the unit of MASE · windows: how many a series.
     """
 
-    table: Table
+    table: Table | Tables
     series: Array
     stop: Array
     actual: Array
@@ -48,8 +49,7 @@ class Backtest:
     @property
     def times(self) -> Array:
         """The times of the windows, (W, h), in UTC where there is a zone."""
-        at = self.table.freq.advance(self.table.start[self.series][:, None], self.steps)
-        return self.table.instants(at)
+        return self.table.at(self.series[:, None], self.steps)
 
     @property
     def steps(self) -> Array:
@@ -63,8 +63,7 @@ class Backtest:
         if self.table.columns.id is not None or self.table.wide:
             columns[self.table.columns.id or "unique_id"] = np.repeat(self.table.ids[self.series], h)
         columns[self.table.columns.time] = self.times.ravel()
-        cutoff = self.table.freq.advance(self.table.start[self.series], self.stop - 1)
-        columns["cutoff"] = np.repeat(self.table.instants(cutoff), h)
+        columns["cutoff"] = np.repeat(self.table.at(self.series, self.stop - 1), h)
         target = self.table.columns.target or "y"
         if target in {*columns, *self.forecasts}:
             raise DataError(f"the target is called {target!r}, as a column of the result is; rename it")

@@ -11,9 +11,11 @@ import numpy as np
 from rekur.core import OptionError
 from rekur.data.frames import frame
 from rekur.data.table import Table
+from rekur.data.tables import Tables
 from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import Backtest, before, past_windows, run
 from rekur.tasks.base import Estimator
+from rekur.tasks.mixed import join, parts_of
 from rekur.tasks.prediction import kind
 
 NAMES: dict[str, Any] = {
@@ -59,18 +61,26 @@ class Backtested(Estimator):
         n_windows : windows of each series, the last one ending with it
         step_size : steps between windows; the horizon if None
         """
-        copy, found = self._reader(df, names)
         windows = (n_windows, self.horizon if step_size is None else step_size)
+        found = parts_of(self._reader(df, names)[1])
+        limit = None if time_limit is None else time_limit / len(found)
+        tested = join([self._tested(part, windows, refit, limit, progress) for part in found])
+        return replace(tested, like=None if isinstance(df, (Table, Tables)) else df)
+
+    def _tested(
+        self, found: Table, windows: tuple[int, int], refit: bool, time_limit: float | None, progress: bool | None
+    ) -> Backtest:
+        """The backtest of a table of one frequency."""
+        copy, _ = self._reader(found, {})
         copy.seasons_ = copy._seasons(before(found, windows, self.horizon))
 
         def learn(history: Table) -> Any:
             copy._learn(history, time_limit, progress, None)
             return lambda series, stop: copy.ensemble_.quantiles(found, series, stop)
 
-        tested = run(learn, found, windows, self.horizon, copy.seasons_, refit)
-        return replace(tested, like=None if isinstance(df, Table) else df)
+        return run(learn, found, windows, self.horizon, copy.seasons_, refit)
 
-    def _reader(self, df: Any, names: dict[str, Any]) -> tuple[Any, Table]:
+    def _reader(self, df: Any, names: dict[str, Any]) -> tuple[Any, Table | Tables]:
         """A copy that has learned nothing, and the table as it reads it."""
         copy: Any = type(self)(**self.get_params())
         copy.check()
@@ -106,19 +116,26 @@ class Backtested(Estimator):
         frame of covariate and importance: by what share the pinball loss grows when its values are shuffled, so that
         0.5 stands for half as much again and 0 for a covariate that may be left out; the most important one first
         """
+        found = parts_of(self._reader(df, names)[1])
+        made = [self._explained(part, n_windows) for part in found]
+        grown = np.average([each for each, _ in made], axis=0, weights=[count for _, count in made])
+        named = np.array([*found[0].future_names, *found[0].past_names, *found[0].static_names], dtype=object)
+        order = np.argsort(-grown, kind="stable")
+        like = None if isinstance(df, (Table, Tables)) else df
+        return frame({"covariate": named[order], "importance": grown[order]}, kind(like))
+
+    def _explained(self, found: Table, n_windows: int) -> tuple[Any, int]:
+        """The importances of the covariates of a table of one frequency, and by how many windows they were found."""
         from rekur.tasks.importance import importances
 
-        copy, found = self._reader(df, names)
+        copy, _ = self._reader(found, {})
         windows = (n_windows, self.horizon)
         history = before(found, windows, self.horizon)
         copy.seasons_ = copy._seasons(history)
         copy._learn(history, None, False, None)
         series, stop = past_windows(history, found, windows, self.horizon, copy.seasons_)
         scale = seasonal_steps(history.y, history.offsets, copy.seasons_[0])[series]
-        grown = importances(copy.ensemble_, found, (series, stop), scale, self.seed)
-        named = np.array([*found.future_names, *found.past_names, *found.static_names], dtype=object)
-        order = np.argsort(-grown, kind="stable")
-        return frame({"covariate": named[order], "importance": grown[order]}, kind(None if df is found else df))
+        return importances(copy.ensemble_, found, (series, stop), scale, self.seed), len(series)
 
 
 def refuse_unknown(names: dict[str, Any]) -> None:
@@ -129,8 +146,9 @@ def refuse_unknown(names: dict[str, Any]) -> None:
 
 def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:
     """The column names as given, or as a `Table` remembers them."""
-    if not isinstance(df, Table):
+    if not isinstance(df, (Table, Tables)):
         return given
+    df = df.parts[0] if isinstance(df, Tables) else df
     names = df.columns
     own = {"id_col": names.id, "time_col": names.time, "target_col": None if df.wide else names.target}
     covariates = zip(COVARIATES, (df.future_names, df.past_names, df.static_names), strict=True)

@@ -15,7 +15,9 @@ from rekur.core import ModelFileError
 from rekur.data.calendar import Freq
 from rekur.data.covariates import Encoding
 from rekur.data.table import Columns, Table
+from rekur.data.tables import Tables
 from rekur.data.transform import Scaling
+from rekur.tasks import mixed
 from rekur.tasks.blend import Blend, history
 from rekur.tasks.ensemble import Ensemble
 from rekur.tasks.network import Network, build
@@ -36,7 +38,18 @@ def describe(model: Any) -> dict[str, Any]:
 
 
 def save(model: Any, folder: str | os.PathLike[str]) -> None:
-    """Write a fitted forecaster: network, blend, notes and the end of the table that it continues."""
+    """Write a fitted forecaster; of one for several frequencies, the forecaster of each."""
+    if not isinstance(model.table_, Tables):
+        io.save(folder, *contents(model))
+        return
+    parts = [contents(part) for part in model.parts_]
+    names = {key: list(value) if isinstance(value, tuple) else value for key, value in model.names_.items()}
+    description = {"kind": "Forecaster", "names": names, "parts": [description for description, _ in parts]}
+    io.save(folder, description, {f"{k}/{name}": t for k, (_, own) in enumerate(parts) for name, t in own.items()})
+
+
+def contents(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a forecaster is made of: networks, blend, notes and the end of the table that it continues."""
     networks = {
         f"{name} {k}": network for name, group in model.ensemble_.networks.items() for k, network in enumerate(group)
     }
@@ -66,7 +79,7 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
         if network.linear is not None:
             tensors[f"{name}.linear"] = network.linear
         tensors.update({f"{name}.net.{key}": value for key, value in network.net.state_dict().items()})
-    io.save(folder, description, tensors)
+    return description, tensors
 
 
 def describe_network(network: Network) -> dict[str, Any]:
@@ -97,6 +110,15 @@ def describe_table(table: Table) -> dict[str, Any]:
 
 def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Any:
     """Build the forecaster that was saved."""
+    if "parts" in description:
+        made = []
+        for k, part in enumerate(description["parts"]):
+            own = {key.removeprefix(f"{k}/"): t for key, t in tensors.items() if key.startswith(f"{k}/")}
+            made.append(restore(kind, part, own, folder))
+        model = kind(**made[0].get_params())
+        model.names_, model.freq_, model.like_ = description["names"], model.freq, None
+        mixed.gather(model, made)
+        return model
     if tuple(description["levels"]) != LEVELS:
         raise ModelFileError(f"{folder} was made with other quantile levels than this release knows")
     parameters = description["parameters"]

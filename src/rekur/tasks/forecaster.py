@@ -13,9 +13,10 @@ from rekur.core import DataError, OptionError, choose, positive
 from rekur.data.frames import frame
 from rekur.data.future import future_columns, future_rows
 from rekur.data.season import detect_season
-from rekur.data.table import Table, table
+from rekur.data.table import Table, tables
+from rekur.data.tables import Tables
 from rekur.progress import Progress
-from rekur.tasks import forecast_file
+from rekur.tasks import forecast_file, mixed
 from rekur.tasks.backtested import COVARIATES, Backtested, names_of, refuse_unknown
 from rekur.tasks.base import check_seed, learning
 from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
@@ -121,9 +122,12 @@ class Forecaster(Backtested):
         names.update({role: (given,) if isinstance(given, str) else tuple(given) for role, given in roles})
         with learning(self, "ensemble_"):
             self.names_ = names_of(df, names)
-            self.like_ = None if isinstance(df, Table) else df
+            self.like_ = None if isinstance(df, (Table, Tables)) else df
             self.freq_ = self.freq
             self.table_ = self.read(df)
+            if isinstance(self.table_, Tables):
+                mixed.fit(self, self.table_, time_limit, progress, checkpoint)
+                return self
             self.freq_ = self.table_.freq.name
             self.seasons_ = self._seasons(self.table_)
             self._learn(self.table_, time_limit, progress, checkpoint)
@@ -143,21 +147,25 @@ class Forecaster(Backtested):
                 raise OptionError(f"{name} must be a whole number, got {value!r}")
             positive(name, int(value))
 
-    def read(self, df: Any, source: str = "the table") -> Table:
-        """Read a table by the column names that `fit` got; series with too few values are left out and listed."""
-        if isinstance(df, Table):
-            found = df
+    def read(self, df: Any, source: str = "the table") -> Table | Tables:
+        """Read a table by the column names that `fit` got; series with too few values are left out and listed.
+
+        Series of different frequency make `Tables`.
+        """
+        if isinstance(df, (Table, Tables)):
+            found = df.parts if isinstance(df, Tables) else (df,)
         else:
             names = {COVARIATES.get(key, key): value for key, value in self.names_.items()}
             labels = self.table_.labels if hasattr(self, "ensemble_") else None
-            found = table(df, freq=self.freq_, labels=labels, source=source, **names)
-        seen = found.seen
-        short = seen < FEWEST
-        if short.all():
-            most = int(seen.argmax())
-            label = "the series" if found.ids[most] is None else f"the longest, {found.ids[most]!r},"
+            found = tuple(tables(df, freq=self.freq_, labels=labels, source=source, **names))
+        seen = np.concatenate([part.seen for part in found])
+        if (seen < FEWEST).all():
+            most, ids = int(seen.argmax()), np.concatenate([part.ids for part in found])
+            label = "the series" if ids[most] is None else f"the longest, {ids[most]!r},"
             raise DataError(f"{source}: too short to forecast: {label} has {seen[most]} values, {FEWEST} are needed")
-        return found.skip(short, f"fewer than {FEWEST} values") if short.any() else found
+        enough = [part.skip(part.seen < FEWEST, f"fewer than {FEWEST} values") for part in found]
+        kept = [part for part in enough if len(part)]
+        return kept[0] if len(kept) == 1 else Tables(tuple(kept))
 
     def _seasons(self, found: Table) -> tuple[int, ...]:
         if self.season is not None:
@@ -215,23 +223,26 @@ class Forecaster(Backtested):
     def forecast(self, df: Any = None, *, futr_df: Any = None, h: int | None = None) -> Prediction:
         """Forecast as a `Prediction`, which can be drawn and turned into frames; arguments as in `predict`."""
         self.check_fitted("ensemble_")
-        found = self._alike(self.table_ if df is None else self.read(df))
+        found = self.table_ if df is None else self.read(df)
         h = self.horizon if h is None else h
         positive("h", h)
-        future = None
+        like = self.like_ if df is None or isinstance(df, (Table, Tables)) else df
+        if isinstance(self.table_, Tables):
+            return replace(mixed.forecast(self, found, futr_df, h), like=like)
+        found, future = self._alike(found), None
         if self.names_["futr_exog_list"]:
             if futr_df is None:
                 names = ", ".join(self.names_["futr_exog_list"])
                 raise DataError(f"the model needs future values of {names}: pass futr_df")
             future = future_rows(found, futr_df, h)
         values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h)
-        like = self.like_ if df is None or isinstance(df, Table) else df
         return Prediction(found, LEVELS, values, like, self.ensemble_.dependence)
 
-    def _alike(self, found: Table) -> Table:
+    def _alike(self, found: Table | Tables) -> Table:
         """The table, which must have the frequency of the model."""
-        if found.freq != self.table_.freq:
-            raise DataError(f"the table has the frequency {found.freq.name}, the model {self.table_.freq.name}")
+        if isinstance(found, Tables) or found.freqs != self.table_.freqs:
+            names = [" and ".join(freq.name for freq in each.freqs) for each in (found, self.table_)]
+            raise DataError(f"the table has the frequency {names[0]}, the model {names[1]}")
         return found
 
     def make_future_frame(self, df: Any = None, *, h: int | None = None) -> Any:
@@ -241,8 +252,10 @@ class Forecaster(Backtested):
         """
         self.check_fitted("ensemble_")
         found = self.table_ if df is None else self.read(df)
-        columns = future_columns(found, self.horizon if h is None else h)
-        return frame(columns, kind(self.like_ if df is None else df), found.tz)
+        parts = found.parts if isinstance(found, Tables) else (found,)
+        columns = [future_columns(part, self.horizon if h is None else h) for part in parts]
+        whole = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+        return frame(whole, kind(self.like_ if df is None else df), found.tz)
 
     def predict(
         self,
@@ -281,7 +294,11 @@ class Forecaster(Backtested):
         self.check_fitted("ensemble_")
         refuse_unknown(names)
         self.names_ = {**self.names_, **names}
-        found = self._alike(self.read(df))
+        found = self.read(df)
+        if isinstance(self.table_, Tables):
+            mixed.fine_tune(self, found, time_limit, progress)
+            return self
+        found = self._alike(found)
         own = None if not self.ensemble_.networks else self._recipe(found, time_limit)
         if own is None or self.recipe_ is None:
             raise DataError("the series are too short to train on, or the model has no network: use fit")
@@ -289,7 +306,7 @@ class Forecaster(Backtested):
         kept = replace(self.recipe_, first=min(own.first, self.recipe_.past), held=own.held, training=training)
         made = self._train(found, kept, progress, None, self.ensemble_)
         self.ensemble_, self.history_, self.recipe_, self.table_ = *made, kept, found
-        self.like_ = None if isinstance(df, Table) else df
+        self.like_ = None if isinstance(df, (Table, Tables)) else df
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from rekur.core import OptionError, positive
 from rekur.data.frames import frame
 from rekur.data.table import Table
+from rekur.data.tables import Tables
 from rekur.metrics import at_level
 from rekur.tasks.paths import draw
 
@@ -23,14 +24,15 @@ class Prediction:
     """Quantile forecasts of the steps that follow a table.
 
     table: the history · levels (Q,) rising quantile levels · values (S, h, Q) · like: the user's frame, whose kind
-    the result takes · dependence (W, h): the ranks of the errors held out, for sample paths.
+    the result takes · dependence (W, h): the ranks of the errors held out, for sample paths; of several
+    tables, those of each.
     """
 
-    table: Table
+    table: Table | Tables
     levels: tuple[float, ...]
     values: Array
     like: Any = None
-    dependence: Array | None = None
+    dependence: Array | tuple[Array | None, ...] | None = None
 
     def paths(self, samples: int = 1000, seed: int = 0) -> Array:
         """Whole trajectories drawn from the forecast, (S, samples, h).
@@ -45,15 +47,20 @@ class Prediction:
         """
         positive("samples", samples)
         h = self.values.shape[1]
-        if self.dependence is None or h > self.dependence.shape[1]:
-            learned = 0 if self.dependence is None else self.dependence.shape[1]
+        parts = self.dependence if isinstance(self.dependence, tuple) else (self.dependence,)
+        learned = min(0 if part is None else part.shape[1] for part in parts)
+        if h > learned:
             raise OptionError(f"paths of {h} steps cannot be drawn: the horizon that was learned is {learned}")
-        return draw(self.values, self.levels, self.dependence, samples, seed)
+        ends = [len(part) for part in self.table.parts] if isinstance(self.table, Tables) else [len(self.table)]
+        values = np.split(self.values, np.cumsum(ends)[:-1])
+        pairs = zip(values, parts, strict=True)
+        return np.concatenate([draw(q, self.levels, part, samples, seed) for q, part in pairs if part is not None])
 
     @property
     def times(self) -> Array:
         """The times forecast, (S, h), in UTC where there is a zone."""
-        return self.table.instants(self.table.next_times(self.values.shape[1]))
+        steps = self.table.lengths[:, None] + np.arange(self.values.shape[1])
+        return self.table.at(np.arange(len(self.table))[:, None], steps)
 
     def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Any:
         """One row for each series and step: id, time, the median `rekur` and the intervals or quantiles asked for.

@@ -1,0 +1,103 @@
+"""Rows of a table sorted by series and time, and the clocks by which their times are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rekur.data.clean import Times, row
+from rekur.data.steps import DAY, Freq
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def wall(times: Array, tz: str) -> Array:
+    """Return UTC times as the clocks of zone `tz` show them."""
+    index = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(tz).tz_localize(None)
+    return np.asarray(index.to_numpy().astype("M8[us]"))
+
+
+def instants(times: Array, tz: str) -> Array:
+    """Return what the clocks of zone `tz` show as UTC times; a time skipped in spring moves on."""
+    index = pd.DatetimeIndex(times).tz_localize(
+        tz, ambiguous=np.ones(len(times), dtype=bool), nonexistent="shift_forward"
+    )
+    return np.asarray(index.tz_convert("UTC").tz_localize(None).to_numpy().astype("M8[us]"))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows sorted by series and time, and the words by which errors call them."""
+
+    t: Array
+    codes: Array
+    order: Array | None
+    first: Array
+    ids: Array
+    source: str
+    panel: bool
+
+    @cached_property
+    def inner(self) -> Array:
+        """Whether the next row belongs to the same series, (n,) bool."""
+        return np.append(self.codes[1:] == self.codes[:-1], False)
+
+    def at(self, i: int) -> int:
+        """Return the given row that stands at place `i`."""
+        return i if self.order is None else int(self.order[i])
+
+    def of(self, series: Array) -> Rows:
+        """Return the rows of some series, whose numbers rise."""
+        keep = np.flatnonzero(np.isin(self.codes, series))
+        lengths = np.diff(self.first)[series]
+        first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        order = keep if self.order is None else self.order[keep]
+        codes = np.repeat(np.arange(len(series)), lengths)
+        return Rows(self.t[keep], codes, order, first, self.ids[series], self.source, self.panel)
+
+    def series(self, i: int) -> str:
+        """Return "series 'A', " of the row at place `i`, or nothing where there is one series only."""
+        return f"series {self.ids[self.codes[i]]!r}, " if self.panel else ""
+
+    def where(self, i: int) -> str:
+        """Return "series 'A', row 17" of the row at place `i`."""
+        return f"{self.series(i)}{row(self.at(i))}"
+
+
+def _order(t: Array, codes: Array) -> Array:
+    """Return the rows by series, then time; equal ones as given (radix sort by digits of 16 bits)."""
+    rank, found = pd.factorize(t, sort=True)
+    order = np.arange(len(t))
+    for key, most in ((rank, len(found)), (codes, int(codes.max()) + 1)):
+        for shift in range(0, most.bit_length(), 16):
+            digit = (key >> shift & 0xFFFF).astype(np.uint16)
+            order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
+def sort(t: Array, codes: Array, ids: Array, source: str, panel: bool) -> Rows:
+    """Sort rows by series and time unless they are; equal times keep their order."""
+    order = None
+    if (np.diff(codes) < 0).any() or ((t[1:] < t[:-1]) & (codes[1:] == codes[:-1])).any():
+        order = _order(t, codes)
+        t, codes = t[order], codes[order]
+    first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
+    return Rows(t, codes, order, first, ids, source, panel)
+
+
+def base(found: Times, asked: Freq | None) -> tuple[Array, bool]:
+    """Return the times to count in, and whether they are those of the clocks on the wall.
+
+    Days and longer steps of a time zone are counted by its clocks (a day in spring has 23 hours), shorter
+    ones in UTC.
+    """
+    if found.tz is None or found.tz == "UTC":
+        return found.values, False
+    here = wall(found.values, found.tz)
+    clock = (here - here.astype("M8[D]")).astype(np.int64)
+    long = asked.kind != "tick" or asked.step >= DAY if asked else bool((clock == clock[0]).all())
+    return (here, True) if long else (found.values, False)

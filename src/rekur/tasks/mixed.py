@@ -1,0 +1,91 @@
+"""A panel of several frequencies: a forecaster for each, whose results are put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rekur.core import DataError
+from rekur.data.table import Table
+from rekur.data.tables import Tables
+from rekur.tasks.backtest import Backtest
+from rekur.tasks.prediction import Prediction
+
+
+def parts_of(found: Table | Tables) -> tuple[Table, ...]:
+    """The tables of one frequency each."""
+    return found.parts if isinstance(found, Tables) else (found,)
+
+
+def fit(
+    model: Any,
+    found: Tables,
+    time_limit: float | None,
+    progress: bool | None,
+    checkpoint: str | os.PathLike[str] | None,
+) -> None:
+    """Fit a forecaster of the same parameters to each part, in an equal share of the time."""
+    share = None if time_limit is None else time_limit / len(found.parts)
+    made = []
+    for part in found.parts:
+        own = type(model)(**model.get_params())
+        beside = None if checkpoint is None else f"{os.fspath(checkpoint)}-{part.freq.name}"
+        made.append(own.fit(part, time_limit=share, progress=progress, checkpoint=beside))
+    gather(model, made)
+
+
+def gather(model: Any, made: Sequence[Any]) -> None:
+    """Let a model consist of the forecasters made for its parts."""
+    model.parts_ = tuple(made)
+    model.table_ = Tables(tuple(own.table_ for own in made))
+    model.ensemble_ = tuple(own.ensemble_ for own in made)
+    model.notes_ = [f"{own.table_.freq.name}: {note}" for own in made for note in own.notes_]
+    model.history_ = [record for own in made for record in own.history_]
+
+
+def forecast(model: Any, found: Table | Tables, futr_df: Any, h: int) -> Prediction:
+    """The forecasts of all parts, one after another."""
+    made = [owner(model, part).forecast(part, futr_df=futr_df, h=h) for part in parts_of(found)]
+    values = np.concatenate([each.values for each in made])
+    dependence = tuple(each.dependence for each in made)
+    return Prediction(
+        Tables(tuple(part for each in made for part in parts_of(each.table))), made[0].levels, values, None, dependence
+    )
+
+
+def fine_tune(model: Any, found: Table | Tables, time_limit: float | None, progress: bool | None) -> None:
+    """Fine-tune the forecasters of the frequencies that a table has; the others stay as they are."""
+    share = None if time_limit is None else time_limit / len(parts_of(found))
+    for part in parts_of(found):
+        owner(model, part).fine_tune(part, time_limit=share, progress=progress)
+    gather(model, model.parts_)
+
+
+def owner(model: Any, part: Table) -> Any:
+    """The forecaster of the frequency of a table."""
+    for own in model.parts_:
+        if own.table_.freq == part.freq:
+            return own
+    known = " and ".join(own.table_.freq.name for own in model.parts_)
+    raise DataError(f"the table has series of the frequency {part.freq.name}, the model knows {known}")
+
+
+def join(tests: Sequence[Backtest]) -> Backtest:
+    """The backtests of all parts as one."""
+    if len(tests) == 1:
+        return tests[0]
+    table = Tables(tuple(part for test in tests for part in parts_of(test.table)))
+    forecasts = {name: np.concatenate([test.forecasts[name] for test in tests]) for name in tests[0].forecasts}
+    return Backtest(
+        table,
+        np.concatenate([test.series + first for test, first in zip(tests, table.first[:-1], strict=True)]),
+        np.concatenate([test.stop for test in tests]),
+        np.concatenate([test.actual for test in tests]),
+        tests[0].levels,
+        forecasts,
+        np.concatenate([test.scale for test in tests]),
+        tests[0].windows,
+    )

@@ -1,0 +1,111 @@
+"""Panels of several frequencies, and tables of uneven times: forecast as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rekur
+from rekur.core import DataError
+from rekur.data.table import tables
+from rekur.data.tables import Tables
+from rekur.tasks.forecaster import Forecaster
+from rekur.train import Training
+
+QUICK = Training(epochs=1, batch=16, rate=2e-3)
+LENGTHS = {"D": 120, "W-SUN": 110, "MS": 60}
+
+
+def series(name: str, freq: str, seed: int) -> pd.DataFrame:
+    n, random = LENGTHS[freq], np.random.default_rng(seed)
+    ds = pd.date_range("2015-01-01", periods=n, freq=freq)
+    x = random.normal(size=n)
+    return pd.DataFrame({"unique_id": name, "ds": ds, "y": 10 + x + 0.1 * random.normal(size=n), "x": x})
+
+
+def panel() -> pd.DataFrame:
+    parts = [series("d0", "D", 0), series("m0", "MS", 1), series("w0", "W-SUN", 2), series("d1", "D", 3)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def model(**options: object) -> Forecaster:
+    return Forecaster(3, training=QUICK, hidden=8, layers=1, **options)  # type: ignore[arg-type]
+
+
+def test_each_frequency_is_forecast_as_if_it_were_alone(tmp_path: Path) -> None:
+    df = panel().drop(columns="x")
+    made = model().fit(df)
+    whole = made.predict(level=[80])
+    assert whole.unique_id.drop_duplicates().tolist() == ["d0", "d1", "m0", "w0"]
+    for letter in "dmw":
+        part = df[df.unique_id.str[0] == letter]
+        alone = model().fit(part).predict(level=[80])
+        here = whole[whole.unique_id.str[0] == letter].reset_index(drop=True)
+        pd.testing.assert_frame_equal(here, alone)
+        pd.testing.assert_frame_equal(made.predict(part, level=[80]), alone)
+    made.save(tmp_path / "model")
+    loaded = rekur.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.predict(level=[80]), whole)
+    pd.testing.assert_frame_equal(loaded.predict(df, level=[80]), whole)
+    assert made.predict(samples=4).shape[0] == 4 * 3 * 4
+    assert made.forecast().paths(5).shape == (4, 5, 3)
+    assert any(note.startswith("W-SUN: frequency W-SUN") for note in made.notes_)
+
+
+def test_the_backtest_of_several_frequencies_is_that_of_each() -> None:
+    df = panel().drop(columns="x")
+    tested = model().backtest(df, n_windows=2)
+    frame = tested.frame()
+    assert isinstance(tested.table, Tables)
+    for letter in "dmw":
+        alone = model().backtest(df[df.unique_id.str[0] == letter], n_windows=2).frame()
+        pd.testing.assert_frame_equal(frame[frame.unique_id.str[0] == letter].reset_index(drop=True), alone)
+    assert "on 2 windows" in tested.verdict()
+
+
+def test_known_covariates_of_several_frequencies() -> None:
+    df, names = panel(), {"futr_exog_list": ["x"]}
+    made = model().fit(df, **names)
+    future = made.make_future_frame()
+    assert len(future) == 4 * 3
+    with pytest.raises(DataError, match=r"3 rows are absent of the 6 .*'d0' at 2015-05-01"):
+        made.predict(futr_df=future.assign(x=0.0)[future.unique_id != "d0"])
+    low, high = (made.predict(futr_df=future.assign(x=value)).rekur.to_numpy() for value in (-1.0, 1.0))
+    assert (high > low).all()
+    assert made.explain(df, n_windows=1, **names).importance[0] > 0.1
+    tuned = made.fine_tune(df[df.unique_id == "w0"], **names)
+    assert len(tuned.predict(futr_df=future.assign(x=0.0))) == 4 * 3
+
+
+def rekur_tables(df: pd.DataFrame) -> Tables:
+    return Tables(tuple(tables(df)))
+
+
+def test_a_frequency_that_was_not_learned_is_refused() -> None:
+    df = panel().drop(columns="x")
+    made = model().fit(df[df.unique_id != "m0"])
+    with pytest.raises(DataError, match="frequency MS, the model knows D and W-SUN"):
+        made.predict(df)
+    alone = model().fit(df[df.unique_id == "d0"])
+    with pytest.raises(DataError, match="frequency D and W-SUN, the model D"):
+        alone.fine_tune(rekur_tables(df[df.unique_id != "m0"]))
+
+
+def test_uneven_times_are_forecast_on_their_usual_steps(tmp_path: Path) -> None:
+    """Readings at random times of a sine of one day: the forecast follows it, after saving and loading too."""
+    random = np.random.default_rng(0)
+    hours = np.cumsum(random.exponential(0.9, size=1500))
+    y = np.sin(2 * np.pi * hours / 24) + 0.05 * random.normal(size=len(hours))
+    ds = pd.Timestamp("2024-01-01 00:20") + pd.to_timedelta(hours.round(4), unit="h")
+    df = pd.DataFrame({"ds": ds, "y": y})
+    made = Forecaster(24, freq="h").fit(df)
+    assert any("uneven" in note for note in made.notes_)
+    predicted = made.predict()
+    middle = (predicted.ds - ds[0]) / pd.Timedelta("1h") + hours[0] + 0.5  # a step holds the readings of its hour
+    error = np.abs(predicted.rekur - np.sin(2 * np.pi * middle / 24))
+    assert error.mean() < 0.2
+    made.save(tmp_path / "model")
+    pd.testing.assert_frame_equal(rekur.load(tmp_path / "model").predict(df), predicted)
