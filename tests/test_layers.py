@@ -152,7 +152,7 @@ def test_seasonal_naive_weights_repeat_the_last_season() -> None:
 
 
 def test_patches_begin_at_the_linear_forecast_and_the_past_flows_into_the_future() -> None:
-    net = PatchNet("gru", 4, 3, 8, 2, (0.1, 0.5, 0.9), 0.0, 0).eval()
+    net = PatchNet("gru", 4, 3, 8, 2, QuantileHead(8, 4, (0.1, 0.5, 0.9)), 0.0, 0).eval()
     x = torch.randn(5, 7, 11, generator=torch.Generator().manual_seed(0), requires_grad=True)
     raw = net(x, 2)
     assert raw.shape == (5, 8, 3)

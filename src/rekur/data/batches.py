@@ -15,7 +15,8 @@ class Batch:
     """B rows of one step of training; what stands beyond a row's length reaches no result.
 
     x (B, T, I) · y the target, (B, ...) · lengths (B,) or None · weight, leading shape of y or None ·
-    rows (B,) the rows of the data they come from · first: no state is carried in from the batch before.
+    rows (B,) the rows of the data they come from · first: no state is carried in from the batch before ·
+    scale (B, 2): level and spread of each row, where the loss must know them.
     """
 
     x: Tensor
@@ -24,6 +25,7 @@ class Batch:
     weight: Tensor | None = None
     rows: Tensor | None = None
     first: bool = True
+    scale: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class QuantileHead(nn.Module):
     """
 
     levels: Tensor
+    counts = False
 
     def __init__(self, H: int, K: int, levels: Sequence[float], seed: int = 0) -> None:
         super().__init__()

@@ -147,7 +147,7 @@ def restore_recipe(fields: dict[str, Any]) -> Recipe:
 
 def restore_design(fields: dict[str, Any]) -> Design:
     """The design that was described."""
-    return Design(fields["name"], Scaling(**fields["scaling"]))
+    return Design(fields["name"], Scaling(**fields["scaling"]), fields["likelihood"])
 
 
 def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:

@@ -19,9 +19,10 @@ from rekur.progress import Progress
 from rekur.tasks import forecast_file, mixed
 from rekur.tasks.backtested import COVARIATES, Backtested, names_of, refuse_unknown
 from rekur.tasks.base import check_seed, learning
+from rekur.tasks.counts import likelihood
 from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
 from rekur.tasks.prediction import Prediction, kind
-from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, Recipe, recipe
+from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, LIKELIHOODS, Recipe, recipe
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,6 +47,8 @@ class Forecaster(Backtested):
     training : a `rekur.train.Training`; by the size of the data if None
     seed : the same seed gives the same numbers
     ensemble : networks of each kind, which differ in seed and in how far they look back; their median counts
+    likelihood : "quantiles" (free ones), "student_t" (heavy tails) or "negative_binomial" (counts); "auto" takes the
+        last where all values are counts and a fifth of them 0, and quantiles elsewhere
 
     Attributes
     ----------
@@ -71,6 +74,7 @@ class Forecaster(Backtested):
         training: Any = None,
         seed: int = 0,
         ensemble: int = 1,
+        likelihood: str = "auto",
     ) -> None:
         self.horizon = horizon
         self.freq = freq
@@ -81,6 +85,7 @@ class Forecaster(Backtested):
         self.training = training
         self.seed = seed
         self.ensemble = ensemble
+        self.likelihood = likelihood
 
     def fit(
         self,
@@ -138,6 +143,7 @@ class Forecaster(Backtested):
         from rekur.cells import CELLS
 
         choose("cell", self.cell, CELLS)
+        choose("likelihood", self.likelihood, ("auto", *LIKELIHOODS))
         check_seed(self.seed)
         for name in ("horizon", "hidden", "layers", "ensemble", "season"):
             value = getattr(self, name)
@@ -198,6 +204,10 @@ class Forecaster(Backtested):
             data = fingerprint(found.offsets, found.start, found.y, found.future, found.past, found.static, grid)
             saver = Checkpoint(checkpoint, {**forecast_file.describe(self), "data": data})
         self.ensemble_, self.history_ = self._train(found, self.recipe_, progress, saver)
+        if self.likelihood == "auto" and self.recipe_.designs[0].likelihood == "negative_binomial":
+            self.notes_.append(
+                "the values are counts, many of them 0: the networks learn a negative binomial distribution"
+            )
         self.notes_.append(f"blended by the windows held out: {self.ensemble_.blend.describe()}")
 
     def _train(
@@ -213,8 +223,8 @@ class Forecaster(Backtested):
             raise
 
     def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
-        sized = not (found.y < 0).any()
-        made = recipe(self.seasons_, self.horizon, found.lengths, time_limit, sized)
+        form, sized = likelihood(found, self.likelihood), not (found.y < 0).any()
+        made = recipe(self.seasons_, self.horizon, found.lengths, time_limit, sized, form)
         if made is None or self.training is None:
             return made
         seconds = self.training.seconds if time_limit is None else time_limit

@@ -15,6 +15,8 @@ from rekur.data.table import Table
 from rekur.data.transform import Scale
 from rekur.data.windows import Windows
 from rekur.layers.autoregression import seasonal_naive, solve
+from rekur.layers.heads import QuantileHead
+from rekur.layers.likelihoods import CountHead, StudentTHead
 from rekur.layers.patch import DirectNet, PatchNet
 from rekur.tasks.blend import loss
 from rekur.tasks.panel import Known, Panel, calendar_columns, held_out, importance
@@ -27,6 +29,11 @@ MOST_COLUMNS = 4096  # that the linear path reads
 CHUNK = 512  # windows forecast at a time
 TRIAL, BEHIND = 5, 1.5  # epochs after which a design is given up that is so many times worse than the other
 LAST = 0.2  # share of the training that is repeated with the rows held out
+HEADS: dict[str, type[QuantileHead | StudentTHead | CountHead]] = {
+    "quantiles": QuantileHead,
+    "student_t": StudentTHead,
+    "negative_binomial": CountHead,
+}
 
 
 @dataclass
@@ -72,8 +79,10 @@ class Network:
 
     def answer(self, x: Tensor, scale: Scale, horizon: int) -> Array:
         """What the net makes of it: quantiles (n, h, Q) in the units of the series."""
-        raw = self.net(x, self.recipe.patches(horizon))[:, :horizon]
-        return scale.undo(self.net.head.decode(raw).double().numpy())
+        raw, head = self.net(x, self.recipe.patches(horizon))[:, :horizon], self.net.head
+        if isinstance(head, CountHead):
+            return np.asarray(head.decode(placed(head, raw, tensor_of(scale))).numpy())
+        return scale.undo(head.decode(raw).double().numpy())
 
     def base(self, panel: Panel, windows: Windows, past: Array, future: Array | None, horizon: int) -> Array:
         """The linear forecast (n, h) of scaled pasts (n, L), its own values taken as past beyond its reach; or 0."""
@@ -100,14 +109,25 @@ def regressors(past: Array, known: Array) -> Array:
     return np.concatenate([np.nan_to_num(past), known.reshape(len(past), -1)], axis=1)
 
 
+def tensor_of(scale: Scale) -> Tensor:
+    """Level and spread of windows, (n, 2)."""
+    return torch.from_numpy(np.concatenate([scale.level, scale.spread], axis=1).astype(np.float32))
+
+
+def placed(head: CountHead, raw: Tensor, scale: Tensor) -> Tensor:
+    """The raw output of counts with means in the units of the series; scale (n, 2)."""
+    return head.place(raw, scale[:, :1], scale[:, 1:])
+
+
 def build(
     recipe: Recipe, design: Design, width: int, shape: tuple[str, int, int], dropout: float, seed: int
 ) -> PatchNet | DirectNet:
     """The net of a design, not yet trained; shape: cell, hidden size and layers; width: known inputs of a patch."""
     cell, hidden, layers = shape
+    head = HEADS[design.likelihood](hidden, recipe.patch, LEVELS, seed)
     if design.corrected:
-        return PatchNet(cell, recipe.patch, width, hidden, layers, LEVELS, dropout, seed)
-    return DirectNet(cell, recipe.patch, width, hidden, LEVELS, dropout, seed)
+        return PatchNet(cell, recipe.patch, width, hidden, layers, head, dropout, seed)
+    return DirectNet(cell, recipe.patch, width, hidden, head, dropout, seed)
 
 
 def prepare(
@@ -203,8 +223,10 @@ class Deal:
                 yield self.batch(windows.pick(random.integers(0, len(windows), recipe.training.batch)))
 
         def loss(batch: Batch, _: Any) -> tuple[Tensor, None]:
-            raw = net(batch.x, recipe.future)[:, : recipe.horizon]
-            return net.head.loss(raw, batch.y, batch.weight), None
+            raw, head = net(batch.x, recipe.future)[:, : recipe.horizon], net.head
+            if isinstance(head, CountHead) and batch.scale is not None:
+                raw = placed(head, raw, batch.scale)
+            return head.loss(raw, batch.y, batch.weight), None
 
         def explain(batch: Batch) -> str:
             odd = (~batch.x.isfinite()).flatten(1).any(1)
@@ -215,14 +237,15 @@ class Deal:
         return Problem(net, batches, EPOCH, loss, None, explain)
 
     def batch(self, windows: Windows) -> Batch:
-        """Patches x (n, P, ·), scaled targets y (n, h) and their weight (n, h)."""
+        """Patches x (n, P, ·), targets y (n, h), scaled if they are no counts, and their weight (n, h)."""
         past, target, scale = self.panel.scaled(windows)
         x = self.network.read(self.panel, windows, past, None, target.shape[1])
-        seen = np.isfinite(target)
+        seen, counts = np.isfinite(target), self.network.net.head.counts
         weight = importance(scale, self.errors[windows.series])
         weight = seen * (weight / max(weight.mean(), 1e-12))[:, None]
-        y = torch.from_numpy(np.where(seen, target, 0.0).astype(np.float32))
-        return Batch(x, y, None, torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(windows.series))
+        target = scale.undo(target[..., None])[..., 0] if counts else target
+        y, w = (torch.from_numpy(each.astype(np.float32)) for each in (np.where(seen, target, 0.0), weight))
+        return Batch(x, y, None, w, torch.from_numpy(windows.series), scale=tensor_of(scale) if counts else None)
 
     def judge(self, windows: Windows) -> float:
         """The mean pinball loss in units of the series' seasonal naive error, which all designs share."""

@@ -12,6 +12,9 @@ from rekur.train import Training
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 """The quantile levels the network learns; others are read between them."""
 
+LIKELIHOODS = ("quantiles", "student_t", "negative_binomial")
+"""What a network can end in: free quantiles, or the distribution of heavy tails or of counts."""
+
 FEWEST = 3
 """Values that a series must have to be forecast."""
 
@@ -30,11 +33,12 @@ class Design:
     """One kind of network; a value.
 
     name: "corrected", blocks of normalised recurrence that correct the linear path, or "direct", one plain recurrence
-    without it · scaling: of its windows
+    without it · scaling: of its windows · likelihood: what it ends in, one of `LIKELIHOODS`
     """
 
     name: str
     scaling: Scaling
+    likelihood: str = "quantiles"
 
     @property
     def corrected(self) -> bool:
@@ -71,14 +75,19 @@ class Recipe:
 
 
 def recipe(
-    seasons: tuple[int, ...], horizon: int, lengths: np.ndarray, seconds: float | None = None, sized: bool = False
+    seasons: tuple[int, ...],
+    horizon: int,
+    lengths: np.ndarray,
+    seconds: float | None = None,
+    sized: bool = False,
+    likelihood: str = "quantiles",
 ) -> Recipe | None:
     """Choose the defaults for seasons (main one first), a horizon and the lengths (S,) of the series.
 
     The past spans two of the longest or four of the shortest season (four of the longest where the series are long),
     at most 1024 steps, and no more than a typical series can give; a patch is the season or its largest part of at
-    most 48 steps. `sized` tells that no value is negative. Returns None where no series is long enough to hold a
-    window for training and one for validation: then nothing is trained.
+    most 48 steps. `sized` tells that no value is negative: a logarithm is then taken, but not of counts. Returns None
+    where no series is long enough to hold a window for training and one for validation: then nothing is trained.
     """
     m = seasons[0]
     typical = float(np.quantile(lengths, 0.75))
@@ -96,9 +105,10 @@ def recipe(
     windows = int(np.maximum(0, lengths - held - horizon - first + 1).sum())
     if windows == 0:
         return None
-    designs = [Design("corrected", Scaling(log=sized))]
+    log = sized and likelihood != "negative_binomial"
+    designs = [Design("corrected", Scaling(log=log), likelihood)]
     if windows >= MANY and typical >= LONG * past:
-        designs.append(Design("direct", Scaling("last", "history")))
+        designs.append(Design("direct", Scaling("last", "history"), likelihood))
     return Recipe(m, horizon, past, patch, first, held, tuple(designs), training(windows, seconds))
 
 
