@@ -1,14 +1,16 @@
 """Forecasters of other libraries with their defaults, on the panels of accuracy.py, scored by the same code.
 
-neuralforecast's GRU and LSTM, Darts's BlockRNNModel and statsforecast's AutoTheta and AutoETS forecast the one test
-window of each series (M3, M4 Hourly and Weekly, NN5) from the same values that rekur sees. Each gets the horizon, and
-the season where it has such an argument; Darts, which has no default for it, a past of two horizons; neuralforecast
-leave to pad series that are shorter than its past, which it refuses otherwise. All else is the
+neuralforecast's GRU and LSTM, Darts's BlockRNNModel, GluonTS's DeepAR, statsforecast's AutoTheta and AutoETS forecast
+the one test window of each series (M3, M4 Hourly and Weekly, NN5) from the same values that rekur sees. Each gets the
+horizon, and the season or frequency where it has such an argument; Darts, which has no default for it, a past of two
+horizons; neuralforecast leave to pad series that are shorter than its past, which it refuses otherwise. All else is the
 library's default: steps, sizes, scaling. Gaps (NN5) are filled linearly, as these libraries do not take them. Seconds
 are wall time of fit and forecast. The records go to results/forecasters.csv, from which accuracy.py makes a table.
 
     pip install -c constraints.txt -r benchmarks/requirements-peers.txt && pip install -c constraints.txt .
     python benchmarks/forecasters.py [--sets nn5 ...] [--rivals AutoTheta ...]
+
+GluonTS wants an older pandas and so an environment of its own (requirements-gluonts.txt in place of both files).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -36,6 +39,7 @@ from sets import SETS
 PANELS = ("m4_hourly", "m4_weekly", "m3_yearly", "m3_quarterly", "m3_monthly", "m3_other", "nn5")
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "logger": False}
 QUIET |= {"enable_checkpointing": False}
+PERIODS = {24: "h", 52: "W", 12: "M", 7: "D", 4: "Q", 1: "Y"}  # of GluonTS, by the season
 Array = np.ndarray[Any, np.dtype[Any]]
 Rival = Callable[[pd.DataFrame, int, int], Array]  # long table, horizon, season → point forecasts (S, h)
 
@@ -81,12 +85,30 @@ def statistical(name: str) -> Rival:
     return run
 
 
+def gluon(df: pd.DataFrame, h: int, season: int) -> Array:
+    """GluonTS's DeepAR, told the frequency of the season; the median of its sample paths."""
+    from gluonts.dataset.common import ListDataset
+    from gluonts.torch import DeepAREstimator
+
+    freq = PERIODS[season]
+    entries = [
+        {"start": pd.Period("2000-01-01", freq), "target": g.y.to_numpy(np.float32)}
+        for _, g in df.groupby("unique_id", sort=False)
+    ]
+    data = ListDataset(entries, freq)
+    with tempfile.TemporaryDirectory() as folder:
+        options = {**QUIET, "enable_checkpointing": True, "default_root_dir": folder}
+        model = DeepAREstimator(freq=freq, prediction_length=h, trainer_kwargs=options).train(data)
+    return np.stack([each.quantile(0.5) for each in model.predict(data)])
+
+
 RIVALS: dict[str, tuple[str, Rival]] = {
     "AutoTheta": ("statsforecast", statistical("AutoTheta")),
     "AutoETS": ("statsforecast", statistical("AutoETS")),
     "GRU": ("neuralforecast", neural("GRU")),
     "LSTM": ("neuralforecast", neural("LSTM")),
     "BlockRNNModel": ("darts", darts),
+    "DeepAR": ("gluonts", gluon),
 }
 
 

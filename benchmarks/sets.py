@@ -123,9 +123,9 @@ def market_prices() -> pd.DataFrame:
 def etth1(horizon: int, must: float, stretch: float, known: str, learned: int = 0) -> Set:
     """ETTh1 at one horizon: 8,640 hours of training, 2,880 of validation, 2,880 of test."""
     read = partial(wide, "ett/ETTh1.csv.gz", 14_400, "h")
-    what = "hourly, 7 columns" + (", one model for all four" if learned else "")
-    count = 2_880 - horizon + 1
-    return Set(read, what, horizon, "MSE", must, stretch, known, count, train=8_640, learned=learned)
+    what = "hourly, 7 columns" + (", one model for all four, ensemble=3" if learned else "")
+    count, options = 2_880 - horizon + 1, {"ensemble": 3} if learned else {}
+    return Set(read, what, horizon, "MSE", must, stretch, known, count, train=8_640, options=options, learned=learned)
 
 
 SEGRNN = "SegRNN {}, PatchTST {} (SegRNN paper, table II), DLinear {} (LTSF-Linear)"

@@ -37,6 +37,7 @@ UPWARD = {("rekur.tasks.prediction", "rekur.report")}  # a Prediction draws itse
 MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and why
     "Training": "the options of one training run as one value, each with a default",
     "Table": "the columns of the one table; only `table` builds it",
+    "Recipe": "how one forecaster is built, as one value; only `recipe` builds it",
     "Backtest": "the windows of one backtest; only `run` builds it",
     "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
     "tables": "the column names of a table come in the user's own words",

@@ -103,6 +103,7 @@ def test_uneven_times_are_forecast_on_their_usual_steps(tmp_path: Path) -> None:
     df = pd.DataFrame({"ds": ds, "y": y})
     made = Forecaster(24, freq="h").fit(df)
     assert any("uneven" in note for note in made.notes_)
+    assert made.recipe_.gaps
     predicted = made.predict()
     middle = (predicted.ds - ds[0]) / pd.Timedelta("1h") + hours[0] + 0.5  # a step holds the readings of its hour
     error = np.abs(predicted.rekur - np.sin(2 * np.pi * middle / 24))

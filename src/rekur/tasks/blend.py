@@ -13,7 +13,7 @@ from rekur.data.table import Table
 from rekur.data.windows import Windows
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NETS = ("smoothing", "seasonal_naive", "naive")  # the baselines that are blended in
+BLENDED = ("smoothing", "seasonal_naive", "naive")  # the baselines that are blended in
 HISTORY = 2048  # rows of a series that a baseline looks back on, unless its seasons need more
 ROUNDS = 20  # picks of the ensemble selection
 POINTS = 100_000  # values held out that it looks at, at most
@@ -80,7 +80,7 @@ def normal(shares: dict[str, float]) -> dict[str, float]:
 
 def title(name: str) -> str:
     """The readable name of a member."""
-    return baselines.describe(name) if name in NETS else f"{name} network"
+    return baselines.describe(name) if name in BLENDED else f"{name} network"
 
 
 def third(step: Array, horizon: int) -> Array:
@@ -123,7 +123,7 @@ def prior(losses: Mapping[str, Array], count: float) -> dict[str, float]:
     losses: member → (n,) of each window, of which `count` do not overlap. Where smoothing is worse or better than the
     best network by more than two standard errors, of five windows or more, the one that loses is believed in no more.
     """
-    networks = [name for name in losses if name not in NETS]
+    networks = [name for name in losses if name not in BLENDED]
     best = min(networks, key=lambda name: losses[name].mean())
     gap = losses["smoothing"] - losses[best]
     sure = 2 * gap.std() / np.sqrt(count) if count >= FEW else np.inf

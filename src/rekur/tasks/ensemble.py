@@ -12,7 +12,7 @@ import numpy as np
 from rekur.data.table import Table
 from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import actual
-from rekur.tasks.blend import NETS, Blend, baseline, history, weigh
+from rekur.tasks.blend import BLENDED, Blend, baseline, history, weigh
 from rekur.tasks.paths import KEPT, ranks, walk
 from rekur.tasks.recipe import EPOCH, LEVELS, Design, Recipe
 from rekur.threads import threads
@@ -53,7 +53,7 @@ class Ensemble:
         self, name: str, table: Table, windows: tuple[Array, Array], future: Array | None, horizon: int
     ) -> Array:
         """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one design."""
-        if name in NETS:
+        if name in BLENDED:
             return baseline(name, table, windows, self.seasons, max(horizon, self.horizon), LEVELS)[:, :horizon]
         with few(self.networks[name][0]):
             made = [network.quantiles(table, *windows, future, horizon) for network in self.networks[name]]
@@ -65,7 +65,7 @@ class Ensemble:
 
         recipe = next(iter(self.networks.values()))[0].recipe
         windows = held_out(table, recipe, min(JUDGES, ROWS // history(self.seasons)))
-        made = {name: self.member(name, table, windows, None, self.horizon) for name in (*self.networks, *NETS)}
+        made = {name: self.member(name, table, windows, None, self.horizon) for name in (*self.networks, *BLENDED)}
         block = windows[1] // self.horizon
         counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
         y = actual(table, *windows, self.horizon)

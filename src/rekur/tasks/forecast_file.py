@@ -181,7 +181,7 @@ def restore_network(model: Any, fields: dict[str, Any], tensors: dict[str, Tenso
     """One network, in evaluation mode."""
     r, design = replace(model.recipe_, past=fields["past"]), restore_design(fields["design"])
     known = Known(**{role: Encoding(tuple(each["columns"])) for role, each in fields["known"].items()})
-    width = len(fields["calendar"]) + known.width(r.patch)
+    width = len(fields["calendar"]) + known.width(r)
     net = build(r, design, width, (model.cell, model.hidden, model.layers), 0.0, model.seed)
     io.restore(net, {n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")}, folder)
     net.eval()

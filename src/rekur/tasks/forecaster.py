@@ -22,7 +22,7 @@ from rekur.tasks.base import check_seed, learning
 from rekur.tasks.counts import likelihood
 from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
 from rekur.tasks.prediction import Prediction, kind
-from rekur.tasks.recipe import EPOCH, FEWEST, LEVELS, LIKELIHOODS, Recipe, recipe
+from rekur.tasks.recipe import EPOCH, FEWEST, GAPS, LEVELS, LIKELIHOODS, Recipe, recipe
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -225,6 +225,7 @@ class Forecaster(Backtested):
     def _recipe(self, found: Table, time_limit: float | None) -> Recipe | None:
         form, sized = likelihood(found, self.likelihood), not (found.y < 0).any()
         made = recipe(self.seasons_, self.horizon, found.lengths, time_limit, sized, form)
+        made = None if made is None else replace(made, gaps=bool(np.isnan(found.y).mean() >= GAPS))
         if made is None or self.training is None:
             return made
         seconds = self.training.seconds if time_limit is None else time_limit

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rekur.data.batches import Batch
+from rekur.data.gaps import seasonal
 from rekur.data.table import Table
 from rekur.data.transform import Scale
 from rekur.data.windows import Windows
@@ -93,17 +94,19 @@ class Network:
         seen, made = past, np.empty((len(past), 0))
         while made.shape[1] < horizon:
             at = made.shape[1]
-            more = regressors(seen, known[:, at : at + L + H]) @ self.linear.numpy()
+            more = regressors(seen, known[:, at : at + L + H], self.recipe) @ self.linear.numpy()
             made = np.concatenate([made, more], axis=1)
             seen = np.concatenate([seen, more], axis=1)[:, -L:]
         return made[:, :horizon]
 
 
-def regressors(past: Array, known: Array) -> Array:
+def regressors(past: Array, known: Array, recipe: Recipe) -> Array:
     """What the linear path reads, (n, L + ·): scaled pasts (n, L), and the known inputs (n, L + h, K) of the window.
 
-    Where these would be more than `MOST_COLUMNS`, those of the future alone.
+    Where these would be more than `MOST_COLUMNS`, those of the future alone. A missing value is 0, the level; where
+    there are many, that of another season.
     """
+    past = seasonal(past, recipe.season) if recipe.gaps else past
     if known.shape[1] * known.shape[2] + past.shape[1] > MOST_COLUMNS:
         known = known[:, past.shape[1] :]
     return np.concatenate([np.nan_to_num(past), known.reshape(len(past), -1)], axis=1)
@@ -193,13 +196,13 @@ def solve_linear(panel: Panel, windows: Windows, held: Windows, errors: Array) -
     r = panel.recipe
     past, target, scale = panel.scaled(windows)
     weight = importance(scale, errors[windows.series])
-    x = regressors(past, panel.ahead(windows, None, r.horizon))
+    x = regressors(past, panel.ahead(windows, None, r.horizon), r)
     prior = torch.zeros(x.shape[1], r.horizon, dtype=torch.float64)
     prior[: r.past] = seasonal_naive(r.past, r.horizon, r.season)
     weights = torch.from_numpy(weight / max(weight.mean(), 1e-12))
     tried = solve(torch.from_numpy(x), torch.from_numpy(target), weights, prior, PENALTIES)
     past, target, scale = panel.scaled(held)
-    weight, x = importance(scale, errors[held.series])[:, None], regressors(past, panel.ahead(held, None, r.horizon))
+    weight, x = importance(scale, errors[held.series])[:, None], regressors(past, panel.ahead(held, None, r.horizon), r)
     misses = [np.nansum(np.abs(target - x @ W.numpy()) * weight) for W in tried]
     return tried[int(np.argmin(misses))]
 

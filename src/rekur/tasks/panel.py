@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rekur.data.calendar import feature_names, features
 from rekur.data.covariates import Encoding
+from rekur.data.gaps import carried
 from rekur.data.table import Table
 from rekur.data.transform import Scale, Scaling, Spread
 from rekur.data.windows import Every, Windows
@@ -46,9 +47,9 @@ class Known:
             Encoding.of(table.static, table.static_names, table.labels),
         )
 
-    def width(self, patch: int) -> int:
-        """How many inputs they give to a patch."""
-        return (self.future.width + self.past.width) * patch + self.static.width
+    def width(self, recipe: Recipe) -> int:
+        """How many inputs a patch has beside values, mask and calendar: covariates, and ages where there are gaps."""
+        return (self.future.width + self.past.width + recipe.gaps) * recipe.patch + self.static.width
 
 
 class Panel:
@@ -101,14 +102,18 @@ class Panel:
     def inputs(self, windows: Windows, past: Array, base: Array, future: Array | None) -> Tensor:
         """Patches (n, P, 2·p + K): values with a base forecast (n, h) as future, observed, known inputs.
 
+        Where there are gaps a missing value is the last one seen, and log(1 + its age in steps) / 3 is a known input.
         `future` (n, h, F) holds known future covariates, for rows beyond the table; None reads them from it.
         """
         r, (n, h) = self.recipe, base.shape
         pad = r.patches(h) * r.patch - h
         seen = np.isfinite(past)
-        values = np.concatenate([np.where(seen, past, 0.0), base, np.repeat(base[:, -1:], pad, axis=1)], axis=1)
+        last, age = carried(past) if r.gaps else (np.where(seen, past, 0.0), None)
+        values = np.concatenate([last, base, np.repeat(base[:, -1:], pad, axis=1)], axis=1)
         observed = np.concatenate([seen, np.zeros((n, h + pad))], axis=1)
         parts = [values.reshape(n, -1, r.patch), observed.reshape(n, -1, r.patch)]
+        if age is not None:
+            parts.append(np.pad(np.log1p(age) / 3, ((0, 0), (0, h + pad))).reshape(n, -1, r.patch))
         if self.columns:
             parts.append(self._calendar(windows, np.arange(0, values.shape[1], r.patch)))
         patches = values.shape[1] // r.patch
@@ -139,7 +144,7 @@ class Panel:
     @property
     def width(self) -> int:
         """K, the known inputs of a patch."""
-        return len(self.columns) + self.known.width(self.recipe.patch)
+        return len(self.columns) + self.known.width(self.recipe)
 
 
 def held_out(table: Table, recipe: Recipe, most: int = 2000) -> tuple[Array, Array]:

@@ -24,6 +24,7 @@ EPOCH = 100
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e3)
 """Ridge penalties tried for the linear path; the last one is seasonal naive."""
 
+GAPS = 0.1  # share of missing values from which on the time since the last one is an input
 LONG = 3.0  # pasts that a typical series must hold before its windows can be told apart by their size
 MANY = 2000  # windows for training from which on a second design is trained
 
@@ -52,7 +53,7 @@ class Recipe:
 
     season: m · horizon: h · past: L, steps a window looks back · patch: p steps · first: rows of past that a window
     for training must have · held: rows at the end of each series kept for validation · designs: the networks that are
-    trained · training: how to train.
+    trained · training: how to train · gaps: so many values are missing that the time since the last one is an input.
     """
 
     season: int
@@ -63,6 +64,7 @@ class Recipe:
     held: int
     designs: tuple[Design, ...]
     training: Training
+    gaps: bool = False
 
     @property
     def future(self) -> int:
