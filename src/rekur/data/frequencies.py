@@ -113,7 +113,7 @@ def _apart(rows: Rows) -> list[Part]:
     order = sorted(groups, key=lambda key: -len(groups[key]))
     for s in rest:
         part = rows.of(np.array([s]))
-        home = next((key for key in order if key[2] or steps(part, freqs[key])[1].all()), None)
+        home = next((key for key in order if key[2] or _fits(part, freqs[key])), None)
         if home is None:
             return []
         groups[home].append(s)
@@ -123,6 +123,12 @@ def _apart(rows: Rows) -> list[Part]:
         freq = freqs[key] if key[2] else anchor(freqs[key], rows.of(series).t)
         parts.append(Part(freq, series, key[2]))
     return [parts[0]._replace(series=None)] if len(parts) == 1 else parts
+
+
+def _fits(rows: Rows, freq: Freq) -> bool:
+    """Whether one series stands on a grid, and not on every so many steps of it only."""
+    k, exact = steps(rows, freq)
+    return bool(exact.all() and not _longer(rows, k).any())
 
 
 def _own(t: Array, spaced: Spacing | None) -> tuple[Freq | None, bool]:
@@ -140,7 +146,13 @@ def _refuse(rows: Rows) -> None:
         freq = detect(rows.t, rows.first, rows.where)
     except DataError as error:
         raise DataError(f"{rows.source}: {error}") from None
-    refuse_beside(rows, freq, steps(rows, freq)[1])
+    k, exact = steps(rows, freq)
+    refuse_beside(rows, freq, exact)
+    odd = rows.ids[int(np.flatnonzero(_longer(rows, k))[0])]
+    raise DataError(
+        f"{rows.source}: series {odd!r} has a longer step than the others ({freq.name}), but no regular one, such as "
+        "days of a time zone; forecast it separately, or give freq="
+    )
 
 
 def refuse_beside(rows: Rows, freq: Freq, exact: Array) -> None:
