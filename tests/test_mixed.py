@@ -37,7 +37,8 @@ def model(**options: object) -> Forecaster:
 
 def test_each_frequency_is_forecast_as_if_it_were_alone(tmp_path: Path) -> None:
     df = panel().drop(columns="x")
-    made = model().fit(df)
+    made = model().fit(df[df.unique_id == "d0"]).fit(df)
+    assert not hasattr(made, "seasons_")
     whole = made.predict(level=[80])
     assert whole.unique_id.drop_duplicates().tolist() == ["d0", "d1", "m0", "w0"]
     for letter in "dmw":
@@ -92,6 +93,27 @@ def test_a_frequency_that_was_not_learned_is_refused() -> None:
     alone = model().fit(df[df.unique_id == "d0"])
     with pytest.raises(DataError, match="frequency D and W-SUN, the model D"):
         alone.fine_tune(rekur_tables(df[df.unique_id != "m0"]))
+
+
+def test_an_interrupt_leaves_a_model_of_all_frequencies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Stopped in the first part: it keeps its best weights, the others get a moment, and the whole can be saved."""
+    from rekur.tasks import forecaster
+
+    seen: list[int] = []
+
+    def stop(record: dict[str, int]) -> None:
+        seen.append(record["step"])
+        if len(seen) == 150:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
+    made = Forecaster(3, training=Training(epochs=4, batch=16))
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(panel().drop(columns="x"))
+    made.save(tmp_path / "m")
+    assert len(seen) == 150 + 2 * 100  # one epoch in each of the other two
+    assert np.isfinite(rekur.load(tmp_path / "m").predict().rekur).all()
+    assert len(made.predict()) == 4 * 3
 
 
 def test_uneven_times_are_forecast_on_their_usual_steps(tmp_path: Path) -> None:

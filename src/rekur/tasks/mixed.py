@@ -14,6 +14,8 @@ from rekur.data.tables import Tables
 from rekur.tasks.backtest import Backtest
 from rekur.tasks.prediction import Prediction
 
+MOMENT = 0.001  # seconds
+
 
 def parts_of(found: Table | Tables) -> tuple[Table, ...]:
     """The tables of one frequency each."""
@@ -27,18 +29,31 @@ def fit(
     progress: bool | None,
     checkpoint: str | os.PathLike[str] | None,
 ) -> None:
-    """Fit a forecaster of the same parameters to each part, in an equal share of the time."""
+    """Fit a forecaster of the same parameters to each part, in an equal share of the time.
+
+    Interrupted, the parts that were not yet trained get what a moment gives, so that the whole can be used.
+    """
     share = None if time_limit is None else time_limit / len(found.parts)
-    made = []
+    made, stopped = list[Any](), None
     for part in found.parts:
         own = type(model)(**model.get_params())
         beside = None if checkpoint is None else f"{os.fspath(checkpoint)}-{part.freq.name}"
-        made.append(own.fit(part, time_limit=share, progress=progress, checkpoint=beside))
+        try:
+            own.fit(part, time_limit=share, progress=progress, checkpoint=beside)
+        except KeyboardInterrupt as interrupt:
+            if stopped is not None or not hasattr(own, "ensemble_"):
+                raise
+            stopped, share = interrupt, MOMENT
+        made.append(own)
     gather(model, made)
+    if stopped is not None:
+        raise stopped
 
 
 def gather(model: Any, made: Sequence[Any]) -> None:
-    """Let a model consist of the forecasters made for its parts."""
+    """Let a model consist of the forecasters made for its parts; what an earlier table had as one is forgotten."""
+    for name in ("seasons_", "recipe_"):
+        vars(model).pop(name, None)
     model.parts_ = tuple(made)
     model.table_ = Tables(tuple(own.table_ for own in made))
     model.ensemble_ = tuple(own.ensemble_ for own in made)
