@@ -9,7 +9,7 @@ LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test check bench textbook accuracy docs targets sanitize clean
+.PHONY: demo test check bench textbook accuracy rivals docs targets sanitize clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
@@ -30,6 +30,11 @@ textbook: .venv-bench/installed ## speed of the textbook program beside its riva
 
 accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; an hour
 	$(BIN)/python benchmarks/accuracy.py
+
+rivals: .venv-peers/installed .venv-gluonts/installed .venv/tested ## other libraries on the panels; same page; two hours
+	.venv-peers/bin/python benchmarks/forecasters.py --rivals AutoTheta AutoETS GRU LSTM BlockRNNModel
+	.venv-gluonts/bin/python benchmarks/forecasters.py --rivals DeepAR
+	$(BIN)/python benchmarks/accuracy.py --sets
 
 docs: .venv/tested ## run every example of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py
@@ -74,5 +79,18 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	$(subst .venv,.venv-bench,$(PIP)) --no-build-isolation -C build-dir=build/bench -e .
 	touch $@
 
+# Other forecasting libraries; GluonTS wants an older pandas than the rest.
+.venv-peers/installed: benchmarks/requirements-peers.txt pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	$(subst .venv,.venv-peers,$(PIP)) scikit-build-core nanobind cmake ninja -r benchmarks/requirements-peers.txt
+	$(subst .venv,.venv-peers,$(PIP)) --no-build-isolation -C build-dir=build/peers -e .
+	touch $@
+
+.venv-gluonts/installed: benchmarks/requirements-gluonts.txt pyproject.toml CMakeLists.txt $(NATIVE)
+	test -x .venv-gluonts/bin/python || $(PYTHON) -m venv .venv-gluonts
+	.venv-gluonts/bin/pip install -q scikit-build-core nanobind cmake ninja -r benchmarks/requirements-gluonts.txt
+	.venv-gluonts/bin/pip install -q --no-build-isolation -C build-dir=build/gluonts -e .
+	touch $@
+
 clean:
-	rm -rf .venv .venv-bench .venv-sanitize build out
+	rm -rf .venv .venv-bench .venv-peers .venv-gluonts .venv-sanitize build out

@@ -7,10 +7,10 @@ horizons; neuralforecast leave to pad series that are shorter than its past, whi
 library's default: steps, sizes, scaling. Gaps (NN5) are filled linearly, as these libraries do not take them. Seconds
 are wall time of fit and forecast. The records go to results/forecasters.csv, from which accuracy.py makes a table.
 
-    pip install -c constraints.txt -r benchmarks/requirements-peers.txt && pip install -c constraints.txt .
+    make rivals
     python benchmarks/forecasters.py [--sets nn5 ...] [--rivals AutoTheta ...]
 
-GluonTS wants an older pandas and so an environment of its own (requirements-gluonts.txt in place of both files).
+GluonTS wants an older pandas and so an environment of its own, see `make rivals`.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def asked_for(rows: Rows, freq: Freq) -> list[Part]:
     off = ~steps(rows, there)[1]
     if freq.kind in ("month", "business"):
         return [Part(freq if off.any() else there, None, False)]
-    spaced = spacing(rows.t, rows.first)
-    uneven = spaced is not None and off.mean() > 0.5 and regular(rows.t, spaced) is None
+    spaced = spacing(rows.t, rows.first) if off.mean() > 0.5 else None
+    uneven = spaced is not None and regular(rows.t, spaced) is None
     return [Part(freq if uneven else there, None, uneven)]
 
 
