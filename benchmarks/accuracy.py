@@ -166,7 +166,7 @@ def rivals(records: dict[str, dict[str, Any]]) -> str:
     text = (
         "## Other libraries, run here\n\nWith their defaults, by `benchmarks/forecasters.py`: the measure of the set, "
     )
-    text += "and seconds of fit and forecast where two such runs shared the machine. Bold is the best.\n\n"
+    text += "and seconds of fit and forecast where other runs shared the machine. Bold is the best.\n\n"
     text += "| set | measure | rekur | "
     text += " | ".join(models) + " |\n|---|---|---|" + "---|" * len(models) + "\n"
     for name in [name for name in SETS if name in set(found.set) and name in records]:
