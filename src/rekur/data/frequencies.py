@@ -90,10 +90,14 @@ def found_in(rows: Rows) -> list[Part]:
 
 def _longer(rows: Rows, k: Array) -> Array:
     """Whether each series (of many rows) has a longer regular step of its own, such as months among days, (S,)."""
-    gaps = np.append(np.diff(k), 0)
-    low = np.minimum.reduceat(np.where(rows.inner, gaps, np.iinfo(np.int64).max), rows.first[:-1])
-    high = np.maximum.reduceat(np.where(rows.inner, gaps, 0), rows.first[:-1])
-    return np.asarray((np.diff(rows.first) >= SHORT) & (low > 1) & (8 * high <= 9 * low))
+    out = np.zeros(len(rows.ids), dtype=bool)
+    for a, b in portions(rows.first, MANY // 4):
+        first, part = rows.first[a:b] - rows.first[a], slice(rows.first[a], rows.first[b])
+        gaps, inner = np.diff(k[part], append=0), rows.inner[part]
+        low = np.minimum.reduceat(np.where(inner, gaps, np.iinfo(np.int64).max), first)
+        high = np.maximum.reduceat(np.where(inner, gaps, 0), first)
+        out[a:b] = (np.diff(rows.first[a : b + 1]) >= SHORT) & (low > 1) & (8 * high <= 9 * low)
+    return out
 
 
 def _apart(rows: Rows) -> list[Part]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rekur.core import DataError
 from rekur.data.steps import shown
 from rekur.data.table import Table
 
-Array = np.ndarray[Any, np.dtype[Any]]
+ROWS = 1_000_000  # that are looked at at a time
 ZEROS = 0.2  # share of zeros from which on counts are those of rare events
 
 
@@ -21,16 +19,25 @@ def likelihood(found: Table, asked: str) -> str:
     ------
     DataError : a negative binomial distribution was asked for, and a value is no count; the text names it.
     """
-    odd = np.flatnonzero((found.y < 0) | (np.isfinite(found.y) & (found.y % 1 != 0)))
-    if asked == "auto":
-        seen = found.y[np.isfinite(found.y)]
-        return "negative_binomial" if not len(odd) and (seen == 0).mean() >= ZEROS else "quantiles"
-    if asked == "negative_binomial" and len(odd):
-        s = int(np.searchsorted(found.offsets, odd[0], side="right")) - 1
-        which = "" if found.ids[s] is None else f"series {found.ids[s]!r}, "
-        when = shown(found.at(np.array(s), odd[0] - found.offsets[s]))
-        raise DataError(
-            f"{which}{when}: {found.y[odd[0]]:g} is not a count, as likelihood='negative_binomial' needs; "
-            "use 'quantiles'"
-        )
-    return asked
+    if asked not in ("auto", "negative_binomial"):
+        return asked
+    seen = zeros = 0
+    for first in range(0, len(found.y), ROWS):
+        y = found.y[first : first + ROWS]
+        odd = np.flatnonzero((y < 0) | (np.isfinite(y) & (y % 1 != 0)))
+        if len(odd):
+            if asked == "auto":
+                return "quantiles"
+            refuse(found, first + int(odd[0]))
+        seen, zeros = seen + int(np.isfinite(y).sum()), zeros + int((y == 0).sum())
+    return "negative_binomial" if asked != "auto" or zeros >= ZEROS * seen else "quantiles"
+
+
+def refuse(found: Table, row: int) -> None:
+    """Raise the error of a value that is no count."""
+    s = int(np.searchsorted(found.offsets, row, side="right")) - 1
+    which = "" if found.ids[s] is None else f"series {found.ids[s]!r}, "
+    when = shown(found.at(np.array(s), row - found.offsets[s]))
+    raise DataError(
+        f"{which}{when}: {found.y[row]:g} is not a count, as likelihood='negative_binomial' needs; use 'quantiles'"
+    )
