@@ -8,6 +8,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rekur.data.gaps import latest
+
 Floats: TypeAlias = NDArray[np.float64]
 
 
@@ -22,8 +24,7 @@ class Fit(NamedTuple):
 
 def _last(y: Floats) -> Floats:
     """Carry the last observation forward, (b, T); NaN before the first."""
-    at = np.maximum.accumulate(np.where(np.isnan(y), 0, np.arange(y.shape[1])), axis=1)
-    return np.take_along_axis(y, at, axis=1)
+    return np.take_along_axis(y, np.maximum(latest(~np.isnan(y)), 0), axis=1)
 
 
 def shift(x: Floats, k: int) -> Floats:

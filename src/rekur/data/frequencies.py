@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,16 +22,18 @@ NICE = [
     *(n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)),
     DAY,
     WEEK,
-]  # the steps on which uneven times are laid, or whole microseconds below, and months above
-MONTHS = (1, 3, 12)
+]
+USUAL = [*((float(step), tick(step, 0)) for step in NICE), *((30.44 * DAY * n, month(n, "S")) for n in (1, 3, 12))]
+"""The steps on which uneven times are laid, with their sizes; below them powers of ten of microseconds."""
 
 
 class Part(NamedTuple):
-    """Series of one frequency: their numbers (None for all), and whether their times are uneven."""
+    """Series of one frequency: their numbers (None for all), whether their times are uneven, their `steps` if known."""
 
     freq: Freq
-    series: Array | None
-    uneven: bool
+    series: Array | None = None
+    uneven: bool = False
+    steps: tuple[Array, Array] | None = None
 
 
 def steps(rows: Rows, freq: Freq) -> tuple[Array, Array]:
@@ -55,12 +56,13 @@ def asked_for(rows: Rows, freq: Freq) -> list[Part]:
             + ("use an integer such as freq=1" if whole else "use a frequency such as 'h' or 'D'")
         )
     there = anchor(freq, rows.t)
-    off = ~steps(rows, there)[1]
+    found = steps(rows, there)
+    exact = found[1]
     if freq.kind in ("month", "business"):
-        return [Part(freq if off.any() else there, None, False)]
-    spaced = spacing(rows.t, rows.first) if off.mean() > 0.5 else None
+        return [Part(there, steps=found) if exact.all() else Part(freq)]
+    spaced = spacing(rows.t, rows.first) if exact.mean() < 0.5 else None
     uneven = spaced is not None and regular(rows.t, spaced) is None
-    return [Part(freq if uneven else there, None, uneven)]
+    return [Part(freq, uneven=True) if uneven else Part(there, steps=found)]
 
 
 def found_in(rows: Rows) -> list[Part]:
@@ -81,7 +83,7 @@ def found_in(rows: Rows) -> list[Part]:
     if freq is not None:
         k, exact = steps(rows, freq)
         if len(rows.ids) == 1 or (exact.all() and not _longer(rows, k).any()):
-            return [Part(freq, None, False)]
+            return [Part(freq, steps=(k, exact))]
     apart = _apart(rows)
     if not apart:
         _refuse(rows)
@@ -178,12 +180,9 @@ def usual(gap: float, whole: bool) -> Freq:
     if whole:
         step = max(1, round(gap))
         return Freq("integer", step, False, str(step))
-    long = [month(n, "S") for n in MONTHS]
-    known: Sequence[tuple[float, Freq]] = [(step, tick(step, 0)) for step in NICE]
-    known = [*known, *((30.44 * DAY * freq.step, freq) for freq in long)]
     if gap < 0.7 * SECOND:
         return tick(10 ** max(0, round(np.log10(gap))))
-    return min(known, key=lambda pair: abs(np.log(pair[0] / gap)))[1]
+    return min(USUAL, key=lambda pair: abs(np.log(pair[0] / gap)))[1]
 
 
 def level(t: Array, freq: Freq) -> Array:

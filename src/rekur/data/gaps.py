@@ -8,6 +8,11 @@ Array = np.ndarray
 SEASONS = 3  # seasons that are looked through in either direction
 
 
+def latest(seen: Array) -> Array:
+    """The column of the last True up to each step of seen (n, L), -1 before the first one."""
+    return np.asarray(np.maximum.accumulate(np.where(seen, np.arange(seen.shape[1]), -1), axis=1))
+
+
 def carried(past: Array) -> tuple[Array, Array]:
     """The last value seen at each step, (n, L), and how many steps ago that was; 0 and L before the first one.
 
@@ -15,8 +20,7 @@ def carried(past: Array) -> tuple[Array, Array]:
     >>> values.tolist(), age.tolist()
     ([[0.0, 5.0, 5.0, 5.0, 7.0]], [[5, 0, 1, 2, 0]])
     """
-    L = past.shape[1]
-    at = np.maximum.accumulate(np.where(np.isfinite(past), np.arange(L), -1), axis=1)
+    L, at = past.shape[1], latest(np.isfinite(past))
     values = np.take_along_axis(np.nan_to_num(past), np.maximum(at, 0), axis=1)
     return np.where(at >= 0, values, 0.0), np.where(at >= 0, np.arange(L) - at, L)
 

@@ -160,7 +160,7 @@ def _lay(rows: Rows, part: Part, asked: bool, duplicates: str, clock: _Clock) ->
     if part.uneven:
         rows, duplicates = replace(rows, t=level(rows.t, freq)), "mean" if duplicates == "error" else duplicates
         notes.append(f"the times are uneven: laid on steps of {freq.name}, the values of one step combined")
-    k, exact = steps(rows, freq)
+    k, exact = part.steps or steps(rows, freq)
     if asked and freq.kind == "month" and not exact.all():
         rows = _snapped(rows, freq)
         k, exact = steps(rows, freq)

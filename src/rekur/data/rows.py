@@ -52,9 +52,9 @@ class Rows:
 
     def of(self, series: Array) -> Rows:
         """Return the rows of some series, whose numbers rise."""
-        keep = np.flatnonzero(np.isin(self.codes, series))
-        lengths = np.diff(self.first)[series]
+        lengths = self.first[series + 1] - self.first[series]
         first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        keep = np.arange(first[-1]) + np.repeat(self.first[series] - first[:-1], lengths)
         order = keep if self.order is None else self.order[keep]
         codes = np.repeat(np.arange(len(series)), lengths)
         return Rows(self.t[keep], codes, order, first, self.ids[series], self.source, self.panel)

@@ -116,3 +116,8 @@ class Tables:
             here = (series >= a) & (series < b)
             out[here] = ask(part)(series[here] - a, rows[here])
         return out
+
+
+def parts_of(found: Table | Tables) -> tuple[Table, ...]:
+    """The tables of one frequency each."""
+    return found.parts if isinstance(found, Tables) else (found,)

@@ -83,7 +83,26 @@ class LabelHead(nn.Module):
         return raw.softmax(dim=-1)
 
 
-class QuantileHead(nn.Module):
+class DistributionHead(nn.Module):
+    """What the heads of distributions share: K values, each told by `size` raw entries, a linear map of h.
+
+    h (..., H) → raw (..., K, size); `middle` is the entry that says where the distribution lies.
+    """
+
+    middle = 0
+
+    def __init__(self, H: int, K: int, size: int, seed: int) -> None:
+        super().__init__()
+        self.K = K
+        self.linear = linear(H, K * size, seed)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h (..., H) → raw (..., K, size)."""
+        y: Tensor = self.linear(h).unflatten(-1, (self.K, -1))
+        return y
+
+
+class QuantileHead(DistributionHead):
     """Q quantiles of each of K values that cannot cross: the median plus cumulated positive steps.
 
         q_m = (W·h + b)_m,  q_{j±1} = q_j ± softplus((W·h + b)_{j±1})
@@ -96,20 +115,13 @@ class QuantileHead(nn.Module):
     """
 
     levels: Tensor
-    counts = False
 
     def __init__(self, H: int, K: int, levels: Sequence[float], seed: int = 0) -> None:
-        super().__init__()
         if not levels or list(levels) != sorted(set(levels)) or not 0 < levels[0] <= levels[-1] < 1:
             raise OptionError(f"quantile levels must increase within (0, 1), got {list(levels)!r}")
-        self.K, self.middle = K, min(range(len(levels)), key=lambda j: abs(levels[j] - 0.5))
-        self.linear = linear(H, K * len(levels), seed)
+        super().__init__(H, K, len(levels), seed)
+        self.middle = min(range(len(levels)), key=lambda j: abs(levels[j] - 0.5))
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (..., H) → raw (..., K, Q)."""
-        y: Tensor = self.linear(h).unflatten(-1, (self.K, -1))
-        return y
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Twice the mean pinball loss; the weight has the shape of the target."""

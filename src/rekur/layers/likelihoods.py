@@ -1,7 +1,7 @@
 """Heads of a known distribution: Student-t for heavy tails, negative binomial for counts.
 
 As in `heads`, each maps h (..., H) to a raw output, `loss` compares it and `decode` reads it as quantiles (..., K, Q).
-`middle` is the entry of the last axis of the raw output that says where the distribution lies.
+`middle`, the entry that says where the distribution lies, is the first one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.heads import average, linear
+from rekur.layers.heads import DistributionHead, average
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +25,7 @@ NODES = 101  # values of 1/ν between 0 and 1/2 at which quantiles of Student's 
 MANY = 60.0  # mean count from which on a gamma distribution stands for the negative binomial one
 
 
-class StudentTHead(nn.Module):
+class StudentTHead(DistributionHead):
     """K values that are Student-t distributed, with more than two degrees of freedom.
 
         μ = (W·h + b)₁,  s = softplus((W·h + b)₂),  ν = 2 + softplus((W·h + b)₃)
@@ -36,17 +35,9 @@ class StudentTHead(nn.Module):
     h (..., H) → raw (..., K, 3); target (..., K); decode gives the quantiles (..., K, Q) of rising levels (Q,).
     """
 
-    size, middle, counts = 3, 0, False
-
     def __init__(self, H: int, K: int, levels: Sequence[float], seed: int = 0) -> None:
-        super().__init__()
-        self.K, self.levels = K, tuple(levels)
-        self.linear = linear(H, K * self.size, seed)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (..., H) → raw (..., K, 3)."""
-        y: Tensor = self.linear(h).unflatten(-1, (self.K, -1))
-        return y
+        super().__init__(H, K, 3, seed)
+        self.levels = tuple(levels)
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean negative log-likelihood; the weight has the shape of the target."""
@@ -66,7 +57,7 @@ class StudentTHead(nn.Module):
         return raw[..., 0], F.softplus(raw[..., 1]) + 1e-4, 2.0 + F.softplus(raw[..., 2])
 
 
-class CountHead(nn.Module):
+class CountHead(DistributionHead):
     """K counts with a negative binomial distribution.
 
         m = mean,  α = softplus((W·h + b)₂),  variance m + α·m²
@@ -81,17 +72,9 @@ class CountHead(nn.Module):
     Source of the likelihood in forecasting: D. Salinas et al., 2020, "DeepAR", International Journal of Forecasting 36.
     """
 
-    size, middle, counts = 2, 0, True
-
     def __init__(self, H: int, K: int, levels: Sequence[float], seed: int = 0) -> None:
-        super().__init__()
-        self.K, self.levels = K, tuple(levels)
-        self.linear = linear(H, K * self.size, seed)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (..., H) → raw (..., K, 2)."""
-        y: Tensor = self.linear(h).unflatten(-1, (self.K, -1))
-        return y
+        super().__init__(H, K, 2, seed)
+        self.levels = tuple(levels)
 
     def place(self, raw: Tensor, level: Tensor, spread: Tensor) -> Tensor:
         """Raw (B, K, 2) with scaled values → with means; level, spread (B, 1) of each window."""

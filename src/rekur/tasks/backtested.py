@@ -11,11 +11,11 @@ import numpy as np
 from rekur.core import OptionError
 from rekur.data.frames import frame
 from rekur.data.table import Table
-from rekur.data.tables import Tables
+from rekur.data.tables import Tables, parts_of
 from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import Backtest, before, past_windows, run
 from rekur.tasks.base import Estimator
-from rekur.tasks.mixed import join, parts_of
+from rekur.tasks.mixed import join, share
 from rekur.tasks.prediction import kind
 
 NAMES: dict[str, Any] = {
@@ -63,9 +63,9 @@ class Backtested(Estimator):
         """
         windows = (n_windows, self.horizon if step_size is None else step_size)
         found = parts_of(self._reader(df, names)[1])
-        limit = None if time_limit is None else time_limit / len(found)
+        limit = share(time_limit, found)
         tested = join([self._tested(part, windows, refit, limit, progress) for part in found])
-        return replace(tested, like=None if isinstance(df, (Table, Tables)) else df)
+        return replace(tested, like=like_of(df))
 
     def _tested(
         self, found: Table, windows: tuple[int, int], refit: bool, time_limit: float | None, progress: bool | None
@@ -121,8 +121,7 @@ class Backtested(Estimator):
         grown = np.average([each for each, _ in made], axis=0, weights=[count for _, count in made])
         named = np.array([*found[0].future_names, *found[0].past_names, *found[0].static_names], dtype=object)
         order = np.argsort(-grown, kind="stable")
-        like = None if isinstance(df, (Table, Tables)) else df
-        return frame({"covariate": named[order], "importance": grown[order]}, kind(like))
+        return frame({"covariate": named[order], "importance": grown[order]}, kind(like_of(df)))
 
     def _explained(self, found: Table, n_windows: int) -> tuple[Any, int]:
         """The importances of the covariates of a table of one frequency, and by how many windows they were found."""
@@ -144,11 +143,16 @@ def refuse_unknown(names: dict[str, Any]) -> None:
         raise OptionError(f"there is no {unknown.pop()!r} here; known names are {', '.join(NAMES)}")
 
 
+def like_of(df: Any) -> Any:
+    """The user's frame, whose kind results take; None where a `Table` came in."""
+    return None if isinstance(df, (Table, Tables)) else df
+
+
 def names_of(df: Any, given: dict[str, Any]) -> dict[str, Any]:
     """The column names as given, or as a `Table` remembers them."""
     if not isinstance(df, (Table, Tables)):
         return given
-    df = df.parts[0] if isinstance(df, Tables) else df
+    df = parts_of(df)[0]
     names = df.columns
     own = {"id_col": names.id, "time_col": names.time, "target_col": None if df.wide else names.target}
     covariates = zip(COVARIATES, (df.future_names, df.past_names, df.static_names), strict=True)

@@ -43,8 +43,7 @@ def save(model: Any, folder: str | os.PathLike[str]) -> None:
         io.save(folder, *contents(model))
         return
     parts = [contents(part) for part in model.parts_]
-    names = {key: list(value) if isinstance(value, tuple) else value for key, value in model.names_.items()}
-    description = {"kind": "Forecaster", "names": names, "parts": [description for description, _ in parts]}
+    description = {"kind": "Forecaster", "names": model.names_, "parts": [description for description, _ in parts]}
     io.save(folder, description, {f"{k}/{name}": t for k, (_, own) in enumerate(parts) for name, t in own.items()})
 
 
@@ -58,7 +57,7 @@ def contents(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     description = {
         "kind": "Forecaster",
         **describe(model),
-        "names": {key: list(value) if isinstance(value, tuple) else value for key, value in model.names_.items()},
+        "names": model.names_,
         "blend": asdict(model.ensemble_.blend),
         "notes": model.notes_,
         "history": model.history_,

@@ -14,10 +14,10 @@ from rekur.data.frames import frame
 from rekur.data.future import future_columns, future_rows
 from rekur.data.season import detect_season
 from rekur.data.table import Table, tables
-from rekur.data.tables import Tables
+from rekur.data.tables import Tables, parts_of
 from rekur.progress import Progress
 from rekur.tasks import forecast_file, mixed
-from rekur.tasks.backtested import COVARIATES, Backtested, names_of, refuse_unknown
+from rekur.tasks.backtested import COVARIATES, Backtested, like_of, names_of, refuse_unknown
 from rekur.tasks.base import check_seed, learning
 from rekur.tasks.counts import likelihood
 from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
@@ -127,7 +127,7 @@ class Forecaster(Backtested):
         names.update({role: (given,) if isinstance(given, str) else tuple(given) for role, given in roles})
         with learning(self, "ensemble_"):
             self.names_ = names_of(df, names)
-            self.like_ = None if isinstance(df, (Table, Tables)) else df
+            self.like_ = like_of(df)
             self.freq_ = self.freq
             self.table_ = self.read(df)
             if isinstance(self.table_, Tables):
@@ -159,7 +159,7 @@ class Forecaster(Backtested):
         Series of different frequency make `Tables`.
         """
         if isinstance(df, (Table, Tables)):
-            found = df.parts if isinstance(df, Tables) else (df,)
+            found = parts_of(df)
         else:
             names = {COVARIATES.get(key, key): value for key, value in self.names_.items()}
             labels = self.table_.labels if hasattr(self, "ensemble_") else None
@@ -237,7 +237,8 @@ class Forecaster(Backtested):
         found = self.table_ if df is None else self.read(df)
         h = self.horizon if h is None else h
         positive("h", h)
-        like = self.like_ if df is None or isinstance(df, (Table, Tables)) else df
+        own = like_of(df)
+        like = self.like_ if own is None else own
         if isinstance(self.table_, Tables):
             return replace(mixed.forecast(self, found, futr_df, h), like=like)
         found, future = self._alike(found), None
@@ -263,8 +264,7 @@ class Forecaster(Backtested):
         """
         self.check_fitted("ensemble_")
         found = self.table_ if df is None else self.read(df)
-        parts = found.parts if isinstance(found, Tables) else (found,)
-        columns = [future_columns(part, self.horizon if h is None else h) for part in parts]
+        columns = [future_columns(part, self.horizon if h is None else h) for part in parts_of(found)]
         whole = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
         return frame(whole, kind(self.like_ if df is None else df), found.tz)
 
@@ -317,7 +317,7 @@ class Forecaster(Backtested):
         kept = replace(self.recipe_, first=min(own.first, self.recipe_.past), held=own.held, training=training)
         made = self._train(found, kept, progress, None, self.ensemble_)
         self.ensemble_, self.history_, self.recipe_, self.table_ = *made, kept, found
-        self.like_ = None if isinstance(df, (Table, Tables)) else df
+        self.like_ = like_of(df)
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:

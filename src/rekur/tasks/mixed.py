@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from rekur.core import DataError
 from rekur.data.table import Table
-from rekur.data.tables import Tables
+from rekur.data.tables import Tables, parts_of
 from rekur.tasks.backtest import Backtest
 from rekur.tasks.prediction import Prediction
 
 MOMENT = 0.001  # seconds
 
 
-def parts_of(found: Table | Tables) -> tuple[Table, ...]:
-    """The tables of one frequency each."""
-    return found.parts if isinstance(found, Tables) else (found,)
+def share(time_limit: float | None, parts: Sequence[Table]) -> float | None:
+    """The part of the time that each frequency may take."""
+    return None if time_limit is None else time_limit / len(parts)
+
+
+def together(made: Iterable[Prediction | Backtest]) -> Tables:
+    """The tables of several results, one after another."""
+    return Tables(tuple(part for each in made for part in parts_of(each.table)))
 
 
 def fit(
@@ -33,17 +38,17 @@ def fit(
 
     Interrupted, the parts that were not yet trained get what a moment gives, so that the whole can be used.
     """
-    share = None if time_limit is None else time_limit / len(found.parts)
+    seconds = share(time_limit, found.parts)
     made, stopped = list[Any](), None
     for part in found.parts:
         own = type(model)(**model.get_params())
         beside = None if checkpoint is None else f"{os.fspath(checkpoint)}-{part.freq.name}"
         try:
-            own.fit(part, time_limit=share, progress=progress, checkpoint=beside)
+            own.fit(part, time_limit=seconds, progress=progress, checkpoint=beside)
         except KeyboardInterrupt as interrupt:
             if stopped is not None or not hasattr(own, "ensemble_"):
                 raise
-            stopped, share = interrupt, MOMENT
+            stopped, seconds = interrupt, MOMENT
         made.append(own)
     gather(model, made)
     if stopped is not None:
@@ -66,16 +71,14 @@ def forecast(model: Any, found: Table | Tables, futr_df: Any, h: int) -> Predict
     made = [owner(model, part).forecast(part, futr_df=futr_df, h=h) for part in parts_of(found)]
     values = np.concatenate([each.values for each in made])
     dependence = tuple(each.dependence for each in made)
-    return Prediction(
-        Tables(tuple(part for each in made for part in parts_of(each.table))), made[0].levels, values, None, dependence
-    )
+    return Prediction(together(made), made[0].levels, values, None, dependence)
 
 
 def fine_tune(model: Any, found: Table | Tables, time_limit: float | None, progress: bool | None) -> None:
     """Fine-tune the forecasters of the frequencies that a table has; the others stay as they are."""
-    share = None if time_limit is None else time_limit / len(parts_of(found))
+    seconds = share(time_limit, parts_of(found))
     for part in parts_of(found):
-        owner(model, part).fine_tune(part, time_limit=share, progress=progress)
+        owner(model, part).fine_tune(part, time_limit=seconds, progress=progress)
     gather(model, model.parts_)
 
 
@@ -92,7 +95,7 @@ def join(tests: Sequence[Backtest]) -> Backtest:
     """The backtests of all parts as one."""
     if len(tests) == 1:
         return tests[0]
-    table = Tables(tuple(part for test in tests for part in parts_of(test.table)))
+    table = together(tests)
     forecasts = {name: np.concatenate([test.forecasts[name] for test in tests]) for name in tests[0].forecasts}
     return Backtest(
         table,

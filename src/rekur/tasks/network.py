@@ -82,7 +82,7 @@ class Network:
         """What the net makes of it: quantiles (n, h, Q) in the units of the series."""
         raw, head = self.net(x, self.recipe.patches(horizon))[:, :horizon], self.net.head
         if isinstance(head, CountHead):
-            return np.asarray(head.decode(placed(head, raw, tensor_of(scale))).numpy())
+            return np.asarray(head.decode(head.place(raw, *tensor_of(scale).chunk(2, dim=1))).numpy())
         return scale.undo(head.decode(raw).double().numpy())
 
     def base(self, panel: Panel, windows: Windows, past: Array, future: Array | None, horizon: int) -> Array:
@@ -115,11 +115,6 @@ def regressors(past: Array, known: Array, recipe: Recipe) -> Array:
 def tensor_of(scale: Scale) -> Tensor:
     """Level and spread of windows, (n, 2)."""
     return torch.from_numpy(np.concatenate([scale.level, scale.spread], axis=1).astype(np.float32))
-
-
-def placed(head: CountHead, raw: Tensor, scale: Tensor) -> Tensor:
-    """The raw output of counts with means in the units of the series; scale (n, 2)."""
-    return head.place(raw, scale[:, :1], scale[:, 1:])
 
 
 def build(
@@ -228,7 +223,7 @@ class Deal:
         def loss(batch: Batch, _: Any) -> tuple[Tensor, None]:
             raw, head = net(batch.x, recipe.future)[:, : recipe.horizon], net.head
             if isinstance(head, CountHead) and batch.scale is not None:
-                raw = placed(head, raw, batch.scale)
+                raw = head.place(raw, *batch.scale.chunk(2, dim=1))
             return head.loss(raw, batch.y, batch.weight), None
 
         def explain(batch: Batch) -> str:
@@ -243,7 +238,7 @@ class Deal:
         """Patches x (n, P, ·), targets y (n, h), scaled if they are no counts, and their weight (n, h)."""
         past, target, scale = self.panel.scaled(windows)
         x = self.network.read(self.panel, windows, past, None, target.shape[1])
-        seen, counts = np.isfinite(target), self.network.net.head.counts
+        seen, counts = np.isfinite(target), isinstance(self.network.net.head, CountHead)
         weight = importance(scale, self.errors[windows.series])
         weight = seen * (weight / max(weight.mean(), 1e-12))[:, None]
         target = scale.undo(target[..., None])[..., 0] if counts else target

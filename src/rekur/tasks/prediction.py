@@ -11,7 +11,7 @@ import numpy as np
 from rekur.core import OptionError, positive
 from rekur.data.frames import frame
 from rekur.data.table import Table
-from rekur.data.tables import Tables
+from rekur.data.tables import Tables, parts_of
 from rekur.metrics import at_level
 from rekur.tasks.paths import draw
 
@@ -51,8 +51,7 @@ class Prediction:
         learned = min(0 if part is None else part.shape[1] for part in parts)
         if h > learned:
             raise OptionError(f"paths of {h} steps cannot be drawn: the horizon that was learned is {learned}")
-        ends = [len(part) for part in self.table.parts] if isinstance(self.table, Tables) else [len(self.table)]
-        values = np.split(self.values, np.cumsum(ends)[:-1])
+        values = np.split(self.values, np.cumsum([len(part) for part in parts_of(self.table)])[:-1])
         pairs = zip(values, parts, strict=True)
         return np.concatenate([draw(q, self.levels, part, samples, seed) for q, part in pairs if part is not None])
 
