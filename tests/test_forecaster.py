@@ -251,7 +251,7 @@ def test_levels_beyond_what_was_learned_are_refused(fitted: Forecaster) -> None:
         fitted.predict(level=[99])
     with pytest.raises(OptionError, match="not fitted"):
         Forecaster(3).predict()
-    with pytest.raises(DataError, match="whole number of steps"):
+    with pytest.raises(DataError, match="series 'a' has the frequency h, the model knows D"):
         fitted.predict(pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024", periods=60, freq="h"), "y": 1.0}))
 
 

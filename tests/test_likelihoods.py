@@ -13,6 +13,7 @@ from rekur.layers.likelihoods import MANY, CountHead, StudentTHead, count_quanti
 from rekur.metrics import wql
 from rekur.tasks.forecaster import Forecaster
 from rekur.tasks.recipe import LEVELS
+from rekur.train import Training
 
 
 def test_losses_are_the_negative_log_likelihoods_of_torch() -> None:
@@ -106,3 +107,15 @@ def test_what_is_no_count_is_refused() -> None:
         Forecaster(14, likelihood="negative_binomial").fit(df)
     with pytest.raises(OptionError, match="'negative_binomial'"):
         Forecaster(14, likelihood="poisson").fit(df)
+
+
+def test_a_model_of_counts_is_not_tuned_by_other_values_and_stays_above_zero() -> None:
+    random = np.random.default_rng(3)
+    ds = pd.date_range("2024-01-01", periods=90)
+    df = pd.DataFrame({"ds": ds, "y": random.poisson(0.7, 90).astype(float)})
+    made = Forecaster(5, training=Training(epochs=1, batch=16, rate=2e-3), hidden=8, layers=1).fit(df)
+    assert made.recipe_.designs[0].likelihood == "negative_binomial"
+    with pytest.raises(DataError, match="is not a count"):
+        made.fine_tune(df.assign(y=df.y + 0.5))
+    falling = df.assign(y=np.where(np.arange(90) < 80, df.y + 9, 0))
+    assert (made.predict(falling, level=[90])["rekur-lo-90"] >= 0).all()

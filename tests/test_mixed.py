@@ -132,3 +132,40 @@ def test_uneven_times_are_forecast_on_their_usual_steps(tmp_path: Path) -> None:
     assert error.mean() < 0.2
     made.save(tmp_path / "model")
     pd.testing.assert_frame_equal(rekur.load(tmp_path / "model").predict(df), predicted)
+
+
+def test_a_short_history_is_forecast_by_the_model_of_its_series() -> None:
+    """Rows that look like days alone belong to the weeks they were learned with; new series go where they fit."""
+    df = panel().drop(columns="x")
+    made = model().fit(df)
+    w0 = df[df.unique_id == "w0"]
+    predicted = made.predict(w0.tail(4))
+    assert (predicted.ds.diff().dropna() == pd.Timedelta("7D")).all()
+    monday = w0.assign(unique_id="new", ds=w0.ds + pd.Timedelta("1D"))
+    assert made.predict(monday).ds.dt.day_of_week.unique().tolist() == [0]
+
+
+def test_frequencies_too_short_for_a_test_are_left_out_of_it() -> None:
+    df = pd.concat([panel(), series("y0", "MS", 5)]).drop(columns="x")
+    few = df[~df.unique_id.isin(["m0", "y0"]) | (df.ds < "2015-09-01")]
+    tested = model().backtest(few, n_windows=3)
+    assert tested.untested == ("MS",)
+    assert tested.verdict().endswith("(too short to be tested: MS)")
+    assert set(tested.frame().unique_id) == {"d0", "d1", "w0"}
+    assert len(tested.table) == 5
+    with pytest.raises(DataError, match="no series is long enough"):
+        model().backtest(few, n_windows=99)
+
+
+def test_fine_tuning_that_fails_leaves_the_model_as_it_was() -> None:
+    df = panel().drop(columns="x")
+    made = model().fit(df)
+    before = made.predict()
+    with pytest.raises(DataError, match="no column 'z'"):
+        made.fine_tune(df, target_col="z")
+    short = df[df.unique_id != "m0"].assign(y=lambda d: d.y + 1)
+    with pytest.raises(DataError, match="too short to train on"):
+        made.fine_tune(pd.concat([short, df[df.unique_id == "m0"].tail(9)]))
+    pd.testing.assert_frame_equal(made.predict(), before)
+    made.fine_tune(short)
+    assert (made.predict().rekur - before.rekur).abs().max() > 0.1

@@ -417,11 +417,3 @@ def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
         tables(df)
     with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
         tables(df, freq="h")
-
-
-def test_days_of_a_time_zone_among_hours_are_refused() -> None:
-    """They are 23 and 25 hours apart where clocks change, which is no step of hours; nothing is laid among them."""
-    days = long(1, 200).assign(unique_id="d", ds=lambda d: d.ds.dt.tz_localize("Europe/Berlin"))
-    hours = long(1, 400, "h").assign(ds=lambda d: d.ds.dt.tz_localize("Europe/Berlin"))
-    with pytest.raises(DataError, match=r"series 'd' has a longer step than the others \(h\).*separately"):
-        tables(pd.concat([days, hours]))

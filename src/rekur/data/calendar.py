@@ -41,6 +41,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 ENOUGH = 20  # steps by which rows at no regular times are told from a slip
+SPARSE = 20  # steps of a grid for each of its rows, at the most
 
 
 def _day_in_month(times: Array) -> tuple[Array, Array]:
@@ -134,7 +135,8 @@ def regular(times: Array, found: Spacing) -> Freq | None:
 
     Rows at least 28 days apart on a fixed day, or on the last day, of the month are months, quarters or
     years; daily rows that skip every weekend are business days (holidays may be missing); all else is the most
-    common number of microseconds, named as the largest unit that fits.
+    common number of microseconds, named as the largest unit that fits. Whole days, or whole numbers, of which no step
+    is common stand on the longest step that holds them all, if they are rare there and not merely late or early.
     """
     whole = times.dtype.kind in "iu"
     if not whole:
@@ -142,9 +144,14 @@ def regular(times: Array, found: Spacing) -> Freq | None:
             return months
         if found.step == DAY and _is_business(times, found.gaps, found.pairs):
             return Freq("business", 1, False, "B")
+    step = found.step
     if len(found.off):
-        return None
-    return Freq("integer", found.step, False, str(found.step)) if whole else anchor(tick(found.step), times)
+        step = int(np.gcd.reduce(found.gaps))
+        gaps = found.gaps // step
+        sparse = gaps.mean() < SPARSE and 3 * gaps.min() <= np.median(gaps)  # not one row in every so many steps
+        if not (found.uneven and sparse and (whole or step % DAY == 0)):
+            return None
+    return Freq("integer", step, False, str(step)) if whole else anchor(tick(step), times)
 
 
 def detect(times: Array, offsets: Array, where: Callable[[int], str] | None = None) -> Freq:
@@ -193,7 +200,7 @@ def _irregular(times: Array, found: Spacing, where: Callable[[int], str]) -> str
     days = not whole and gaps.min() >= DAY
     if not whole and gaps.min() >= 26 * DAY:
         return text + ' If there is one row a month, say so with freq="ME" (or "QE", "YE")'
-    if days or whole or (common >= SECOND and int(gaps.sum()) // common < 20 * len(gaps)):
+    if days or whole or (common >= SECOND and int(gaps.sum()) // common < SPARSE * len(gaps)):
         held = common if whole else f'"{tick(common).name}"'
         return text + f" Say the true step with freq=, for example freq={held}, which holds all rows"
     return text + " Round the times or average them over regular steps, or say the step with freq="

@@ -1,39 +1,51 @@
-"""The frequencies of a table: one of all series or several, said by the user or found, even in uneven times."""
+"""The frequencies of a table: one of all series or several, said by the user, learned before, or found."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from rekur.core import DataError, OptionError
-from rekur.data.calendar import Spacing, anchor, detect, regular, spacing
+from rekur.data.calendar import anchor, regular, spacing
 from rekur.data.rows import Rows
-from rekur.data.steps import DAY, HOUR, MINUTE, SECOND, WEEK, WEEKDAYS, Freq, month, months_of, shown, tick
+from rekur.data.steps import DAY, Freq, shown
+from rekur.data.uneven import is_uneven
 from rekur.data.windows import portions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MANY = 4_000_000  # rows in which the frequency is looked for
-SHORT = 5  # rows of a series that do not make a frequency of its own
-NICE = [
-    *(n * SECOND for n in (1, 2, 5, 10, 15, 20, 30)),
-    *(n * MINUTE for n in (1, 2, 5, 10, 15, 20, 30)),
-    *(n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)),
-    DAY,
-    WEEK,
-]
-USUAL = [*((float(step), tick(step, 0)) for step in NICE), *((30.44 * DAY * n, month(n, "S")) for n in (1, 3, 12))]
-"""The steps on which uneven times are laid, with their sizes; below them powers of ten of microseconds."""
+CHANCE = 20.0  # a longer step counts where in one of so many tables some series would show it by chance
+NEAR = 2.0  # times that the median step of uneven times may differ from the step they are laid on
 
 
 class Part(NamedTuple):
-    """Series of one frequency: their numbers (None for all), whether their times are uneven, their `steps` if known."""
+    """Series of one frequency: their numbers (None for all) and how their times are counted.
+
+    local : by the clocks of the zone · uneven : which of them have uneven times, (series,) bool, None for none
+    steps : what `steps` finds, if it is known
+    """
 
     freq: Freq
     series: Array | None = None
-    uneven: bool = False
+    local: bool = False
+    uneven: Array | None = None
     steps: tuple[Array, Array] | None = None
+
+
+class Timing(NamedTuple):
+    """How the times of a table are counted that was read before: its series and their frequency.
+
+    local : by the clocks of the zone · uneven : the labels of series whose times are uneven
+    """
+
+    ids: Array
+    freq: Freq
+    local: bool
+    uneven: frozenset[Any]
 
 
 def steps(rows: Rows, freq: Freq) -> tuple[Array, Array]:
@@ -46,7 +58,7 @@ def steps(rows: Rows, freq: Freq) -> tuple[Array, Array]:
     return k, exact
 
 
-def asked_for(rows: Rows, freq: Freq) -> list[Part]:
+def asked_for(rows: Rows, freq: Freq) -> Part:
     """The frequency that the user says, standing where the rows stand."""
     whole = rows.t.dtype.kind == "i"
     if whole != (freq.kind == "integer"):
@@ -55,110 +67,84 @@ def asked_for(rows: Rows, freq: Freq) -> list[Part]:
             f"freq={freq.name!r} does not fit: the times of {rows.source} are {held}; "
             + ("use an integer such as freq=1" if whole else "use a frequency such as 'h' or 'D'")
         )
-    there = anchor(freq, rows.t)
-    found = steps(rows, there)
-    exact = found[1]
-    if freq.kind in ("month", "business"):
-        return [Part(there, steps=found) if exact.all() else Part(freq)]
-    spaced = spacing(rows.t, rows.first) if exact.mean() < 0.5 else None
-    uneven = spaced is not None and regular(rows.t, spaced) is None
-    return [Part(freq, uneven=True) if uneven else Part(there, steps=found)]
+    return part_of(rows, freq, freq.kind != "tick" or freq.step >= DAY)
 
 
-def found_in(rows: Rows) -> list[Part]:
-    """The frequencies of a table: one of which all steps of all series are multiples, or each series has its own.
-
-    A series that has a longer step of its own, such as weeks among days, makes several frequencies, and so do series
-    whose steps do not fit one another. Where half of the steps of a series fit no common one its times are uneven, and
-    its frequency is the usual one nearest to its median step.
+def learned_as(rows: Rows, learned: Sequence[Timing]) -> list[Part]:
+    """The frequencies that series had in tables read before; one that is new has the longest of these that fits it.
 
     Raises
     ------
-    DataError : a few rows of a series stand beside the grid of the others, or no series has two times.
+    DataError : a new series has another frequency.
     """
-    some = int(np.searchsorted(rows.first, MANY))  # every row is held against what is found
-    t, first = rows.t[: rows.first[: some + 1][-1]], rows.first[: some + 1]
-    spaced = spacing(t, first)
-    freq = None if spaced is None else regular(t, spaced)
-    if freq is not None:
-        k, exact = steps(rows, freq)
-        if len(rows.ids) == 1 or (exact.all() and not _longer(rows, k).any()):
-            return [Part(freq, steps=(k, exact))]
-    apart = _apart(rows)
-    if not apart:
-        _refuse(rows)
-    return apart
+    home = _homes(rows, learned)
+    parts = []
+    for k, table in enumerate(learned):
+        series = np.flatnonzero(home == k)
+        if not len(series):
+            continue
+        known = np.isin(rows.ids[series].astype(object), list(table.uneven)) if rows.panel else bool(table.uneven)
+        uneven = np.broadcast_to(known, len(series))
+        parts.append(part_of(rows, table.freq, table.local, None if len(series) == len(rows.ids) else series, uneven))
+    return parts
 
 
-def _longer(rows: Rows, k: Array) -> Array:
-    """Whether each series (of many rows) has a longer regular step of its own, such as months among days, (S,)."""
+def part_of(rows: Rows, freq: Freq, local: bool, series: Array | None = None, uneven: Array | None = None) -> Part:
+    """Series on a frequency, standing where their rows stand; `uneven` are those known to have uneven times."""
+    local = local and rows.tz is not None
+    own = rows.by(local) if series is None else rows.by(local).of(series)
+    there = anchor(freq, own.t)
+    k, exact = steps(own, there)
+    loose = np.zeros(len(own.ids), dtype=bool) if uneven is None else uneven.copy()
+    for s in np.flatnonzero(~loose & ~np.logical_and.reduceat(exact, own.first[:-1])):
+        loose[s] = is_uneven(own.t[own.first[s] : own.first[s + 1]], freq)
+    if not loose.any():
+        return Part(there, series, local, None, (k, exact))
+    even = own.t[~loose[own.codes]]
+    return Part(anchor(freq, even), series, local, loose)
+
+
+def longer(rows: Rows, k: Array, freq: Freq, among: int) -> Array:
+    """Whether each series (of rows at steps k of `freq`) has a longer step of its own, such as weeks among days, (S,).
+
+    That is one on which it stands at least every other time, and so often that chance does not make it so `among` many.
+    """
     out = np.zeros(len(rows.ids), dtype=bool)
+    days = freq.kind == "tick" and freq.step == DAY
+    month = 28 * DAY // freq.step if freq.kind == "tick" else 20 if freq.kind == "business" else 0
     for a, b in portions(rows.first, MANY // 4):
         first, part = rows.first[a:b] - rows.first[a], slice(rows.first[a], rows.first[b])
-        gaps, inner = np.diff(k[part], append=0), rows.inner[part]
-        low = np.minimum.reduceat(np.where(inner, gaps, np.iinfo(np.int64).max), first)
-        high = np.maximum.reduceat(np.where(inner, gaps, 0), first)
-        out[a:b] = (np.diff(rows.first[a : b + 1]) >= SHORT) & (low > 1) & (8 * high <= 9 * low)
+        inner, count, here = rows.inner[part], np.diff(rows.first[a : b + 1]), k[part]
+        gaps = np.where(inner, np.diff(here, append=0), 0)
+        times = np.maximum(np.gcd.reduceat(gaps, first), 1).astype(float)
+        if month:  # months are no multiples of days
+            low = np.minimum.reduceat(np.where(inner, gaps, np.iinfo(np.int64).max), first)
+            fixed = (low >= month) & (count > 1)
+            if fixed.any():
+                day = rows.t[part].astype("M8[D]") - rows.t[part].astype("M8[M]").astype("M8[D]")
+                least = np.minimum.reduceat(day, first)
+                fixed &= (least == np.maximum.reduceat(day, first)) | (least >= np.timedelta64(27, "D"))
+            times = np.where(fixed, np.maximum(low, times), times)
+        if days:
+            weekday = (rows.t[part].astype("M8[D]").astype(np.int64) + 3) % 7
+            times = np.where((times == 1) & ~np.logical_or.reduceat(weekday > 4, first), 7 / 5, times)
+        span = here[rows.first[a + 1 : b + 1] - rows.first[a] - 1]
+        out[a:b] = (2 * (count - 1) * times >= span) & ((count - 1) * np.log(times) >= np.log(CHANCE * among))
     return out
 
 
-def _apart(rows: Rows) -> list[Part]:
-    """The series by the frequency of each, the most common first; none where a series fits nowhere."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    freqs: dict[tuple[Any, ...], Freq] = {}
-    rest = []
-    for s in range(len(rows.ids)):
-        t = rows.t[rows.first[s] : rows.first[s + 1]]
-        spaced = spacing(t, np.array([0, len(t)]))
-        freq, uneven = _own(t, spaced)
-        if freq is None:
-            rest.append(s)
-        else:
-            groups.setdefault((freq.kind, freq.step, uneven), []).append(s)
-            freqs.setdefault((freq.kind, freq.step, uneven), freq)
-    order = sorted(groups, key=lambda key: -len(groups[key]))
-    for s in rest:
-        part = rows.of(np.array([s]))
-        home = next((key for key in order if key[2] or _fits(part, freqs[key])), None)
-        if home is None:
-            return []
-        groups[home].append(s)
-    parts = []
-    for key in order:
-        series = np.sort(groups[key])
-        freq = freqs[key] if key[2] else anchor(freqs[key], rows.of(series).t)
-        parts.append(Part(freq, series, key[2]))
-    return [parts[0]._replace(series=None)] if len(parts) == 1 else parts
+def fits(rows: Rows, freq: Freq, among: int, whole: bool = False) -> Array:
+    """Whether each series stands on a grid, and, if not `whole`, not on every so many steps of it only, (S,)."""
+    out = np.zeros(len(rows.ids), dtype=bool)
+    for each in {freq, freq if freq.kind != "month" else Freq("month", freq.step, not freq.end, freq.name)}:
+        k, exact = steps(rows, each)
+        out |= np.logical_and.reduceat(exact, rows.first[:-1]) & (whole | ~longer(rows, k, each, among))
+    return out
 
 
-def _fits(rows: Rows, freq: Freq) -> bool:
-    """Whether one series stands on a grid, and not on every so many steps of it only."""
-    k, exact = steps(rows, freq)
-    return bool(exact.all() and not _longer(rows, k).any())
-
-
-def _own(t: Array, spaced: Spacing | None) -> tuple[Freq | None, bool]:
-    """The frequency of one series and whether its times are uneven; None where it has none of its own."""
-    if spaced is None or len(t) < SHORT:
-        return None, False
-    if spaced.uneven:
-        return usual(float(np.median(spaced.gaps)), t.dtype.kind in "iu"), True
-    return regular(t, spaced), False
-
-
-def _refuse(rows: Rows) -> None:
-    """Raise the error of a table without a frequency."""
-    try:
-        freq = detect(rows.t, rows.first, rows.where)
-    except DataError as error:
-        raise DataError(f"{rows.source}: {error}") from None
-    k, exact = steps(rows, freq)
-    refuse_beside(rows, freq, exact)
-    odd = rows.ids[int(np.flatnonzero(_longer(rows, k))[0])]
-    raise DataError(
-        f"{rows.source}: series {odd!r} has a longer step than the others ({freq.name}), but no regular one, such as "
-        "days of a time zone; forecast it separately, or give freq="
-    )
+def size(freq: Freq) -> float:
+    """The mean length of a step in microseconds, or units."""
+    return freq.step * {"month": 30.44 * DAY, "business": 7 / 5 * DAY}.get(freq.kind, 1.0)
 
 
 def refuse_beside(rows: Rows, freq: Freq, exact: Array) -> None:
@@ -171,27 +157,36 @@ def refuse_beside(rows: Rows, freq: Freq, exact: Array) -> None:
         )
 
 
-def usual(gap: float, whole: bool) -> Freq:
-    """The frequency in common use that is nearest to a step, of whole numbers or microseconds, by its logarithm.
+def _homes(rows: Rows, learned: Sequence[Timing]) -> Array:
+    """Which of several tables each series belongs to, (S,): its own, or else the one of the longest step that fits."""
+    if not rows.panel:
+        return np.zeros(len(rows.ids), dtype=np.int64)
+    whose = np.repeat(np.arange(len(learned)), [len(table.ids) for table in learned])
+    place = pd.Index(np.concatenate([table.ids for table in learned])).get_indexer(pd.Index(rows.ids))
+    home = np.where(place < 0, -1, whose[place])
+    for k in sorted(range(len(learned)), key=lambda k: -size(learned[k].freq)):
+        new = np.flatnonzero(home < 0)
+        if len(new):
+            home[new[fits(rows.by(learned[k].local).of(new), learned[k].freq, len(rows.ids))]] = k
+    for s in np.flatnonzero(home < 0):
+        home[s] = _nearest(rows.of(np.array([s])), learned)
+    return home
 
-    >>> usual(11.3 * 60e6, whole=False).name, usual(29 * 86400e6, whole=False).name
-    ('10min', 'MS')
-    """
-    if whole:
-        step = max(1, round(gap))
-        return Freq("integer", step, False, str(step))
-    if gap < 0.7 * SECOND:
-        return tick(10 ** max(0, round(np.log10(gap))))
-    return min(USUAL, key=lambda pair: abs(np.log(pair[0] / gap)))[1]
 
-
-def level(t: Array, freq: Freq) -> Array:
-    """Return each time as the beginning of its step, on a grid that is the same for all series."""
-    if freq.kind == "integer":
-        return np.asarray(t // freq.step * freq.step)
-    if freq.kind == "month":
-        begin = months_of(t).astype(np.int64) // freq.step * freq.step
-        return np.asarray(begin.astype("M8[M]").astype("M8[us]"))
-    weeks = freq.step % WEEK == 0
-    origin = 4 * DAY + WEEKDAYS.index(freq.name[-3:]) * DAY if weeks else 0  # 5 January 1970 was a Monday
-    return np.asarray(((t.astype(np.int64) - origin) // freq.step * freq.step + origin).astype("M8[us]"))
+def _nearest(rows: Rows, learned: Sequence[Timing]) -> int:
+    """The table on whose step the uneven times of a series can be laid."""
+    spaced = spacing(rows.t, rows.first)
+    freq = None if spaced is None else regular(rows.t, spaced)
+    known = " and ".join(table.freq.name for table in learned)
+    if spaced is not None and freq is None:
+        gap = float(np.median(spaced.gaps))
+        k = min(range(len(learned)), key=lambda k: abs(np.log(size(learned[k].freq) / gap)))
+        near = 1 / NEAR <= size(learned[k].freq) / gap <= NEAR
+        if near and (len(learned[k].uneven) or is_uneven(rows.t, learned[k].freq)):
+            return k
+        if len(learned) == 1:
+            own = rows.by(learned[0].local)
+            refuse_beside(own, learned[0].freq, steps(own, anchor(learned[0].freq, own.t))[1])
+    has = "uneven times" if freq is None else f"the frequency {freq.name}"
+    label = f"series {rows.ids[0]!r}" if rows.panel else "the series"
+    raise DataError(f"{rows.source}: {label} has {has}, the model knows {known}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from rekur.core import DataError, choose
 from rekur.data.clean import Times, many, row
-from rekur.data.frequencies import Part, asked_for, found_in, level, refuse_beside, steps
-from rekur.data.rows import Rows, base, sort
+from rekur.data.frequencies import Part, Timing, asked_for, learned_as, refuse_beside, steps
+from rekur.data.groups import found_in
+from rekur.data.rows import Rows, sort
 from rekur.data.steps import HOUR, Freq, parse, shown
+from rekur.data.uneven import level
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,11 +42,15 @@ class Grid:
     duplicates: str
     tz: str | None
     local: bool
+    uneven: frozenset[Any]
     absent: int
     notes: tuple[str, ...]
 
-    def place(self, values: Array) -> Array:
-        """Return the values of the given rows on the grid, (N,) with NaN where no row is."""
+    def place(self, values: Array, rule: str | None = None) -> Array:
+        """Return the values of the given rows on the grid, (N,) with NaN where no row is.
+
+        Where several rows claim a place, `rule` settles it; None is that of the user.
+        """
         values = values if self.rows is None else values[self.rows]
         if int(self.offsets[-1]) == len(values) and not len(self.doubled):
             return values
@@ -52,8 +59,17 @@ class Grid:
         if len(self.doubled):
             among = np.flatnonzero(np.isin(self.slot, self.doubled))
             group = np.searchsorted(self.doubled, self.slot[among])
-            out[self.doubled] = _settle(group, values[among], len(self.doubled), self.duplicates)
+            out[self.doubled] = _settle(group, values[among], len(self.doubled), rule or self.duplicates)
         return out
+
+    def covariates(self, columns: Mapping[str, Array], labels: Mapping[str, Any]) -> Array:
+        """Return columns (n,) as given as one matrix on the grid, (N, columns).
+
+        What belongs to a time does not add up, and of the labels of one step the last one counts.
+        """
+        number = "mean" if self.duplicates == "sum" else None
+        placed = [self.place(values, "last" if labels.get(name) else number) for name, values in columns.items()]
+        return np.stack(placed, axis=1) if placed else np.zeros((int(self.offsets[-1]), 0))
 
 
 def _settle(group: Array, values: Array, groups: int, how: str) -> Array:
@@ -72,13 +88,6 @@ def _settle(group: Array, values: Array, groups: int, how: str) -> Array:
         if how == "sum":
             out[count > 0] = total[count > 0]
     return out
-
-
-def _snapped(rows: Rows, freq: Freq) -> Rows:
-    """Return the rows with their times at the start, or, where `freq` says so, at the end of their month."""
-    begin = rows.t.astype("M8[M]")
-    t = (begin + 1).astype("M8[D]") - np.timedelta64(1, "D") if freq.end else begin
-    return replace(rows, t=t.astype("M8[us]"))
 
 
 def _is_clock_change(rows: Rows, freq: Freq, twice: Array) -> bool:
@@ -118,7 +127,13 @@ def _rule(rows: Rows, freq: Freq, twice: Array, duplicates: str, naive: bool) ->
 
 
 def lay(
-    found: Times, codes: Array, ids: Array, freq: str | int | None, duplicates: str, source: str, panel: bool
+    found: Times,
+    codes: Array,
+    ids: Array,
+    freq: str | int | Sequence[Timing] | None,
+    duplicates: str,
+    source: str,
+    panel: bool,
 ) -> list[Grid]:
     """Lay rows on the grid of their series; one grid for each frequency that the table has.
 
@@ -127,7 +142,7 @@ def lay(
     found : the time column
     codes : (n,) number of the series of each row
     ids : (S,) labels
-    freq : the frequency, or None to find it
+    freq : the frequency, what was learned of the tables read before, or None to find it
     duplicates : "error", "mean", "first", "last" or "sum"
     source : names the table in errors
     panel : the table has an id column
@@ -137,40 +152,36 @@ def lay(
     DataError : rows off the grid, doubled rows, or a grid far larger than the data.
     """
     choose("duplicates", duplicates, DUPLICATES)
-    asked = None if freq is None else parse(freq)
-    t, local = base(found, asked)
-    rows = sort(t, codes, ids, source, panel)
-    parts = found_in(rows) if asked is None else asked_for(rows, asked)
-    clock = _Clock(found.tz, local, (found.note,) if found.note else ())
-    return [_lay(rows, part, asked is not None, duplicates, clock) for part in parts]
+    rows = sort(found, codes, ids, source, panel)
+    if isinstance(freq, (str, int)):
+        parts = [asked_for(rows, parse(freq))]
+    else:
+        parts = found_in(rows) if freq is None else learned_as(rows, freq)
+    notes = [found.note] if found.note else []
+    said = "" if freq is not None else " (found from the times)"
+    return [_lay(rows, part, duplicates, found.tz, [*notes, f"frequency {part.freq.name}{said}"]) for part in parts]
 
 
-class _Clock(NamedTuple):
-    """The time zone of a table, whether times are those of the clocks there, and what was noted when reading them."""
-
-    tz: str | None
-    local: bool
-    notes: tuple[str, ...]
-
-
-def _lay(rows: Rows, part: Part, asked: bool, duplicates: str, clock: _Clock) -> Grid:
+def _lay(rows: Rows, part: Part, duplicates: str, tz: str | None, notes: list[str]) -> Grid:
     """Lay the series of one frequency on their grid."""
-    freq, notes = part.freq, list(clock.notes)
+    freq, rows = part.freq, rows.by(part.local)
     rows = rows if part.series is None else rows.of(part.series)
-    if part.uneven:
-        rows, duplicates = replace(rows, t=level(rows.t, freq)), "mean" if duplicates == "error" else duplicates
-        notes.append(f"the times are uneven: laid on steps of {freq.name}, the values of one step combined")
+    loose = np.zeros(len(rows.t), dtype=bool) if part.uneven is None else part.uneven[rows.codes]
+    if part.uneven is not None:
+        rows = _levelled(rows, freq, loose, duplicates)
+        of = "" if part.uneven.all() else f" of {part.uneven.sum()} of {len(part.uneven)} series"
+        how = f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"
+        if freq.kind != "month":
+            how = f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step combined"
+        notes.append(how)
     k, exact = part.steps or steps(rows, freq)
-    if asked and freq.kind == "month" and not exact.all():
-        rows = _snapped(rows, freq)
-        k, exact = steps(rows, freq)
-        notes.append(f"the day of the month varies; every row was taken as that of its month ({freq.name})")
-    notes.append(f"frequency {freq.name}" + ("" if asked else " (found from the times)"))
     refuse_beside(rows, freq, exact)
     twice = np.flatnonzero((np.diff(k) == 0) & rows.inner[:-1]) + 1
-    if len(twice):
-        duplicates, note = _rule(rows, freq, twice, duplicates, clock.tz is None)
+    even = twice[~loose[twice]]
+    if len(even):
+        duplicates, note = _rule(rows, freq, even, duplicates, tz is None)
         notes.append(note)
+    duplicates = "mean" if duplicates == "error" else duplicates
     offsets = np.concatenate([[0], np.cumsum(k[rows.first[1:] - 1] + 1)]).astype(np.int64)
     total = int(offsets[-1])
     if total > max(LARGEST * len(rows.t), 1_000_000):
@@ -181,5 +192,21 @@ def _lay(rows: Rows, part: Part, asked: bool, duplicates: str, clock: _Clock) ->
     slot = offsets[rows.codes] + k
     start = rows.t[rows.first[:-1]]
     doubled, absent = np.unique(slot[twice]), total - (len(rows.t) - len(twice))
+    uneven = frozenset() if part.uneven is None else frozenset(rows.ids[part.uneven].tolist())
     where = rows.order, slot, doubled, duplicates
-    return Grid(part.series, offsets, start, freq, *where, clock.tz, clock.local, absent, tuple(notes))
+    return Grid(part.series, offsets, start, freq, *where, tz, part.local, uneven, absent, tuple(notes))
+
+
+def _levelled(rows: Rows, freq: Freq, loose: Array, duplicates: str) -> Rows:
+    """Return the rows with the uneven times, those that are `loose`, laid on steps.
+
+    Raises
+    ------
+    DataError : one of them occurs twice, and nothing says what to do with its values.
+    """
+    twice = np.flatnonzero((rows.t[1:] == rows.t[:-1]) & rows.inner[:-1] & loose[1:]) + 1
+    if len(twice) and duplicates == "error":
+        _refuse_doubles(rows, twice)
+    t = rows.t.copy()
+    t[loose] = level(rows.t[loose], rows.codes[loose], freq)
+    return replace(rows, t=t)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from rekur.data.clean import Times, row
-from rekur.data.steps import DAY, Freq
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,6 +39,24 @@ class Rows:
     ids: Array
     source: str
     panel: bool
+    tz: str | None = None  # in which `t` can be counted by the clocks on the wall; it is in UTC
+
+    @cached_property
+    def _wall(self) -> Array:
+        """The times as the clocks of the zone show them, (n,)."""
+        return self.t if self.tz is None else wall(self.t, self.tz)
+
+    @cached_property
+    def constant(self) -> Array:
+        """Whether the clocks of the zone show the same at all times of a series, as they do for days, (S,) bool."""
+        if self.tz is None:
+            return np.zeros(len(self.ids), dtype=bool)
+        clock = self._wall - self._wall.astype("M8[D]")
+        return np.logical_and.reduceat(clock == clock[self.first[self.codes]], self.first[:-1])
+
+    def by(self, local: bool) -> Rows:
+        """Return the rows with their times in UTC or, if `local`, as the clocks of the zone show them."""
+        return replace(self, t=self._wall, tz=None) if local and self.tz else self
 
     @cached_property
     def inner(self) -> Array:
@@ -57,7 +74,7 @@ class Rows:
         keep = np.arange(first[-1]) + np.repeat(self.first[series] - first[:-1], lengths)
         order = keep if self.order is None else self.order[keep]
         codes = np.repeat(np.arange(len(series)), lengths)
-        return Rows(self.t[keep], codes, order, first, self.ids[series], self.source, self.panel)
+        return Rows(self.t[keep], codes, order, first, self.ids[series], self.source, self.panel, self.tz)
 
     def series(self, i: int) -> str:
         """Return "series 'A', " of the row at place `i`, or nothing where there is one series only."""
@@ -79,25 +96,11 @@ def _order(t: Array, codes: Array) -> Array:
     return order
 
 
-def sort(t: Array, codes: Array, ids: Array, source: str, panel: bool) -> Rows:
+def sort(found: Times, codes: Array, ids: Array, source: str, panel: bool) -> Rows:
     """Sort rows by series and time unless they are; equal times keep their order."""
-    order = None
+    order, t = None, found.values
     if (np.diff(codes) < 0).any() or ((t[1:] < t[:-1]) & (codes[1:] == codes[:-1])).any():
         order = _order(t, codes)
         t, codes = t[order], codes[order]
     first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
-    return Rows(t, codes, order, first, ids, source, panel)
-
-
-def base(found: Times, asked: Freq | None) -> tuple[Array, bool]:
-    """Return the times to count in, and whether they are those of the clocks on the wall.
-
-    Days and longer steps of a time zone are counted by its clocks (a day in spring has 23 hours), shorter
-    ones in UTC.
-    """
-    if found.tz is None or found.tz == "UTC":
-        return found.values, False
-    here = wall(found.values, found.tz)
-    clock = (here - here.astype("M8[D]")).astype(np.int64)
-    long = asked.kind != "tick" or asked.step >= DAY if asked else bool((clock == clock[0]).all())
-    return (here, True) if long else (found.values, False)
+    return Rows(t, codes, order, first, ids, source, panel, None if found.tz == "UTC" else found.tz)

@@ -12,6 +12,7 @@ import pandas as pd
 from rekur.core import DataError
 from rekur.data.clean import many, numbers, series_of, times
 from rekur.data.covariates import constant, covariate
+from rekur.data.frequencies import Timing
 from rekur.data.grid import Grid, lay
 from rekur.data.roles import Columns, Roles, as_frame, find_roles, listed
 from rekur.data.rows import instants, wall
@@ -48,6 +49,7 @@ class Table:
     skipped : (id, reason) of the series left out
     tz : the time zone of the user's times; `start` is then in UTC, or, if `local`, what the clocks there show
     wide : each series was a column of its own
+    uneven : the labels of series whose times were uneven and were laid on steps
     """
 
     ids: Array
@@ -68,6 +70,7 @@ class Table:
     tz: str | None = None
     local: bool = False
     wide: bool = False
+    uneven: frozenset[Any] = frozenset()
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -105,6 +108,11 @@ class Table:
     def freqs(self) -> tuple[Freq, ...]:
         """The frequencies of all series: one."""
         return (self.freq,)
+
+    @property
+    def timing(self) -> Timing:
+        """How its times are counted."""
+        return Timing(self.ids, self.freq, self.local, self.uneven)
 
     def step(self, s: int) -> Freq:
         """Return the frequency of series s."""
@@ -219,7 +227,7 @@ def tables(
     future: Sequence[str] = (),
     past: Sequence[str] = (),
     static: Sequence[str] = (),
-    labels: Mapping[str, tuple[str, ...]] | None = None,
+    learned: Sequence[Table] = (),
     duplicates: str = "error",
     source: str = "the table",
 ) -> list[Table]:
@@ -231,15 +239,15 @@ def tables(
       plain table is one time and one value; a wide one has one time column and a series in every other.
     * Rows may stand in any order. Missing values and missing rows become NaN.
     * The frequency is the most common step, of which every other must be a multiple. Series with a step of their own,
-      such as weeks among days, make a table of their own, that of most series first.
+      such as weeks among days, make a table of their own, unless it may be chance; that of most series comes first.
     * Where half of the steps of a series or more fit no common one its times are uneven: they are laid on the usual
       step nearest to the median one (or on `freq`), and the values of one step are averaged, unless `duplicates`
-      says otherwise.
+      says otherwise; of labels the last one counts.
     * Times of a zone are counted in UTC, days and longer by the clocks of the zone.
-    * Clock changes: where times without a zone and at most an hour apart repeat an hour in the autumn (on a
-      Sunday of October, November, March or April, before 4:00, no more than two hours a year and series), the
-      doubled values are averaged and a note says so; the hour left out in spring becomes missing rows. Any
-      other doubled time is an error unless `duplicates` says what to do.
+    * Clock changes: where times without a zone and at most an hour apart repeat an hour in the autumn (on a Sunday of
+      October, November, March or April, before 4:00, two hours a year at most), the doubled values are averaged and
+      a note says so; the hour left out in spring becomes missing rows.
+    * Any other time that is there twice is an error unless `duplicates` says what to do.
 
     Parameters
     ----------
@@ -248,7 +256,8 @@ def tables(
     freq : such as "h", "D", "MS" or 1; found if None
     future : names of columns whose values are known for the future too: numbers, or labels
     past, static : names of columns known up to the present, and of columns with one value a series
-    labels : what the labels of each covariate are, in a table read before; others are unknown. Found if None
+    learned : tables read before: series keep the frequency they had, new ones take the longest of them that fits, and
+        new labels of covariates are unknown
     duplicates : "error", "mean", "first", "last" or "sum": what to do with rows of one series at one time
     source : names the table in errors, for example the file
 
@@ -274,10 +283,13 @@ def tables(
     roles = find_roles(frame, id_col, time_col, target_col, [name for group in names for name in group], source)
     codes, ids = series_of(frame, roles.columns.id, source)
     found = times(frame[roles.columns.time], f"{source}, column {roles.columns.time!r}")
-    grids = lay(found, codes, ids, freq, duplicates, source, roles.columns.id is not None)
+    grids = lay(
+        found, codes, ids, [each.timing for each in learned] or freq, duplicates, source, roles.columns.id is not None
+    )
     target = {name: numbers(frame[name], f"{source}, column {name!r}") for name in roles.values}
     if all(np.isnan(values).all() for values in target.values()):
         raise DataError(f"{source}: all values of {listed(roles.values)} are missing; there is nothing to learn from")
+    labels = learned[0].labels if learned else None
     read = {name: covariate(frame, name, labels, source) for group in names for name in group}
     columns = {**target, **{name: values for name, (values, _) in read.items()}}
     fixed = [constant(read[name][0], codes, ids, f"{source}, column {name!r} (static)") for name in names[2]]
@@ -295,7 +307,7 @@ def _laid(
 ) -> Table:
     """The table of one grid: columns as given by name, and the ids and static covariates (S,) of all series."""
     y = np.concatenate([grid.place(columns[name]) for name in roles.values])
-    known, before = (_on_grid([columns[name] for name in group], grid) for group in names[:2])
+    known, before = (grid.covariates({name: columns[name] for name in group}, labels) for group in names[:2])
     some = slice(None) if grid.series is None else grid.series
     ids, fixed = series[0][some], [column[some] for column in series[1]]
     offsets, start = grid.offsets, grid.start
@@ -304,31 +316,17 @@ def _laid(
         offsets = np.arange(len(ids) + 1, dtype=np.int64) * offsets[-1]
         start, known, before = np.repeat(start, len(ids)), np.tile(known, (len(ids), 1)), np.tile(before, (len(ids), 1))
         fixed = [np.repeat(column, len(ids)) for column in fixed]
-    return Table(
-        ids,
-        offsets,
-        start,
-        grid.freq,
-        y,
-        known,
-        names[0],
-        before,
-        names[1],
-        np.stack(fixed, axis=1) if fixed else np.zeros((len(ids), 0)),
-        names[2],
-        labels,
+    whole = np.stack(fixed, axis=1) if fixed else np.zeros((len(ids), 0))
+    made = Table(ids, offsets, start, grid.freq, y, known, names[0], before, names[1], whole, names[2], labels)
+    return replace(
+        made,
         columns=roles.columns,
         notes=_notes(roles, grid, y),
         tz=grid.tz,
         local=grid.local,
         wide=roles.wide,
+        uneven=frozenset(ids.tolist()) if roles.wide and grid.uneven else grid.uneven,
     )
-
-
-def _on_grid(columns: Sequence[Array], grid: Grid) -> Array:
-    """Return columns (n,) as given as one matrix on the grid, (N, columns)."""
-    placed = [grid.place(values) for values in columns]
-    return np.stack(placed, axis=1) if placed else np.zeros((int(grid.offsets[-1]), 0))
 
 
 def _notes(roles: Roles, grid: Grid, y: Array) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NODES = 101  # values of 1/ν between 0 and 1/2 at which quantiles of Student's t are worked out
+SHAPES = 1000  # shapes of gamma distributions of which quantiles are worked out
 MANY = 60.0  # mean count from which on a gamma distribution stands for the negative binomial one
 
 
@@ -128,7 +129,7 @@ def count_quantiles(mean: np.ndarray, dispersion: np.ndarray, levels: tuple[floa
     """Quantiles (..., Q) of negative binomial counts with mean m and variance m + α·m²: the least k with P(≤ k) ≥ p.
 
     Small counts are summed up one by one; for means above `MANY` a gamma distribution of the same mean and variance
-    is inverted by bisection and rounded.
+    is read from a table and rounded.
     """
     m, α = mean.ravel(), dispersion.ravel()
     out = np.empty((m.size, len(levels)))
@@ -156,15 +157,22 @@ def _summed(m: np.ndarray, α: np.ndarray, levels: tuple[float, ...]) -> np.ndar
 
 def _gamma(m: np.ndarray, α: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
     """Quantiles (n, Q) of the gamma distribution of mean m and variance m + α·m², rounded."""
-    if not m.size:
-        return np.empty((0, len(levels)))
-    variance = m + α * m * m
-    shape = torch.from_numpy(m * m / variance)[:, None].expand(-1, len(levels))
+    nodes, table = _gamma_table(levels)
+    shape, unit = 1.0 / (1.0 / m + α), 1.0 + α * m
+    units = np.stack([np.exp(np.interp(np.log(shape), nodes, column)) for column in table.T], axis=-1)
+    return np.asarray(np.round(units * unit[:, None]))
+
+
+@cache
+def _gamma_table(levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the quantiles (SHAPES, Q) of gamma distributions of unit scale, by that of their shape."""
+    nodes = np.linspace(math.log(1e-3), math.log(1e4), SHAPES)
+    shape = torch.from_numpy(np.exp(nodes))[:, None].expand(-1, len(levels))
     wanted = torch.tensor(levels, dtype=torch.float64).expand_as(shape)
-    high = shape + 60.0 * shape.sqrt() + 60.0
-    low = torch.zeros_like(high)
+    high = torch.log(shape + 60.0 * shape.sqrt() + 60.0)
+    low = torch.full_like(high, -700.0)
     for _ in range(60):
         middle = (low + high) / 2
-        below = torch.special.gammainc(shape, middle) < wanted
+        below = torch.special.gammainc(shape, middle.exp()) < wanted
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return np.asarray(np.round((high * torch.from_numpy(variance / m)[:, None]).numpy()))
+    return nodes, high.numpy()

@@ -29,7 +29,7 @@ class Backtest:
 
     table: the whole history · series (W,), stop (W,): each window begins at row `stop` of its series · actual (W, h)
     with NaN where nothing was seen · levels (Q,) · forecasts: model → (W, h, Q) · scale (W,) the in-sample seasonal
-    naive error, the unit of MASE · windows: how many a series.
+    naive error, the unit of MASE · windows: how many a series · untested: frequencies whose series are too short.
     """
 
     table: Table | Tables
@@ -41,6 +41,7 @@ class Backtest:
     scale: Array
     windows: int
     like: Any = None
+    untested: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """model → MASE, sMAPE, RMSE, WQL and coverage80, over all windows."""
@@ -75,6 +76,10 @@ class Backtest:
 
     def verdict(self) -> str:
         """One sentence: whether rekur beats seasonal naive and the best baseline, and what to use if it does not."""
+        left = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
+        return f"{self._verdict()}{left}"
+
+    def _verdict(self) -> str:
         scores = {name: values["MASE"] for name, values in self.metrics().items()}
         where = f"on {self.windows} window{'s' if self.windows > 1 else ''}"
         own, naive = scores[NAME], scores["seasonal_naive"]
@@ -116,13 +121,17 @@ def before(table: Table, windows: tuple[int, int], horizon: int) -> Table:
     return table.cut(np.maximum(table.lengths - backs(windows, horizon)[0], 0))
 
 
+class TooShortError(DataError):
+    """No series can hold the windows of a backtest."""
+
+
 def past_windows(
     history: Table, table: Table, windows: tuple[int, int], horizon: int, seasons: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Series and stops of the windows of a backtest; series too short for them and some values before are left out."""
     rows = np.flatnonzero((history.lengths >= max(FEWEST, min(horizon, seasons[0] + 1))) & (history.seen >= FEWEST))
     if not len(rows):
-        raise DataError(
+        raise TooShortError(
             f"no series is long enough for {windows[0]} windows of {horizon} steps: the longest has "
             f"{int(table.lengths.max())} rows; ask for fewer windows or a shorter horizon"
         )

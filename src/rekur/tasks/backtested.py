@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from rekur.data.frames import frame
 from rekur.data.table import Table
 from rekur.data.tables import Tables, parts_of
 from rekur.data.transform import seasonal_steps
-from rekur.tasks.backtest import Backtest, before, past_windows, run
+from rekur.tasks.backtest import Backtest, TooShortError, before, past_windows, run
 from rekur.tasks.base import Estimator
 from rekur.tasks.mixed import join, share
 from rekur.tasks.prediction import kind
@@ -64,8 +64,8 @@ class Backtested(Estimator):
         windows = (n_windows, self.horizon if step_size is None else step_size)
         found = parts_of(self._reader(df, names)[1])
         limit = share(time_limit, found)
-        tested = join([self._tested(part, windows, refit, limit, progress) for part in found])
-        return replace(tested, like=like_of(df))
+        made = of_each(found, lambda part: self._tested(part, windows, refit, limit, progress))
+        return replace(join(found, made), like=like_of(df))
 
     def _tested(
         self, found: Table, windows: tuple[int, int], refit: bool, time_limit: float | None, progress: bool | None
@@ -86,7 +86,6 @@ class Backtested(Estimator):
         copy.check()
         copy.names_ = names_of(df, {**NAMES, **names})
         refuse_unknown(names)
-        copy.freq_ = self.freq
         return copy, copy.read(df)
 
     def cross_validation(
@@ -117,7 +116,7 @@ class Backtested(Estimator):
         0.5 stands for half as much again and 0 for a covariate that may be left out; the most important one first
         """
         found = parts_of(self._reader(df, names)[1])
-        made = [self._explained(part, n_windows) for part in found]
+        made = of_each(found, lambda part: self._explained(part, n_windows)).values()
         grown = np.average([each for each, _ in made], axis=0, weights=[count for _, count in made])
         named = np.array([*found[0].future_names, *found[0].past_names, *found[0].static_names], dtype=object)
         order = np.argsort(-grown, kind="stable")
@@ -135,6 +134,18 @@ class Backtested(Estimator):
         series, stop = past_windows(history, found, windows, self.horizon, copy.seasons_)
         scale = seasonal_steps(history.y, history.offsets, copy.seasons_[0])[series]
         return importances(copy.ensemble_, found, (series, stop), scale, self.seed), len(series)
+
+
+def of_each(parts: Sequence[Table], ask: Callable[[Table], Any]) -> dict[int, Any]:
+    """What is asked of each table, by its number; those too short for it are left out, unless all are."""
+    made = {}
+    for k, part in enumerate(parts):
+        try:
+            made[k] = ask(part)
+        except TooShortError:
+            if k == len(parts) - 1 and not made:
+                raise
+    return made
 
 
 def refuse_unknown(names: dict[str, Any]) -> None:

@@ -39,5 +39,6 @@ def refuse(found: Table, row: int) -> None:
     which = "" if found.ids[s] is None else f"series {found.ids[s]!r}, "
     when = shown(found.at(np.array(s), row - found.offsets[s]))
     raise DataError(
-        f"{which}{when}: {found.y[row]:g} is not a count, as likelihood='negative_binomial' needs; use 'quantiles'"
+        f"{which}{when}: {found.y[row]:g} is not a count, as likelihood='negative_binomial' needs; use 'quantiles', "
+        "or, where the values of one time were averaged, duplicates='sum'"
     )

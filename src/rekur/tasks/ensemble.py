@@ -47,7 +47,14 @@ class Ensemble:
         if silent.any() and "smoothing" not in made:
             made["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
             made["smoothing"][silent] = self.member("smoothing", table, (series[silent], stop[silent]), None, h)
-        return self.blend.mix(made, LEVELS, self.horizon)
+        mixed = self.blend.mix(made, LEVELS, self.horizon)
+        return np.maximum(mixed, 0.0) if self._counts else mixed
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the networks have learned counts, which are never negative."""
+        some = next(iter(self.networks.values()), None)
+        return some is not None and some[0].design.likelihood == "negative_binomial"
 
     def member(
         self, name: str, table: Table, windows: tuple[Array, Array], future: Array | None, horizon: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -93,8 +94,7 @@ def describe_network(network: Network) -> dict[str, Any]:
 
 def describe_table(table: Table) -> dict[str, Any]:
     """A table without its numbers."""
-    plain = [label.item() if isinstance(label, np.generic) else label for label in table.ids.tolist()]
-    ids = [label if label is None or isinstance(label, (str, int, float)) else str(label) for label in plain]
+    ids, uneven = _plain(table.ids.tolist()), _plain(table.uneven)
     return {
         "ids": ids,
         "freq": asdict(table.freq),
@@ -104,7 +104,14 @@ def describe_table(table: Table) -> dict[str, Any]:
         "tz": table.tz,
         "local": table.local,
         "wide": table.wide,
+        "uneven": uneven,
     }
+
+
+def _plain(labels: Iterable[Any]) -> list[Any]:
+    """Labels of series as a file can hold them."""
+    plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    return [label if label is None or isinstance(label, (str, int, float)) else str(label) for label in plain]
 
 
 def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Any:
@@ -115,7 +122,7 @@ def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], 
             own = {key.removeprefix(f"{k}/"): t for key, t in tensors.items() if key.startswith(f"{k}/")}
             made.append(restore(kind, part, own, folder))
         model = kind(**made[0].get_params())
-        model.names_, model.freq_, model.like_ = description["names"], model.freq, None
+        model.names_, model.like_ = description["names"], None
         mixed.gather(model, made)
         return model
     if tuple(description["levels"]) != LEVELS:
@@ -127,7 +134,6 @@ def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], 
     model.seasons_, model.names_ = tuple(description["seasons"]), description["names"]
     model.notes_, model.history_, model.like_ = description["notes"], description["history"], None
     model.table_ = restore_table(description["table"], tensors)
-    model.freq_ = model.table_.freq.name
     model.recipe_ = None if description["recipe"] is None else restore_recipe(description["recipe"])
     blend = Blend(description["blend"]["weights"], tuple(description["blend"]["widen"]))
     model.ensemble_ = Ensemble(model.seasons_, model.horizon, {}, blend, tensors["dependence"].numpy())
@@ -146,7 +152,7 @@ def restore_recipe(fields: dict[str, Any]) -> Recipe:
 
 def restore_design(fields: dict[str, Any]) -> Design:
     """The design that was described."""
-    return Design(fields["name"], Scaling(**fields["scaling"]), fields["likelihood"])
+    return Design(fields["name"], Scaling(**fields["scaling"]), fields.get("likelihood", "quantiles"))
 
 
 def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
@@ -173,6 +179,7 @@ def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
         tz=fields["tz"],
         local=fields["local"],
         wide=fields["wide"],
+        uneven=frozenset(fields.get("uneven", ())),
     )
 
 

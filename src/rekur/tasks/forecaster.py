@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -128,12 +129,10 @@ class Forecaster(Backtested):
         with learning(self, "ensemble_"):
             self.names_ = names_of(df, names)
             self.like_ = like_of(df)
-            self.freq_ = self.freq
             self.table_ = self.read(df)
             if isinstance(self.table_, Tables):
                 mixed.fit(self, self.table_, time_limit, progress, checkpoint)
                 return self
-            self.freq_ = self.table_.freq.name
             self.seasons_ = self._seasons(self.table_)
             self._learn(self.table_, time_limit, progress, checkpoint)
         return self
@@ -162,8 +161,8 @@ class Forecaster(Backtested):
             found = parts_of(df)
         else:
             names = {COVARIATES.get(key, key): value for key, value in self.names_.items()}
-            labels = self.table_.labels if hasattr(self, "ensemble_") else None
-            found = tuple(tables(df, freq=self.freq_, labels=labels, source=source, **names))
+            learned = parts_of(self.table_) if hasattr(self, "ensemble_") else ()
+            found = tuple(tables(df, freq=self.freq, learned=learned, source=source, **names))
         seen = np.concatenate([part.seen for part in found])
         if (seen < FEWEST).all():
             most, ids = int(seen.argmax()), np.concatenate([part.ids for part in found])
@@ -252,7 +251,7 @@ class Forecaster(Backtested):
 
     def _alike(self, found: Table | Tables) -> Table:
         """The table, which must have the frequency of the model."""
-        if isinstance(found, Tables) or found.freqs != self.table_.freqs:
+        if isinstance(found, Tables) or not mixed.alike(parts_of(self.table_)[0], found):
             names = [" and ".join(freq.name for freq in each.freqs) for each in (found, self.table_)]
             raise DataError(f"the table has the frequency {names[0]}, the model {names[1]}")
         return found
@@ -304,21 +303,30 @@ class Forecaster(Backtested):
         """
         self.check_fitted("ensemble_")
         refuse_unknown(names)
-        self.names_ = {**self.names_, **names}
-        found = self.read(df)
+        tuned = copy.copy(self)
+        tuned.names_, tuned.like_ = {**self.names_, **names}, like_of(df)
+        try:
+            tuned._go_on(tuned.read(df), time_limit, progress)
+        except Stopped:  # the best weights so far can be used and saved
+            self.ensemble_ = tuned.ensemble_
+            raise
+        vars(self).update(vars(tuned))
+        return self
+
+    def _go_on(self, found: Table | Tables, time_limit: float | None, progress: bool | None) -> None:
+        """Fine-tune what was read."""
         if isinstance(self.table_, Tables):
             mixed.fine_tune(self, found, time_limit, progress)
-            return self
+            return
         found = self._alike(found)
         own = None if not self.ensemble_.networks else self._recipe(found, time_limit)
         if own is None or self.recipe_ is None:
             raise DataError("the series are too short to train on, or the model has no network: use fit")
+        likelihood(found, self.recipe_.designs[0].likelihood)
         training = replace(own.training, rate=own.training.rate / 4)
         kept = replace(self.recipe_, first=min(own.first, self.recipe_.past), held=own.held, training=training)
         made = self._train(found, kept, progress, None, self.ensemble_)
         self.ensemble_, self.history_, self.recipe_, self.table_ = *made, kept, found
-        self.like_ = like_of(df)
-        return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: `config.json` and `model.safetensors`."""

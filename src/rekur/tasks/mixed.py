@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,6 @@ def share(time_limit: float | None, parts: Sequence[Table]) -> float | None:
     return None if time_limit is None else time_limit / len(parts)
 
 
-def together(made: Iterable[Prediction | Backtest]) -> Tables:
-    """The tables of several results, one after another."""
-    return Tables(tuple(part for each in made for part in parts_of(each.table)))
-
-
 def fit(
     model: Any,
     found: Tables,
@@ -40,9 +36,9 @@ def fit(
     """
     seconds = share(time_limit, found.parts)
     made, stopped = list[Any](), None
-    for part in found.parts:
+    for k, part in enumerate(found.parts):
         own = type(model)(**model.get_params())
-        beside = None if checkpoint is None else f"{os.fspath(checkpoint)}-{part.freq.name}"
+        beside = None if checkpoint is None else f"{os.fspath(checkpoint)}-{k}"
         try:
             own.fit(part, time_limit=seconds, progress=progress, checkpoint=beside)
         except KeyboardInterrupt as interrupt:
@@ -71,39 +67,51 @@ def forecast(model: Any, found: Table | Tables, futr_df: Any, h: int) -> Predict
     made = [owner(model, part).forecast(part, futr_df=futr_df, h=h) for part in parts_of(found)]
     values = np.concatenate([each.values for each in made])
     dependence = tuple(each.dependence for each in made)
-    return Prediction(together(made), made[0].levels, values, None, dependence)
+    return Prediction(
+        Tables(tuple(part for each in made for part in parts_of(each.table))), made[0].levels, values, None, dependence
+    )
 
 
 def fine_tune(model: Any, found: Table | Tables, time_limit: float | None, progress: bool | None) -> None:
     """Fine-tune the forecasters of the frequencies that a table has; the others stay as they are."""
-    seconds = share(time_limit, parts_of(found))
+    seconds, made = share(time_limit, parts_of(found)), list(model.parts_)
     for part in parts_of(found):
-        owner(model, part).fine_tune(part, time_limit=seconds, progress=progress)
-    gather(model, model.parts_)
+        own = owner(model, part)
+        tuned = copy.copy(own)
+        made[made.index(own)] = tuned
+        tuned.fine_tune(part, time_limit=seconds, progress=progress)
+    gather(model, made)
 
 
 def owner(model: Any, part: Table) -> Any:
-    """The forecaster of the frequency of a table."""
-    for own in model.parts_:
-        if own.table_.freq == part.freq:
-            return own
+    """The forecaster of the frequency of a table, if there are two of its length the one that stands where it does."""
+    like = [own for own in model.parts_ if alike(own.table_, part)]
+    if like:
+        return next((own for own in like if own.table_.freq.end == part.freq.end), like[0])
     known = " and ".join(own.table_.freq.name for own in model.parts_)
     raise DataError(f"the table has series of the frequency {part.freq.name}, the model knows {known}")
 
 
-def join(tests: Sequence[Backtest]) -> Backtest:
-    """The backtests of all parts as one."""
-    if len(tests) == 1:
+def alike(one: Table, other: Table) -> bool:
+    """Whether the steps of two tables are as long, wherever in the week or month they stand."""
+    return (one.freq.kind, one.freq.step, one.local) == (other.freq.kind, other.freq.step, other.local)
+
+
+def join(parts: Sequence[Table], made: Mapping[int, Backtest]) -> Backtest:
+    """The backtests of parts, by their numbers, as one; those without one are named in it."""
+    tests = list(made.values())
+    if len(parts) == 1:
         return tests[0]
-    table = together(tests)
+    table = Tables(tuple(parts))
     forecasts = {name: np.concatenate([test.forecasts[name] for test in tests]) for name in tests[0].forecasts}
     return Backtest(
         table,
-        np.concatenate([test.series + first for test, first in zip(tests, table.first[:-1], strict=True)]),
+        np.concatenate([test.series + table.first[k] for k, test in made.items()]),
         np.concatenate([test.stop for test in tests]),
         np.concatenate([test.actual for test in tests]),
         tests[0].levels,
         forecasts,
         np.concatenate([test.scale for test in tests]),
         tests[0].windows,
+        untested=tuple(part.freq.name for k, part in enumerate(parts) if k not in made),
     )

@@ -1,0 +1,162 @@
+"""The frequencies that the times of a table show: one of all series, or that of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rekur.core import DataError
+from rekur.data.calendar import SPARSE, detect, regular, spacing
+from rekur.data.frequencies import MANY, NEAR, Part, fits, longer, part_of, size, steps
+from rekur.data.rows import Rows
+from rekur.data.steps import DAY, Freq
+from rekur.data.uneven import usual
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Key = tuple[str, int, bool, bool]
+
+SHORT = 5  # rows of a series that do not make a frequency of its own
+
+
+def found_in(rows: Rows) -> list[Part]:
+    """The frequencies of a table: one of which all steps of all series are multiples, or each series has its own.
+
+    A series that has a longer step of its own, such as weeks among days, makes several frequencies, and so do series
+    whose steps do not fit one another. Where half of the steps of a series fit no common one its times are uneven, and
+    its frequency is the usual one nearest to its median step.
+
+    Raises
+    ------
+    DataError : a few rows of a series stand beside the grid of the others, or no series has two times.
+    """
+    count = np.diff(rows.first)
+    local = bool(rows.constant[count > 1].all() and count.max() > 1)
+    if not local and rows.constant[count >= SHORT].any():
+        return _apart(rows)
+    own = rows.by(local)
+    some = int(np.searchsorted(own.first, MANY))  # every row is held against what is found
+    t, first = own.t[: own.first[: some + 1][-1]], own.first[: some + 1]
+    spaced = spacing(t, first)
+    freq = None if spaced is None else regular(t, spaced)
+    if freq is not None:
+        k, exact = steps(own, freq)
+        if len(rows.ids) == 1 or (exact.all() and not longer(own, k, freq, len(rows.ids)).any()):
+            return [Part(freq, None, local, None, (k, exact))]
+    return _apart(rows)
+
+
+class _Groups:
+    """Series by the frequency of each, as they are found one after another.
+
+    home : (S,) the number of the group of each series, -1 for none yet · uneven : (S,) whether its times are uneven
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.clocks = {False: rows, True: rows.by(True)}
+        self.freqs: dict[Key, Freq] = {}
+        self.home = np.full(len(rows.ids), -1)
+        self.uneven = np.zeros(len(rows.ids), dtype=bool)
+
+    def add(self, s: int, freq: Freq, local: bool) -> None:
+        """Put a series to those of its frequency."""
+        key = freq.kind, freq.step, freq.end, local
+        self.freqs.setdefault(key, freq)
+        self.home[s] = list(self.freqs).index(key)
+
+    def common(self) -> list[tuple[int, Key]]:
+        """The numbers and keys of the groups, that of most series first."""
+        count = np.bincount(self.home[self.home >= 0], minlength=len(self.freqs))
+        keys = list(self.freqs)
+        return [(int(k), keys[k]) for k in np.argsort(-count, kind="stable") if count[k]]
+
+    def coarse(self) -> list[tuple[int, Key]]:
+        """The same, that of the longest step first."""
+        return sorted(self.common(), key=lambda each: -size(self.freqs[each[1]]))
+
+    def move(self, series: Array, groups: list[tuple[int, Key]], whole: bool = False) -> Array:
+        """Put series to the first of some groups that fits them; those that none of them fits are left."""
+        for k, key in groups:
+            if len(series):
+                there = fits(self.clocks[key[3]].of(series), self.freqs[key], len(self.home), whole)
+                self.home[series[there]] = k
+                series = series[~there]
+        return series
+
+
+def _apart(rows: Rows) -> list[Part]:
+    """The series by the frequency of each, the most common first."""
+    groups = _Groups(rows)
+    for s in range(len(rows.ids)):
+        _own(groups, s, bool(rows.constant[s]))
+    short = np.diff(rows.first) < SHORT
+    _settle(groups, np.flatnonzero((groups.home < 0) & ~short))
+    _gather(groups)
+    _settle(groups, np.flatnonzero(groups.home < 0))
+    parts = []
+    for k, key in groups.common():
+        series = np.flatnonzero(groups.home == k)
+        some = None if len(series) == len(rows.ids) else series
+        parts.append(part_of(rows, groups.freqs[key], key[3], some, groups.uneven[series]))
+    return parts
+
+
+def _gather(groups: _Groups) -> None:
+    """Put series whose longer or uneven steps may be chance, as those of rare days, to their like of finer steps."""
+    order, rows = groups.common(), groups.clocks[False]
+    mean = (rows.t[rows.first[1:] - 1] - rows.t[rows.first[:-1]]).astype(np.int64) / np.diff(rows.first)
+    for i in range(len(order) - 1, 0, -1):
+        k, (_, _, _, local) = order[i]
+        for finer in order[:i]:
+            step = size(groups.freqs[finer[1]])
+            if finer[1][3] == local and step < size(groups.freqs[order[i][1]]):
+                series = np.flatnonzero((groups.home == k) & (~groups.uneven | (mean < SPARSE * step)))
+                groups.move(series, [finer])
+                groups.uneven[series[groups.home[series] != k]] = False
+
+
+def _own(groups: _Groups, s: int, local: bool) -> None:
+    """Group a series by a frequency of its own, if it has one."""
+    rows = groups.clocks[local]
+    t = rows.t[rows.first[s] : rows.first[s + 1]]
+    spaced = spacing(t, np.array([0, len(t)]))
+    if spaced is None or len(t) < SHORT:
+        return
+    freq = regular(t, spaced)
+    if freq is None and spaced.uneven:
+        freq = usual(float(np.median(spaced.gaps)), t.dtype.kind in "iu")
+        local, groups.uneven[s] = groups.clocks[False].tz is not None and size(freq) >= DAY, True
+    if freq is not None:
+        groups.add(s, freq, local)
+
+
+def _settle(groups: _Groups, series: Array) -> None:
+    """Put series of a few rows, or of no frequency of their own, to others: the most common, or longest, that fit.
+
+    Raises
+    ------
+    DataError : a few of the rows of one stand beside the grid of the others.
+    """
+    series = groups.move(series, groups.common())
+    for s in groups.move(series, groups.coarse(), whole=True):
+        t = groups.clocks[False].of(np.array([s])).t
+        spaced = spacing(t, np.array([0, len(t)]))
+        freq = None if spaced is None else regular(t, spaced)
+        if spaced is not None and freq is None and len(t) < SHORT:
+            gap, uneven = float(np.median(spaced.gaps)), groups.home[groups.uneven]
+            near = [
+                k for k, key in groups.coarse() if 1 / NEAR <= size(groups.freqs[key]) / gap <= NEAR and k in uneven
+            ]
+            if near:
+                groups.home[s], groups.uneven[s] = near[0], True
+                continue
+        groups.add(s, freq or _refuse(groups.clocks[False], s), False)
+
+
+def _refuse(rows: Rows, s: int) -> Freq:
+    """Raise the error of a series without a frequency."""
+    own = rows.of(np.array([s]))
+    try:
+        return detect(own.t, own.first, own.where)
+    except DataError as error:
+        raise DataError(f"{rows.source}: {error}") from None

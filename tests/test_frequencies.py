@@ -1,0 +1,181 @@
+"""Which frequency each series of a table has: found, said, or learned before; and how uneven times are laid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rekur.core import DataError
+from rekur.data.steps import parse
+from rekur.data.table import Table, table, tables
+from rekur.data.uneven import level
+
+
+def made(name: str, ds: object) -> pd.DataFrame:
+    times = pd.Series(ds)
+    return pd.DataFrame({"unique_id": name, "ds": times, "y": np.arange(len(times), dtype=float)})
+
+
+def regular(name: str, freq: str, n: int, start: str = "2024-01-01", tz: str | None = None) -> pd.DataFrame:
+    return made(name, pd.date_range(start, periods=n, freq=freq, tz=tz))
+
+
+def read(*frames: pd.DataFrame, **options: object) -> dict[str, Table]:
+    found = tables(pd.concat(frames, ignore_index=True), **options)  # type: ignore[arg-type]
+    return {label: each for each in found for label in each.ids}
+
+
+def names(*frames: pd.DataFrame, **options: object) -> dict[str, str]:
+    return {label: each.freq.name for label, each in read(*frames, **options).items()}
+
+
+@pytest.mark.parametrize("long", ["D", "W-MON", "MS"])
+@pytest.mark.parametrize("n", [12, 60])
+def test_long_steps_of_a_zone_beside_hours_are_those_of_its_clocks(long: str, n: int) -> None:
+    """Also where no clock change shows that they are: the days after it stay at midnight."""
+    hours = regular("h", "h", 300, tz="Europe/Berlin")
+    found = read(hours, regular("x", long, n, tz="Europe/Berlin"))
+    assert (found["x"].freq.name, found["x"].local, found["h"].freq.name, found["h"].local) == (long, True, "h", False)
+    assert found["x"].length(0) == n
+    later = found["x"].clocks(np.array(0), np.arange(n + 150))
+    assert (later == later.astype("M8[D]")).all()
+
+
+@pytest.mark.parametrize(("freq", "n"), [("W-SUN", 110), ("MS", 40), ("QS", 12), ("B", 90)])
+def test_one_absent_row_leaves_a_series_its_frequency(freq: str, n: int) -> None:
+    whole = regular("x", freq, n)
+    found = names(regular("d", "D", 400), whole.drop(index=n // 2), regular("y", freq, n))
+    assert found == {"d": "D", "x": freq, "y": freq}
+
+
+def test_chance_makes_no_frequency() -> None:
+    """Rare sales of days, beside one series of weeks: none of them gets weeks, business days or two days."""
+    random = np.random.default_rng(0)
+    rare = [made(f"r{i}", pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(random.choice(400, 7, False)), "D"))
+            for i in range(300)]  # fmt: skip
+    two = made("two", pd.date_range("2024-01-02", periods=6, freq="2D"))
+    found = names(regular("d", "D", 400), regular("w", "W-MON", 50), two, *rare)
+    assert {label for label, freq in found.items() if freq != "D"} == {"w"}
+
+
+def test_few_rows_go_with_the_longest_step_that_holds_them() -> None:
+    found = names(regular("d", "D", 90), regular("m", "MS", 30), regular("four", "MS", 4), regular("three", "D", 3))
+    assert found == {"d": "D", "m": "MS", "four": "MS", "three": "D"}
+
+
+def test_sparse_whole_days_stay_days() -> None:
+    random = np.random.default_rng(1)
+    days = np.sort(random.choice(400, 39, False))
+    found = table(made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta(days, "D")))
+    assert (found.freq.name, found.seen[0], found.length(0)) == ("D", 39, days[-1] - days[0] + 1)
+
+
+def uneven(name: str, mean: str, n: int, seed: int = 0, start: str = "2024-01-01") -> pd.DataFrame:
+    gaps = np.random.default_rng(seed).exponential(pd.Timedelta(mean) / pd.Timedelta("1s"), n)
+    return made(name, pd.Timestamp(start) + pd.to_timedelta(np.cumsum(gaps).round(3), unit="s"))
+
+
+def test_slips_and_other_steps_do_not_go_with_uneven_times() -> None:
+    slip = regular("slip", "h", 60)
+    slip.loc[30, "ds"] += pd.Timedelta("7min")
+    with pytest.raises(DataError, match=r"series 'slip', row 132"):
+        tables(pd.concat([uneven("u", "1h", 100), slip], ignore_index=True))
+    few = uneven("few", "70min", 4, 3)
+    assert names(uneven("u", "90min", 100), few) == {"u": "h", "few": "h"}
+    with pytest.raises(DataError, match="series 'far'"):
+        tables(pd.concat([uneven("u", "90min", 100), uneven("far", "20D", 4, 1)]))
+
+
+def test_regular_and_uneven_series_of_one_frequency_make_one_table() -> None:
+    frames = regular("even", "D", 60, "2024-01-01 08:00"), uneven("u", "30h", 80)
+    found = read(*frames)
+    assert found["even"] is found["u"]
+    assert found["u"].uneven == {"u"}
+    assert found["even"].start[0] == np.datetime64("2024-01-01T08:00")
+    assert any("times of 1 of 2 series are uneven" in note for note in found["u"].notes)
+    said = read(regular("even", "h", 60), uneven("u", "70min", 80), freq="h")
+    assert said["even"] is said["u"]
+    assert said["u"].uneven == {"u"}
+
+
+def test_a_time_that_is_there_twice_is_an_error_in_uneven_times_too() -> None:
+    df = uneven("u", "30h", 80)
+    df.loc[41, "ds"] = df.loc[40, "ds"]
+    with pytest.raises(DataError, match=r"occurs twice, in row 42 and row 43"):
+        table(df)
+    assert table(df, duplicates="mean").seen[0] > 40
+
+
+def test_labels_of_one_step_are_not_averaged_and_covariates_not_summed() -> None:
+    df = uneven("u", "2h", 300).assign(kind=["ab"[i % 2] for i in range(300)], price=5.0)
+    found = table(df, freq="D", future=["kind", "price"], duplicates="sum")
+    last = [df.kind[df.ds.dt.normalize() == day].iloc[-1] for day in pd.to_datetime(found.times(0))]
+    assert [found.labels["kind"][int(code)] for code in found.future[:, 0]] == last
+    assert (found.future[:, 1] == 5.0).all()
+    assert found.y.sum() == df.y.sum()
+
+
+@pytest.mark.parametrize("centre", [0.0, 0.02, 0.5, 0.7, 0.9])
+def test_readings_around_a_place_of_their_step_fill_every_step(centre: float) -> None:
+    """A reading a little before or after the full ten minutes: a row each, whichever side it falls on."""
+    random = np.random.default_rng(2)
+    minutes = 10 * (np.arange(400) + centre + random.uniform(-0.15, 0.15, 400))
+    found = table(made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta((60 * minutes).round(), unit="s")))
+    assert (found.freq.name, found.length(0), found.seen[0]) == ("10min", 400, 400)
+    first = pd.Timestamp("2024-01-01") + pd.Timedelta("10min") * int(centre > 0.75)
+    assert pd.Timestamp(found.start[0]) == first
+
+
+def test_level_of_weeks_months_and_business_days() -> None:
+    t = np.array(["2024-02-29T17", "2024-03-02T05", "2024-03-05"], dtype="M8[us]")
+    codes = np.zeros(3, dtype=np.int64)
+    for freq, days in (
+        ("W-MON", ["2024-02-26", "2024-02-26", "2024-03-04"]),
+        ("MS", ["2024-02-01", "2024-03-01", "2024-03-01"]),
+        ("QE", ["2024-03-31", "2024-03-31", "2024-03-31"]),
+        ("B", ["2024-02-29", "2024-03-01", "2024-03-05"]),
+    ):
+        assert level(t, codes, parse(freq)).astype("M8[D]").astype(str).tolist() == days
+
+
+def test_starts_and_ends_of_months_stand_side_by_side() -> None:
+    found = read(regular("s", "MS", 14), regular("e", "ME", 14, "2024-02-01"), regular("t", "MS", 9))
+    assert found["s"] is found["t"]
+    assert (found["s"].freq.name, found["e"].freq.name) == ("MS", "ME")
+
+
+def test_series_keep_the_frequency_they_had() -> None:
+    """However few rows are left of them, and whatever these look like alone."""
+    frames = regular("d", "D", 90), regular("m", "MS", 30), regular("w", "W-SUN", 40), uneven("u", "6h", 80)
+    learned = tables(pd.concat(frames))
+    assert [each.freq.name for each in learned] == ["D", "MS", "W-SUN", "4h"]
+    short = [frame.tail(n) for frame, n in zip(frames, (1, 2, 3, 15), strict=True)]
+    assert names(*short, learned=learned) == {"d": "D", "m": "MS", "w": "W-SUN", "u": "4h"}
+    assert read(*short, learned=learned)["u"].uneven == {"u"}
+    assert names(frames[0][::7], learned=learned) == {"d": "D"}
+    new = regular("new", "W-MON", 30), regular("five", "D", 5), regular("month", "ME", 5), uneven("v", "5h", 60, 5)
+    assert names(*new, learned=learned) == {"new": "W-MON", "five": "D", "month": "ME", "v": "4h"}
+    with pytest.raises(DataError, match=r"series 'q' has the frequency 7min, the model knows D and MS and W-SUN"):
+        tables(regular("q", "7min", 40), learned=learned)
+
+
+def test_uneven_months_are_read_again_as_they_were() -> None:
+    random = np.random.default_rng(4)
+    days = pd.date_range("2015-01-01", periods=60, freq="MS") + pd.to_timedelta(random.integers(0, 27, 60), unit="D")
+    first = table(made("x", days))
+    assert (first.freq.name, first.seen[0]) == ("MS", 60)
+    again = tables(made("x", days[-9:]), learned=[first])[0]
+    assert (again.freq.name, again.seen[0], again.length(0)) == ("MS", 9, 9)
+
+
+def test_uneven_days_of_a_zone_are_those_of_its_clocks() -> None:
+    df = uneven("x", "26h", 200, start="2024-01-10").assign(ds=lambda d: d.ds.dt.tz_localize("UTC"))
+    df["ds"] = df.ds.dt.tz_convert("America/New_York")
+    found = table(df)
+    assert (found.freq.name, found.local) == ("D", True)
+    again = tables(df, learned=[found])[0]
+    np.testing.assert_array_equal(again.y, found.y)
+    np.testing.assert_array_equal(again.start, found.start)
+    days = df.y.groupby(df.ds.dt.tz_localize(None).dt.normalize()).mean()
+    np.testing.assert_allclose(found.y[np.isfinite(found.y)], days.to_numpy())
