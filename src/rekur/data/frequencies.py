@@ -19,6 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MANY = 4_000_000  # rows in which the frequency is looked for
 CHANCE = 20.0  # a longer step counts where in one of so many tables some series would show it by chance
+SHORT = 5  # rows of a series that do not make a frequency of its own
 NEAR = 2.0  # times that the median step of uneven times may differ from the step they are laid on
 
 
@@ -133,7 +134,7 @@ def longer(rows: Rows, k: Array, freq: Freq, among: int) -> Array:
     return out
 
 
-def fits(rows: Rows, freq: Freq, among: int, whole: bool = False) -> Array:
+def fits(rows: Rows, freq: Freq, among: int, whole: bool | Array = False) -> Array:
     """Whether each series stands on a grid, and, if not `whole`, not on every so many steps of it only, (S,)."""
     out = np.zeros(len(rows.ids), dtype=bool)
     for each in {freq, freq if freq.kind != "month" else Freq("month", freq.step, not freq.end, freq.name)}:
@@ -167,7 +168,8 @@ def _homes(rows: Rows, learned: Sequence[Timing]) -> Array:
     for k in sorted(range(len(learned)), key=lambda k: -size(learned[k].freq)):
         new = np.flatnonzero(home < 0)
         if len(new):
-            home[new[fits(rows.by(learned[k].local).of(new), learned[k].freq, len(rows.ids))]] = k
+            own = rows.by(learned[k].local).of(new)
+            home[new[fits(own, learned[k].freq, len(rows.ids), np.diff(own.first) < SHORT)]] = k
     for s in np.flatnonzero(home < 0):
         home[s] = _nearest(rows.of(np.array([s])), learned)
     return home

@@ -8,15 +8,13 @@ import numpy as np
 
 from rekur.core import DataError
 from rekur.data.calendar import SPARSE, detect, regular, spacing
-from rekur.data.frequencies import MANY, NEAR, Part, fits, longer, part_of, size, steps
+from rekur.data.frequencies import MANY, NEAR, SHORT, Part, fits, longer, part_of, size, steps
 from rekur.data.rows import Rows
 from rekur.data.steps import DAY, Freq
 from rekur.data.uneven import usual
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, int, bool, bool]
-
-SHORT = 5  # rows of a series that do not make a frequency of its own
 
 
 def found_in(rows: Rows) -> list[Part]:
