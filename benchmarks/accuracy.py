@@ -49,7 +49,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def forecasts(made: Any, series: Array, stop: Array) -> Array:
     """Levels 0.1, 0.5 and 0.9 of what `made(series, stop)` forecasts, (W, h, 3)."""
-    parts = np.array_split(np.arange(len(series)), -(-len(series) // CHUNK))
+    each = len(series) // len(np.unique(series))  # windows of one series, which stay together
+    parts = np.array_split(np.arange(len(series)), -(-len(series) // max(CHUNK, each)))
     return np.concatenate([made(series[some], stop[some])[..., KEPT].astype(np.float32) for some in parts])
 
 
@@ -100,7 +101,7 @@ def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
     model = learned(task, history, options.seed)
     fitted = time.perf_counter()
     print(f"{name}: blend {model.ensemble_.blend}", flush=True)
-    q = forecasts(partial(model.ensemble_.quantiles, full, horizon=task.horizon), series, stop)
+    q = forecasts(partial(model.ensemble_.quantiles, full, horizon=task.horizon, since=history.lengths), series, stop)
     done = time.perf_counter()
     y = actual(full, series, stop, task.horizon)
     record: dict[str, Any] = {

@@ -76,7 +76,7 @@ class Backtested(Estimator):
 
         def learn(history: Table) -> Any:
             copy._learn(history, time_limit, progress, None)
-            return lambda series, stop: copy.ensemble_.quantiles(found, series, stop)
+            return lambda series, stop: copy.ensemble_.quantiles(found, series, stop, since=history.lengths)
 
         return run(learn, found, windows, self.horizon, copy.seasons_, refit)
 

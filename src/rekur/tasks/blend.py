@@ -141,7 +141,8 @@ def weigh(
 
     The shares are those of an ensemble selection, shrunk towards `prior` as if `PRIOR` more windows had spoken for it.
     A share below 5 % is dropped and need not be run, nor is smoothing where many windows say that it gains less than
-    1 %. Series err together, so that the widening takes the geometric mean of both counts as the number of witnesses.
+    1 %. What the blend gains on naive must be proved by two standard errors, or naive takes a part. Series err
+    together, so that this and the widening take the geometric mean of both counts as the number of witnesses.
 
     Source of the selection: R. Caruana et al., 2004, "Ensemble selection from libraries of models", ICML.
     """
@@ -171,12 +172,28 @@ def weigh(
         ]
         weights = rest if lost[1] < GAIN * lost[0] else weights
     mixed = Blend(weights).mix(forecasts, levels, actual.shape[1])
+    if "naive" in forecasts and counts[0] >= FEW:
+        own = window_losses(mixed[whole], actual[whole], scale[whole], seen[whole], levels)
+        weights = doubted(weights, losses["naive"] - own, witnesses)
+        mixed = Blend(weights).mix(forecasts, levels, actual.shape[1])
     parts_of = third(np.arange(actual.shape[1]), actual.shape[1])
     factors = []
     for k in range(THIRDS):
         here = seen & (parts_of == k)
         factors.append(widening(mixed[here], actual[here], levels, witnesses) if here.any() else 1.0)
     return Blend(weights, tuple(factors))
+
+
+def doubted(weights: Mapping[str, float], gains: Array, witnesses: float) -> dict[str, float]:
+    """The shares of a blend that gains so much (n,) on naive in each window: naive has what is not proved against it.
+
+    Gains of two standard errors are proof, none is no proof at all: of what no one can foretell the last value is the
+    best forecast.
+    """
+    sure = float(np.clip(gains.mean() * np.sqrt(witnesses) / (2 * max(float(gains.std()), 1e-300)), 0.0, 1.0))
+    shares = {name: sure * share for name, share in weights.items()}
+    shares["naive"] = shares.get("naive", 0.0) + 1 - sure
+    return normal({name: share for name, share in shares.items() if share >= LEAST})
 
 
 def select(parts: Mapping[str, Array], actual: Array, unit: Array, levels: tuple[float, ...]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from rekur.data.table import Table
 from rekur.data.transform import seasonal_steps
 from rekur.tasks.backtest import actual
 from rekur.tasks.blend import BLENDED, Blend, baseline, history, weigh
+from rekur.tasks.following import followed
 from rekur.tasks.paths import KEPT, ranks, walk
 from rekur.tasks.recipe import EPOCH, LEVELS, Design, Recipe
 from rekur.threads import threads
@@ -38,10 +40,28 @@ class Ensemble:
     dependence: Array  # (W, h) ranks, see `paths`
 
     def quantiles(
-        self, table: Table, series: Array, stop: Array, future: Array | None = None, horizon: int | None = None
+        self,
+        table: Table,
+        series: Array,
+        stop: Array,
+        future: Array | None = None,
+        horizon: int | None = None,
+        since: Array | None = None,
     ) -> Array:
-        """Quantiles (n, h, Q) of the steps from rows `stop` of `series` on; members without a share are not run."""
+        """Quantiles (n, h, Q) of the steps from rows `stop` of `series` on.
+
+        future: (n, h, F) covariates of these steps, those of the table if None · since: (S,) the first row of each
+        series that training has not seen, whose errors the intervals follow; None: they stay as they were learned
+        """
         h = self.horizon if horizon is None else horizon
+        if since is None:
+            return self._blended(table, series, stop, future, h)
+        asked = None if future is None else self._blended(table, series, stop, future, h)
+        made = partial(self._blended, table, future=None, h=h)
+        return followed(made, asked, table, (series, stop), since, (h, self.horizon))
+
+    def _blended(self, table: Table, series: Array, stop: Array, future: Array | None, h: int) -> Array:
+        """The blend; members without a share are not run."""
         made = {name: self.member(name, table, (series, stop), future, h) for name in self.blend.weights}
         silent = ~np.all([np.isfinite(q).all(axis=(1, 2)) for q in made.values()], axis=0)
         if silent.any() and "smoothing" not in made:

@@ -22,6 +22,7 @@ from rekur.tasks.backtested import COVARIATES, Backtested, like_of, names_of, re
 from rekur.tasks.base import check_seed, learning
 from rekur.tasks.counts import likelihood
 from rekur.tasks.ensemble import Ensemble, Stopped, alone, learn
+from rekur.tasks.following import unseen
 from rekur.tasks.prediction import Prediction, kind
 from rekur.tasks.recipe import EPOCH, FEWEST, GAPS, LEVELS, LIKELIHOODS, Recipe, recipe
 
@@ -246,7 +247,8 @@ class Forecaster(Backtested):
                 names = ", ".join(self.names_["futr_exog_list"])
                 raise DataError(f"the model needs future values of {names}: pass futr_df")
             future = future_rows(found, futr_df, h)
-        values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h)
+        since = unseen(self.table_, found)
+        values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h, since)
         return Prediction(found, LEVELS, values, like, self.ensemble_.dependence)
 
     def _alike(self, found: Table | Tables) -> Table:
