@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import rekur
-from rekur.core import DataError
+from rekur.core import DataError, OptionError
 from rekur.data.table import tables
 from rekur.data.tables import Tables
 from rekur.tasks.forecaster import Forecaster
@@ -93,6 +93,11 @@ def test_a_frequency_that_was_not_learned_is_refused() -> None:
     alone = model().fit(df[df.unique_id == "d0"])
     with pytest.raises(DataError, match="frequency D and W-SUN, the model D"):
         alone.fine_tune(rekur_tables(df[df.unique_id != "m0"]))
+
+
+def test_one_season_does_not_hold_for_several_frequencies() -> None:
+    with pytest.raises(OptionError, match="season=7 cannot hold for series of D and MS and W-SUN"):
+        model(season=7).fit(panel())
 
 
 def test_an_interrupt_leaves_a_model_of_all_frequencies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

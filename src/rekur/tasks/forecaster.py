@@ -171,6 +171,11 @@ class Forecaster(Backtested):
             raise DataError(f"{source}: too short to forecast: {label} has {seen[most]} values, {FEWEST} are needed")
         enough = [part.skip(part.seen < FEWEST, f"fewer than {FEWEST} values") for part in found]
         kept = [part for part in enough if len(part)]
+        if len(kept) > 1 and self.season is not None:
+            steps = " and ".join(part.freq.name for part in kept)
+            raise OptionError(f"season={self.season} cannot hold for series of {steps}: leave it out")
+        lost = tuple(each for part in enough if not len(part) for each in part.skipped)
+        kept[0] = replace(kept[0], skipped=kept[0].skipped + lost)
         return kept[0] if len(kept) == 1 else Tables(tuple(kept))
 
     def _seasons(self, found: Table) -> tuple[int, ...]:
