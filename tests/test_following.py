@@ -92,12 +92,18 @@ def test_the_widening_is_that_of_quantile_tracking() -> None:
 
 
 def test_naive_has_what_is_not_proved_against_it() -> None:
-    gains = np.random.default_rng(0).normal(size=400)
-    gains = gains - gains.mean()
+    """Twelve blocks of twenty windows that gain alike: the standard error is that of twelve numbers."""
+    blocks = np.repeat(np.arange(12), 20)
+    random = np.random.default_rng(0)
+    means = random.normal(size=12)
+    means -= means.mean()
+    gains, error = means[blocks], means.std(ddof=1) / np.sqrt(12)
+    critical = 2.201  # Student's t with 11 degrees of freedom, 97.5 %
     weights = {"corrected": 0.6, "naive": 0.4}
-    assert doubted(weights, gains, 400.0) == {"naive": 1.0}
-    assert doubted(weights, gains - 1, 400.0) == {"naive": 1.0}
-    assert doubted(weights, gains + 2 * gains.std() / 20, 400.0) == pytest.approx(weights)
-    half = doubted(weights, gains + gains.std() / 20, 400.0)
-    assert half == pytest.approx({"corrected": 0.3, "naive": 0.7})
-    assert doubted(weights, np.full(5, 0.1), 5.0) == pytest.approx(weights)
+    assert doubted(weights, gains, blocks) == {"naive": 1.0}
+    assert doubted(weights, gains - 1, blocks) == {"naive": 1.0}
+    assert doubted(weights, gains + 1.01 * critical * error, blocks) == pytest.approx(weights)
+    half = doubted(weights, gains + np.sqrt(0.5) * critical * error, blocks)
+    assert half == pytest.approx({"corrected": 0.3, "naive": 0.7}, rel=5e-3)
+    assert doubted(weights, gains - 1, blocks // 3) == weights  # four blocks prove nothing
+    assert doubted(weights, np.full(240, 0.1), blocks) == pytest.approx(weights)

@@ -132,17 +132,23 @@ def prior(losses: Mapping[str, Array], count: float) -> dict[str, float]:
 
 
 def weigh(
-    forecasts: Mapping[str, Array], actual: Array, scale: Array, counts: tuple[int, int], levels: tuple[float, ...]
+    forecasts: Mapping[str, Array],
+    actual: Array,
+    scale: Array,
+    counts: tuple[int, int],
+    levels: tuple[float, ...],
+    blocks: Array | None = None,
 ) -> Blend:
     """Choose shares by the pinball loss on windows held out, and the widening by coverage.
 
     forecasts: member → (n, h, Q) · actual (n, h) · scale (n,), the unit of errors · counts: how many of the n windows
-    do not overlap within their series, and how many of those begin at different times.
+    do not overlap within their series, and how many of those begin at different times · blocks (n,): numbers of times,
+    alike for windows that err together; None: nothing is doubted.
 
     The shares are those of an ensemble selection, shrunk towards `prior` as if `PRIOR` more windows had spoken for it.
     A share below 5 % is dropped and need not be run, nor is smoothing where many windows say that it gains less than
-    1 %. What the blend gains on naive must be proved by two standard errors, or naive takes a part. Series err
-    together, so that this and the widening take the geometric mean of both counts as the number of witnesses.
+    1 %. What the blend gains on naive must be proved, or naive takes a part (`doubted`). Series err together, so that
+    the widening takes the geometric mean of both counts as the number of witnesses.
 
     Source of the selection: R. Caruana et al., 2004, "Ensemble selection from libraries of models", ICML.
     """
@@ -172,9 +178,9 @@ def weigh(
         ]
         weights = rest if lost[1] < GAIN * lost[0] else weights
     mixed = Blend(weights).mix(forecasts, levels, actual.shape[1])
-    if "naive" in forecasts and counts[0] >= FEW:
+    if blocks is not None:
         own = window_losses(mixed[whole], actual[whole], scale[whole], seen[whole], levels)
-        weights = doubted(weights, losses["naive"] - own, witnesses)
+        weights = doubted(weights, losses["naive"] - own, blocks[whole])
         mixed = Blend(weights).mix(forecasts, levels, actual.shape[1])
     parts_of = third(np.arange(actual.shape[1]), actual.shape[1])
     factors = []
@@ -184,13 +190,26 @@ def weigh(
     return Blend(weights, tuple(factors))
 
 
-def doubted(weights: Mapping[str, float], gains: Array, witnesses: float) -> dict[str, float]:
+def doubted(weights: Mapping[str, float], gains: Array, blocks: Array) -> dict[str, float]:
     """The shares of a blend that gains so much (n,) on naive in each window: naive has what is not proved against it.
 
-    Gains of two standard errors are proof, none is no proof at all: of what no one can foretell the last value is the
-    best forecast.
+        t = mean gain / standard error,  share of the blend = min(1, (t / t₉₇.₅)²)  if t > 0, else 0
+
+    The standard error is that of clusters, the windows of one of B blocks of time (n,), and t₉₇.₅ a quantile of
+    Student's t with B - 1 degrees of freedom; fewer than five blocks prove nothing, either way. Of what no one can
+    foretell the last value is the best forecast.
+
+    Source of the standard error: K. Liang, S. Zeger, 1986, "Longitudinal data analysis using generalized linear
+    models", Biometrika 73.
     """
-    sure = float(np.clip(gains.mean() * np.sqrt(witnesses) / (2 * max(float(gains.std()), 1e-300)), 0.0, 1.0))
+    _, block = np.unique(blocks, return_inverse=True)
+    sums = np.bincount(block, gains - gains.mean())
+    if len(sums) < FEW:
+        return dict(weights)
+    error = np.sqrt(np.square(sums).sum() * len(sums) / (len(sums) - 1)) / len(gains)
+    z, ν = 1.96, len(sums) - 1
+    critical = z + (z**3 + z) / (4 * ν) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * ν**2)  # to 0.3 % from ν = 4 on
+    sure = min(1.0, max(0.0, float(gains.mean() / max(error * critical, 1e-300))) ** 2)
     shares = {name: sure * share for name, share in weights.items()}
     shares["naive"] = shares.get("naive", 0.0) + 1 - sure
     return normal({name: share for name, share in shares.items() if share >= LEAST})

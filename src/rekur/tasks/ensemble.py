@@ -93,10 +93,10 @@ class Ensemble:
         recipe = next(iter(self.networks.values()))[0].recipe
         windows = held_out(table, recipe, min(JUDGES, ROWS // history(self.seasons)))
         made = {name: self.member(name, table, windows, None, self.horizon) for name in (*self.networks, *BLENDED)}
-        block = windows[1] // self.horizon
+        block = (table.freq.count(table.start.min(), table.start)[0][windows[0]] + windows[1]) // self.horizon
         counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
         y = actual(table, *windows, self.horizon)
-        blend = weigh(made, y, errors[windows[0]], counts, LEVELS)
+        blend = weigh(made, y, errors[windows[0]], counts, LEVELS, block)
         found = ranks(blend.mix(made, LEVELS, self.horizon), y)
         return replace(self, blend=blend, dependence=found if len(found) > 1 else self.dependence)
 
