@@ -160,6 +160,24 @@ def test_series_keep_the_frequency_they_had() -> None:
         tables(regular("q", "7min", 40), learned=learned)
 
 
+def test_a_zone_is_that_of_the_table_learned_from() -> None:
+    days = regular("d", "D", 60, "2024-03-01", tz="Europe/Berlin")
+    learned = tables(days)
+    for zone in ("UTC", "America/New_York"):
+        again = tables(days.assign(ds=days.ds.dt.tz_convert(zone)), learned=learned)[0]
+        assert (again.tz, again.local, again.length(0)) == ("Europe/Berlin", True, 60)
+        np.testing.assert_array_equal(again.start, learned[0].start)
+    with pytest.raises(DataError, match="have time zone none, those learned from Europe/Berlin"):
+        tables(days.assign(ds=days.ds.dt.tz_localize(None)), learned=learned)
+
+
+def test_a_stray_day_among_months_is_named() -> None:
+    df = regular("x", "MS", 30)
+    df.loc[10, "ds"] += pd.Timedelta("1D")
+    with pytest.raises(DataError, match=r"most rows stand on day 1 of a month, not .*row 12 \(2024-11-02\)"):
+        table(df)
+
+
 def test_uneven_months_are_read_again_as_they_were() -> None:
     random = np.random.default_rng(4)
     days = pd.date_range("2015-01-01", periods=60, freq="MS") + pd.to_timedelta(random.integers(0, 27, 60), unit="D")

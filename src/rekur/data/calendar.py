@@ -199,6 +199,13 @@ def _irregular(times: Array, found: Spacing, where: Callable[[int], str]) -> str
     )
     days = not whole and gaps.min() >= DAY
     if not whole and gaps.min() >= 26 * DAY:
+        day, last = _day_in_month(times)
+        common, count = _most_common(day)
+        odd = np.flatnonzero((day != common) & ~last)
+        if 2 * count > len(times) and len(odd):
+            at = int(odd[0])
+            most = f"most rows stand on day {common} of a month"
+            text = f"the spacing is irregular: {most}, not {where(at)} ({shown(times[at])})."
         return text + ' If there is one row a month, say so with freq="ME" (or "QE", "YE")'
     if days or whole or (common >= SECOND and int(gaps.sum()) // common < SPARSE * len(gaps)):
         held = common if whole else f'"{tick(common).name}"'

@@ -40,13 +40,14 @@ class Part(NamedTuple):
 class Timing(NamedTuple):
     """How the times of a table are counted that was read before: its series and their frequency.
 
-    local : by the clocks of the zone · uneven : the labels of series whose times are uneven
+    local : by the clocks of the zone `tz` · uneven : the labels of series whose times are uneven
     """
 
     ids: Array
     freq: Freq
     local: bool
     uneven: frozenset[Any]
+    tz: str | None
 
 
 def steps(rows: Rows, freq: Freq) -> tuple[Array, Array]:

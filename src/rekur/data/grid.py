@@ -152,6 +152,8 @@ def lay(
     DataError : rows off the grid, doubled rows, or a grid far larger than the data.
     """
     choose("duplicates", duplicates, DUPLICATES)
+    if not isinstance(freq, (str, int)) and freq is not None:
+        found = _in_zone(found, freq[0].tz, source)
     rows = sort(found, codes, ids, source, panel)
     if isinstance(freq, (str, int)):
         parts = [asked_for(rows, parse(freq))]
@@ -160,6 +162,13 @@ def lay(
     notes = [found.note] if found.note else []
     said = "" if freq is not None else " (found from the times)"
     return [_lay(rows, part, duplicates, found.tz, [*notes, f"frequency {part.freq.name}{said}"]) for part in parts]
+
+
+def _in_zone(found: Times, tz: str | None, source: str) -> Times:
+    """Return times as those of the zone of a table read before, whatever zone they are written in."""
+    if (found.tz is None) != (tz is None):
+        raise DataError(f"{source}: the times have time zone {found.tz or 'none'}, those learned from {tz or 'none'}")
+    return found._replace(tz=tz)
 
 
 def _lay(rows: Rows, part: Part, duplicates: str, tz: str | None, notes: list[str]) -> Grid:

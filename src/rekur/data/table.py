@@ -112,7 +112,7 @@ class Table:
     @property
     def timing(self) -> Timing:
         """How its times are counted."""
-        return Timing(self.ids, self.freq, self.local, self.uneven)
+        return Timing(self.ids, self.freq, self.local, self.uneven, self.tz)
 
     def step(self, s: int) -> Freq:
         """Return the frequency of series s."""
