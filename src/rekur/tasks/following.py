@@ -16,7 +16,7 @@ from rekur.tasks.recipe import FEWEST, LEVELS
 Array = np.ndarray[Any, np.dtype[Any]]
 RATE = 0.15  # by which the logarithm of the widening moves with the share of values missed in a window
 WINDOWS = 30  # windows that are looked back on, at most
-MOST = 3000  # windows of all series that are looked back on, at most
+MOST = 1000  # windows of all series that are looked back on, at most
 MISSED = 0.2  # share of values that an 80 % interval may miss
 
 
