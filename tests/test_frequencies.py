@@ -169,6 +169,8 @@ def test_a_zone_is_that_of_the_table_learned_from() -> None:
         np.testing.assert_array_equal(again.start, learned[0].start)
     with pytest.raises(DataError, match="have time zone none, those learned from Europe/Berlin"):
         tables(days.assign(ds=days.ds.dt.tz_localize(None)), learned=learned)
+    with pytest.raises(DataError, match="the times are whole numbers, those learned from dates"):
+        tables(days.assign(ds=np.arange(60)), learned=learned)
 
 
 def test_a_stray_day_among_months_is_named() -> None:

@@ -153,7 +153,7 @@ def lay(
     """
     choose("duplicates", duplicates, DUPLICATES)
     if not isinstance(freq, (str, int)) and freq is not None:
-        found = _in_zone(found, freq[0].tz, source)
+        found = _as_learned(found, freq[0], source)
     rows = sort(found, codes, ids, source, panel)
     if isinstance(freq, (str, int)):
         parts = [asked_for(rows, parse(freq))]
@@ -164,11 +164,16 @@ def lay(
     return [_lay(rows, part, duplicates, found.tz, [*notes, f"frequency {part.freq.name}{said}"]) for part in parts]
 
 
-def _in_zone(found: Times, tz: str | None, source: str) -> Times:
+def _as_learned(found: Times, learned: Timing, source: str) -> Times:
     """Return times as those of the zone of a table read before, whatever zone they are written in."""
-    if (found.tz is None) != (tz is None):
-        raise DataError(f"{source}: the times have time zone {found.tz or 'none'}, those learned from {tz or 'none'}")
-    return found._replace(tz=tz)
+    whole = found.values.dtype.kind == "i"
+    if whole != (learned.freq.kind == "integer"):
+        kinds = ("whole numbers", "dates") if whole else ("dates", "whole numbers")
+        raise DataError(f"{source}: the times are {kinds[0]}, those learned from {kinds[1]}")
+    if (found.tz is None) != (learned.tz is None):
+        zones = found.tz or "none", learned.tz or "none"
+        raise DataError(f"{source}: the times have time zone {zones[0]}, those learned from {zones[1]}")
+    return found._replace(tz=learned.tz)
 
 
 def _lay(rows: Rows, part: Part, duplicates: str, tz: str | None, notes: list[str]) -> Grid:
