@@ -91,12 +91,12 @@ def test_regular_and_uneven_series_of_one_frequency_make_one_table() -> None:
     frames = regular("even", "D", 60, "2024-01-01 08:00"), uneven("u", "30h", 80)
     found = read(*frames)
     assert found["even"] is found["u"]
-    assert found["u"].uneven == {"u"}
+    assert found["u"].uneven == {"u": -1.0}
     assert found["even"].start[0] == np.datetime64("2024-01-01T08:00")
     assert any("times of 1 of 2 series are uneven" in note for note in found["u"].notes)
     said = read(regular("even", "h", 60), uneven("u", "70min", 80), freq="h")
     assert said["even"] is said["u"]
-    assert said["u"].uneven == {"u"}
+    assert said["u"].uneven == {"u": -1.0}
 
 
 def test_a_time_that_is_there_twice_is_an_error_in_uneven_times_too() -> None:
@@ -136,7 +136,7 @@ def test_level_of_weeks_months_and_business_days() -> None:
         ("QE", ["2024-03-31", "2024-03-31", "2024-03-31"]),
         ("B", ["2024-02-29", "2024-03-01", "2024-03-05"]),
     ):
-        assert level(t, codes, parse(freq)).astype("M8[D]").astype(str).tolist() == days
+        assert level(t, codes, parse(freq), np.array([-1.0])).astype("M8[D]").astype(str).tolist() == days
 
 
 def test_starts_and_ends_of_months_stand_side_by_side() -> None:
@@ -152,7 +152,7 @@ def test_series_keep_the_frequency_they_had() -> None:
     assert [each.freq.name for each in learned] == ["D", "MS", "W-SUN", "4h"]
     short = [frame.tail(n) for frame, n in zip(frames, (1, 2, 3, 15), strict=True)]
     assert names(*short, learned=learned) == {"d": "D", "m": "MS", "w": "W-SUN", "u": "4h"}
-    assert read(*short, learned=learned)["u"].uneven == {"u"}
+    assert read(*short, learned=learned)["u"].uneven == {"u": -1.0}
     assert names(frames[0][::7], learned=learned) == {"d": "D"}
     new = regular("new", "W-MON", 30), regular("five", "D", 5), regular("month", "ME", 5), uneven("v", "5h", 60, 5)
     assert names(*new, learned=learned) == {"new": "W-MON", "five": "D", "month": "ME", "v": "4h"}
@@ -199,3 +199,96 @@ def test_uneven_days_of_a_zone_are_those_of_its_clocks() -> None:
     np.testing.assert_array_equal(again.start, found.start)
     days = df.y.groupby(df.ds.dt.tz_localize(None).dt.normalize()).mean()
     np.testing.assert_allclose(found.y[np.isfinite(found.y)], days.to_numpy())
+
+
+def following(found: dict[str, Table], label: str) -> str:
+    """The day of the step after a series."""
+    each = found[label]
+    return str(each.next_times(1)[list(each.ids).index(label), 0])[:10]
+
+
+@pytest.mark.parametrize("start", ["2020-02-29", "2020-01-31", "2020-04-30"])
+def test_ends_of_months_stay_ends_whatever_stands_beside_them(start: str) -> None:
+    ends, stray = regular("e", "ME", 40, start), made("x", [pd.Timestamp("2023-05-15")])
+    last = ends.ds.iloc[-1] + pd.offsets.MonthEnd(1)
+    for beside in ([stray], [regular("n", "MS", 30)], [regular("n", "MS", 30), stray], []):
+        found = read(ends, *beside)
+        assert following(found, "e") == str(last.date())
+        learned = tables(pd.concat([ends, *beside]))
+        for rows in (1, 2, 14):
+            again = read(ends.tail(rows), *beside, learned=learned)
+            assert following(again, "e") == str(last.date())
+            assert not again["e"].uneven
+        again = read(ends.tail(14), *beside, learned=tables(ends))
+        assert following(again, "e") == str(last.date())
+    said = read(ends, regular("n", "MS", 30), freq="MS")
+    assert (following(said, "e"), following(said, "n")) == (str(last.date()), "2026-07-01")
+    starts = tables(regular("s", "MS", 30))
+    assert following(read(regular("s", "MS", 30), regular("e", "ME", 1, start), learned=starts), "s") == "2026-07-01"
+
+
+def test_where_uneven_times_stand_together_is_remembered() -> None:
+    random = np.random.default_rng(2)
+    minutes = 10 * (np.arange(400) + 0.97 + random.uniform(-0.05, 0.02, 400))
+    df = made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta((60 * minutes).round(), unit="s"))
+    learned = tables(df)
+    end = learned[0].next_times(1)[0, 0]
+    for rows in (3, 20, 30):
+        again = tables(df.tail(rows), learned=learned)[0]
+        assert again.next_times(1)[0, 0] == end
+        assert again.seen[0] == rows
+
+
+def test_uneven_series_keep_their_steps_beside_others() -> None:
+    frames = uneven("u", "6D", 80), regular("w", "W-MON", 60)
+    learned = tables(pd.concat(frames))
+    alone, beside = read(frames[0], learned=learned), read(frames[0], regular("n", "W-THU", 60), learned=learned)
+    k = list(beside["u"].ids).index("u")
+    np.testing.assert_array_equal(alone["u"].values(0), beside["u"].values(k))
+    assert alone["u"].start[0] == beside["u"].start[k]
+    assert names(frames[0].assign(unique_id="v"), learned=learned) == {"v": "W-MON"}
+
+
+def test_alike_uneven_series_have_one_frequency() -> None:
+    found = names(*[uneven(f"s{i}", "10h", 100, i) for i in range(20)])
+    assert len(set(found.values())) == 1
+    for few in (4, 8, 12, 20, 22, 40):
+        assert names(uneven("u", "1h", 100), uneven("v", "1h", few, 5))["v"] == "h"
+        assert names(uneven("u", "1h", 100), uneven("v", "1h", few, 5), freq="h")["v"] == "h"
+
+
+def test_one_row_that_fits_nowhere_refuses_no_table() -> None:
+    sunday = made("x", [pd.Timestamp("2024-06-02")])
+    assert names(regular("b", "B", 120), sunday) == {"b": "B", "x": "B"}
+    assert names(sunday, learned=tables(regular("b", "B", 120))) == {"x": "B"}
+
+
+@pytest.mark.parametrize("start", ["2024-03-20", "2024-03-30"])
+def test_a_few_days_of_a_zone_are_days(start: str) -> None:
+    zone = "Europe/Berlin"
+    few = regular("s", "D", 3, start, zone)
+    found = read(regular("h", "h", 300, tz=zone), regular("d", "D", 100, tz=zone), few)
+    assert (found["s"] is found["d"], found["s"].local) == (True, True)
+    found = read(regular("w", "W-MON", 60, tz=zone), few)
+    assert (found["s"].freq.name, found["s"].local) == ("D", True)
+
+
+def test_a_frequency_that_was_said_holds_for_new_series() -> None:
+    learned = tables(regular("d", "D", 90), freq="D")
+    assert names(regular("b", "B", 70), learned=learned, freq="D") == {"b": "D"}
+    with pytest.raises(DataError, match="series 'b' has the frequency B, the model knows D"):
+        tables(regular("b", "B", 70), learned=learned)
+    hours = tables(regular("h", "h", 90), freq="h")
+    assert names(uneven("u", "10min", 300), learned=hours, freq="h") == {"u": "h"}
+
+
+def test_days_of_another_rhythm_than_the_zone_are_counted_in_utc() -> None:
+    df = made("x", pd.date_range("2024-01-01", periods=200, tz="UTC").tz_convert("Europe/Berlin"))
+    assert [(each.freq.name, each.local) for each in tables(df, freq="D")] == [("D", False)]
+
+
+def test_labels_of_several_types_are_remembered() -> None:
+    frames = uneven("a", "6h", 80, 1), uneven("a", "6h", 80).assign(unique_id=1)
+    learned = tables(pd.concat(frames))
+    short = tables(pd.concat([frames[0], frames[1].tail(15)]), learned=learned)
+    assert short[0].uneven == {"a": -1.0, 1: -1.0}

@@ -174,3 +174,24 @@ def test_fine_tuning_that_fails_leaves_the_model_as_it_was() -> None:
     pd.testing.assert_frame_equal(made.predict(), before)
     made.fine_tune(short)
     assert (made.predict().rekur - before.rekur).abs().max() > 0.1
+
+
+def test_a_table_without_names_goes_where_it_fits() -> None:
+    df = panel().drop(columns="x")
+    made = model().fit(df)
+    plain = df[df.unique_id == "m0"].drop(columns="unique_id")
+    assert made.predict(plain).ds.iloc[0] == pd.Timestamp("2020-01-01")
+    wide = plain.rename(columns={"y": "m0"}).assign(other=plain.y + 1)
+    assert made.predict(wide).ds.unique().tolist() == list(pd.date_range("2020-01-01", periods=3, freq="MS"))
+
+
+def test_one_model_forecasts_starts_and_ends_of_months() -> None:
+    starts = series("m0", "MS", 1).drop(columns="x")
+    ends = starts.assign(unique_id="e", ds=starts.ds + pd.offsets.MonthEnd(1))
+    made = model().fit(starts)
+    both = made.predict(pd.concat([starts, ends]))
+    assert both.ds.tolist() == [*pd.date_range("2020-01-01", periods=3, freq="MS"),
+                                *pd.date_range("2020-01-31", periods=3, freq="ME")]  # fmt: skip
+    several = model().fit(panel().drop(columns="x"))
+    with pytest.raises(DataError, match="learned by one model: tune them one by one"):
+        several.fine_tune(pd.concat([starts, ends]))

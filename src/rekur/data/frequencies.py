@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,22 +11,22 @@ import pandas as pd
 from rekur.core import DataError, OptionError
 from rekur.data.calendar import anchor, regular, spacing
 from rekur.data.rows import Rows
-from rekur.data.steps import DAY, Freq, shown
-from rekur.data.uneven import is_uneven
+from rekur.data.steps import DAY, Freq, month, months_of, shown, span_of
+from rekur.data.uneven import SHORT, crowding, is_uneven, near, size
 from rekur.data.windows import portions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MANY = 4_000_000  # rows in which the frequency is looked for
 CHANCE = 20.0  # a longer step counts where in one of so many tables some series would show it by chance
-SHORT = 5  # rows of a series that do not make a frequency of its own
-NEAR = 2.0  # times that the median step of uneven times may differ from the step they are laid on
 
 
 class Part(NamedTuple):
     """Series of one frequency: their numbers (None for all) and how their times are counted.
 
-    local : by the clocks of the zone · uneven : which of them have uneven times, (series,) bool, None for none
+    local : by the clocks of the zone
+    uneven : (series,) NaN for even times, else the place where uneven ones stand together, see `crowding`; None for
+        even times everywhere
     steps : what `steps` finds, if it is known
     """
 
@@ -40,13 +40,13 @@ class Part(NamedTuple):
 class Timing(NamedTuple):
     """How the times of a table are counted that was read before: its series and their frequency.
 
-    local : by the clocks of the zone `tz` · uneven : the labels of series whose times are uneven
+    local : by the clocks of the zone `tz` · uneven : the series whose times are uneven, and where they stand together
     """
 
     ids: Array
     freq: Freq
     local: bool
-    uneven: frozenset[Any]
+    uneven: Mapping[Any, float]
     tz: str | None
 
 
@@ -60,7 +60,7 @@ def steps(rows: Rows, freq: Freq) -> tuple[Array, Array]:
     return k, exact
 
 
-def asked_for(rows: Rows, freq: Freq) -> Part:
+def asked_for(rows: Rows, freq: Freq) -> list[Part]:
     """The frequency that the user says, standing where the rows stand."""
     whole = rows.t.dtype.kind == "i"
     if whole != (freq.kind == "integer"):
@@ -69,41 +69,99 @@ def asked_for(rows: Rows, freq: Freq) -> Part:
             f"freq={freq.name!r} does not fit: the times of {rows.source} are {held}; "
             + ("use an integer such as freq=1" if whole else "use a frequency such as 'h' or 'D'")
         )
-    return part_of(rows, freq, freq.kind != "tick" or freq.step >= DAY)
+    local = freq.kind != "tick" or freq.step >= DAY
+    if local and freq.kind == "tick" and rows.tz is not None:  # days of another rhythm than that of the zone
+        local = not steps(rows, freq)[1].all() or bool(steps(rows.by(True), freq)[1].all())
+    return parts_on(rows, freq, local)
 
 
-def learned_as(rows: Rows, learned: Sequence[Timing]) -> list[Part]:
+def learned_as(rows: Rows, learned: Sequence[Timing], said: bool) -> list[Part]:
     """The frequencies that series had in tables read before; one that is new has the longest of these that fits it.
+
+    said : the user has said the frequency, so that there is one for all
 
     Raises
     ------
     DataError : a new series has another frequency.
     """
-    home = _homes(rows, learned)
+    whose = np.repeat(np.arange(len(learned)), [len(table.ids) for table in learned])
+    place = pd.Index(np.concatenate([table.ids for table in learned])).get_indexer(pd.Index(rows.ids))
+    home = np.where(place < 0, -1, whose[place])
+    if len(learned) == 1 and (said or not rows.panel):
+        home[:] = 0
+    elif not said:
+        _house(rows, learned, home)
     parts = []
     for k, table in enumerate(learned):
-        series = np.flatnonzero(home == k)
+        series = np.flatnonzero((home == k) | (home < 0) & (k == 0))
         if not len(series):
             continue
-        known = np.isin(rows.ids[series].astype(object), list(table.uneven)) if rows.panel else bool(table.uneven)
-        uneven = np.broadcast_to(known, len(series))
-        parts.append(part_of(rows, table.freq, table.local, None if len(series) == len(rows.ids) else series, uneven))
+        uneven = np.array([table.uneven.get(label, np.nan) for label in rows.ids[series]])
+        if not rows.panel and len(table.uneven) == len(table.ids):  # the series of a wide table share their times
+            uneven[:] = next(iter(table.uneven.values()))
+        some = None if len(series) == len(rows.ids) else series
+        parts += parts_on(rows, table.freq, table.local, some, uneven, place[series] >= 0)
     return parts
 
 
-def part_of(rows: Rows, freq: Freq, local: bool, series: Array | None = None, uneven: Array | None = None) -> Part:
-    """Series on a frequency, standing where their rows stand; `uneven` are those known to have uneven times."""
+def parts_on(
+    rows: Rows,
+    freq: Freq,
+    local: bool,
+    series: Array | None = None,
+    uneven: Array | None = None,
+    known: Array | None = None,
+) -> list[Part]:
+    """Series on a frequency, standing where their rows stand; ends of months stand apart from other days.
+
+    uneven : (series,) as in `Part`, of those whose times are known to be uneven
+    known : (series,) those of which the frequency was learned; None: it was not
+    """
     local = local and rows.tz is not None
+    if freq.kind == "month":
+        own = rows.by(local) if series is None else rows.by(local).of(series)
+        ends = _ends(own, freq, np.zeros(len(own.ids), dtype=bool) if known is None else known)
+        ends &= True if uneven is None else np.isnan(uneven)
+        if ends.any() and not ends.all():
+            numbers = np.arange(len(own.ids)) if series is None else series
+            return [
+                _part(rows, freq, local, numbers[some], None if uneven is None else uneven[some], known is not None)
+                for some in (~ends, ends)
+            ]
+    return [_part(rows, freq, local, series, uneven, known is not None)]
+
+
+def _ends(rows: Rows, freq: Freq, known: Array) -> Array:
+    """Which series stand on the last days of months, (S,); one row, or one of a known series, may do so by chance."""
+    day = rows.t.astype("M8[D]")
+    last = np.logical_and.reduceat(day == span_of(months_of(rows.t))[1], rows.first[:-1])
+    single = np.diff(rows.first) == 1
+    if known.any() and not freq.end:
+        _, exact = steps(rows, freq)
+        last &= ~(known & np.logical_and.reduceat(exact, rows.first[:-1]))
+    return np.asarray(last & (~single | freq.end | (last & ~single).any()))
+
+
+def _part(rows: Rows, freq: Freq, local: bool, series: Array | None, uneven: Array | None, learned: bool) -> Part:
+    """Series on one frequency, for which all of them stand alike in the month."""
     own = rows.by(local) if series is None else rows.by(local).of(series)
     there = anchor(freq, own.t)
     k, exact = steps(own, there)
-    loose = np.zeros(len(own.ids), dtype=bool) if uneven is None else uneven.copy()
-    for s in np.flatnonzero(~loose & ~np.logical_and.reduceat(exact, own.first[:-1])):
-        loose[s] = is_uneven(own.t[own.first[s] : own.first[s + 1]], freq)
+    places = np.full(len(own.ids), np.nan) if uneven is None else uneven.copy()
+    odd = np.flatnonzero(np.isnan(places) & ~np.logical_and.reduceat(exact, own.first[:-1]))
+    loose = ~np.isnan(places)
+    for beside in (False, True):
+        for s in odd[~loose[odd]] if not beside or loose.any() else ():
+            loose[s] = is_uneven(own.t[own.first[s] : own.first[s + 1]], freq, beside)
     if not loose.any():
         return Part(there, series, local, None, (k, exact))
-    even = own.t[~loose[own.codes]]
-    return Part(anchor(freq, even), series, local, loose)
+    base = freq if learned and freq.kind != "month" else anchor(freq, own.t[~loose[own.codes]])
+    if base.end and not freq.end:
+        base = month(freq.step, "")
+    new = loose & np.isnan(places)
+    if new.any():
+        places[new] = crowding(own.t, own.codes, base)[new]
+    return Part(base, series, local, places)
 
 
 def longer(rows: Rows, k: Array, freq: Freq, among: int) -> Array:
@@ -113,15 +171,15 @@ def longer(rows: Rows, k: Array, freq: Freq, among: int) -> Array:
     """
     out = np.zeros(len(rows.ids), dtype=bool)
     days = freq.kind == "tick" and freq.step == DAY
-    month = 28 * DAY // freq.step if freq.kind == "tick" else 20 if freq.kind == "business" else 0
+    long = 28 * DAY // freq.step if freq.kind == "tick" else 20 if freq.kind == "business" else 0
     for a, b in portions(rows.first, MANY // 4):
         first, part = rows.first[a:b] - rows.first[a], slice(rows.first[a], rows.first[b])
         inner, count, here = rows.inner[part], np.diff(rows.first[a : b + 1]), k[part]
         gaps = np.where(inner, np.diff(here, append=0), 0)
         times = np.maximum(np.gcd.reduceat(gaps, first), 1).astype(float)
-        if month:  # months are no multiples of days
+        if long:  # months are no multiples of days
             low = np.minimum.reduceat(np.where(inner, gaps, np.iinfo(np.int64).max), first)
-            fixed = (low >= month) & (count > 1)
+            fixed = (low >= long) & (count > 1)
             if fixed.any():
                 day = rows.t[part].astype("M8[D]") - rows.t[part].astype("M8[M]").astype("M8[D]")
                 least = np.minimum.reduceat(day, first)
@@ -144,11 +202,6 @@ def fits(rows: Rows, freq: Freq, among: int, whole: bool | Array = False) -> Arr
     return out
 
 
-def size(freq: Freq) -> float:
-    """The mean length of a step in microseconds, or units."""
-    return freq.step * {"month": 30.44 * DAY, "business": 7 / 5 * DAY}.get(freq.kind, 1.0)
-
-
 def refuse_beside(rows: Rows, freq: Freq, exact: Array) -> None:
     """Raise an error if a row does not stand on the grid of its series."""
     if not exact.all():
@@ -159,13 +212,8 @@ def refuse_beside(rows: Rows, freq: Freq, exact: Array) -> None:
         )
 
 
-def _homes(rows: Rows, learned: Sequence[Timing]) -> Array:
-    """Which of several tables each series belongs to, (S,): its own, or else the one of the longest step that fits."""
-    if not rows.panel:
-        return np.zeros(len(rows.ids), dtype=np.int64)
-    whose = np.repeat(np.arange(len(learned)), [len(table.ids) for table in learned])
-    place = pd.Index(np.concatenate([table.ids for table in learned])).get_indexer(pd.Index(rows.ids))
-    home = np.where(place < 0, -1, whose[place])
+def _house(rows: Rows, learned: Sequence[Timing], home: Array) -> None:
+    """Find the table of each series that has none in `home` (S,): that of the longest step that fits."""
     for k in sorted(range(len(learned)), key=lambda k: -size(learned[k].freq)):
         new = np.flatnonzero(home < 0)
         if len(new):
@@ -173,23 +221,23 @@ def _homes(rows: Rows, learned: Sequence[Timing]) -> Array:
             home[new[fits(own, learned[k].freq, len(rows.ids), np.diff(own.first) < SHORT)]] = k
     for s in np.flatnonzero(home < 0):
         home[s] = _nearest(rows.of(np.array([s])), learned)
-    return home
 
 
 def _nearest(rows: Rows, learned: Sequence[Timing]) -> int:
     """The table on whose step the uneven times of a series can be laid."""
     spaced = spacing(rows.t, rows.first)
-    freq = None if spaced is None else regular(rows.t, spaced)
-    known = " and ".join(table.freq.name for table in learned)
-    if spaced is not None and freq is None:
-        gap = float(np.median(spaced.gaps))
+    if spaced is None:
+        return 0
+    freq, gap = regular(rows.t, spaced), float(np.median(spaced.gaps))
+    if freq is None:
         k = min(range(len(learned)), key=lambda k: abs(np.log(size(learned[k].freq) / gap)))
-        near = 1 / NEAR <= size(learned[k].freq) / gap <= NEAR
-        if near and (len(learned[k].uneven) or is_uneven(rows.t, learned[k].freq)):
+        uneven = is_uneven(rows.t, learned[k].freq, beside=bool(learned[k].uneven))
+        if near(gap, learned[k].freq, len(rows.t)) and uneven:
             return k
         if len(learned) == 1:
             own = rows.by(learned[0].local)
             refuse_beside(own, learned[0].freq, steps(own, anchor(learned[0].freq, own.t))[1])
     has = "uneven times" if freq is None else f"the frequency {freq.name}"
     label = f"series {rows.ids[0]!r}" if rows.panel else "the series"
+    known = " and ".join(table.freq.name for table in learned)
     raise DataError(f"{rows.source}: {label} has {has}, the model knows {known}")

@@ -42,7 +42,7 @@ class Grid:
     duplicates: str
     tz: str | None
     local: bool
-    uneven: frozenset[Any]
+    uneven: Mapping[Any, float]
     absent: int
     notes: tuple[str, ...]
 
@@ -130,7 +130,8 @@ def lay(
     found: Times,
     codes: Array,
     ids: Array,
-    freq: str | int | Sequence[Timing] | None,
+    freq: str | int | None,
+    learned: Sequence[Timing],
     duplicates: str,
     source: str,
     panel: bool,
@@ -142,7 +143,8 @@ def lay(
     found : the time column
     codes : (n,) number of the series of each row
     ids : (S,) labels
-    freq : the frequency, what was learned of the tables read before, or None to find it
+    freq : the frequency, or None to find it
+    learned : what was learned of tables read before, if any
     duplicates : "error", "mean", "first", "last" or "sum"
     source : names the table in errors
     panel : the table has an id column
@@ -152,15 +154,15 @@ def lay(
     DataError : rows off the grid, doubled rows, or a grid far larger than the data.
     """
     choose("duplicates", duplicates, DUPLICATES)
-    if not isinstance(freq, (str, int)) and freq is not None:
-        found = _as_learned(found, freq[0], source)
+    if learned:
+        found = _as_learned(found, learned[0], source)
     rows = sort(found, codes, ids, source, panel)
-    if isinstance(freq, (str, int)):
-        parts = [asked_for(rows, parse(freq))]
+    if learned:
+        parts = learned_as(rows, learned, freq is not None)
     else:
-        parts = found_in(rows) if freq is None else learned_as(rows, freq)
+        parts = found_in(rows) if freq is None else asked_for(rows, parse(freq))
     notes = [found.note] if found.note else []
-    said = "" if freq is not None else " (found from the times)"
+    said = "" if learned or freq is not None else " (found from the times)"
     return [_lay(rows, part, duplicates, found.tz, [*notes, f"frequency {part.freq.name}{said}"]) for part in parts]
 
 
@@ -180,10 +182,12 @@ def _lay(rows: Rows, part: Part, duplicates: str, tz: str | None, notes: list[st
     """Lay the series of one frequency on their grid."""
     freq, rows = part.freq, rows.by(part.local)
     rows = rows if part.series is None else rows.of(part.series)
-    loose = np.zeros(len(rows.t), dtype=bool) if part.uneven is None else part.uneven[rows.codes]
-    if part.uneven is not None:
-        rows = _levelled(rows, freq, loose, duplicates)
-        of = "" if part.uneven.all() else f" of {part.uneven.sum()} of {len(part.uneven)} series"
+    places = np.full(len(rows.ids), np.nan) if part.uneven is None else part.uneven
+    uneven = ~np.isnan(places)
+    loose = uneven[rows.codes]
+    if uneven.any():
+        rows = _levelled(rows, freq, loose, places, duplicates)
+        of = "" if uneven.all() else f" of {uneven.sum()} of {len(uneven)} series"
         how = f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"
         if freq.kind != "month":
             how = f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step combined"
@@ -206,12 +210,12 @@ def _lay(rows: Rows, part: Part, duplicates: str, tz: str | None, notes: list[st
     slot = offsets[rows.codes] + k
     start = rows.t[rows.first[:-1]]
     doubled, absent = np.unique(slot[twice]), total - (len(rows.t) - len(twice))
-    uneven = frozenset() if part.uneven is None else frozenset(rows.ids[part.uneven].tolist())
+    known = dict(zip(rows.ids[uneven].tolist(), places[uneven].tolist(), strict=True))
     where = rows.order, slot, doubled, duplicates
-    return Grid(part.series, offsets, start, freq, *where, tz, part.local, uneven, absent, tuple(notes))
+    return Grid(part.series, offsets, start, freq, *where, tz, part.local, known, absent, tuple(notes))
 
 
-def _levelled(rows: Rows, freq: Freq, loose: Array, duplicates: str) -> Rows:
+def _levelled(rows: Rows, freq: Freq, loose: Array, places: Array, duplicates: str) -> Rows:
     """Return the rows with the uneven times, those that are `loose`, laid on steps.
 
     Raises
@@ -222,5 +226,5 @@ def _levelled(rows: Rows, freq: Freq, loose: Array, duplicates: str) -> Rows:
     if len(twice) and duplicates == "error":
         _refuse_doubles(rows, twice)
     t = rows.t.copy()
-    t[loose] = level(rows.t[loose], rows.codes[loose], freq)
+    t[loose] = level(rows.t[loose], rows.codes[loose], freq, places)
     return replace(rows, t=t)

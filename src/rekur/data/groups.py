@@ -8,13 +8,13 @@ import numpy as np
 
 from rekur.core import DataError
 from rekur.data.calendar import SPARSE, detect, regular, spacing
-from rekur.data.frequencies import MANY, NEAR, SHORT, Part, fits, longer, part_of, size, steps
+from rekur.data.frequencies import MANY, Part, fits, longer, parts_on, steps
 from rekur.data.rows import Rows
 from rekur.data.steps import DAY, Freq
-from rekur.data.uneven import usual
+from rekur.data.uneven import SHORT, crowding, is_uneven, near, size, usual
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Key = tuple[str, int, bool, bool]
+Key = tuple[str, int, bool]
 
 
 def found_in(rows: Rows) -> list[Part]:
@@ -40,7 +40,8 @@ def found_in(rows: Rows) -> list[Part]:
     if freq is not None:
         k, exact = steps(own, freq)
         if len(rows.ids) == 1 or (exact.all() and not longer(own, k, freq, len(rows.ids)).any()):
-            return [Part(freq, None, local, None, (k, exact))]
+            even = [Part(freq, None, local, None, (k, exact))]
+            return even if freq.kind != "month" or len(rows.ids) == 1 else parts_on(rows, freq, local)
     return _apart(rows)
 
 
@@ -58,9 +59,14 @@ class _Groups:
 
     def add(self, s: int, freq: Freq, local: bool) -> None:
         """Put a series to those of its frequency."""
-        key = freq.kind, freq.step, freq.end, local
+        key = freq.kind, freq.step, local
         self.freqs.setdefault(key, freq)
         self.home[s] = list(self.freqs).index(key)
+
+    def times(self, s: int, local: bool = False) -> Array:
+        """The times of a series."""
+        rows = self.clocks[local]
+        return rows.t[rows.first[s] : rows.first[s + 1]]
 
     def common(self) -> list[tuple[int, Key]]:
         """The numbers and keys of the groups, that of most series first."""
@@ -76,7 +82,7 @@ class _Groups:
         """Put series to the first of some groups that fits them; those that none of them fits are left."""
         for k, key in groups:
             if len(series):
-                there = fits(self.clocks[key[3]].of(series), self.freqs[key], len(self.home), whole)
+                there = fits(self.clocks[key[2]].of(series), self.freqs[key], len(self.home), whole)
                 self.home[series[there]] = k
                 series = series[~there]
         return series
@@ -91,32 +97,45 @@ def _apart(rows: Rows) -> list[Part]:
     _settle(groups, np.flatnonzero((groups.home < 0) & ~short))
     _gather(groups)
     _settle(groups, np.flatnonzero(groups.home < 0))
-    parts = []
+    parts = list[Part]()
     for k, key in groups.common():
         series = np.flatnonzero(groups.home == k)
         some = None if len(series) == len(rows.ids) else series
-        parts.append(part_of(rows, groups.freqs[key], key[3], some, groups.uneven[series]))
+        uneven = np.where(groups.uneven[series], _places(groups, series, key), np.nan)
+        parts += parts_on(rows, groups.freqs[key], key[2], some, uneven)
     return parts
 
 
+def _places(groups: _Groups, series: Array, key: Key) -> Array:
+    """Where the times of series of a group stand together in their steps, (series,)."""
+    own = groups.clocks[key[2]].of(series)
+    return crowding(own.t, own.codes, groups.freqs[key])
+
+
 def _gather(groups: _Groups) -> None:
-    """Put series whose longer or uneven steps may be chance, as those of rare days, to their like of finer steps."""
+    """Put series whose longer or uneven steps may be chance to their like: rare days to days, uneven times together."""
     order, rows = groups.common(), groups.clocks[False]
     mean = (rows.t[rows.first[1:] - 1] - rows.t[rows.first[:-1]]).astype(np.int64) / np.diff(rows.first)
     for i in range(len(order) - 1, 0, -1):
-        k, (_, _, _, local) = order[i]
+        k, (_, _, local) = order[i]
         for finer in order[:i]:
             step = size(groups.freqs[finer[1]])
-            if finer[1][3] == local and step < size(groups.freqs[order[i][1]]):
+            if finer[1][2] == local and step < size(groups.freqs[order[i][1]]):
                 series = np.flatnonzero((groups.home == k) & (~groups.uneven | (mean < SPARSE * step)))
                 groups.move(series, [finer])
                 groups.uneven[series[groups.home[series] != k]] = False
+    count = np.bincount(groups.home[groups.uneven], minlength=len(groups.freqs))
+    large = [k for k in np.argsort(-count, kind="stable") if count[k]]
+    keys = list(groups.freqs)
+    for s in np.flatnonzero(groups.uneven):
+        t = groups.times(int(s))
+        gap = float(np.median(np.diff(t).astype(np.int64)))
+        groups.home[s] = next((k for k in large if near(gap, groups.freqs[keys[k]], len(t))), groups.home[s])
 
 
 def _own(groups: _Groups, s: int, local: bool) -> None:
     """Group a series by a frequency of its own, if it has one."""
-    rows = groups.clocks[local]
-    t = rows.t[rows.first[s] : rows.first[s + 1]]
+    t = groups.times(s, local)
     spaced = spacing(t, np.array([0, len(t)]))
     if spaced is None or len(t) < SHORT:
         return
@@ -135,20 +154,35 @@ def _settle(groups: _Groups, series: Array) -> None:
     ------
     DataError : a few of the rows of one stand beside the grid of the others.
     """
-    series = groups.move(series, groups.common())
-    for s in groups.move(series, groups.coarse(), whole=True):
-        t = groups.clocks[False].of(np.array([s])).t
-        spaced = spacing(t, np.array([0, len(t)]))
-        freq = None if spaced is None else regular(t, spaced)
-        if spaced is not None and freq is None and len(t) < SHORT:
-            gap, uneven = float(np.median(spaced.gaps)), groups.home[groups.uneven]
-            near = [
-                k for k, key in groups.coarse() if 1 / NEAR <= size(groups.freqs[key]) / gap <= NEAR and k in uneven
-            ]
-            if near:
-                groups.home[s], groups.uneven[s] = near[0], True
-                continue
-        groups.add(s, freq or _refuse(groups.clocks[False], s), False)
+    rows = groups.clocks[False]
+    constant = rows.constant[series] & (np.diff(rows.first)[series] > 1)
+    for some, local in ((series[~constant], False), (series[constant], True)):
+        ways = [[each for each in order if not local or each[1][2]] for order in (groups.common(), groups.coarse())]
+        for s in groups.move(groups.move(some, ways[0]), ways[1], whole=True):
+            _place(groups, int(s), local)
+
+
+def _place(groups: _Groups, s: int, local: bool) -> None:
+    """Put a series that stands on no grid of the others to one of its own, or among uneven times."""
+    t = groups.times(s, local)
+    spaced = spacing(t, np.array([0, len(t)]))
+    freq = None if spaced is None else regular(t, spaced)
+    if freq is None:
+        uneven = set(groups.home[groups.uneven].tolist())
+        like = [
+            k
+            for k, key in groups.common()
+            if spaced is None
+            or (
+                k in uneven
+                and near(float(np.median(spaced.gaps)), groups.freqs[key], len(t))
+                and is_uneven(t, groups.freqs[key], beside=True)
+            )
+        ]
+        if like:
+            groups.home[s], groups.uneven[s] = like[0], True
+            return
+    groups.add(s, freq or _refuse(groups.clocks[False], s), local)
 
 
 def _refuse(rows: Rows, s: int) -> Freq:

@@ -49,7 +49,7 @@ class Table:
     skipped : (id, reason) of the series left out
     tz : the time zone of the user's times; `start` is then in UTC, or, if `local`, what the clocks there show
     wide : each series was a column of its own
-    uneven : the labels of series whose times were uneven and were laid on steps
+    uneven : the series whose times were uneven, and at which place of their step they stand together, -1 for none
     """
 
     ids: Array
@@ -70,7 +70,7 @@ class Table:
     tz: str | None = None
     local: bool = False
     wide: bool = False
-    uneven: frozenset[Any] = frozenset()
+    uneven: Mapping[Any, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -284,7 +284,7 @@ def tables(
     codes, ids = series_of(frame, roles.columns.id, source)
     found = times(frame[roles.columns.time], f"{source}, column {roles.columns.time!r}")
     grids = lay(
-        found, codes, ids, [each.timing for each in learned] or freq, duplicates, source, roles.columns.id is not None
+        found, codes, ids, freq, [each.timing for each in learned], duplicates, source, roles.columns.id is not None
     )
     target = {name: numbers(frame[name], f"{source}, column {name!r}") for name in roles.values}
     if all(np.isnan(values).all() for values in target.values()):
@@ -325,7 +325,7 @@ def _laid(
         tz=grid.tz,
         local=grid.local,
         wide=roles.wide,
-        uneven=frozenset(ids.tolist()) if roles.wide and grid.uneven else grid.uneven,
+        uneven=dict.fromkeys(ids.tolist(), grid.uneven[None]) if roles.wide and grid.uneven else grid.uneven,
     )
 
 

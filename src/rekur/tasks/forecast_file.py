@@ -94,7 +94,7 @@ def describe_network(network: Network) -> dict[str, Any]:
 
 def describe_table(table: Table) -> dict[str, Any]:
     """A table without its numbers."""
-    ids, uneven = _plain(table.ids.tolist()), _plain(table.uneven)
+    ids = _plain(table.ids.tolist())
     return {
         "ids": ids,
         "freq": asdict(table.freq),
@@ -104,7 +104,7 @@ def describe_table(table: Table) -> dict[str, Any]:
         "tz": table.tz,
         "local": table.local,
         "wide": table.wide,
-        "uneven": uneven,
+        "uneven": list(zip(_plain(table.uneven), table.uneven.values(), strict=True)),
     }
 
 
@@ -179,7 +179,7 @@ def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Table:
         tz=fields["tz"],
         local=fields["local"],
         wide=fields["wide"],
-        uneven=frozenset(fields.get("uneven", ())),
+        uneven=dict(fields.get("uneven", ())),
     )
 
 

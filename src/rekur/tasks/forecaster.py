@@ -244,7 +244,7 @@ class Forecaster(Backtested):
         positive("h", h)
         own = like_of(df)
         like = self.like_ if own is None else own
-        if isinstance(self.table_, Tables):
+        if isinstance(self.table_, Tables) or isinstance(found, Tables):
             return replace(mixed.forecast(self, found, futr_df, h), like=like)
         found, future = self._alike(found), None
         if self.names_["futr_exog_list"]:

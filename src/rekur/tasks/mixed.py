@@ -76,19 +76,21 @@ def fine_tune(model: Any, found: Table | Tables, time_limit: float | None, progr
     """Fine-tune the forecasters of the frequencies that a table has; the others stay as they are."""
     seconds, made = share(time_limit, parts_of(found)), list(model.parts_)
     for part in parts_of(found):
-        own = owner(model, part)
-        tuned = copy.copy(own)
-        made[made.index(own)] = tuned
+        k = model.parts_.index(owner(model, part))
+        if made[k] is not model.parts_[k]:
+            raise DataError(f"series at {part.freq.name} and others are learned by one model: tune them one by one")
+        made[k] = tuned = copy.copy(made[k])
         tuned.fine_tune(part, time_limit=seconds, progress=progress)
     gather(model, made)
 
 
 def owner(model: Any, part: Table) -> Any:
     """The forecaster of the frequency of a table, if there are two of its length the one that stands where it does."""
-    like = [own for own in model.parts_ if alike(own.table_, part)]
+    parts = model.parts_ if isinstance(model.table_, Tables) else (model,)
+    like = [own for own in parts if alike(own.table_, part)]
     if like:
         return next((own for own in like if own.table_.freq.end == part.freq.end), like[0])
-    known = " and ".join(own.table_.freq.name for own in model.parts_)
+    known = " and ".join(own.table_.freq.name for own in parts)
     raise DataError(f"the table has series of the frequency {part.freq.name}, the model knows {known}")
 
 
