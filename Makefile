@@ -28,7 +28,7 @@ bench: .venv-bench/installed ## speed of the layers beside their rivals; writes 
 textbook: .venv-bench/installed ## speed of the textbook program beside its rivals; minutes
 	.venv-bench/bin/python benchmarks/textbook.py
 
-accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; an hour
+accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; five quarters of an hour
 	$(BIN)/python benchmarks/accuracy.py
 
 rivals: .venv-peers/installed .venv-gluonts/installed .venv/tested ## other libraries on the panels; same page; two hours
