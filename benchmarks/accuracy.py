@@ -11,7 +11,8 @@ the windows before it. The test parts were in view a few times between versions,
 than data never looked at would be: what that moved is the prior of the blend, halved after the long horizons of ETTh1
 had been seen, and that naive's part and the following of intervals were looked for after exchange and some coverages
 had been seen to miss; their forms and constants are those of rehearsals and of held-out rows, but for one: naive's part
-counts its witnesses by clusters since M3 yearly had been seen to lose with the counts of the blend. "Must" and "stretch" are aims set from published results or from the baselines.
+counts its witnesses by clusters since M3 yearly had been seen to lose with the counts of the blend. "Must" and
+"stretch" are aims set from published results or from the baselines.
 
     python benchmarks/accuracy.py [--sets co2 nn5 ...] [--seed 0] [--alone] [--rehearse]
 

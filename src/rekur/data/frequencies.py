@@ -120,7 +120,7 @@ def parts_on(
     local = local and rows.tz is not None
     if freq.kind == "month":
         own = rows.by(local) if series is None else rows.by(local).of(series)
-        ends = _ends(own, freq, np.zeros(len(own.ids), dtype=bool) if known is None else known)
+        ends = at_ends(own, freq, known)
         ends &= True if uneven is None else np.isnan(uneven)
         if ends.any() and not ends.all():
             numbers = np.arange(len(own.ids)) if series is None else series
@@ -131,12 +131,14 @@ def parts_on(
     return [_part(rows, freq, local, series, uneven, known is not None)]
 
 
-def _ends(rows: Rows, freq: Freq, known: Array) -> Array:
+def at_ends(rows: Rows, freq: Freq, known: Array | None = None) -> Array:
     """Which series stand on the last days of months, (S,); one row, or one of a known series, may do so by chance."""
-    day = rows.t.astype("M8[D]")
-    last = np.logical_and.reduceat(day == span_of(months_of(rows.t))[1], rows.first[:-1])
-    single = np.diff(rows.first) == 1
-    if known.any() and not freq.end:
+    last, single = np.empty(len(rows.ids), dtype=bool), np.diff(rows.first) == 1
+    for a, b in portions(rows.first, MANY // 4):
+        t = rows.t[rows.first[a] : rows.first[b]]
+        ends = t.astype("M8[D]") == span_of(months_of(t))[1]
+        last[a:b] = np.logical_and.reduceat(ends, rows.first[a:b] - rows.first[a])
+    if known is not None and known.any() and not freq.end:
         _, exact = steps(rows, freq)
         last &= ~(known & np.logical_and.reduceat(exact, rows.first[:-1]))
     return np.asarray(last & (~single | freq.end | (last & ~single).any()))

@@ -8,7 +8,7 @@ import numpy as np
 
 from rekur.core import DataError
 from rekur.data.calendar import SPARSE, detect, regular, spacing
-from rekur.data.frequencies import MANY, Part, fits, longer, parts_on, steps
+from rekur.data.frequencies import MANY, Part, at_ends, fits, longer, parts_on, steps
 from rekur.data.rows import Rows
 from rekur.data.steps import DAY, Freq
 from rekur.data.uneven import SHORT, crowding, is_uneven, near, size, usual
@@ -40,8 +40,9 @@ def found_in(rows: Rows) -> list[Part]:
     if freq is not None:
         k, exact = steps(own, freq)
         if len(rows.ids) == 1 or (exact.all() and not longer(own, k, freq, len(rows.ids)).any()):
-            even = [Part(freq, None, local, None, (k, exact))]
-            return even if freq.kind != "month" or len(rows.ids) == 1 else parts_on(rows, freq, local)
+            if freq.kind == "month" and 0 < at_ends(own, freq).sum() < len(rows.ids):
+                return parts_on(rows, freq, local)
+            return [Part(freq, None, local, None, (k, exact))]
     return _apart(rows)
 
 
