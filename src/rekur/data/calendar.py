@@ -29,6 +29,7 @@ __all__ = [
     "Freq",
     "Spacing",
     "anchor",
+    "day_in_month",
     "detect",
     "detect_season",
     "feature_names",
@@ -44,7 +45,7 @@ ENOUGH = 20  # steps by which rows at no regular times are told from a slip
 SPARSE = 20  # steps of a grid for each of its rows, at the most
 
 
-def _day_in_month(times: Array) -> tuple[Array, Array]:
+def day_in_month(times: Array) -> tuple[Array, Array]:
     """Return the day of the month (from 1) and whether it is the last one."""
     day, begin = times.astype("M8[D]"), months_of(times)
     first, last = span_of(begin)
@@ -56,7 +57,7 @@ def anchor(freq: Freq, times: Array) -> Freq:
     if not len(times):
         return freq
     if freq.kind == "month":
-        day, last = _day_in_month(times)
+        day, last = day_in_month(times)
         return month(freq.step, "E" if last.all() else "S" if (day == 1).all() else "")
     if freq.kind == "tick" and freq.step % WEEK == 0:
         return tick(freq.step, _most_common((times.astype("M8[D]").astype(np.int64) + 3) % 7)[0])
@@ -92,7 +93,7 @@ def _as_months(times: Array, pairs: Array) -> Freq | None:
     clock = found - found.astype("M8[D]")
     if (clock != clock[0]).any():
         return None
-    day, last = _day_in_month(found)
+    day, last = day_in_month(found)
     before, after = codes[pairs], codes[pairs + 1]
     first, then = day[before], day[after]
     if not (last.all() or ((then == first) | (last[before] & (then > first)) | (last[after] & (then < first))).all()):
@@ -121,11 +122,12 @@ class Spacing(NamedTuple):
         return len(self.gaps) >= ENOUGH and 2 * len(self.off) > len(self.gaps)
 
 
-def spacing(times: Array, offsets: Array) -> Spacing | None:
-    """The steps between the rows of each series, equal neighbours passed over; None if there is no step at all."""
+def spacing(times: Array, offsets: Array | None = None) -> Spacing | None:
+    """The steps between the rows of each series, or of one, equal neighbours passed over; None if there is no step."""
     gaps = np.diff(times).astype(np.int64)
     inside = np.ones(len(gaps), dtype=bool)
-    inside[np.asarray(offsets)[1:-1] - 1] = False
+    if offsets is not None:
+        inside[np.asarray(offsets)[1:-1] - 1] = False
     pairs = np.flatnonzero(inside & (gaps > 0))
     return Spacing(gaps[pairs], pairs, _most_common(gaps[pairs])[0]) if len(pairs) else None
 
@@ -199,7 +201,7 @@ def _irregular(times: Array, found: Spacing, where: Callable[[int], str]) -> str
     )
     days = not whole and gaps.min() >= DAY
     if not whole and gaps.min() >= 26 * DAY:
-        day, last = _day_in_month(times)
+        day, last = day_in_month(times)
         common, count = _most_common(day)
         odd = np.flatnonzero((day != common) & ~last)
         if 2 * count > len(times) and len(odd):

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from rekur.core import DataError, OptionError
-from rekur.data.calendar import anchor, regular, spacing
+from rekur.data.calendar import anchor, day_in_month, regular, spacing
 from rekur.data.rows import Rows
-from rekur.data.steps import DAY, Freq, month, months_of, shown, span_of
+from rekur.data.steps import DAY, Freq, month, shown
 from rekur.data.uneven import SHORT, crowding, is_uneven, near, size
 from rekur.data.windows import portions
 
@@ -19,6 +19,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MANY = 4_000_000  # rows in which the frequency is looked for
 CHANCE = 20.0  # a longer step counts where in one of so many tables some series would show it by chance
+
+SOMEWHERE = np.inf  # the place where uneven times stand together has still to be found
 
 
 class Part(NamedTuple):
@@ -114,12 +116,12 @@ def parts_on(
 ) -> list[Part]:
     """Series on a frequency, standing where their rows stand; ends of months stand apart from other days.
 
-    uneven : (series,) as in `Part`, of those whose times are known to be uneven
+    uneven : (series,) as in `Part`, of those whose times are known to be uneven, `SOMEWHERE` if only that is known
     known : (series,) those of which the frequency was learned; None: it was not
     """
     local = local and rows.tz is not None
     if freq.kind == "month":
-        own = rows.by(local) if series is None else rows.by(local).of(series)
+        own = rows.by(local).of(series)
         ends = at_ends(own, freq, known)
         ends &= True if uneven is None else np.isnan(uneven)
         if ends.any() and not ends.all():
@@ -136,21 +138,20 @@ def at_ends(rows: Rows, freq: Freq, known: Array | None = None) -> Array:
     last, single = np.empty(len(rows.ids), dtype=bool), np.diff(rows.first) == 1
     for a, b in portions(rows.first, MANY // 4):
         t = rows.t[rows.first[a] : rows.first[b]]
-        ends = t.astype("M8[D]") == span_of(months_of(t))[1]
-        last[a:b] = np.logical_and.reduceat(ends, rows.first[a:b] - rows.first[a])
+        last[a:b] = np.logical_and.reduceat(day_in_month(t)[1], rows.first[a:b] - rows.first[a])
     if known is not None and known.any() and not freq.end:
         _, exact = steps(rows, freq)
-        last &= ~(known & np.logical_and.reduceat(exact, rows.first[:-1]))
+        last &= ~(known & rows.every(exact))
     return np.asarray(last & (~single | freq.end | (last & ~single).any()))
 
 
 def _part(rows: Rows, freq: Freq, local: bool, series: Array | None, uneven: Array | None, learned: bool) -> Part:
     """Series on one frequency, for which all of them stand alike in the month."""
-    own = rows.by(local) if series is None else rows.by(local).of(series)
+    own = rows.by(local).of(series)
     there = anchor(freq, own.t)
     k, exact = steps(own, there)
     places = np.full(len(own.ids), np.nan) if uneven is None else uneven.copy()
-    odd = np.flatnonzero(np.isnan(places) & ~np.logical_and.reduceat(exact, own.first[:-1]))
+    odd = np.flatnonzero(np.isnan(places) & ~own.every(exact))
     loose = ~np.isnan(places)
     for beside in (False, True):
         for s in odd[~loose[odd]] if not beside or loose.any() else ():
@@ -160,7 +161,7 @@ def _part(rows: Rows, freq: Freq, local: bool, series: Array | None, uneven: Arr
     base = freq if learned and freq.kind != "month" else anchor(freq, own.t[~loose[own.codes]])
     if base.end and not freq.end:
         base = month(freq.step, "")
-    new = loose & np.isnan(places)
+    new = loose & ~np.isfinite(places)
     if new.any():
         places[new] = crowding(own.t, own.codes, base)[new]
     return Part(base, series, local, places)
@@ -183,9 +184,9 @@ def longer(rows: Rows, k: Array, freq: Freq, among: int) -> Array:
             low = np.minimum.reduceat(np.where(inner, gaps, np.iinfo(np.int64).max), first)
             fixed = (low >= long) & (count > 1)
             if fixed.any():
-                day = rows.t[part].astype("M8[D]") - rows.t[part].astype("M8[M]").astype("M8[D]")
+                day, _ = day_in_month(rows.t[part])
                 least = np.minimum.reduceat(day, first)
-                fixed &= (least == np.maximum.reduceat(day, first)) | (least >= np.timedelta64(27, "D"))
+                fixed &= (least == np.maximum.reduceat(day, first)) | (least >= 28)
             times = np.where(fixed, np.maximum(low, times), times)
         if days:
             weekday = (rows.t[part].astype("M8[D]").astype(np.int64) + 3) % 7
@@ -200,7 +201,7 @@ def fits(rows: Rows, freq: Freq, among: int, whole: bool | Array = False) -> Arr
     out = np.zeros(len(rows.ids), dtype=bool)
     for each in {freq, freq if freq.kind != "month" else Freq("month", freq.step, not freq.end, freq.name)}:
         k, exact = steps(rows, each)
-        out |= np.logical_and.reduceat(exact, rows.first[:-1]) & (whole | ~longer(rows, k, each, among))
+        out |= rows.every(exact) & (whole | ~longer(rows, k, each, among))
     return out
 
 

@@ -180,8 +180,7 @@ def _as_learned(found: Times, learned: Timing, source: str) -> Times:
 
 def _lay(rows: Rows, part: Part, duplicates: str, tz: str | None, notes: list[str]) -> Grid:
     """Lay the series of one frequency on their grid."""
-    freq, rows = part.freq, rows.by(part.local)
-    rows = rows if part.series is None else rows.of(part.series)
+    freq, rows = part.freq, rows.by(part.local).of(part.series)
     places = np.full(len(rows.ids), np.nan) if part.uneven is None else part.uneven
     uneven = ~np.isnan(places)
     loose = uneven[rows.codes]

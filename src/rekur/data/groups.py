@@ -8,10 +8,10 @@ import numpy as np
 
 from rekur.core import DataError
 from rekur.data.calendar import SPARSE, detect, regular, spacing
-from rekur.data.frequencies import MANY, Part, at_ends, fits, longer, parts_on, steps
+from rekur.data.frequencies import MANY, SOMEWHERE, Part, at_ends, fits, longer, parts_on, steps
 from rekur.data.rows import Rows
 from rekur.data.steps import DAY, Freq
-from rekur.data.uneven import SHORT, crowding, is_uneven, near, size, usual
+from rekur.data.uneven import SHORT, is_uneven, near, size, usual
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, int, bool]
@@ -102,15 +102,9 @@ def _apart(rows: Rows) -> list[Part]:
     for k, key in groups.common():
         series = np.flatnonzero(groups.home == k)
         some = None if len(series) == len(rows.ids) else series
-        uneven = np.where(groups.uneven[series], _places(groups, series, key), np.nan)
+        uneven = np.where(groups.uneven[series], SOMEWHERE, np.nan)
         parts += parts_on(rows, groups.freqs[key], key[2], some, uneven)
     return parts
-
-
-def _places(groups: _Groups, series: Array, key: Key) -> Array:
-    """Where the times of series of a group stand together in their steps, (series,)."""
-    own = groups.clocks[key[2]].of(series)
-    return crowding(own.t, own.codes, groups.freqs[key])
 
 
 def _gather(groups: _Groups) -> None:
@@ -137,7 +131,7 @@ def _gather(groups: _Groups) -> None:
 def _own(groups: _Groups, s: int, local: bool) -> None:
     """Group a series by a frequency of its own, if it has one."""
     t = groups.times(s, local)
-    spaced = spacing(t, np.array([0, len(t)]))
+    spaced = spacing(t)
     if spaced is None or len(t) < SHORT:
         return
     freq = regular(t, spaced)
@@ -166,22 +160,16 @@ def _settle(groups: _Groups, series: Array) -> None:
 def _place(groups: _Groups, s: int, local: bool) -> None:
     """Put a series that stands on no grid of the others to one of its own, or among uneven times."""
     t = groups.times(s, local)
-    spaced = spacing(t, np.array([0, len(t)]))
+    spaced = spacing(t)
     freq = None if spaced is None else regular(t, spaced)
     if freq is None:
-        uneven = set(groups.home[groups.uneven].tolist())
-        like = [
-            k
-            for k, key in groups.common()
-            if spaced is None
-            or (
-                k in uneven
-                and near(float(np.median(spaced.gaps)), groups.freqs[key], len(t))
-                and is_uneven(t, groups.freqs[key], beside=True)
-            )
-        ]
+        like = groups.common()
+        if spaced is not None:
+            gap, uneven = float(np.median(spaced.gaps)), groups.home[groups.uneven]
+            like = [(k, key) for k, key in like if k in uneven and near(gap, groups.freqs[key], len(t))]
+            like = [(k, key) for k, key in like if is_uneven(t, groups.freqs[key], beside=True)]
         if like:
-            groups.home[s], groups.uneven[s] = like[0], True
+            groups.home[s], groups.uneven[s] = like[0][0], True
             return
     groups.add(s, freq or _refuse(groups.clocks[False], s), local)
 

@@ -52,7 +52,11 @@ class Rows:
         if self.tz is None:
             return np.zeros(len(self.ids), dtype=bool)
         clock = self._wall - self._wall.astype("M8[D]")
-        return np.logical_and.reduceat(clock == clock[self.first[self.codes]], self.first[:-1])
+        return self.every(clock == clock[self.first[self.codes]])
+
+    def every(self, mask: Array) -> Array:
+        """Return whether a mask (n,) is true in all rows of each series, (S,) bool."""
+        return np.asarray(np.logical_and.reduceat(mask, self.first[:-1]))
 
     def by(self, local: bool) -> Rows:
         """Return the rows with their times in UTC or, if `local`, as the clocks of the zone show them."""
@@ -67,8 +71,10 @@ class Rows:
         """Return the given row that stands at place `i`."""
         return i if self.order is None else int(self.order[i])
 
-    def of(self, series: Array) -> Rows:
-        """Return the rows of some series, whose numbers rise."""
+    def of(self, series: Array | None) -> Rows:
+        """Return the rows of some series, whose numbers rise; None for all."""
+        if series is None:
+            return self
         lengths = self.first[series + 1] - self.first[series]
         first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         keep = np.arange(first[-1]) + np.repeat(self.first[series] - first[:-1], lengths)

@@ -46,7 +46,7 @@ def is_uneven(t: Array, freq: Freq, beside: bool = False) -> bool:
     So they are if half of many steps fit no common one (of few, `beside` series that are uneven), if there is one a
     month, on whichever day, or if there is one time only.
     """
-    spaced = spacing(t, np.array([0, len(t)]))
+    spaced = spacing(t)
     if spaced is None:
         return True
     if freq.kind == "month" and spaced.gaps.min() >= 26 * DAY:
