@@ -26,8 +26,10 @@ TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
 
 RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its own at the top is a room
     **dict.fromkeys(["core", "_native"], 0),
-    **dict.fromkeys(["kernels", "data", "train", "optim", "progress", "threads", "checkpoint", "metrics", "io"], 1),
-    **dict.fromkeys(["cells", "baselines"], 2),
+    **dict.fromkeys(
+        ["kernels", "data", "train", "optim", "progress", "threads", "checkpoint", "metrics", "scores", "io"], 1
+    ),
+    **dict.fromkeys(["cells", "baselines", "inputs"], 2),
     **dict.fromkeys(["layers", "nn"], 3),
     **dict.fromkeys(["tasks"], 4),
     **dict.fromkeys(["report", "stream", "doctor", "choose", "exchange"], 5),
@@ -44,6 +46,8 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "fit": "the column names of a table come in the user's own words",
     "forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",
+    "Classifier": "what to learn and with what, each with a default",
+    "Writing": "how a text is written as one value, each with a default",
     "Grid": "what reading the times of a table finds out; only `lay` builds it",
 }
 

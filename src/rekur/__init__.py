@@ -9,15 +9,33 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Accelerated": "rekur.nn.accelerate",
+    "Captioner": "rekur.tasks.captioner",
     "Classifier": "rekur.tasks.classifier",
     "Forecaster": "rekur.tasks.forecaster",
+    "LanguageModel": "rekur.tasks.language",
     "Regressor": "rekur.tasks.regressor",
+    "Tagger": "rekur.tasks.tagger",
+    "Transcriber": "rekur.tasks.transcriber",
+    "Translator": "rekur.tasks.translator",
     "accelerate": "rekur.nn.accelerate",
     "accelerated": "rekur.nn.accelerate",
     "load": "rekur.tasks",
 }
 
-__all__ = ["Accelerated", "Classifier", "Forecaster", "Regressor", "accelerate", "accelerated", "load"]
+__all__ = [
+    "Accelerated",
+    "Captioner",
+    "Classifier",
+    "Forecaster",
+    "LanguageModel",
+    "Regressor",
+    "Tagger",
+    "Transcriber",
+    "Translator",
+    "accelerate",
+    "accelerated",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,14 +12,19 @@ from rekur.core import ModelFileError
 __all__ = ["load"]
 
 _KINDS = {
+    "Captioner": "rekur.tasks.captioner",
     "Classifier": "rekur.tasks.classifier",
     "Forecaster": "rekur.tasks.forecaster",
+    "LanguageModel": "rekur.tasks.language",
     "Regressor": "rekur.tasks.regressor",
+    "Tagger": "rekur.tasks.tagger",
+    "Transcriber": "rekur.tasks.transcriber",
+    "Translator": "rekur.tasks.translator",
 }
 
 
 def load(folder: str | os.PathLike[str]) -> Any:
-    """Load a saved model: a Forecaster, Regressor or Classifier, ready to predict.
+    """Load a saved model of any task, ready to predict.
 
     The description names one of rekur's own kinds; no code of the file is run.
 

@@ -14,10 +14,11 @@ from torch import nn
 from rekur import io
 from rekur.checkpoint import Checkpoint, fingerprint
 from rekur.core import DataError, OptionError
+from rekur.data.arrays import floats, whole_lengths
 from rekur.data.batches import Arrays, Batch
 from rekur.layers.stack import Stack
 from rekur.progress import Progress
-from rekur.tasks.base import Estimator, check_seed, floats, whole_lengths
+from rekur.tasks.base import Estimator, check_seed
 from rekur.train import Problem, Training, fit
 
 if TYPE_CHECKING:

@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from rekur.core import DataError
+from rekur import scores
+from rekur.core import DataError, OptionError
+from rekur.inputs.items import Buckets
+from rekur.layers.encoders import encoder
 from rekur.layers.heads import LabelHead
-from rekur.tasks.arrays import ArrayEstimator
+from rekur.layers.recurrent import Recurrent
+from rekur.layers.stack import Stack
 from rekur.tasks.base import learning
+from rekur.tasks.sequences import SequenceEstimator
 from rekur.train import Training
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
+    from rekur.data.batches import Batch
 
-class Classifier(ArrayEstimator):
-    """Map arrays (B, T, I) to one of K labels.
 
-        h_1 … h_T = stack of cells over x_1 … x_T,  p = softmax(W·h_T + b)
+class Classifier(SequenceEstimator):
+    """Map sequences to one of K labels: arrays, strings, recordings or videos.
 
-    trained by cross-entropy. Labels may be of any kind that numpy sorts: numbers or strings.
+        h_1 … h_T = stack of cells over the encoded x_1 … x_T
+        p = softmax(W·[h_T; mean_t h_t; max_t h_t] + b)
+
+    trained by cross-entropy. Labels may be of any kind that numpy sorts: numbers or strings. Sentiment of texts,
+    commands in recordings, actions in videos and movements told by sensors are all this.
 
     Parameters
     ----------
-    cell, hidden, layers, bidirectional, dropout, training, seed : as in `rekur.Regressor`
+    cell : "gru", "lstm", "rnn", "rnn_relu" or "gru_before"
+    hidden, layers, bidirectional, dropout : the stack, see `rekur.layers.stack.Stack`; None as the input asks
+    training : how to train, see `rekur.train.Training`; None as the input and the number of rows ask
+    input : `Numbers`, `Text`, `Audio` or `Video` of `rekur.inputs`, with options; None takes the one that fits
+    class_weight : "balanced" lets each label count alike, a dictionary gives the weight of each; training then
+        minds the F1 score averaged over the labels in place of the accuracy
+    seed : seed of the weights, the order of the rows and dropout; the same seed gives the same numbers
 
     Attributes
     ----------
-    classes_ : (K,) the labels in the order of `predict_proba`; history_, net_, sizes_ as in `rekur.Regressor`
+    classes_ : (K,) the labels in the order of `predict_proba` · history_ : one record for each epoch; `val_loss` is
+    one minus the accuracy on rows held out · net_ : the torch module · reader_ : what was learned of the input
 
     Examples
     --------
@@ -43,14 +61,18 @@ class Classifier(ArrayEstimator):
     True
     """
 
+    out = "label"
+
     def __init__(
         self,
         cell: str = "gru",
-        hidden: int = 64,
-        layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        training: Training = Training(),  # noqa: B008, a frozen value
+        hidden: int | None = None,
+        layers: int | None = None,
+        bidirectional: bool | None = None,
+        dropout: float | None = None,
+        training: Training | None = None,
+        input: Any = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         seed: int = 0,
     ) -> None:
         self.cell = cell
@@ -59,55 +81,119 @@ class Classifier(ArrayEstimator):
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.training = training
+        self.input = input
+        self.class_weight = class_weight
         self.seed = seed
 
     def fit(
         self,
-        x: ArrayLike,
+        x: Any,
         y: ArrayLike,
         *,
         lengths: ArrayLike | None = None,
-        validation: float | tuple[Any, ...] = 0.0,
+        validation: float | tuple[Any, ...] | None = None,
         epochs: int | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Classifier:
-        """Train on arrays x (B, T, I) and labels y (B,); the other arguments as in `Regressor.fit`."""
+        """Train on sequences and labels.
+
+        Parameters
+        ----------
+        x : an array (B, T, I), a list of arrays (T, I), of strings, or of `pathlib.Path`s to recordings or videos
+        y : (B,) labels
+        lengths : (B,) valid steps of each row of an array, or None
+        validation : share of the rows held out, or (x, y) or (x, y, lengths); None holds out a tenth where there are
+            200 rows or more. The weights of the epoch that is best on them are kept
+        epochs : instead of `training.epochs`
+        progress : show a bar; None asks whether standard error is a terminal
+        checkpoint : folder written after each epoch; if it holds one, training goes on from there
+
+        Raises
+        ------
+        DataError : data that cannot be used, with its place
+        TrainingError : the loss is not finite, with the layer responsible
+        """
         with learning(self, "net_"):
-            self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
+            self._fit(x if lengths is None else (x, lengths), y, validation, epochs, progress, checkpoint)
         return self
 
     @property
     def classes_(self) -> np.ndarray:
         """The labels (K,) in the order of `predict_proba`."""
-        self.check_fitted("sizes_")
-        return np.asarray(self.sizes_["classes"])
+        self.check_fitted("learned_")
+        return np.asarray(self.learned_["classes"])
 
-    def predict_proba(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> np.ndarray:
-        """Probabilities (B, K) for x (B, T, I)."""
-        return self._outputs(x, lengths)
+    def predict_proba(self, x: Any, *, lengths: ArrayLike | None = None) -> np.ndarray:
+        """Probabilities (B, K) for sequences x as in `fit`."""
+        parts, rows = [], []
+        for batch, at in self._batches(x if lengths is None else (x, lengths)):
+            with torch.inference_mode():
+                raw, _ = self.net_(batch.x, batch.lengths)
+                parts.append(raw.softmax(-1).numpy())
+            rows.append(at)
+        made: np.ndarray = np.concatenate(parts)
+        return made[np.argsort(np.concatenate(rows))]
 
-    def predict(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> np.ndarray:
-        """The most probable label (B,) for x (B, T, I)."""
+    def predict(self, x: Any, *, lengths: ArrayLike | None = None) -> np.ndarray:
+        """The most probable label (B,) for sequences x as in `fit`."""
         return np.asarray(self.classes_[self.predict_proba(x, lengths=lengths).argmax(axis=1)])
 
-    def score(self, x: ArrayLike, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
+    def score(self, x: Any, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
         """The share of labels that are right."""
         return float((self.predict(x, lengths=lengths) == np.asarray(y)).mean())
 
-    def _head(self, H: int) -> nn.Module:
-        return LabelHead(H, len(self.sizes_["classes"]), self.seed)
+    def evaluate(self, x: Any, y: ArrayLike, *, lengths: ArrayLike | None = None) -> dict[str, float]:
+        """Accuracy, F1 averaged over the labels, and the accuracy of always saying the most frequent label."""
+        actual, predicted = np.asarray(y), self.predict(x, lengths=lengths)
+        always = self.classes_[int(np.argmax(self.learned_["counts"]))]
+        return {
+            "accuracy": float((predicted == actual).mean()),
+            "f1": scores.macro_f1(actual, predicted),
+            "baseline accuracy": float((actual == always).mean()),
+        }
 
-    def _target(self, y: ArrayLike, learn: bool) -> Tensor:
-        import torch
+    def _build(self) -> nn.Module:
+        s = self.shape_
+        front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
+        stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, seed=self.seed)
+        head = LabelHead(3 * stack.size, len(self.learned_["classes"]), self.seed)
+        return Recurrent(front, stack, head, False, s.dropout)
 
+    def _targets(self, y: Any, learn: bool) -> Tensor:
         labels = np.asarray(y)
         if labels.ndim != 1 or not len(labels):
             raise DataError(f"y must be one label for each row, (B,), got the shape {labels.shape}")
         if learn:
-            self.sizes_.update(classes=np.unique(labels).tolist(), each=False)
-        index = {label: k for k, label in enumerate(self.sizes_["classes"])}
+            classes, counts = np.unique(labels, return_counts=True)
+            self.learned_.update(classes=classes.tolist(), counts=counts.tolist())
+            if len(classes) < 2:
+                raise DataError(f"every row has the label {classes[0]!r}: there is nothing to tell apart")
+        index = {label: k for k, label in enumerate(self.learned_["classes"])}
         unknown = [label for label in labels.tolist() if label not in index]
         if unknown:
             raise DataError(f"the label {unknown[0]!r} does not occur in the training data")
         return torch.tensor([index[label] for label in labels.tolist()])
+
+    def _weights(self) -> Tensor | None:
+        """The weight of each label, (K,)."""
+        classes, counts = self.learned_["classes"], np.array(self.learned_["counts"], dtype=np.float32)
+        if self.class_weight is None:
+            return None
+        if self.class_weight == "balanced":
+            return torch.from_numpy(counts.sum() / (len(counts) * counts))
+        if not isinstance(self.class_weight, Mapping) or set(self.class_weight) != set(classes):
+            raise OptionError(f'class_weight must be "balanced" or give a weight for each of {classes}')
+        return torch.tensor([float(self.class_weight[label]) for label in classes])
+
+    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        raw, _ = net(batch.x, batch.lengths)
+        weights = self._weights()
+        return net.head.loss(raw, batch.y, None if weights is None else weights[batch.y]), None
+
+    def _error(self, net: Any, held: Buckets) -> float:
+        told = [(net(batch.x, batch.lengths)[0].argmax(-1), batch.y) for batch in held.ordered()]
+        predicted, actual = (torch.cat(part).numpy() for part in zip(*told, strict=True))
+        if self.class_weight is not None:
+            return 1 - scores.macro_f1(actual, predicted)
+        return 1 - float((predicted == actual).mean())

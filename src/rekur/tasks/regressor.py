@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rekur.core import DataError
+from rekur.data.arrays import floats
 from rekur.layers.heads import ValueHead
 from rekur.tasks.arrays import ArrayEstimator
-from rekur.tasks.base import floats, learning
+from rekur.tasks.base import learning
 from rekur.train import Training
 
 if TYPE_CHECKING:

@@ -1,0 +1,113 @@
+"""Videos made by a seed: handwritten digits that move in eight ways, each with its label and its sentence.
+
+A digit of scikit-learn's set (8 × 8 pixels, enlarged) crosses a dark picture for twenty frames; each clip is encoded as
+a real video file (MPEG-4 in AVI). A single frame shows the digit somewhere, and nothing of the way it moves.
+
+    python benchmarks/clips.py FOLDER [--clips 1600] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+
+SIZE, FRAMES, DIGIT = 48, 20, 16
+WAYS = {  # what the digit does, as a sentence goes on
+    "left": "moves left",
+    "right": "moves right",
+    "up": "moves up",
+    "down": "moves down",
+    "circle": "turns in a circle",
+    "back": "moves right and comes back",
+    "left_bounce": "moves left and bounces",
+    "blink": "stands and blinks",
+}
+
+
+def path(way: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Places (FRAMES, 2) of the upper left corner, as shares of the room there is, and brightness (FRAMES,)."""
+    t = np.linspace(0, 1, FRAMES) + rng.uniform(-0.02, 0.02)
+    cross = np.full(FRAMES, rng.uniform(0.1, 0.9))
+    reach = rng.uniform(0.7, 1.0)
+    line = (1 - reach) / 2 + reach * t
+    fold = (1 - reach) / 2 + reach * (1 - np.abs(2 * t - 1))  # there and back
+    shine = np.ones(FRAMES)
+    if way == "circle":
+        angle, turn = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1])
+        x, y = 0.5 + 0.4 * np.cos(angle + turn * 2 * np.pi * t), 0.5 + 0.4 * np.sin(angle + turn * 2 * np.pi * t)
+    elif way == "blink":
+        x, y = np.full(FRAMES, rng.uniform(0.1, 0.9)), cross
+        shine = np.where((np.arange(FRAMES) // rng.integers(2, 4)) % 2 == 0, 1.0, 0.15)
+    else:
+        x, y = {
+            "left": (1 - line, cross),
+            "right": (line, cross),
+            "up": (cross, 1 - line),
+            "down": (cross, line),
+            "back": (fold, cross),
+            "left_bounce": (1 - fold, cross),
+        }[way]
+    return np.stack([y, x], 1).clip(0, 1), shine
+
+
+def clip(digit: np.ndarray, way: str, rng: np.random.Generator) -> np.ndarray:
+    """Frames (FRAMES, SIZE, SIZE, 3) of bytes."""
+    large = np.kron(digit / 16, np.ones((DIGIT // 8, DIGIT // 8)))
+    colour = rng.uniform(0.6, 1.0, 3)
+    places, shine = path(way, rng)
+    frames = rng.uniform(0, 0.12, (FRAMES, SIZE, SIZE, 3))
+    for frame, (y, x), light in zip(frames, (places * (SIZE - DIGIT)).round().astype(int), shine, strict=True):
+        frame[y : y + DIGIT, x : x + DIGIT] += light * large[..., None] * colour
+    return (255 * frames.clip(0, 1)).astype(np.uint8)
+
+
+def write(frames: np.ndarray, file: Path) -> None:
+    """Encode frames as a video file."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = SIZE
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 400_000
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def make(folder: Path, clips: int, seed: int) -> pd.DataFrame:
+    """Write the clips and `clips.csv` (path, label, text, digit, split); the last quarter is for the test.
+
+    Digits of the test are other handwritings than those of the training.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    digits = load_digits()
+    order = rng.permutation(len(digits.images))
+    parts = {"train": order[: len(order) * 3 // 4], "test": order[len(order) * 3 // 4 :]}
+    rows = []
+    for k in range(clips):
+        split = "train" if k < clips * 3 // 4 else "test"
+        which = rng.choice(parts[split])
+        way = list(WAYS)[rng.integers(len(WAYS))]
+        name = f"clip{k:05d}.avi"
+        write(clip(digits.images[which], way, rng), folder / name)
+        number = int(digits.target[which])
+        article = "an" if number == 8 else "a"
+        rows.append((name, way, f"{article} {number} {WAYS[way]}", number, split))
+    table = pd.DataFrame(rows, columns=["path", "label", "text", "digit", "split"])
+    table.to_csv(folder / "clips.csv", index=False)
+    return table
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--clips", type=int, default=1600)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    print(make(asked.folder, asked.clips, asked.seed).groupby(["split", "label"]).size())

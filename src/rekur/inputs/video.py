@@ -1,0 +1,159 @@
+"""Videos: files to a few frames each, read batch by batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from rekur.core import DataError, positive
+from rekur.inputs.cache import Cache
+from rekur.inputs.items import Items
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NEEDS = 'videos need PyAV: pip install "rekur[video]"'
+
+Frames = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Video:
+    """Videos, as files or as arrays of frames (T, height, width, 3) of bytes.
+
+    frames : how many are taken at most, evenly over the video · size : height and width they are scaled to ·
+    longest : seconds; longer videos are refused
+    """
+
+    frames: int = 16
+    size: int = 48
+    longest: float = 600.0
+    kind: ClassVar[str] = "video"
+
+    def learn(self, values: Sequence[Any]) -> VideoReader:
+        """A reader for videos; nothing has to be learned of them."""
+        for name in ("frames", "size", "longest"):
+            positive(name, getattr(self, name))
+        return VideoReader(self)
+
+    def restore(self, learned: dict[str, Any], tensors: dict[str, Tensor]) -> VideoReader:
+        """The reader that `describe` tells of."""
+        return VideoReader(self)
+
+
+@dataclass(frozen=True)
+class VideoReader:
+    """Reads videos as frames (T, 3, size, size) of bytes."""
+
+    options: Video
+
+    def items(self, values: Sequence[Any]) -> Items:
+        """Videos as items; files are opened for their lengths now, and decoded when they are asked for."""
+        lengths = [min(self.options.frames, count(value, self.options.longest)) for value in values]
+        cache = Cache(lambda row: self.read(values[row], lengths[row]))
+        return Items(cache, np.array(lengths, dtype=np.int64))
+
+    def read(self, value: Any, T: int) -> Tensor:
+        """T frames of one video, evenly spaced, the last repeated where fewer can be decoded than were promised."""
+        import torch
+
+        total = count(value, self.options.longest)
+        wanted = np.linspace(0, total - 1, T).round().astype(int)
+        frames: list[Frames] = []
+        for k, frame in enumerate(decoded(value, self.options.size)):
+            while len(frames) < T and wanted[len(frames)] == k:
+                frames.append(frame)
+            if len(frames) == T:
+                break
+        if not frames:
+            raise DataError(f"{named(value)} holds no frame that can be decoded")
+        frames += [frames[-1]] * (T - len(frames))
+        return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()  # (T, 3, size, size)
+
+    def describe(self) -> dict[str, Any]:
+        """What a file must know."""
+        return {"kind": "video", "options": asdict(self.options), "learned": {}}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file must hold besides: nothing."""
+        return {}
+
+
+def named(value: Any) -> str:
+    """How a video is called in messages."""
+    return os.fspath(value) if isinstance(value, str | os.PathLike) else "a video"
+
+
+def is_file(value: Any) -> bool:
+    """Whether a video is given by the name of a file."""
+    return isinstance(value, str | os.PathLike)
+
+
+def opened(value: Any) -> Any:
+    """An open container, or one line that says why there is none."""
+    av, path = library(), os.fspath(value)
+    if not os.path.isfile(path):
+        raise DataError(f"{path} is not there: name a file that is")
+    if not os.path.getsize(path):
+        raise DataError(f"{path} is no video that can be read: it is empty")
+    try:
+        container = av.open(path)
+    except av.FFmpegError as error:
+        raise DataError(f"{path} is no video that can be read: {error.strerror}") from None
+    if not container.streams.video:
+        container.close()
+        raise DataError(f"{path} holds no pictures, only {', '.join(s.type for s in container.streams) or 'nothing'}")
+    return container
+
+
+def count(value: Any, longest: float) -> int:
+    """How many frames a video has; one that cannot be used is refused with the reason."""
+    if not is_file(value):
+        return len(value)
+    av = library()
+    with opened(value) as container:
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
+        if max(seconds, stream.frames / rate) > longest:
+            raise DataError(
+                f"{named(value)} lasts {max(seconds, stream.frames / rate):.0f} s, longer than {longest:g} s: "
+                "cut it, or set `longest`"
+            )
+        if stream.frames:
+            return int(stream.frames)
+        try:
+            found = sum(1 for _ in container.decode(video=0))
+        except av.FFmpegError as error:
+            raise DataError(f"{named(value)} is damaged: {error.strerror}") from None
+    if not found:
+        raise DataError(f"{named(value)} holds no frame")
+    return found
+
+
+def decoded(value: Any, size: int) -> Iterator[Frames]:
+    """The frames (size, size, 3) of a video, one after another."""
+    av = library()
+    if not is_file(value):
+        for frame in value:
+            yield av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(size, size).to_ndarray(format="rgb24")
+        return
+    try:
+        with opened(value) as container:
+            for frame in container.decode(video=0):
+                yield frame.reformat(width=size, height=size, format="rgb24").to_ndarray()
+    except av.FFmpegError as error:
+        raise DataError(f"{named(value)} is damaged: {error.strerror}") from None
+
+
+def library() -> Any:
+    """PyAV, or one line that says how to get it."""
+    try:
+        import av
+    except ImportError:
+        raise DataError(NEEDS) from None
+    return av

@@ -1,0 +1,99 @@
+"""The decoder: writes tokens one after another, looking at what an encoder has read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from rekur.layers.encoders import embedding
+from rekur.layers.stack import Direction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rekur.layers.attention import Attention
+
+
+class Memory(NamedTuple):
+    """What the encoder has read: vectors m (B, T, M), which of them count, and the tokens they stand for, if any."""
+
+    m: Tensor
+    inside: Tensor  # (B, T) bool
+    tokens: Tensor | None = None  # (B, T) int64
+
+
+class Written(NamedTuple):
+    """What the decoder gives for each of U steps: log-probabilities (B, U, V) and attention (B, U, T)."""
+
+    log_p: Tensor
+    attention: Tensor
+
+
+class Decoder(nn.Module):
+    """Two recurrent layers with attention between them, so that all steps of a known target run at once.
+
+        s_u = cell₁(E[w_{u-1}], s_{u-1}),  c_u = attention(s_u, m),  t_u = cell₂([s_u; c_u], t_{u-1})
+        o_u = tanh(W·[t_u; c_u; E[w_{u-1}]]),  p_u = softmax(E·o_u + b)
+
+    where m is the memory and both cells start at tanh(V·mean_t m_t). The table E is shared by both ends. With `copy`,
+    a gate g_u = sigmoid(k·[t_u; c_u; o_u]) mixes in the tokens of the memory:
+
+        p_u = (1 - g_u)·softmax(E·o_u + b) + g_u·Σ_t a_ut·[token_t]
+
+    Sources: O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL; A. See,
+    P. J. Liu and C. D. Manning, 2017, "Get to the point: summarization with pointer-generator networks", ACL.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        V: int,
+        I: int,  # noqa: E741
+        attention: Attention,
+        dropout: float = 0.0,
+        copy: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        H, M = attention.H, attention.M
+        self.dropout, self.attention = dropout, attention
+        self.embedding = embedding(V, I, seed)
+        generator = torch.Generator().manual_seed(seed)
+        self.first = Direction(cell, I, H, False, generator)
+        self.second = Direction(cell, H + M, H, False, generator)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.bridge = nn.Linear(M, 2 * H)
+            self.out = nn.Linear(H + M + I, I)
+            self.gate = nn.Linear(H + M + I, 1) if copy else None
+        self.bias = nn.Parameter(torch.zeros(V))
+
+    def start(self, memory: Memory) -> list[Any]:
+        """The states of both cells before the first token."""
+        mean = (memory.m * memory.inside[..., None]).sum(1) / memory.inside.sum(1, keepdim=True)  # (B, M)
+        halves = torch.tanh(self.bridge(mean)).chunk(2, dim=-1)
+        states = []
+        for direction, h in zip((self.first, self.second), halves, strict=True):
+            zeros = direction.cell.zeros(len(h), direction.H, h)
+            states.append(zeros._replace(h=h))
+        return states
+
+    def forward(self, tokens: Tensor, memory: Memory, states: list[Any] | None = None) -> tuple[Written, list[Any]]:
+        """tokens (B, U), each the one before that which is to be told → what is written, and the states after it."""
+        states = self.start(memory) if states is None else states
+        E = F.dropout(self.embedding(tokens), self.dropout, self.training)  # (B, U, I)
+        s, first = self.first(E, states[0])  # (B, U, H)
+        c, attention = self.attention(s, memory.m, memory.inside)  # (B, U, M)
+        t, second = self.second(F.dropout(torch.cat([s, c], -1), self.dropout, self.training), states[1])
+        read = F.dropout(torch.cat([t, c, E], -1), self.dropout, self.training)
+        o = F.dropout(torch.tanh(self.out(read)), self.dropout, self.training)  # (B, U, I)
+        log_p = F.linear(o, self.embedding.weight, self.bias).log_softmax(-1)  # (B, U, V)
+        if self.gate is not None and memory.tokens is not None:
+            g = self.gate(read)  # (B, U, 1)
+            where = memory.tokens[:, None].expand_as(attention)  # (B, U, T)
+            copied = torch.zeros_like(log_p).scatter_add(2, where, attention)
+            log_p = torch.logaddexp(log_p + F.logsigmoid(-g), copied.clamp_min(1e-9).log() + F.logsigmoid(g))
+        return Written(log_p, attention), [first, second]

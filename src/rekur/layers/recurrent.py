@@ -1,0 +1,38 @@
+"""The net of most tasks: encoder → stack of cells → head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from torch.nn import functional as F
+
+from rekur.layers.pool import pooled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rekur.layers.stack import Stack
+
+
+class Recurrent(nn.Module):
+    """An encoder, a stack and a head: one raw output for the whole sequence, or one for each step.
+
+    x (B, T, ...) → raw (B, ...) from the pooled outputs, or (B, T', ...), and the lengths (B,) of the steps.
+    """
+
+    def __init__(self, encoder: nn.Module, stack: Stack, head: nn.Module, each: bool, dropout: float) -> None:
+        super().__init__()
+        self.encoder, self.stack, self.head, self.each, self.dropout = encoder, stack, head, each, dropout
+
+    def outputs(self, x: Tensor, lengths: Tensor | None = None, states: Any = None) -> tuple[Tensor, Any, Any]:
+        """x (B, T, ...) → outputs of the stack (B, T', H), its states, and the lengths of its steps."""
+        vectors, lengths = self.encoder(x, lengths)
+        y, states = self.stack(vectors, states, lengths)
+        return y, states, lengths
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """x (B, T, ...) → raw output of the head, and lengths."""
+        y, states, lengths = self.outputs(x, lengths)
+        read = y if self.each else pooled(y, self.stack.last(states), lengths)
+        return self.head(F.dropout(read, self.dropout, self.training)), lengths

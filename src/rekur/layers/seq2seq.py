@@ -1,0 +1,92 @@
+"""Sequence to sequence: an encoder that reads and a decoder that writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from rekur.layers.decoder import Decoder, Memory, Written
+from rekur.layers.search import beam, pick
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rekur.layers.stack import Stack
+
+
+class Seq2Seq(nn.Module):
+    """An encoder, a stack over what it gives, and a decoder that attends to the stack's outputs.
+
+    x (B, T, ...), target (B, U) int64 that ends with `end` → `Written` for each of its U steps.
+    """
+
+    def __init__(self, encoder: nn.Module, stack: Stack, decoder: Decoder, copy: bool, ends: tuple[int, int]) -> None:
+        super().__init__()
+        self.encoder, self.stack, self.decoder, self.copy = encoder, stack, decoder, copy
+        self.begin, self.end = ends
+
+    def memory(self, x: Tensor, lengths: Tensor | None) -> Memory:
+        """What the encoder reads in x (B, T, ...)."""
+        vectors, steps = self.encoder(x, lengths)
+        m, _ = self.stack(vectors, None, steps)  # (B, T', M)
+        inside = (
+            torch.ones(m.shape[:2], dtype=torch.bool) if steps is None else torch.arange(m.shape[1]) < steps[:, None]
+        )
+        return Memory(m, inside, x if self.copy else None)
+
+    def forward(self, x: Tensor, lengths: Tensor | None, target: Tensor, sampling: float = 0.0) -> Written:
+        """Tell each token of the target from those before it.
+
+        With `sampling`, that share of the tokens before is replaced by what the decoder itself tells there in a first
+        pass (scheduled sampling, all steps at once).
+
+        Sources: S. Bengio et al., 2015, "Scheduled sampling …", NeurIPS; T. Mihaylova and A. F. T. Martins, 2019,
+        "Scheduled sampling for transformers", ACL workshop.
+        """
+        memory = self.memory(x, lengths)
+        begin = torch.full_like(target[:, :1], self.begin)
+        before = torch.cat([begin, target[:, :-1]], dim=1)  # (B, U)
+        if sampling:
+            with torch.no_grad():
+                told = self.decoder(before, memory)[0].log_p.argmax(-1)  # (B, U)
+            own = torch.cat([begin, told[:, :-1]], dim=1)
+            swap = (torch.rand(before.shape) < sampling) & (before != 0)
+            before = torch.where(swap, own, before)
+        written: Written = self.decoder(before, memory)[0]
+        return written
+
+    def write(self, x: Tensor, lengths: Tensor | None, beams: int, longest: int, norm: float) -> list[list[int]]:
+        """The best sequences of tokens for x (B, T, ...), by beam search."""
+        memory = self.memory(x, lengths)
+        B = len(memory.m)
+        memory = pick(memory, torch.arange(B).repeat_interleave(beams))
+
+        def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+            kept, states = state
+            written, after = self.decoder(tokens[:, None], kept, states)
+            return written.log_p[:, 0], (kept, after)
+
+        return beam(step, (memory, self.decoder.start(memory)), B, self.begin, self.end, beams, longest, norm)
+
+
+def smoothed(log_p: Tensor, target: Tensor, weight: Tensor, smoothing: float) -> Tensor:
+    """The mean of -(1 - ε)·log p_y - ε·mean_k log p_k over the steps that count; ε is `smoothing`.
+
+    log_p (B, U, V), target (B, U), weight (B, U).
+    """
+    own = -log_p.gather(2, target[..., None])[..., 0]  # (B, U)
+    if smoothing:
+        own = (1 - smoothing) * own - smoothing * log_p.mean(-1)
+    return (own * weight).sum() / weight.sum()
+
+
+def coverage_loss(attention: Tensor, weight: Tensor) -> Tensor:
+    """How much is looked at twice: the mean over steps of Σ_t min(a_ut, Σ_{u' < u} a_u't).
+
+    attention (B, U, T), weight (B, U). Source: See, Liu and Manning, 2017, equation 12.
+    """
+    before = attention.cumsum(1) - attention  # (B, U, T)
+    twice = torch.minimum(attention, before).sum(-1)  # (B, U)
+    return (twice * weight).sum() / weight.sum()

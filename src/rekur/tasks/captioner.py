@@ -1,0 +1,93 @@
+"""Captioning: a video, or features of its frames, to a sentence."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rekur import scores
+from rekur.inputs.text import Text, TextReader
+from rekur.tasks.base import learning
+from rekur.tasks.writer import Writer, Writing
+from rekur.train import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Captioner(Writer):
+    """Map a video, or features (T, I) of its frames, to a sentence: an encoder reads, a decoder with attention writes.
+
+    Parameters
+    ----------
+    cell, hidden, layers, dropout, training, seed : as in `rekur.Classifier`
+    writing : how the text is written, see `rekur.tasks.writer.Writing`
+    input : `Video` or `Numbers` of `rekur.inputs`, with options; None takes the one that fits
+
+    Attributes
+    ----------
+    text_ : what knows the pieces of the sentences · history_ : `val_loss` is one minus BLEU of what is written
+    greedily for rows held out · net_, reader_ : as in `rekur.Classifier`
+    """
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        hidden: int | None = None,
+        layers: int | None = None,
+        dropout: float | None = None,
+        writing: Writing = Writing(),  # noqa: B008, a frozen value
+        training: Training | None = None,
+        input: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.dropout = dropout
+        self.writing = writing
+        self.training = training
+        self.input = input
+        self.seed = seed
+
+    def fit(
+        self,
+        x: Any,
+        y: Sequence[str],
+        *,
+        validation: float | tuple[Any, ...] | None = None,
+        epochs: int | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Captioner:
+        """Train on videos x (paths, or arrays) and sentences y; the other arguments are as in `Classifier.fit`."""
+        with learning(self, "net_"):
+            self.learned_text_ = Text(vocabulary=8000, pieces="word").learn(y)
+            self._fit(x, y, validation, epochs, progress, checkpoint)
+            self.learned_["frequent"] = Counter(y).most_common(1)[0][0]
+        return self
+
+    @property
+    def text_(self) -> TextReader:
+        """What knows the pieces of the sentences."""
+        self.check_fitted("learned_text_")
+        return self.learned_text_
+
+    def evaluate(self, x: Any, y: Sequence[Any]) -> dict[str, float]:
+        """BLEU of the sentences, how many are right to the letter, and BLEU of the most frequent sentence."""
+        predicted = self.predict(x)
+        always = [self.learned_["frequent"]] * len(predicted)
+        return {
+            **self._measured(y, predicted),
+            "exact": scores.accuracy(y, predicted),
+            **{f"baseline {name}": value for name, value in self._measured(y, always).items()},
+            "baseline exact": scores.accuracy(y, always),
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.text_.tensors()
+
+    def _recall(self, tensors: dict[str, Tensor]) -> None:
+        self.learned_text_ = Text(vocabulary=8000, pieces="word").restore({}, tensors)

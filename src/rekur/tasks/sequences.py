@@ -1,0 +1,235 @@
+"""What the tasks on sequences share: items in, a net, a target out; fit, save and restore."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rekur import inputs, io
+from rekur.checkpoint import Checkpoint, fingerprint
+from rekur.core import DataError, OptionError
+from rekur.inputs.items import Buckets, Items
+from rekur.progress import Progress
+from rekur.tasks.base import Estimator, check_seed
+from rekur.tasks.shapes import RECIPES, Recipe, Shape, shaped
+from rekur.train import Problem, Training, fit
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from rekur.data.batches import Batch
+
+HELD = 0.1  # share of the rows held out where nothing is said
+FEWEST = 200  # rows from which on some are held out
+
+
+class SequenceEstimator(Estimator):
+    """Fit, predict and save; a subclass says what comes out, gives the targets, the net, its loss and its error."""
+
+    out: str  # what comes out, as in `RECIPES`
+    cell: str
+    training: Training | None
+    input: Any
+    seed: int
+
+    reader_: Any
+    shape_: Shape
+    net_: nn.Module
+    learned_: dict[str, Any]
+    history_: list[dict[str, float]]
+
+    def _build(self) -> nn.Module:
+        """The net, from `reader_`, `shape_` and `learned_`."""
+        raise NotImplementedError
+
+    def _targets(self, y: Any, learn: bool) -> Any:
+        """Targets as `Buckets` take them."""
+        raise NotImplementedError
+
+    def _learn(self, chosen: Any, x: Any, y: Any) -> Any:
+        """The reader of the input, from the training data."""
+        return chosen.learn(x)
+
+    def _items(self, x: Any) -> Items:
+        """The training data as items."""
+        items: Items = self.reader_.items(x)
+        return items
+
+    def _check(self, items: Items, targets: Any) -> None:
+        """Raise a DataError where a target does not fit its sequence."""
+
+    def _loss(self, net: nn.Module, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """The loss of a batch, and the state to carry on, if any."""
+        raise NotImplementedError
+
+    def _error(self, net: nn.Module, held: Buckets) -> float:
+        """What training should make small, on rows held out: one minus accuracy, an error rate, a loss."""
+        raise NotImplementedError
+
+    def _sizes(self) -> dict[str, Any]:
+        """What the user says of the shape; None where the recipe decides."""
+        return {name: getattr(self, name, None) for name in ("hidden", "layers", "bidirectional", "dropout")}
+
+    def _given(self, x: Any) -> Any:
+        """The input that was asked for, or the one that fits the data."""
+        chosen = self.input if self.input is not None else guessed(x)
+        if (self.out, chosen.kind) not in RECIPES:
+            fit_for = [kind for out, kind in RECIPES if out == self.out]
+            raise OptionError(f"{type(self).__name__} takes {' or '.join(fit_for)}, not {chosen.kind}")
+        return chosen
+
+    def _fit(
+        self,
+        x: Any,
+        y: Any,
+        validation: float | tuple[Any, ...] | None,
+        epochs: int | None,
+        progress: bool | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        check_seed(self.seed)
+        chosen = self._given(x)
+        recipe = RECIPES[self.out, chosen.kind]
+        self.shape_, self.learned_ = shaped(recipe, **self._sizes()), {}
+        self.reader_ = self._learn(chosen, x, y)
+        items, targets = self._items(x), self._targets(y, learn=True)
+        check_rows(items, targets)
+        self._check(items, targets)
+        train, held = self._split(items, targets, validation)
+        options = self._options(recipe, len(train.order), epochs)
+        train = replace(train, size=options.batch)
+        net = self._build()
+        validate = None if held is None else lambda: self._error(net, replace(held, size=2 * options.batch))
+        problem = Problem(net, train.shuffled, len(train), partial(self._loss, net), validate)
+        saver = None
+        if checkpoint is not None:
+            seen = {"options": asdict(options), "data": seen_in(items, targets, validation)}
+            saver = Checkpoint(checkpoint, {**self._describe(), **seen})
+        title = f"{type(self).__name__.lower()} {self.cell}"
+        try:
+            with Progress(title, options.epochs * len(train), progress) as watch:
+                self.history_ = fit(problem, options, self.seed, watch, saver)
+        except KeyboardInterrupt:  # the best weights so far are in place
+            self.net_, self.history_ = net, []
+            raise
+        self.net_ = net
+
+    def _options(self, recipe: Recipe, rows: int, epochs: int | None) -> Training:
+        options = recipe.trained(rows) if self.training is None else self.training
+        return options if epochs is None else replace(options, epochs=epochs)
+
+    def _split(self, items: Items, targets: Any, validation: Any) -> tuple[Buckets, Buckets | None]:
+        """Rows to train on and rows held out: those given, or a share drawn by the seed."""
+        whole = Buckets(items, targets, seed=self.seed)
+        if isinstance(validation, tuple):
+            vx, vy = validation[0] if len(validation) == 2 else (validation[0], validation[2]), validation[1]
+            held_items, held_targets = self.reader_.items(vx), self._targets(vy, learn=False)
+            check_rows(held_items, held_targets)
+            self._check(held_items, held_targets)
+            return whole, Buckets(held_items, held_targets, seed=self.seed)
+        N = len(items.lengths)
+        share = (HELD if N >= FEWEST else 0.0) if validation is None else validation
+        if not 0 <= share < 1:
+            raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
+        n = round(N * share)
+        if n == 0:
+            return whole, None
+        if n == N:
+            raise OptionError(f"validation={validation} of {n} rows leaves none to train on")
+        order = np.random.default_rng(self.seed).permutation(N)
+        return replace(whole, rows=np.sort(order[n:])), replace(whole, rows=np.sort(order[:n]))
+
+    def _batches(self, x: Any, size: int = 64) -> Iterator[tuple[Batch, np.ndarray]]:
+        """New data in batches, and the rows that each holds."""
+        self.check_fitted("net_")
+        for batch in Buckets(self.reader_.items(x), None, size).ordered():
+            assert batch.rows is not None
+            yield batch, batch.rows.numpy()
+
+    def _describe(self) -> dict[str, Any]:
+        parameters = dict(self.get_params())
+        parameters["training"] = None if self.training is None else asdict(self.training)
+        parameters["input"] = None if self.input is None else {"kind": self.input.kind, **asdict(self.input)}
+        about = {"reader": self.reader_.describe(), "shape": asdict(self.shape_), "learned": self.learned_}
+        return {"kind": type(self).__name__, "parameters": parameters, **about}
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted model to a folder: `config.json` and `model.safetensors`."""
+        self.check_fitted("net_")
+        tensors = {f"net.{name}": tensor for name, tensor in self.net_.state_dict().items()}
+        tensors |= {f"input.{name}": tensor for name, tensor in self.reader_.tensors().items()}
+        tensors |= {f"learned.{name}": tensor for name, tensor in self._tensors().items()}
+        io.save(folder, {**self._describe(), "history": self.history_}, tensors)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """What a subclass has learned besides, and a file must hold."""
+        return {}
+
+    def _recall(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `_tensors` gave."""
+
+    @classmethod
+    def _values(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of the constructor from what a file says of them."""
+        return parameters
+
+    @classmethod
+    def _restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Any:
+        parameters = dict(description["parameters"])
+        if parameters["training"] is not None:
+            parameters["training"] = Training(**parameters["training"])
+        if parameters["input"] is not None:
+            options = dict(parameters["input"])
+            parameters["input"] = inputs.find(options.pop("kind"))(**options)
+        model = cls(**cls._values(parameters))
+        parts: dict[str, dict[str, Tensor]] = {"net": {}, "input": {}, "learned": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor
+        model.shape_, model.learned_ = Shape(**description["shape"]), description["learned"]
+        model.history_ = description["history"]
+        model.reader_ = inputs.restore(description["reader"], parts["input"])
+        model._recall(parts["learned"])
+        model.net_ = model._build()
+        io.restore(model.net_, parts["net"], folder)
+        model.net_.eval()
+        return model
+
+
+def guessed(x: Any) -> Any:
+    """The input that fits some data: text for strings, words for lists of strings, files by their ending."""
+    first = x[0] if isinstance(x, list | tuple) and len(x) else None
+    first = np.asarray(x, dtype=object).reshape(-1)[0] if hasattr(x, "dtype") and x.dtype.kind in "OUT" else first
+    if isinstance(first, os.PathLike):
+        ending = os.path.splitext(os.fspath(first))[1].lower()
+        return inputs.find("video" if ending in VIDEOS else "audio")()
+    if isinstance(first, str):
+        return inputs.find("text")()
+    if isinstance(first, Sequence) and len(first) and isinstance(first[0], str):
+        return inputs.find("words")()
+    return inputs.find("numbers")()
+
+
+VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
+
+
+def check_rows(items: Items, targets: Any) -> None:
+    """Raise unless there is a target for each row."""
+    n = len(targets) if isinstance(targets, torch.Tensor) else len(targets.lengths)
+    if n != len(items.lengths):
+        raise DataError(f"x has {len(items.lengths)} rows but y has {n}")
+
+
+def seen_in(items: Items, targets: Any, validation: Any) -> str:
+    """A fingerprint of the data a training sees: every target, and up to a hundred of the sequences."""
+    y = targets if isinstance(targets, torch.Tensor) else torch.cat([targets[k] for k in range(len(targets.lengths))])
+    some = np.unique(np.linspace(0, len(items.lengths) - 1, 100).astype(int))
+    share = validation if isinstance(validation, float) else repr(type(validation))
+    return fingerprint(items.lengths, y.numpy(), *(items[int(k)].numpy() for k in some), np.array(str(share)))

@@ -1,0 +1,64 @@
+"""How large the net of a task is and how it is trained, where the user does not say: a recipe for each input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rekur.train import Training
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a net; a value.
+
+    vectors : size of what the encoder gives, where it can be chosen · hidden, layers, bidirectional : the stack ·
+    dropout : share of entries set to zero while training, before, between and behind the layers · forget : share of
+    tokens that are hidden, of bands and spans of time, or spread of the noise, while training
+    """
+
+    vectors: int = 128
+    hidden: int = 128
+    layers: int = 1
+    bidirectional: bool = True
+    dropout: float = 0.3
+    forget: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A shape, how to train, and how many steps that should take, within what number of epochs."""
+
+    shape: Shape
+    training: Training
+    steps: int
+    epochs: tuple[int, int]
+
+    def trained(self, rows: int) -> Training:
+        """How to train with so many rows."""
+        fewest, most = self.epochs
+        return replace(self.training, epochs=max(fewest, min(most, round(self.steps * self.training.batch / rows))))
+
+
+STEADY = Training(batch=32, rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)
+
+RECIPES: Mapping[tuple[str, str], Recipe] = {
+    ("label", "numbers"): Recipe(Shape(64, 64, 1, True, 0.2, 0.05), STEADY, 2_000, (10, 150)),
+    ("label", "text"): Recipe(Shape(128, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (5, 15)),
+    ("label", "audio"): Recipe(Shape(128, 128, 2, True, 0.2, 0.15), STEADY, 3_000, (10, 60)),
+    ("label", "video"): Recipe(Shape(64, 128, 1, True, 0.2), STEADY, 2_500, (10, 60)),
+    ("tags", "words"): Recipe(Shape(100, 128, 1, True, 0.5, 0.05), STEADY, 6_000, (10, 30)),
+    ("transcript", "audio"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), STEADY, 6_000, (20, 100)),
+    ("transcript", "numbers"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), STEADY, 6_000, (20, 100)),
+    ("text", "text"): Recipe(Shape(256, 256, 1, True, 0.3, 0.05), replace(STEADY, batch=64), 9_000, (10, 40)),
+    ("text", "video"): Recipe(Shape(64, 128, 1, True, 0.1), STEADY, 4_000, (10, 80)),
+    ("text", "numbers"): Recipe(Shape(64, 128, 1, True, 0.1), STEADY, 4_000, (10, 80)),
+    ("next", "text"): Recipe(Shape(400, 400, 2, False, 0.4), replace(STEADY, batch=20, bptt=35), 9_000, (3, 15)),
+}
+"""By what comes out and what goes in; the sizes were chosen on held-out parts (docs/design.md, section 8)."""
+
+
+def shaped(recipe: Recipe, **given: Any) -> Shape:
+    """The shape of a recipe, with what the user has said instead."""
+    return replace(recipe.shape, **{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,190 @@
+"""Tagging: a sequence of words to a label for each."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rekur import scores
+from rekur.core import DataError
+from rekur.inputs.items import Buckets, Items, listed
+from rekur.inputs.words import plain
+from rekur.layers.crf import CRFHead, TagHead
+from rekur.layers.encoders import encoder
+from rekur.layers.recurrent import Recurrent
+from rekur.layers.stack import Stack
+from rekur.tasks.base import learning
+from rekur.tasks.sequences import SequenceEstimator
+from rekur.train import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from rekur.data.batches import Batch
+
+Sentences = Sequence[Sequence[str]]
+
+
+class Tagger(SequenceEstimator):
+    """Map sentences to a label for each word: parts of speech, slots, names.
+
+        h_1 … h_T = stack of cells, both ways, over the words w_1 … w_T, each read as a word and by its letters
+        p(y) ∝ exp(Σ_t (W·h_t + b)_{y_t} + Σ_t A_{y_t, y_{t+1}})
+
+    with `crf`, a conditional random field that judges neighbours together; without it p_t = softmax(W·h_t + b).
+
+    Parameters
+    ----------
+    cell, hidden, layers, dropout, training, seed : as in `rekur.Classifier`; the stack runs both ways
+    crf : judge neighbouring labels together
+    input : `Words` of `rekur.inputs`, with options
+
+    Attributes
+    ----------
+    tags_ : the labels · spans_ : whether they tell of spans (BIO) · history_, net_, reader_ : as in `rekur.Classifier`
+
+    Examples
+    --------
+    >>> import rekur
+    >>> x = [["fly", "to", city] for city in ("Rome", "Oslo", "Lima", "Bonn")] * 10
+    >>> model = rekur.Tagger(hidden=16).fit(x, [["O", "O", "B-city"]] * 40, epochs=20)
+    >>> model.predict([["go", "to", "Oslo"]])
+    [['O', 'O', 'B-city']]
+    """
+
+    out = "tags"
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        hidden: int | None = None,
+        layers: int | None = None,
+        dropout: float | None = None,
+        crf: bool = True,
+        training: Training | None = None,
+        input: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.dropout = dropout
+        self.crf = crf
+        self.training = training
+        self.input = input
+        self.seed = seed
+
+    def fit(
+        self,
+        x: Sentences,
+        y: Sentences,
+        *,
+        validation: float | tuple[Any, ...] | None = None,
+        epochs: int | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Tagger:
+        """Train on sentences x, lists of words, and their labels y, lists of the same lengths.
+
+        The other arguments are as in `rekur.Classifier.fit`; `val_loss` is one minus the F1 of spans where labels are
+        BIO, and one minus the accuracy otherwise.
+        """
+        with learning(self, "net_"):
+            for row, (words, tags) in enumerate(zip(x, y, strict=False)):
+                if len(words) != len(tags):
+                    raise DataError(f"sentence {row} has {len(words)} words but {len(tags)} labels")
+            self._fit(x, y, validation, epochs, progress, checkpoint)
+            self.learned_["frequent"] = most_frequent(x, y)
+        return self
+
+    @property
+    def tags_(self) -> list[str]:
+        """The labels."""
+        self.check_fitted("learned_")
+        return list(self.learned_["tags"])
+
+    @property
+    def spans_(self) -> bool:
+        """Whether the labels tell of spans, as B-name, I-name and O do."""
+        return all(tag == "O" or tag[:2] in ("B-", "I-") for tag in self.tags_)
+
+    def predict(self, x: Sentences) -> list[list[str]]:
+        """The labels of sentences."""
+        told: dict[int, list[str]] = {}
+        for batch, rows in self._batches(x):
+            with torch.inference_mode():
+                raw, lengths = self.net_(batch.x, batch.lengths)
+                decoded = self.net_.head.decode(raw, lengths)  # type: ignore[union-attr, operator]
+            for row, tags, words in zip(rows.tolist(), decoded.tolist(), batch.x, strict=True):
+                told[row] = [self.tags_[tag] for tag in tags[: int((words[:, 0] != 0).sum())]]
+        return [told[row] for row in range(len(told))]
+
+    def score(self, x: Sentences, y: Sentences) -> float:
+        """F1 of spans where labels are BIO, the share of right labels otherwise."""
+        told = self.evaluate(x, y)
+        return told["span f1"] if self.spans_ else told["accuracy"]
+
+    def evaluate(self, x: Sentences, y: Sentences) -> dict[str, float]:
+        """Accuracy, F1 of spans, whole sentences, and the accuracy of each word's most frequent label."""
+        predicted = self.predict(x)
+        frequent, usual = self.learned_["frequent"], self.tags_[0]
+        simple = [[frequent.get(plain(word), usual) for word in words] for words in x]
+        found = {
+            "accuracy": accuracy(y, predicted),
+            "whole sentences": sum(list(a) == b for a, b in zip(y, predicted, strict=True)) / len(predicted),
+            "baseline accuracy": accuracy(y, simple),
+        }
+        if self.spans_:
+            found |= {"span f1": scores.span_f1(y, predicted), "baseline span f1": scores.span_f1(y, simple)}
+        return found
+
+    def _build(self) -> nn.Module:
+        s = self.shape_
+        front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
+        stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, seed=self.seed)
+        head = (CRFHead if self.crf else TagHead)(stack.size, len(self.learned_["tags"]), self.seed)
+        return Recurrent(front, stack, head, True, s.dropout)
+
+    def _targets(self, y: Sentences, learn: bool) -> Items:
+        if learn:
+            counted = Counter(tag for tags in y for tag in tags)
+            self.learned_["tags"] = sorted(counted, key=lambda tag: (-counted[tag], tag))
+        index = {tag: k for k, tag in enumerate(self.learned_["tags"])}
+        unknown = {tag for tags in y for tag in tags} - set(index)
+        if unknown:
+            raise DataError(f"the label {min(unknown)!r} does not occur in the training data")
+        return listed([torch.tensor([index[tag] for tag in tags]) for tags in y])
+
+    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        raw, _ = net(batch.x, batch.lengths)
+        return net.head.loss(raw, batch.y, batch.weight), None
+
+    def _error(self, net: Any, held: Buckets) -> float:
+        actual, predicted = [], []
+        for batch in held.ordered():
+            raw, lengths = net(batch.x, batch.lengths)
+            assert batch.weight is not None
+            sizes = batch.weight.sum(1).int().tolist()
+            for a, b, n in zip(batch.y.tolist(), net.head.decode(raw, lengths).tolist(), sizes, strict=True):
+                actual.append([self.tags_[tag] for tag in a[:n]])
+                predicted.append([self.tags_[tag] for tag in b[:n]])
+        right = scores.span_f1(actual, predicted) if self.spans_ else accuracy(actual, predicted)
+        return 1 - right
+
+
+def accuracy(actual: Sentences, predicted: Sentences) -> float:
+    """The share of words whose label is right."""
+    return scores.accuracy([tag for tags in actual for tag in tags], [tag for tags in predicted for tag in tags])
+
+
+def most_frequent(x: Sentences, y: Sentences) -> dict[str, str]:
+    """The most frequent label of each word that occurs: the baseline of a tagger."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for words, tags in zip(x, y, strict=True):
+        for word, tag in zip(words, tags, strict=True):
+            counted[plain(word)][tag] += 1
+    return {word: counts.most_common(1)[0][0] for word, counts in counted.items()}

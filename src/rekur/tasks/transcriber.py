@@ -1,0 +1,179 @@
+"""Speech recognition: recordings or features to text, by connectionist temporal classification."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rekur import scores
+from rekur.core import DataError
+from rekur.inputs.items import Buckets, Items, listed
+from rekur.layers.ctc import CTCHead
+from rekur.layers.encoders import SpeechEncoder
+from rekur.layers.recurrent import Recurrent
+from rekur.layers.stack import Stack
+from rekur.tasks.base import learning
+from rekur.tasks.sequences import SequenceEstimator
+from rekur.train import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from rekur.data.batches import Batch
+
+BLANK = 0
+
+
+class Transcriber(SequenceEstimator):
+    """Map recordings, or features (T, I) of them, to text.
+
+        h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T, T' = T/2
+        p_t = softmax(W·h_t + b) over the characters and a blank
+
+    trained by the CTC loss, which needs no times in the transcripts. With `bidirectional=False` the model can hear a
+    recording as it comes in, see `stream`.
+
+    Parameters
+    ----------
+    cell, hidden, layers, bidirectional, dropout, training, seed : as in `rekur.Classifier`
+    input : `Audio` or `Numbers` of `rekur.inputs`, with options; None takes the one that fits
+
+    Attributes
+    ----------
+    letters_ : the characters in the order of the labels 1 … K; 0 is the blank · history_ : `val_loss` is the
+    character error rate of the rows held out · net_, reader_ : as in `rekur.Classifier`
+    """
+
+    out = "transcript"
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        hidden: int | None = None,
+        layers: int | None = None,
+        bidirectional: bool | None = None,
+        dropout: float | None = None,
+        training: Training | None = None,
+        input: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.training = training
+        self.input = input
+        self.seed = seed
+
+    def fit(
+        self,
+        x: Any,
+        y: Sequence[str],
+        *,
+        validation: float | tuple[Any, ...] | None = None,
+        epochs: int | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Transcriber:
+        """Train on recordings x (paths, pairs (samples, rate), or arrays (T, I)) and their transcripts y.
+
+        The other arguments are as in `rekur.Classifier.fit`. A transcript that does not fit into the steps of its
+        recording is refused with its row.
+        """
+        with learning(self, "net_"):
+            self._fit(x, y, validation, epochs, progress, checkpoint)
+        return self
+
+    @property
+    def letters_(self) -> list[str]:
+        """The characters of the labels 1 … K."""
+        self.check_fitted("learned_")
+        return list(self.learned_["letters"])
+
+    def predict(self, x: Any, beams: int = 1) -> list[str]:
+        """The texts of recordings; with beams > 1 by prefix beam search."""
+        told: dict[int, str] = {}
+        head: Any = self.net_.head if hasattr(self, "net_") else None
+        for batch, rows in self._batches(x):
+            with torch.inference_mode():
+                raw, lengths = self.net_(batch.x, batch.lengths)
+            if beams == 1:
+                labels = head.decode(raw, lengths)
+            else:
+                labels = [head.search(row[:n], beams) for row, n in zip(raw, lengths.tolist(), strict=True)]
+            told |= {row: self._text(found) for row, found in zip(rows.tolist(), labels, strict=True)}
+        return [told[row] for row in range(len(told))]
+
+    def align(self, x: Any) -> list[list[tuple[str, float]]]:
+        """The characters of recordings, each with the share of the recording at which it begins."""
+        told: dict[int, list[tuple[str, float]]] = {}
+        for batch, rows in self._batches(x):
+            with torch.inference_mode():
+                raw, lengths = self.net_(batch.x, batch.lengths)
+            for row, one, n in zip(rows.tolist(), raw, lengths.tolist(), strict=True):
+                head: Any = self.net_.head
+                told[row] = [(self.letters_[k - 1], t / n) for k, t in head.aligned(one[:n])]
+        return [told[row] for row in range(len(told))]
+
+    def score(self, x: Any, y: Sequence[str]) -> float:
+        """One minus the word error rate."""
+        return 1 - scores.word_error(y, self.predict(x))
+
+    def evaluate(self, x: Any, y: Sequence[str], beams: int = 1) -> dict[str, float]:
+        """Word and character error rate, and those of an empty transcript."""
+        predicted = self.predict(x, beams)
+        return {
+            "word error rate": scores.word_error(y, predicted),
+            "character error rate": scores.letter_error(y, predicted),
+            "baseline word error rate": 1.0,
+        }
+
+    def _text(self, labels: Sequence[int]) -> str:
+        return "".join(self.letters_[k - 1] for k in labels)
+
+    def _build(self) -> nn.Module:
+        s = self.shape_
+        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, self.seed)
+        stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, seed=self.seed)
+        head = CTCHead(stack.size, 1 + len(self.learned_["letters"]), self.learned_["blank"], self.seed)
+        return Recurrent(front, stack, head, True, s.dropout)
+
+    def _targets(self, y: Sequence[str], learn: bool) -> Items:
+        if learn:
+            self.learned_.update(letters=sorted({letter for text in y for letter in text}), blank=BLANK)
+        index = {letter: k for k, letter in enumerate(self.learned_["letters"], start=1)}
+        for row, text in enumerate(y):
+            if not isinstance(text, str) or not text.strip():
+                raise DataError(f"row {row} has no transcript: {text!r}")
+            unknown = set(text) - set(index)
+            if unknown:
+                raise DataError(f"the character {min(unknown)!r} of row {row} does not occur in the training data")
+        return listed([torch.tensor([index[letter] for letter in text]) for text in y])
+
+    def _check(self, items: Any, targets: Any) -> None:
+        """Each label needs a step, and so does the blank between two equal ones."""
+        for row, T in enumerate(items.lengths.tolist()):
+            labels = targets[row]
+            needed = len(labels) + int((labels[1:] == labels[:-1]).sum())
+            if needed > (T + 1) // 2:
+                raise DataError(
+                    f"the transcript of row {row} needs {needed} steps, but its recording has {(T + 1) // 2}"
+                )
+
+    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        raw, lengths = net(batch.x, batch.lengths)
+        return net.head.loss(raw, batch.y, batch.weight, lengths), None
+
+    def _error(self, net: Any, held: Buckets) -> float:
+        actual, predicted = [], []
+        for batch in held.ordered():
+            raw, lengths = net(batch.x, batch.lengths)
+            assert batch.weight is not None
+            sizes = batch.weight.sum(1).int().tolist()
+            actual += [self._text(row[:n]) for row, n in zip(batch.y.tolist(), sizes, strict=True)]
+            predicted += [self._text(labels) for labels in net.head.decode(raw, lengths)]
+        return scores.letter_error(actual, predicted)
