@@ -6,7 +6,6 @@ is I. What stands beyond a length reaches no result.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -152,7 +151,7 @@ def span(lengths: Tensor, T: int, share: float) -> Tensor:
 class FrameEncoder(Encoder):
     """Frames to vectors by a small convolutional network, the same for each frame.
 
-        four times: convolution 3 × 3, batch normalisation, relu, halved in height and width; then the mean
+        three times: convolution with a stride of 2, normalised over groups of channels, relu; then a linear map
 
     x (B, T, 3, height, width) of bytes → (B, T, I).
     """
@@ -160,14 +159,12 @@ class FrameEncoder(Encoder):
     def __init__(self, I: int = 64, dropout: float = 0.0, seed: int = 0) -> None:  # noqa: E741
         super().__init__()
         self.size, self.dropout = I, dropout
-        widths = (3, I // 4, I // 2, I)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[nn.Module] = []
-            for a, b in pairwise(widths):
-                layers += [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.GroupNorm(4, b), nn.ReLU(), nn.MaxPool2d(2)]
-            self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.LazyLinear(I))
-            self.layers(torch.zeros(1, 3, 16, 16))
+            for a, b, width in ((3, 16, 5), (16, 32, 3), (32, 64, 3)):
+                layers += [nn.Conv2d(a, b, width, 2, width // 2), nn.GroupNorm(4, b), nn.ReLU()]
+            self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(6), nn.Flatten(), nn.Linear(64 * 36, I))
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """x (B, T, 3, height, width) → vectors (B, T, I)."""

@@ -1,0 +1,323 @@
+"""The jobs of `sequences.py`: the data of each, how it is learned, and what must come out.
+
+A job reads its data, trains one model with the defaults of its task (what differs is written down here), and returns
+the scores on the standard test part. Nothing of a test part is read before the model is trained; what is chosen is
+chosen on parts held out of the training data.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import lzma
+import os
+import tempfile
+import wave
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import clips
+import rekur
+from rekur.inputs.numbers import Numbers
+from rekur.inputs.text import Text
+from rekur.tasks.writer import Writing
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("REKUR_DATA", ROOT.parent / "shared" / "data"))
+Scores = dict[str, float]
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job: what runs, which of its scores counts, in which direction, and what it should reach."""
+
+    run: Callable[[int, bool], Scores]
+    what: str
+    score: str
+    must: float
+    stretch: float | None
+    reference: str
+    less: bool = False  # whether less is better
+
+
+def table(name: str) -> pd.DataFrame:
+    """A table of the data folder, as pandas reads it."""
+    return pd.read_csv(DATA / name)
+
+
+def texts(folder: str, end: str, **options: Any) -> Callable[[int, bool], Scores]:
+    """Labels of texts: `train` and `test` files with the columns label and text."""
+
+    def run(seed: int, show: bool) -> Scores:
+        train, test = table(f"{folder}/train.csv.{end}"), table(f"{folder}/test.csv.{end}")
+        held = (DATA / folder / f"dev.csv.{end}").exists()
+        dev = table(f"{folder}/dev.csv.{end}") if held else None
+        validation = None if dev is None else (dev.text.tolist(), dev.label)
+        model = rekur.Classifier(seed=seed, **options)
+        model.fit(train.text.tolist(), train.label, validation=validation, progress=show)
+        return model.evaluate(test.text.tolist(), test.label)
+
+    return run
+
+
+def intents(seed: int, show: bool) -> Scores:
+    """What a sentence asks for, and the slots in it: two models."""
+    parts = {part: table(f"slots/snips_{part}.csv.gz") for part in ("train", "valid", "test")}
+    words = {part: [tokens.split() for tokens in frame.tokens] for part, frame in parts.items()}
+    slots = {part: [tags.split() for tags in frame.slots] for part, frame in parts.items()}
+    tagger = rekur.Tagger(seed=seed)
+    tagger.fit(words["train"], slots["train"], validation=(words["valid"], slots["valid"]), progress=show)
+    found = tagger.evaluate(words["test"], slots["test"])
+    held = (parts["valid"].tokens.tolist(), parts["valid"].intent)
+    model = rekur.Classifier(seed=seed)
+    model.fit(parts["train"].tokens.tolist(), parts["train"].intent, validation=held, progress=show)
+    told = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
+    return {"intent": told["accuracy"], "baseline intent": told["baseline accuracy"], **found}
+
+
+def conllu(part: str) -> tuple[list[list[str]], list[list[str]]]:
+    """Words and parts of speech of a part of the English Web Treebank."""
+    words: list[list[str]] = []
+    tags: list[list[str]] = []
+    with lzma.open(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz", "rt", encoding="utf-8") as file:
+        text = file.read()
+    for block in text.split("\n\n"):
+        rows = [line.split("\t") for line in block.split("\n") if line and line[0] != "#"]
+        rows = [row for row in rows if row[0].isdigit()]
+        if rows:
+            words.append([row[1] for row in rows])
+            tags.append([row[3] for row in rows])
+    return words, tags
+
+
+def speech_parts(seed: int, show: bool) -> Scores:
+    """Parts of speech."""
+    model = rekur.Tagger(seed=seed).fit(*conllu("train"), validation=conllu("dev"), progress=show)
+    return model.evaluate(*conllu("test"))
+
+
+def lines(name: str) -> list[str]:
+    """The lines of a packed text."""
+    return gzip.open(DATA / name, "rt", encoding="utf-8").read().splitlines()
+
+
+def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
+    """Descriptions of pictures from one language to the other."""
+
+    def run(seed: int, show: bool) -> Scores:
+        part = {p: [lines(f"multi30k/{p}.{k}.gz") for k in (source, target)] for p in ("train", "val")}
+        model = rekur.Translator(seed=seed).fit(*part["train"], validation=tuple(part["val"]), progress=show)
+        return model.evaluate(*(lines(f"multi30k/test_2016_flickr.{k}.gz") for k in (source, target)))
+
+    return run
+
+
+SUMMARY = Writing(copy=True, coverage=0.3, measure="rouge", longest=60)
+
+
+def headlines(seed: int, show: bool) -> Scores:
+    """The headline of a piece of news: rows 0-6,000 to train, 800 to choose, 800 to test."""
+    frame = table("ag_news/ag_news_test.csv.gz")
+    x, y = frame.description.tolist(), frame.title.tolist()
+    model = rekur.Translator(writing=SUMMARY, seed=seed)
+    model.fit(x[:6000], y[:6000], validation=(x[6000:6800], y[6000:6800]), progress=show)
+    return model.evaluate(x[6800:], y[6800:])
+
+
+def papers(seed: int, show: bool) -> Scores:
+    """One sentence for the abstract of a paper."""
+    part = {p: pd.read_json(DATA / f"scitldr/{p}.jsonl.gz", lines=True) for p in ("train", "dev", "test")}
+    x = {p: [" ".join(sentences) for sentences in frame.source] for p, frame in part.items()}
+    model = rekur.Translator(writing=SUMMARY, input=Text(longest=400), seed=seed)
+    held = (x["dev"], [targets[0] for targets in part["dev"].target])
+    model.fit(x["train"], [targets[0] for targets in part["train"].target], validation=held, progress=show)
+    return model.evaluate(x["test"], part["test"].target.tolist())
+
+
+def treebank(seed: int, show: bool) -> Scores:
+    """The next word of the Penn Treebank."""
+    part = {p: [line.strip() for line in lines(f"ptb/ptb.{p}.txt.gz")] for p in ("train", "valid", "test")}
+    part = {p: [line.replace("<unk>", "⁇") for line in told] for p, told in part.items()}
+    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary=10_003), seed=seed)
+    model.fit(part["train"], validation=part["valid"], progress=show)
+    return model.evaluate(part["test"])
+
+
+def commands(seed: int, show: bool) -> Scores:
+    """Letters, digits and commands, spoken; 13 cepstra, each recording normalised; a tenth of the speakers held out."""
+    stored, frame = np.load(DATA / "an4/mfcc13_float16.npz"), table("an4/utterances.csv")
+    parts = np.split(stored["features"].astype(np.float32), np.cumsum(stored["lengths"])[:-1])
+    x = [(part - part.mean(0)) / (part.std(0) + 1e-3) for part in parts]
+    speakers = frame.speaker[frame.split == "train"].unique()
+    held = np.random.default_rng(seed).choice(speakers, len(speakers) // 10, replace=False)
+    where = np.where(frame.split == "test", "test", np.where(frame.speaker.isin(held), "held", "train"))
+    data = {p: ([x[k] for k in np.flatnonzero(where == p)], frame.transcript[where == p].tolist()) for p in set(where)}
+    model = rekur.Transcriber(input=Numbers(deltas=True), seed=seed)
+    model.fit(*data["train"], validation=data["held"], progress=show)
+    return model.evaluate(*data["test"], beams=16)
+
+
+def digits(folder: Path) -> pd.DataFrame:
+    """Unpack the recordings of spoken digits; columns path, digit, speaker, index."""
+    for packed in sorted((DATA / "fsdd").glob("*.zip")):
+        zipfile.ZipFile(packed).extractall(folder)
+    rows = [(path, *path.stem.split("_")) for path in sorted(folder.rglob("*.wav"))]
+    frame = pd.DataFrame(rows, columns=["path", "digit", "speaker", "index"])
+    return frame.assign(index=frame["index"].astype(int))
+
+
+def spoken_digits(seed: int, show: bool) -> Scores:
+    """One of ten digits: recordings 0-4 of each digit and speaker are the test."""
+    with tempfile.TemporaryDirectory() as folder:
+        frame = digits(Path(folder))
+        train, test = frame[frame["index"] >= 5], frame[frame["index"] < 5]
+        model = rekur.Classifier(seed=seed).fit(train.path.tolist(), train.digit, progress=show)
+        return model.evaluate(test.path.tolist(), test.digit)
+
+
+def joined(frame: pd.DataFrame, folder: Path, count: int, rng: np.random.Generator) -> tuple[list[Path], list[str]]:
+    """Strings of 3 to 7 recordings of one speaker, written as files, and what is said in them."""
+    words = dict(zip("0123456789", DIGITS, strict=True))
+    folder.mkdir()
+    paths, said = [], []
+    speakers = frame.speaker.unique()
+    for k in range(count):
+        own = frame[frame.speaker == rng.choice(speakers)]
+        picked = own.iloc[rng.integers(len(own), size=rng.integers(3, 8))]
+        with wave.open(str(folder / f"{k:05d}.wav"), "wb") as made:
+            made.setparams((1, 2, 8000, 0, "NONE", ""))
+            for path in picked.path:
+                with wave.open(str(path)) as one:
+                    made.writeframes(one.readframes(one.getnframes()))
+        paths.append(folder / f"{k:05d}.wav")
+        said.append(" ".join(words[digit] for digit in picked.digit))
+    return paths, said
+
+
+def connected_digits(seed: int, show: bool) -> Scores:
+    """Strings of digits of a speaker never heard (theo), by CTC; the word error rate is the digit error rate."""
+    with tempfile.TemporaryDirectory() as folder:
+        frame, rng = digits(Path(folder)), np.random.default_rng(seed)
+        known, new = frame[frame.speaker != "theo"], frame[frame.speaker == "theo"]
+        train = joined(known, Path(folder) / "train", 3000, rng)
+        test = joined(new, Path(folder) / "test", 300, rng)
+        model = rekur.Transcriber(seed=seed).fit(*train, progress=show)
+        return model.evaluate(*test, beams=16)
+
+
+def movement(seed: int, show: bool) -> Scores:
+    """Whether a person will change room: buildings 1 and 2, two thirds to train and a third to test, drawn by 0."""
+    rows, frame = table("indoor_movement/rss.csv.gz"), table("indoor_movement/sequences.csv")
+    grouped = {key: part.sort_values("step").filter(like="rss").to_numpy() for key, part in rows.groupby("sequence")}
+    frame = frame[frame.group < 3].sample(frac=1, random_state=0)
+    x, n = [grouped[key] for key in frame.sequence], len(frame) * 2 // 3
+    model = rekur.Classifier(seed=seed).fit(x[:n], frame.label[:n], progress=show)
+    return model.evaluate(x[n:], frame.label[n:])
+
+
+def ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
+    """Sequences (T, I) and labels of a file of the UEA archive: a line for each, columns and label split by colons."""
+    text = path.read_text(encoding="utf-8")
+    rows = [line.split(":") for line in text[text.lower().index("@data") :].splitlines()[1:] if line.strip()]
+    x = [np.array([part.split(",") for part in columns], dtype=np.float32).T for *columns, _ in rows]
+    return x, [row[-1].strip() for row in rows]
+
+
+def archive(name: str) -> Callable[[int, bool], Scores]:
+    """A set of the UEA archive, as the package aeon ships it (pip install --no-deps aeon): train and test part."""
+
+    def run(seed: int, show: bool) -> Scores:
+        found = importlib.util.find_spec("aeon")
+        if found is None or found.origin is None:
+            raise ModuleNotFoundError("it needs the data of aeon: pip install --no-deps aeon")
+        folder = Path(found.origin).parent / "datasets" / "data" / name
+        model = rekur.Classifier(seed=seed).fit(*ts(folder / f"{name}_TRAIN.ts"), progress=show)
+        return model.evaluate(*ts(folder / f"{name}_TEST.ts"))
+
+    return run
+
+
+def skeletons(seed: int, show: bool) -> Scores:
+    """Actions told by the joints of a body; the mean of three splits."""
+    stored, frame = np.load(DATA / "jhmdb_joints/joints.npz"), table("jhmdb_joints/clips.csv")
+    whole = np.split(stored["joints"].reshape(len(stored["joints"]), -1), np.cumsum(stored["lengths"])[:-1])
+    found = []
+    for split in ("split1", "split2", "split3"):
+        data = {
+            p: ([whole[k] for k in np.flatnonzero(frame[split] == p)], frame.label[frame[split] == p])
+            for p in ("train", "test")
+        }
+        model = rekur.Classifier(input=Numbers(deltas=True), seed=seed).fit(*data["train"], progress=show)
+        found.append(model.evaluate(*data["test"]))
+    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+
+
+def features(seed: int, show: bool) -> Scores:
+    """Actions told by features of video frames."""
+    x, frame = (
+        np.load(DATA / "ucf101_vgg16_9cls/features_float16.npy").astype(np.float32),
+        table("ucf101_vgg16_9cls/videos.csv"),
+    )
+    train, test = (frame.split == "train").to_numpy(), (frame.split == "test").to_numpy()
+    model = rekur.Classifier(seed=seed).fit(x[train], frame["class"][train], progress=show)
+    return model.evaluate(x[test], frame["class"][test])
+
+
+def made_clips(folder: Path) -> tuple[dict[str, list[Path]], pd.DataFrame]:
+    """The rendered clips, 1,200 to train and 400 to test."""
+    frame = clips.make(folder, 1600, 0)
+    return {p: [folder / path for path in frame.path[frame.split == p]] for p in ("train", "test")}, frame
+
+
+def actions(seed: int, show: bool) -> Scores:
+    """What a rendered digit does, from real video files."""
+    with tempfile.TemporaryDirectory() as folder:
+        x, frame = made_clips(Path(folder))
+        label = {p: frame.label[frame.split == p].tolist() for p in x}
+        model = rekur.Classifier(seed=seed).fit(x["train"], label["train"], progress=show)
+        still = rekur.Classifier(input=rekur.inputs.find("video")(frames=1), seed=seed)
+        still.fit(x["train"], label["train"], progress=show)
+        alone = still.evaluate(x["test"], label["test"])["accuracy"]
+        return {**model.evaluate(x["test"], label["test"]), "single frame": alone}
+
+
+def captions(seed: int, show: bool) -> Scores:
+    """Sentences for the same clips."""
+    with tempfile.TemporaryDirectory() as folder:
+        x, frame = made_clips(Path(folder))
+        said = {p: frame.text[frame.split == p].tolist() for p in x}
+        model = rekur.Captioner(seed=seed).fit(x["train"], said["train"], progress=show)
+        return model.evaluate(x["test"], said["test"])
+
+
+JOBS = {
+    "sst2": Job(texts("sst2", "gz"), "sentiment of sentences", "accuracy", 0.825, 0.85, "linear SVM 81.3 %"),
+    "imdb": Job(texts("imdb", "xz"), "sentiment of reviews", "accuracy", 0.895, 0.915, "linear SVM 90.0 %"),
+    "trec": Job(texts("trec", "gz"), "kind of question", "accuracy", 0.91, 0.94, "linear SVM 89.8 %"),
+    "snips": Job(intents, "intent and slots", "span f1", 0.89, 0.94, "slot-gated BiLSTM 88.8 %, intent 97.0 %"),
+    "ud_ewt": Job(speech_parts, "parts of speech", "accuracy", 0.93, 0.95, "most frequent tag 86.9 %"),
+    "de_en": Job(translation("de", "en"), "German to English", "bleu", 34, 38, "attention GRU about 36 to 38"),
+    "en_de": Job(translation("en", "de"), "English to German", "bleu", 32, 36, "attention GRU about 36 to 38"),
+    "scitldr": Job(papers, "one sentence for an abstract", "rouge1", 0, None, "first sentence"),
+    "ag_news": Job(headlines, "headline of a piece of news", "rouge1", 0, None, "first sentence"),
+    "ptb": Job(treebank, "next word", "perplexity", 95, 80, "LSTM 82.7 to 114.5", True),
+    "an4": Job(commands, "speech, features given", "word error rate", 0.18, 0.10, "DeepSpeech2 5.1 %", True),
+    "fsdd": Job(spoken_digits, "spoken digits", "accuracy", 0.97, 0.99, "97 to 99 %"),
+    "fsdd_joined": Job(connected_digits, "strings of digits, new speaker", "word error rate", 0.08, 0.03, "", True),
+    "indoor": Job(movement, "movement told by radio signals", "accuracy", 0.93, 0.97, "echo state network 95.95 %"),
+    "vowels": Job(
+        archive("JapaneseVowels"), "speaker of a vowel", "accuracy", 0.97, 0.99, "nearest neighbour (DTW) 94.9 %"
+    ),
+    "motions": Job(archive("BasicMotions"), "activity", "accuracy", 0.97, 1.0, "nearest neighbour (DTW) 97.5 %"),
+    "jhmdb": Job(skeletons, "action told by joints", "accuracy", 0.72, 0.78, "DD-Net 77.2 % on 21 classes"),
+    "ucf101": Job(features, "action told by features of frames", "accuracy", 0.965, 0.98, "mean over frames 96.2 %"),
+    "clips": Job(actions, "action of rendered digits in video files", "accuracy", 0.95, None, "single frame"),
+    "captions": Job(captions, "sentence for the same clips", "exact", 0.90, None, ""),
+}

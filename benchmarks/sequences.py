@@ -1,0 +1,91 @@
+"""Every other mapping: each job of `jobs.py` trained by one command, with its score, its time and a simple baseline.
+
+    python benchmarks/sequences.py [--jobs sst2 trec ...] [--seed 0] [--results FILE] [--write FILE]
+
+The records of all runs so far stand in `results/sequences.csv`, from which the page is written. The data is read from
+$REKUR_DATA (default ../shared/data beside the repository); a job whose data or library is absent is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from jobs import JOBS, ROOT, Job
+from rekur.core import RekurError
+
+
+def run(name: str, job: Job, seed: int, show: bool) -> dict[str, object]:
+    """Train and test one job."""
+    begin = time.perf_counter()
+    scores = job.run(seed, show)
+    seconds = time.perf_counter() - begin
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "job": name,
+        "score": scores[job.score],
+        "seconds": round(seconds),
+        "gib": round(memory, 2),
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+        "all": json.dumps({key: round(value, 5) for key, value in scores.items()}),
+    }
+
+
+def reached(job: Job, value: float, aim: float) -> bool:
+    """Whether a score is as good as it should be."""
+    return value <= aim if job.less else value >= aim
+
+
+def page(records: pd.DataFrame) -> str:
+    """The page of all records."""
+    rows = [
+        "| job | what | measure | rekur | must | stretch | known | minutes | GiB | all scores |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, job in JOBS.items():
+        if name not in records.index:
+            continue
+        record = records.loc[name]
+        value, told = float(record.score), json.loads(record["all"])
+        must = told[f"baseline {job.score}"] if job.must == 0 else job.must
+        mark = "**" if reached(job, value, must) else ""
+        rest = ", ".join(f"{key} {figure:.4g}" for key, figure in told.items() if key != job.score)
+        stretch = "–" if job.stretch is None else f"{job.stretch:g}"
+        cells = [name, job.what, job.score, f"{mark}{value:.4g}{mark}", f"{must:.4g}", stretch, job.reference or "–"]
+        cells += [f"{record.seconds / 60:.1f}", f"{record.gib:.2f}", rest]
+        rows.append("| " + " | ".join(cells) + " |")
+    text = (__doc__ or "").split("\n\n")
+    return "\n".join(["# Every other mapping", "", text[0].replace("\n", " "), "", *rows, ""])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--jobs", nargs="*", choices=JOBS, default=list(JOBS), help="none: only write the page")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--progress", action="store_true")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "sequences.csv")
+    parser.add_argument("--write", type=Path, default=ROOT / "docs" / "sequences.md")
+    asked = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}")
+    known = pd.read_csv(asked.results, index_col="job") if asked.results.exists() else pd.DataFrame()
+    for name in asked.jobs:
+        try:
+            made = run(name, JOBS[name], asked.seed, asked.progress)
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            print(f"{name}: left out, {error}")
+            continue
+        except RekurError as error:
+            print(f"{name}: {error}")
+            continue
+        print({key: made[key] for key in ("job", "score", "seconds", "gib")}, made["all"], flush=True)
+        known = pd.concat([known.drop(index=name, errors="ignore"), pd.DataFrame([made]).set_index("job")])
+        known.to_csv(asked.results)
+    asked.write.write_text(page(known), encoding="utf-8")
