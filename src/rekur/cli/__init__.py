@@ -1,4 +1,4 @@
-"""The command line: `rekur forecast`, `rekur predict`, `rekur demo`, `rekur info`."""
+"""The command line: `rekur forecast`, `rekur fit`, `rekur predict`, `rekur score`, `rekur demo`, `rekur info`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import typer
 
 from rekur.core import RekurError
 
-__all__ = ["app", "demo", "forecast", "info", "main", "predict"]
+__all__ = ["app", "demo", "fit", "forecast", "info", "main", "predict", "score"]
 
 app = typer.Typer(
     name="rekur",
-    help="""Recurrent networks made practical: from a table to a checked forecast.
+    help="""Recurrent networks made practical: from a table to a checked forecast, and from
+texts, recordings and videos to labels, tags and sentences.
 
 \b
   rekur forecast sales.csv --horizon 14
   rekur forecast load.parquet --horizon 48 --out next.csv --report report.html --save model
   rekur predict model newer.csv --out next.csv
+  rekur fit classify reviews.csv --save model
+  rekur score model others.csv
   rekur demo
 
-A table is long (an id, a time and a value column), plain (a time and a value) or wide (a time and one column a
-series). Columns named unique_id, ds, y (or item_id, timestamp, target) are found by themselves; others are named
-with --id, --time, --target. The frequency is found from the times; missing values stay missing.
+A table of series is long (an id, a time and a value column), plain (a time and a value) or wide (a time and one
+column a series). Columns named unique_id, ds, y (or item_id, timestamp, target) are found by themselves; others are
+named with --id, --time, --target. The frequency is found from the times; missing values stay missing.
 
 Nothing is written but what is asked for. Bad input ends with one line and exit code 2.""",
     no_args_is_help=True,
@@ -75,19 +78,74 @@ def forecast(
     run(file, future, names, options, outputs, level or [80.0], windows, time_limit)
 
 
+X = Annotated[str | None, typer.Option("--x", help="column of the sequences: texts, words or paths of files")]
+Y = Annotated[str | None, typer.Option("--y", help="column of what is to be learned")]
+Steps = Annotated[str | None, typer.Option("--id", help="column that tells the sequences of a table of readings apart")]
+
+
+@app.command()
+def fit(
+    task: Annotated[str, typer.Argument(help="classify, tag, translate, transcribe, caption or language")],
+    data: Annotated[str, typer.Argument(help="table (CSV, TSV, JSON lines, Parquet), CoNLL file, .txt or folder")],
+    save: Annotated[str | None, typer.Option(help="save the model to this folder")] = None,
+    test: Annotated[str | None, typer.Option(help="data to score; a tenth of DATA is held out if absent")] = None,
+    x: X = None,
+    y: Y = None,
+    id: Steps = None,
+    input: Annotated[str | None, typer.Option(help="text, words, numbers, audio or video; found if absent")] = None,
+    cell: Annotated[str | None, typer.Option(help="rnn, rnn_relu, lstm or gru")] = None,
+    hidden: Annotated[int | None, typer.Option(help="size of the hidden state")] = None,
+    layers: Annotated[int | None, typer.Option(help="recurrent layers")] = None,
+    epochs: Annotated[int | None, typer.Option(help="how often all data is seen; found if absent")] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="translate: take over words of the source, as summaries do")
+    ] = False,
+    report: Report = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same numbers")] = 0,
+) -> None:
+    """Learn a task on texts, words, readings, recordings or videos, and tell how well it does."""
+    from rekur.cli.sequences import fit as run
+    from rekur.inputs.examples import Columns
+
+    options = {"input": input, "cell": cell, "hidden": hidden, "layers": layers, "copy": copy, "seed": seed}
+    run(task, data, Columns(x, y, id), test, options, epochs, {"report": report, "save": save})
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Argument(help="folder of a saved model")],
+    data: Annotated[str, typer.Argument(help="data with targets, as for rekur fit")],
+    x: X = None,
+    y: Y = None,
+    id: Steps = None,
+    report: Report = None,
+) -> None:
+    """Tell how well a saved model does on other data."""
+    from rekur.cli.sequences import score as run
+    from rekur.inputs.examples import Columns
+
+    run(model, data, Columns(x, y, id), report)
+
+
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="folder of a saved model")],
-    file: Annotated[str | None, typer.Argument(help="newer table; the one the model was made with if absent")] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(help="newer table, the one the model was made with if absent; or what the model should read"),
+    ] = None,
+    x: X = None,
+    id: Steps = None,
     future: Future = None,
     level: Level = None,
     out: Out = None,
     report: Report = None,
 ) -> None:
-    """Forecast with a saved model, without training."""
+    """Forecast with a saved model, without training; or tell what one of another task reads in a file."""
     from rekur.cli.commands import rerun
+    from rekur.inputs.examples import Columns
 
-    rerun(model, file, future, {"out": out, "report": report}, level or [80.0])
+    rerun(model, file, future, {"out": out, "report": report}, level or [80.0], Columns(x, None, id))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from rekur.data import files
 from rekur.data.roles import IDS, TARGETS, TIMES
 from rekur.data.table import Table, table, tables
 from rekur.data.tables import Tables
+from rekur.inputs.examples import Columns
 from rekur.tasks import load
 from rekur.tasks.backtest import Backtest
 from rekur.tasks.forecaster import Forecaster
@@ -55,13 +56,26 @@ def run(
 
 
 def rerun(
-    folder: str, file: str | None, future: str | None, outputs: Mapping[str, str | None], level: Sequence[float]
+    folder: str,
+    file: str | None,
+    future: str | None,
+    outputs: Mapping[str, str | None],
+    level: Sequence[float],
+    columns: Columns = Columns(),  # noqa: B008, a frozen value
 ) -> None:
-    """`rekur predict`: forecast with a saved model."""
+    """`rekur predict`: forecast with a saved model, or tell what one of another task reads in a file."""
     check({**outputs, "save": None}, level, None)
     model = load(folder)
     if not isinstance(model, Forecaster):
-        raise OptionError(f"{folder} holds a {type(model).__name__}, not a Forecaster")
+        from rekur.cli import sequences
+
+        if file is None:
+            raise OptionError(
+                f"{folder} holds a {type(model).__name__}: name what it should read, or - for lines of text"
+            )
+        if future is not None or outputs["report"] is not None:
+            raise OptionError(f"--future and --report are for forecasts; {folder} holds a {type(model).__name__}")
+        return sequences.predict(model, file, columns, outputs["out"])
     found = None if file is None else model.read(files.read(file), named(file))
     futr = None if future is None else files.read(future)
     finish(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
+import lzma
 import os
 import re
 import sys
@@ -19,7 +21,7 @@ import pandas as pd
 
 from rekur.core import DataError
 
-__all__ = ["check_suffix", "read", "store", "write"]
+__all__ = ["check_suffix", "read", "store", "text", "write"]
 
 PARQUET = (".parquet", ".pq")
 NEEDS_PARQUET = 'Parquet needs pyarrow: pip install "rekur[parquet]"'
@@ -39,7 +41,18 @@ def _bytes(path: str, name: str) -> bytes:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{name} is a damaged gzip file: {error}") from None
+    if data[:6] == b"\xfd7zXZ\x00":
+        try:
+            data = lzma.decompress(data)
+        except (lzma.LZMAError, EOFError) as error:
+            raise DataError(f"{name} is a damaged xz file: {error}") from None
     return data
+
+
+def text(path: str) -> str:
+    """The text of a file, or of standard input for "-": UTF-8, also packed by gzip or xz."""
+    name = "standard input" if path == "-" else path
+    return _text(_bytes(path, name), name)
 
 
 def _text(data: bytes, name: str) -> str:
@@ -99,6 +112,22 @@ def _csv(text: str, name: str) -> pd.DataFrame:
     return frame
 
 
+def _lines(text: str, name: str) -> pd.DataFrame:
+    """Parse JSON lines: an object each, whose keys are the columns."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"line {number} of {name} is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"line {number} of {name} is no object but {line.strip()[:40]!r}")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def _parquet(data: bytes, name: str) -> pd.DataFrame:
     """Read the bytes of a Parquet file."""
     try:
@@ -115,7 +144,7 @@ def _parquet(data: bytes, name: str) -> pd.DataFrame:
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table from CSV (comma, semicolon or tab; also packed by gzip) or Parquet.
+    """Read a table from CSV (comma, semicolon or tab), JSON lines (both also packed by gzip or xz) or Parquet.
 
     Parameters
     ----------
@@ -140,6 +169,8 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise DataError(f"{name} is empty: there is no data")
     if path.lower().endswith(PARQUET) or data[:4] == b"PAR1":
         frame = _parquet(data, name)
+    elif path.lower().removesuffix(".gz").removesuffix(".xz").endswith((".jsonl", ".ndjson")):
+        frame = _lines(_text(data, name), name)
     else:
         frame = _csv(_text(data, name), name)
     if not len(frame):

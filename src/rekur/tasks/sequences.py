@@ -14,6 +14,7 @@ import torch
 from rekur import inputs, io
 from rekur.checkpoint import Checkpoint, fingerprint
 from rekur.core import DataError, OptionError
+from rekur.inputs.examples import VIDEOS
 from rekur.inputs.items import Buckets, Items
 from rekur.progress import Progress
 from rekur.tasks.base import Estimator, check_seed
@@ -214,10 +215,6 @@ def guessed(x: Any) -> Any:
     if isinstance(first, Sequence) and len(first) and isinstance(first[0], str):
         return inputs.find("words")()
     return inputs.find("numbers")()
-
-
-VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
 
 
 def check_rows(items: Items, targets: Any) -> None:
