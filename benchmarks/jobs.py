@@ -113,7 +113,8 @@ def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
 
     def run(seed: int, show: bool) -> Scores:
         part = {p: [lines(f"multi30k/{p}.{k}.gz") for k in (source, target)] for p in ("train", "val")}
-        model = rekur.Translator(seed=seed).fit(*part["train"], validation=tuple(part["val"]), progress=show)
+        model = rekur.Translator(input=Text(vocabulary=5000), seed=seed)
+        model.fit(*part["train"], validation=tuple(part["val"]), progress=show)
         return model.evaluate(*(lines(f"multi30k/test_2016_flickr.{k}.gz") for k in (source, target)))
 
     return run

@@ -26,9 +26,9 @@ class Memory(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What the decoder gives for each of U steps: log-probabilities (B, U, V) and attention (B, U, T)."""
+    """What the decoder gives for each of U steps: scores (B, U, V), whose softmax is p, and attention (B, U, T)."""
 
-    log_p: Tensor
+    scores: Tensor
     attention: Tensor
 
 
@@ -90,10 +90,11 @@ class Decoder(nn.Module):
         t, second = self.second(F.dropout(torch.cat([s, c], -1), self.dropout, self.training), states[1])
         read = F.dropout(torch.cat([t, c, E], -1), self.dropout, self.training)
         o = F.dropout(torch.tanh(self.out(read)), self.dropout, self.training)  # (B, U, I)
-        log_p = F.linear(o, self.embedding.weight, self.bias).log_softmax(-1)  # (B, U, V)
+        scores = F.linear(o, self.embedding.weight, self.bias)  # (B, U, V)
         if self.gate is not None and memory.tokens is not None:
             g = self.gate(read)  # (B, U, 1)
             where = memory.tokens[:, None].expand_as(attention)  # (B, U, T)
-            copied = torch.zeros_like(log_p).scatter_add(2, where, attention)
-            log_p = torch.logaddexp(log_p + F.logsigmoid(-g), copied.clamp_min(1e-9).log() + F.logsigmoid(g))
-        return Written(log_p, attention), [first, second]
+            copied = torch.zeros_like(scores).scatter_add(2, where, attention)
+            own = scores.log_softmax(-1) + F.logsigmoid(-g)
+            scores = torch.logaddexp(own, copied.clamp_min(1e-9).log() + F.logsigmoid(g))
+        return Written(scores, attention), [first, second]

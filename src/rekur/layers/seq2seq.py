@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from rekur.layers.decoder import Decoder, Memory, Written
 from rekur.layers.search import beam, pick
@@ -50,7 +51,7 @@ class Seq2Seq(nn.Module):
         before = torch.cat([begin, target[:, :-1]], dim=1)  # (B, U)
         if sampling:
             with torch.no_grad():
-                told = self.decoder(before, memory)[0].log_p.argmax(-1)  # (B, U)
+                told = self.decoder(before, memory)[0].scores.argmax(-1)  # (B, U)
             own = torch.cat([begin, told[:, :-1]], dim=1)
             swap = (torch.rand(before.shape) < sampling) & (before != 0)
             before = torch.where(swap, own, before)
@@ -66,20 +67,18 @@ class Seq2Seq(nn.Module):
         def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
             kept, states = state
             written, after = self.decoder(tokens[:, None], kept, states)
-            return written.log_p[:, 0], (kept, after)
+            return written.scores[:, 0].log_softmax(-1), (kept, after)
 
         return beam(step, (memory, self.decoder.start(memory)), B, self.begin, self.end, beams, longest, norm)
 
 
-def smoothed(log_p: Tensor, target: Tensor, weight: Tensor, smoothing: float) -> Tensor:
+def smoothed(scores: Tensor, target: Tensor, weight: Tensor, smoothing: float) -> Tensor:
     """The mean of -(1 - ε)·log p_y - ε·mean_k log p_k over the steps that count; ε is `smoothing`.
 
-    log_p (B, U, V), target (B, U), weight (B, U).
+    scores (B, U, V), target (B, U), weight (B, U).
     """
-    own = -log_p.gather(2, target[..., None])[..., 0]  # (B, U)
-    if smoothing:
-        own = (1 - smoothing) * own - smoothing * log_p.mean(-1)
-    return (own * weight).sum() / weight.sum()
+    inside = weight > 0
+    return F.cross_entropy(scores[inside], target[inside], label_smoothing=smoothing)
 
 
 def coverage_loss(attention: Tensor, weight: Tensor) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from rekur import scores
+from rekur.baselines.ngrams import NGrams
 from rekur.core import DataError, OptionError
 from rekur.inputs.items import Buckets
 from rekur.layers.encoders import encoder
@@ -33,8 +34,11 @@ class Classifier(SequenceEstimator):
         h_1 … h_T = stack of cells over the encoded x_1 … x_T
         p = softmax(W·[h_T; mean_t h_t; max_t h_t] + b)
 
-    trained by cross-entropy. Labels may be of any kind that numpy sorts: numbers or strings. Sentiment of texts,
-    commands in recordings, actions in videos and movements told by sensors are all this.
+    For text, a linear model over words and pairs of words stands beside the net, and p ∝ p_net^α · p_linear^β with α
+    and β that say most about the rows held out: the result is hardly ever worse than the better of the two.
+
+    The net is trained by cross-entropy. Labels may be of any kind that numpy sorts: numbers or strings. Sentiment of
+    texts, commands in recordings, actions in videos and movements told by sensors are all this.
 
     Parameters
     ----------
@@ -115,7 +119,10 @@ class Classifier(SequenceEstimator):
         TrainingError : the loss is not finite, with the layer responsible
         """
         with learning(self, "net_"):
-            self._fit(x if lengths is None else (x, lengths), y, validation, epochs, progress, checkpoint)
+            given = x if lengths is None else (x, lengths)
+            train, held = self._fit(given, y, validation, epochs, progress, checkpoint)
+            if self.reader_.options.kind == "text":
+                self._blend(x, train, held, validation[0] if isinstance(validation, tuple) else x)
         return self
 
     @property
@@ -126,14 +133,30 @@ class Classifier(SequenceEstimator):
 
     def predict_proba(self, x: Any, *, lengths: ArrayLike | None = None) -> np.ndarray:
         """Probabilities (B, K) for sequences x as in `fit`."""
+        own = self._log_p(x if lengths is None else (x, lengths))
+        if not hasattr(self, "ngrams_"):
+            return probabilities(own)
+        net, linear = self.learned_["blend"]
+        return probabilities(net * own + linear * self.ngrams_.log_p(x))
+
+    def _log_p(self, x: Any) -> np.ndarray:
+        """Log-probabilities (B, K) of the net."""
         parts, rows = [], []
-        for batch, at in self._batches(x if lengths is None else (x, lengths)):
+        for batch, at in self._batches(x):
             with torch.inference_mode():
                 raw, _ = self.net_(batch.x, batch.lengths)
-                parts.append(raw.softmax(-1).numpy())
+            parts.append(raw.log_softmax(-1).numpy())
             rows.append(at)
         made: np.ndarray = np.concatenate(parts)
         return made[np.argsort(np.concatenate(rows))]
+
+    def _blend(self, x: Sequence[str], train: Buckets, held: Buckets | None, others: Sequence[str]) -> None:
+        """Learn the linear model over n-grams, and how much of each says most about the rows held out."""
+        self.ngrams_ = NGrams.learn([x[k] for k in train.order], train.y[train.order], len(self.classes_), self.seed)
+        self.learned_["blend"] = [0.5, 0.5]
+        if held is not None:
+            texts, y = [others[k] for k in held.order], held.y[held.order].numpy()
+            self.learned_["blend"] = best_blend(self._log_p(texts), self.ngrams_.log_p(texts), y)
 
     def predict(self, x: Any, *, lengths: ArrayLike | None = None) -> np.ndarray:
         """The most probable label (B,) for sequences x as in `fit`."""
@@ -144,14 +167,28 @@ class Classifier(SequenceEstimator):
         return float((self.predict(x, lengths=lengths) == np.asarray(y)).mean())
 
     def evaluate(self, x: Any, y: ArrayLike, *, lengths: ArrayLike | None = None) -> dict[str, float]:
-        """Accuracy, F1 averaged over the labels, and the accuracy of always saying the most frequent label."""
+        """Accuracy and F1 averaged over the labels, beside those of a baseline.
+
+        The baseline is the linear model over n-grams for text, and otherwise to say the most frequent label always.
+        """
         actual, predicted = np.asarray(y), self.predict(x, lengths=lengths)
-        always = self.classes_[int(np.argmax(self.learned_["counts"]))]
+        if hasattr(self, "ngrams_"):
+            simple = self.classes_[self.ngrams_.log_p(x).argmax(1)]
+        else:
+            simple = np.full(len(actual), self.classes_[int(np.argmax(self.learned_["counts"]))])
         return {
             "accuracy": float((predicted == actual).mean()),
             "f1": scores.macro_f1(actual, predicted),
-            "baseline accuracy": float((actual == always).mean()),
+            "baseline accuracy": float((simple == actual).mean()),
+            "baseline f1": scores.macro_f1(actual, simple),
         }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.ngrams_.tensors() if hasattr(self, "ngrams_") else {}
+
+    def _recall(self, tensors: dict[str, Tensor]) -> None:
+        if tensors:
+            self.ngrams_ = NGrams.restore(tensors)
 
     def _build(self) -> nn.Module:
         s = self.shape_
@@ -197,3 +234,29 @@ class Classifier(SequenceEstimator):
         if self.class_weight is not None:
             return 1 - scores.macro_f1(actual, predicted)
         return 1 - float((predicted == actual).mean())
+
+
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
+EVEN = 20.0  # rows by whose loss a blend must pay for each unit that it is away from even shares
+
+
+def probabilities(log_p: np.ndarray) -> np.ndarray:
+    """Probabilities that sum to one in each row."""
+    made: np.ndarray = np.exp(normal(log_p))
+    return made
+
+
+def normal(log_p: np.ndarray) -> np.ndarray:
+    """Log-probabilities that sum to one in each row."""
+    made: np.ndarray = log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
+    return made
+
+
+def best_blend(net: np.ndarray, linear: np.ndarray, y: np.ndarray) -> list[float]:
+    """The powers of both models with the smallest loss on rows held out, drawn a little towards even ones."""
+
+    def cost(a: float, b: float) -> float:
+        told = normal(a * net + b * linear)[np.arange(len(y)), y]
+        return float(-told.sum() + EVEN * (a - b) ** 2)
+
+    return list(min(((a, b) for a in SHARES for b in SHARES if a + b), key=lambda pair: cost(*pair)))

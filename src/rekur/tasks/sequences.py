@@ -93,7 +93,8 @@ class SequenceEstimator(Estimator):
         epochs: int | None,
         progress: bool | None,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
+    ) -> tuple[Buckets, Buckets | None]:
+        """Train the net; the rows it was trained on, and those held out."""
         check_seed(self.seed)
         chosen = self._given(x)
         recipe = RECIPES[self.out, chosen.kind]
@@ -120,6 +121,7 @@ class SequenceEstimator(Estimator):
             self.net_, self.history_ = net, []
             raise
         self.net_ = net
+        return train, held
 
     def _options(self, recipe: Recipe, rows: int, epochs: int | None) -> Training:
         options = recipe.trained(rows) if self.training is None else self.training

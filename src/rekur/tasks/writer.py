@@ -136,7 +136,7 @@ class Writer(SequenceEstimator):
         w = self.writing
         written = net(batch.x, batch.lengths, batch.y, w.sampling)
         assert batch.weight is not None
-        loss = smoothed(written.log_p, batch.y, batch.weight, w.smoothing)
+        loss = smoothed(written.scores, batch.y, batch.weight, w.smoothing)
         if w.coverage:
             loss = loss + w.coverage * coverage_loss(written.attention, batch.weight)
         return loss, None
