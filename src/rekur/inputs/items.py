@@ -98,7 +98,7 @@ class Buckets:
     def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
         """Cut rows that are sorted by length into batches of at most so many rows and steps."""
         lengths = self.x.lengths[rows]
-        most = self.size * max(1, int(np.quantile(lengths, 0.95)))
+        most = self.size * max(1, int(np.quantile(lengths, 0.95, method="higher")))
         parts, stop = [], len(rows)
         while stop:  # from the longest on, so that the first rows of a batch decide nothing
             start = max(0, stop - min(self.size, max(1, most // max(1, int(lengths[stop - 1])))))

@@ -105,8 +105,9 @@ def opened(value: Any) -> Any:
     except av.FFmpegError as error:
         raise DataError(f"{path} is no video that can be read: {error.strerror}") from None
     if not container.streams.video:
+        kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
         container.close()
-        raise DataError(f"{path} holds no pictures, only {', '.join(s.type for s in container.streams) or 'nothing'}")
+        raise DataError(f"{path} holds no pictures, only {kinds}")
     return container
 
 

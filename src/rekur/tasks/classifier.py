@@ -205,7 +205,7 @@ class Classifier(SequenceEstimator):
             classes, counts = np.unique(labels, return_counts=True)
             self.learned_.update(classes=classes.tolist(), counts=counts.tolist())
             if len(classes) < 2:
-                raise DataError(f"every row has the label {classes[0]!r}: there is nothing to tell apart")
+                raise DataError(f"every row has the label {classes.tolist()[0]!r}: there is nothing to tell apart")
         index = {label: k for k, label in enumerate(self.learned_["classes"])}
         unknown = [label for label in labels.tolist() if label not in index]
         if unknown:

@@ -206,14 +206,22 @@ class SequenceEstimator(Estimator):
 
 
 def guessed(x: Any) -> Any:
-    """The input that fits some data: text for strings, words for lists of strings, files by their ending."""
-    first = x[0] if isinstance(x, list | tuple) and len(x) else None
+    """The input that fits some data.
+
+    Strings are text, lists of strings words, paths recordings or videos by their ending, pairs (samples, rate)
+    recordings, arrays of bytes with four axes videos, and all else numbers.
+    """
+    first: Any = x[0] if isinstance(x, list | tuple) and len(x) else None
     first = np.asarray(x, dtype=object).reshape(-1)[0] if hasattr(x, "dtype") and x.dtype.kind in "OUT" else first
     if isinstance(first, os.PathLike):
         ending = os.path.splitext(os.fspath(first))[1].lower()
         return inputs.find("video" if ending in VIDEOS else "audio")()
     if isinstance(first, str):
         return inputs.find("text")()
+    if isinstance(x, list) and isinstance(first, tuple) and len(first) == 2 and np.ndim(first[1]) == 0:
+        return inputs.find("audio")()
+    if getattr(first, "dtype", None) == np.uint8 and np.ndim(first) == 4:
+        return inputs.find("video")()
     if isinstance(first, Sequence) and len(first) and isinstance(first[0], str):
         return inputs.find("words")()
     return inputs.find("numbers")()

@@ -1,0 +1,327 @@
+"""Inputs: arrays, text, words, recordings and videos to sequences; batches of them; examples from files and folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from rekur import inputs
+from rekur.core import DataError, OptionError
+from rekur.inputs.audio import Audio, length
+from rekur.inputs.cache import Cache
+from rekur.inputs.examples import Columns, read
+from rekur.inputs.items import Buckets, Items, listed
+from rekur.inputs.numbers import Numbers
+from rekur.inputs.text import Text
+from rekur.inputs.tokens import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
+from rekur.inputs.video import Video, count
+from rekur.inputs.words import Words
+
+LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärger im Büro"] * 5
+
+
+def rows(n: int, seed: int = 0) -> Items:
+    """Sequences of unequal length that hold their own number."""
+    lengths = np.random.default_rng(seed).integers(1, 40, n)
+    return listed([torch.full((int(T), 1), float(k)) for k, T in enumerate(lengths)])
+
+
+def test_batches_hold_every_row_once_and_like_lengths_together() -> None:
+    made = Buckets(rows(500), torch.arange(500), size=16)
+    padding = []
+    for batches in (list(made.shuffled(0)), list(made.ordered())):
+        assert len(batches) == len(made)
+        seen = torch.cat([batch.rows for batch in batches])
+        assert sorted(seen.tolist()) == list(range(500))
+        for batch in batches:
+            torch.testing.assert_close(batch.x[:, 0, 0].long(), batch.rows)
+            torch.testing.assert_close(batch.y, batch.rows)
+            sizes = torch.tensor([int(made.x.lengths[k]) for k in batch.rows])
+            padding.append(float(1 - sizes.float().mean() / batch.x.shape[1]))
+    assert np.mean(padding) < 0.25  # rows put together blindly would leave half of a batch empty
+
+
+def test_the_order_is_that_of_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        made = Buckets(rows(90), torch.arange(90), 8, seed)
+        return torch.cat([batch.rows for batch in made.shuffled(epoch)]).tolist()
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+def test_long_rows_make_small_batches() -> None:
+    lengths = [10] * 99 + [1000]
+    made = Buckets(listed([torch.zeros(T, 1) for T in lengths]), None, size=32)
+    assert max(batch.x.shape[0] * batch.x.shape[1] for batch in made.ordered()) <= 1000
+    assert sum(len(batch.x) for batch in made.ordered()) == 100
+
+
+def test_rows_of_equal_length_are_mixed_as_a_whole() -> None:
+    made = Buckets(listed([torch.full((3, 1), float(k)) for k in range(4000)]), None, size=4)
+    first = next(iter(made.shuffled(0)))
+    assert first.lengths is None
+    assert int(first.rows.max() - first.rows.min()) > 300
+
+
+def test_targets_are_padded_and_weighed() -> None:
+    made = Buckets(rows(3), listed([torch.ones(k + 1).long() for k in range(3)]), size=3)
+    batch = next(iter(made.ordered()))
+    assert batch.weight is not None
+    assert sorted(batch.weight.sum(1).tolist()) == [1, 2, 3]
+
+
+def test_pieces_bring_text_back_and_know_the_special_ones() -> None:
+    made = Tokenizer.learn(LINES, 80)
+    for line in LINES[:4]:
+        numbers = made.encode(line)
+        assert min(numbers) >= SPECIAL
+        assert made.decode([START, *numbers, END, PAD]) == line
+    assert made.encode("☃")[-1] == UNKNOWN
+    again = Tokenizer.restore(made.tensor())
+    assert again.encode(LINES[0]) == made.encode(LINES[0])
+    assert Tokenizer.learn(LINES, 80).model == made.model
+    cut = {tuple(made.sample(LINES[0], 0.2, seed)) for seed in range(20)}
+    assert len(cut) > 1
+    assert {made.decode(numbers) for numbers in cut} == {LINES[0]}
+
+
+@pytest.mark.parametrize(("pieces", "n"), [("word", 6), ("char", 22)])
+def test_pieces_may_be_words_or_letters(pieces: str, n: int) -> None:
+    made = Tokenizer.learn(LINES, 200, pieces)
+    assert len(made.encode("the cat sat on the mat")) in (n, n + 1)
+    assert made.decode(made.encode("the cat sat")) == "the cat sat"
+
+
+def test_small_and_large_letters_may_be_alike() -> None:
+    made = Text(vocabulary=60, lower=True).learn(LINES)
+    torch.testing.assert_close(made.items(["THE CAT"])[0], made.items(["the cat"])[0])
+    assert len(Text(vocabulary=60, longest=3).learn(LINES).items(LINES)[0]) == 3
+
+
+def test_a_vocabulary_counts_and_keeps_room_for_what_is_not_known() -> None:
+    made = Vocabulary.learn(["b", "a", "b", "c"], least=1)
+    assert [made.number(word) for word in ("b", "a", "c", "d")] == [4, 5, 6, UNKNOWN]
+    assert len(Vocabulary.learn(["a", "b", "b"], least=2)) == SPECIAL + 1
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [(["a", None], "row 1 is no text but None"), ([], "no text"), (["a", 3.0], "row 1")],
+)
+def test_what_is_no_text_is_named(values: list, text: str) -> None:
+    with pytest.raises(DataError, match=text):
+        Text().learn(values)
+
+
+def test_words_are_read_with_their_letters() -> None:
+    made = Words(least=2, letters=4).learn([["The", "cat", "sat"], ["the", "zebra", "7"]])
+    first = made.items([["the", "cat", "unbelievable"]])[0]
+    assert first.shape == (3, 5)
+    assert first[0, 0] == made.words.number("the") != UNKNOWN
+    assert first[1, 0] == UNKNOWN
+    again = inputs.restore(made.describe(), made.tensors())
+    torch.testing.assert_close(again.items([["The", "z"]])[0], made.items([["The", "z"]])[0])
+    for bad in (["words"], [[]], [["a", 1]]):
+        with pytest.raises(DataError, match="sentence 0"):
+            made.items(bad)
+
+
+def test_numbers_are_scaled_by_what_was_learned() -> None:
+    x = [np.random.default_rng(k).normal(3, 2, (k + 2, 2)) for k in range(9)]
+    made = Numbers(deltas=True).learn(x)
+    assert made.size == 4
+    joined = np.concatenate(x)
+    np.testing.assert_allclose(made.statistics[0, :2], joined.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(made.statistics[1, :2], joined.std(0), rtol=1e-5)
+    np.testing.assert_allclose(made.items(x)[3][1:, 2:], np.diff(x[3], axis=0), rtol=1e-4, atol=1e-6)
+    with pytest.raises(DataError, match="3 columns, but the model was fitted with 2"):
+        made.items([np.zeros((4, 3))])
+    with pytest.raises(DataError, match="sequence 1 of x holds nan at T=1, I=0"):
+        made.items([np.zeros((1, 2)), np.array([[0.0, 0], [np.nan, 0]])])
+
+
+def tone(folder: Path, name: str, seconds: float = 0.5, rate: int = 8000, pitch: float = 440.0) -> Path:
+    """A recording of a tone."""
+    t = np.arange(round(seconds * rate)) / rate
+    soundfile.write(folder / name, 0.5 * np.sin(2 * np.pi * pitch * t), rate)
+    return folder / name
+
+
+@pytest.mark.parametrize("seconds", [0.025, 0.0351, 0.5, 1.2345])
+def test_the_length_of_a_recording_is_known_before_it_is_read(tmp_path: Path, seconds: float) -> None:
+    made = Audio(mels=20).learn([tone(tmp_path, "a.wav")])
+    for rate, name in ((8000, "b.wav"), (16000, "c.flac")):
+        items = made.items([tone(tmp_path, name, seconds, rate)])
+        assert items[0].shape == (items.lengths[0], 20)
+        assert np.isfinite(items[0].numpy()).all()
+
+
+def test_a_tone_is_loud_in_its_band_at_any_rate(tmp_path: Path) -> None:
+    made = Audio(mels=30).learn([tone(tmp_path, "a.wav")])
+    loud = [
+        int(made.items([tone(tmp_path, f"{rate}.wav", 0.5, rate, pitch)])[0].mean(0).argmax())
+        for pitch in (300.0, 2000.0)
+        for rate in (8000, 22050)
+    ]
+    assert loud[0] == loud[1] < loud[2] == loud[3]
+    again = inputs.restore(made.describe(), made.tensors())
+    path = tone(tmp_path, "d.wav")
+    torch.testing.assert_close(again.items([path])[0], made.items([path])[0])
+
+
+def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "noise.wav").write_bytes(os.urandom(200))
+    cases = {
+        tmp_path / "gone.wav": "is not there",
+        tmp_path / "empty.wav": "it is empty",
+        tmp_path / "noise.wav": "no recording that can be read",
+        tone(tmp_path, "short.wav", 0.01): "shorter than 25 ms",
+        tone(tmp_path, "long.wav", 3.0): "lasts 3 s, longer than 2 s",
+    }
+    for path, why in cases.items():
+        with pytest.raises(DataError, match=why) as raised:
+            length(path, 2.0)
+        assert str(path) in str(raised.value)
+
+
+def film(folder: Path, name: str, frames: int = 12, rate: int = 10) -> Path:
+    """A video whose frames grow lighter."""
+    with av.open(str(folder / name), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for k in range(frames):
+            picture = np.full((32, 32, 3), 240 * k // frames, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return folder / name
+
+
+@pytest.mark.parametrize("name", ["a.avi", "b.mp4", "c.mkv"])
+def test_frames_are_taken_evenly(tmp_path: Path, name: str) -> None:
+    path = film(tmp_path, name)
+    made = Video(frames=4, size=16).learn([path])
+    items = made.items([path])
+    assert items.lengths.tolist() == [4]
+    assert items[0].shape == (4, 3, 16, 16)
+    light = items[0].float().mean((1, 2, 3)).numpy()
+    np.testing.assert_allclose(light, [240 * k // 12 for k in (0, 4, 7, 11)], atol=6)
+    whole = Video(frames=50, size=16).learn([path]).items([path])
+    assert whole[0].shape[0] == whole.lengths[0] == 12
+
+
+def test_videos_may_be_arrays() -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (9, 20, 30, 3), dtype=np.uint8)
+    assert Video(frames=3, size=8).learn([frames]).items([frames])[0].shape == (3, 3, 8, 8)
+
+
+def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "empty.avi").write_bytes(b"")
+    (tmp_path / "noise.avi").write_bytes(os.urandom(500))
+    tone(tmp_path, "sound.wav").rename(tmp_path / "sound.avi")
+    cases = {
+        tmp_path / "gone.avi": "is not there",
+        tmp_path / "empty.avi": "it is empty",
+        tmp_path / "noise.avi": "no video that can be read",
+        tmp_path / "sound.avi": "holds no pictures, only audio",
+        film(tmp_path, "long.avi", 60): "lasts 6 s, longer than 5 s",
+    }
+    for path, why in cases.items():
+        with pytest.raises(DataError, match=why) as raised:
+            count(path, 5.0)
+        assert str(path) in str(raised.value)
+
+
+def test_the_memory_of_what_was_read_is_bounded() -> None:
+    reads: list[int] = []
+
+    def make(key: int) -> torch.Tensor:
+        reads.append(key)
+        return torch.zeros(100)
+
+    cache = Cache(make, most=1000)
+    for key in (0, 1, 0, 1, 2, 3, 0):
+        cache(key)
+    assert reads == [0, 1, 2, 3, 0]
+    assert cache.held <= 1000
+
+
+def test_examples_are_read_from_tables(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("label,text\n1,good\n0,\n0,bad\n")
+    found = read(str(tmp_path / "a.csv"), "classify")
+    assert (found.x, found.y, found.names) == (["good", "bad"], [1, 0], ["row 1", "row 3"])
+    assert found.skipped == [("row 2", "a value is missing")]
+    (tmp_path / "b.jsonl").write_text("\n".join(json.dumps({"source": s, "target": s.upper()}) for s in ("a", "b")))
+    assert read(str(tmp_path / "b.jsonl"), "translate").y == ["A", "B"]
+    (tmp_path / "c.tsv").write_text("tokens\tslots\nfly to Rome\tO O B-city\n")
+    assert read(str(tmp_path / "c.tsv"), "tag").y == [["O", "O", "B-city"]]
+    (tmp_path / "d.csv").write_text("who,v,label\n1,0.5,x\n1,0.6,x\n2,0.1,y\n")
+    found = read(str(tmp_path / "d.csv"), "classify", Columns(id="who"))
+    assert [one.shape for one in found.x] == [(2, 1), (1, 1)]
+    assert (found.y, found.names) == (["x", "y"], ["1", "2"])
+    (tmp_path / "e.txt").write_text("one line\n\nanother\n")
+    assert read(str(tmp_path / "e.txt"), "classify", targets=False).x == ["one line", "another"]
+
+
+def test_examples_are_read_from_conll_files(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("fly O\nRome B-city\n\nnow O\n")
+    assert read(str(tmp_path / "a.conll"), "tag").x == [["fly", "Rome"], ["now"]]
+    row = "{}\t{}\t_\t{}\t_\t_\t0\t_\t_\t_\n"
+    text = "# text = I am\n" + row.format("1-2", "I'm", "_") + row.format(1, "I", "PRON") + row.format(2, "am", "AUX")
+    (tmp_path / "b.conllu").write_text(text)
+    found = read(str(tmp_path / "b.conllu"), "tag")
+    assert (found.x, found.y) == ([["I", "am"]], [["PRON", "AUX"]])
+    (tmp_path / "c.conll").write_text("fly O\nRome\n")
+    with pytest.raises(DataError, match="line 2 of"):
+        read(str(tmp_path / "c.conll"), "tag")
+
+
+def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) -> None:
+    for label in ("low", "high"):
+        (tmp_path / label).mkdir()
+        tone(tmp_path / label, "a.wav")
+    (tmp_path / "low" / "b.wav").write_bytes(b"")
+    found = read(str(tmp_path), "classify")
+    assert (found.y, found.names) == (["high", "low"], ["high/a.wav", "low/a.wav"])
+    assert [name for name, _ in found.skipped] == ["low/b.wav"]
+    (tmp_path / "low" / "a.txt").write_text("low tone\n")
+    found = read(str(tmp_path / "low"), "transcribe")
+    assert found.y == ["low tone"]
+    tone(tmp_path, "c.wav")
+    with pytest.raises(DataError, match=r"c\.wav stands in no folder of its label"):
+        read(str(tmp_path), "classify")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "task", "text"),
+    [
+        ("a.csv", b"label,text\n", "classify", "no rows"),
+        ("a.csv", b"label,words_of\n1,b\n", "classify", "--x"),
+        ("a.csv", b"text,b\nx,1\n", "classify", "--y"),
+        ("a.csv", b"label,text\n1,\xff\xfe\xfa\n", "classify", "not UTF-8"),
+        ("a.jsonl", b'{"text": "a", "label": 1}\n{"text"\n', "classify", "line 2 of"),
+        ("a.jsonl", b"[1]\n", "classify", "no object"),
+        ("a.txt", b"one\n", "classify", "no targets"),
+        ("a.csv", b"label,path\n1,gone.wav\n", "classify", "is not there"),
+    ],
+)
+def test_files_without_examples_are_refused(tmp_path: Path, name: str, content: bytes, task: str, text: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=text):
+        read(str(tmp_path / name), task)
+
+
+def test_unknown_inputs_and_pieces_are_refused() -> None:
+    with pytest.raises(OptionError, match="'unigram'"):
+        Text(pieces="syllable").learn(LINES)
+    with pytest.raises(OptionError, match="mels"):
+        Audio(mels=0).learn([])

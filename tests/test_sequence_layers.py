@@ -1,0 +1,235 @@
+"""Layers of the tasks on sequences against what can be counted out: all tag sequences, all paths, all texts."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rekur.inputs.items import padded
+from rekur.layers.attention import Attention
+from rekur.layers.crf import CRFHead, TagHead
+from rekur.layers.ctc import CTCHead
+from rekur.layers.decoder import Decoder, Memory
+from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
+from rekur.layers.pool import pooled
+from rekur.layers.search import beam
+from rekur.layers.seq2seq import coverage_loss, smoothed
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def crf(K: int = 3) -> CRFHead:
+    """A field whose transitions are not zero."""
+    head = CRFHead(4, K)
+    with torch.no_grad():
+        for p in (head.transitions, head.start, head.end):
+            p.normal_()
+    return head
+
+
+def test_the_field_sums_over_all_tag_sequences_and_finds_the_best() -> None:
+    head, raw, lengths = crf(), torch.randn(2, 4, 3), [4, 2]
+    inside = torch.arange(4) < torch.tensor(lengths)[:, None]
+    for row, T in enumerate(lengths):
+        every = torch.tensor(list(itertools.product(range(3), repeat=T)))
+        scores = head.score(raw[row, :T].expand(len(every), T, 3), every, torch.ones(len(every), T, dtype=torch.bool))
+        torch.testing.assert_close(head.total(raw, inside)[row], torch.logsumexp(scores, 0))
+        best = head.decode(raw, torch.tensor(lengths))[row, :T]
+        assert best.tolist() == every[scores.argmax()].tolist()
+
+
+def test_the_field_learns_nothing_from_what_stands_beyond_the_length() -> None:
+    head, weight = crf(), torch.tensor([[1.0, 1, 1, 1], [1, 1, 0, 0]])
+    raw = torch.randn(2, 4, 3, requires_grad=True)
+    head.loss(raw, torch.tensor([[0, 1, 2, 0], [1, 0, 0, 0]]), weight).backward()
+    assert raw.grad is not None
+    assert bool((raw.grad[1, 2:] == 0).all())
+    assert bool((raw.grad[1, :2] != 0).any())
+    alone = TagHead(4, 3)
+    other = raw.detach().clone()
+    other[1, 2:] = 9.0
+    target = torch.tensor([[0, 1, 2, 0], [1, 0, 0, 0]])
+    torch.testing.assert_close(alone.loss(raw, target, weight), alone.loss(other, target, weight))
+
+
+def test_without_transitions_the_field_judges_each_step_alone() -> None:
+    head, raw = CRFHead(4, 3), torch.randn(2, 5, 3)
+    assert head.decode(raw).tolist() == raw.argmax(-1).tolist()
+
+
+def texts_of(head: CTCHead, raw: torch.Tensor) -> dict[tuple[int, ...], float]:
+    """The probability of every label sequence, summed over all paths of raw (T, K)."""
+    p, found = raw.softmax(-1).numpy(), {}
+    for path in itertools.product(range(raw.shape[1]), repeat=len(raw)):
+        labels = tuple(head.merged(list(path)))
+        found[labels] = found.get(labels, 0.0) + float(np.prod([p[t, k] for t, k in enumerate(path)]))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_prefix_search_finds_the_most_probable_labels(seed: int) -> None:
+    torch.manual_seed(seed)
+    head, raw = CTCHead(4, 3), torch.randn(5, 3)
+    found = texts_of(head, raw)
+    best = max(found, key=found.__getitem__)
+    assert tuple(head.search(raw, beams=100)) == best
+    loss = head.loss(raw[None], torch.tensor([best]), torch.ones(1, len(best))) if best else None
+    if loss is not None:
+        assert float(loss) == pytest.approx(-np.log(found[best]) / len(best), rel=1e-4)
+
+
+def test_a_rate_of_labels_changes_what_is_found() -> None:
+    head, raw = CTCHead(4, 3), torch.zeros(4, 3)
+    assert set(head.search(raw, 50, rate=lambda prefix, k: 0.0 if k == 2 else -9.0)) == {2}
+    assert head.search(raw, 50, bonus=-50.0) == []
+
+
+def test_the_best_path_is_merged_and_tells_where_labels_begin() -> None:
+    head = CTCHead(4, 3)
+    raw = nn.functional.one_hot(torch.tensor([0, 1, 1, 0, 1, 2, 2]), 3).float() * 9
+    assert head.decode(raw[None]) == [[1, 1, 2]]
+    assert head.decode(raw[None], torch.tensor([4])) == [[1]]
+    assert head.aligned(raw) == [(1, 1), (1, 4), (2, 5)]
+
+
+def test_beam_search_with_enough_beams_finds_the_best_of_all() -> None:
+    """A made-up language over 3 tokens, 2 of which is the end; each step depends on the token before."""
+    table = torch.randn(3, 3).log_softmax(-1)
+
+    def step(tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return table[tokens], state
+
+    for norm in (0.0, 1.0):
+        scores = {}
+        for n in range(6):
+            for text in itertools.product(range(2), repeat=n):
+                path = [0, *text, 2]
+                total = sum(float(table[a, b]) for a, b in itertools.pairwise(path))
+                scores[text] = total / ((5 + n + 1) / 6) ** norm
+        best = max(scores, key=scores.__getitem__)
+        found = beam(step, torch.zeros(2 * 64), 2, 0, 2, beams=64, longest=6, norm=norm)
+        assert [tuple(row) for row in found] == [best, best]
+
+
+def decoder(copy: bool = False) -> tuple[Decoder, Memory]:
+    """A small decoder and something to look at, the second row shorter."""
+    inside = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    memory = Memory(torch.randn(2, 5, 6), inside, torch.randint(4, 9, (2, 5)) * inside)
+    return Decoder("gru", 9, 8, Attention(7, 6), copy=copy).eval(), memory
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_all_steps_at_once_equal_one_after_another(copy: bool) -> None:
+    made, memory = decoder(copy)
+    tokens = torch.randint(4, 9, (2, 6))
+    whole, _ = made(tokens, memory)
+    states, parts = None, []
+    for u in range(6):
+        one, states = made(tokens[:, u : u + 1], memory, states)
+        parts.append(one.scores)
+    torch.testing.assert_close(torch.cat(parts, 1), whole.scores)
+    assert bool((whole.attention[1, :, 3:] == 0).all())
+    torch.testing.assert_close(whole.attention.sum(-1), torch.ones(2, 6))
+
+
+def test_a_copying_decoder_gives_probabilities_and_prefers_the_source() -> None:
+    made, memory = decoder(copy=True)
+    assert made.gate is not None
+    with torch.no_grad():
+        made.gate.bias.fill_(9.0)
+    p = made(torch.full((2, 1), 2), memory)[0].scores.detach().exp()
+    torch.testing.assert_close(p.sum(-1), torch.ones(2, 1), atol=1e-4, rtol=0)
+    assert memory.tokens is not None
+    there = p[0, 0, memory.tokens[0].unique()].sum()
+    assert float(there) > 0.99
+
+
+@pytest.mark.parametrize("kind", ["dot", "additive"])
+def test_attention_ignores_what_does_not_count(kind: str) -> None:
+    attention, memory = Attention(4, 6, kind), torch.randn(2, 5, 6)
+    inside = torch.tensor([[True] * 5, [True] * 2 + [False] * 3])
+    other = torch.where(inside[..., None], memory, torch.tensor(99.0))
+    queries = torch.randn(2, 3, 4)
+    torch.testing.assert_close(attention(queries, memory, inside)[0][1], attention(queries, other, inside)[0][1])
+
+
+def test_losses_of_writing_equal_their_formulas() -> None:
+    scores, target, weight = torch.randn(2, 3, 5), torch.randint(5, (2, 3)), torch.tensor([[1.0, 1, 1], [1, 0, 0]])
+    log_p, e = scores.log_softmax(-1), 0.1
+    each = -(1 - e) * log_p.gather(2, target[..., None])[..., 0] - e * log_p.mean(-1)
+    torch.testing.assert_close(smoothed(scores, target, weight, e), (each * weight).sum() / 4)
+    looked = torch.tensor([[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]])
+    assert float(coverage_loss(looked, torch.ones(1, 3))) == pytest.approx((0 + 0.5 + 0.5) / 3)
+
+
+def test_pooling_counts_the_steps_within_the_length_alone() -> None:
+    y, lengths = torch.randn(2, 4, 3), torch.tensor([4, 2])
+    found = pooled(y, y[:, 0], lengths)
+    torch.testing.assert_close(found[1, 3:6], y[1, :2].mean(0))
+    torch.testing.assert_close(found[1, 6:], y[1, :2].amax(0))
+    torch.testing.assert_close(pooled(y, y[:, 0], torch.tensor([4, 4])), pooled(y, y[:, 0], None))
+
+
+def words() -> torch.Tensor:
+    """Two sentences of words with their letters; the second is one word shorter."""
+    x = torch.randint(4, 9, (2, 3, 1 + 5))
+    x[..., 4:] = 0
+    x[1, 2] = 0
+    return x
+
+
+ENCODERS = {
+    "tokens": (TokenEncoder(9, 6), torch.randint(1, 9, (2, 3))),
+    "words": (WordEncoder(9, 9, 6), words()),
+    "numbers": (NumberEncoder(torch.tensor([[1.0, 2.0], [3.0, 4.0]])), torch.randn(2, 3, 2)),
+    "frames": (FrameEncoder(8), torch.randint(0, 255, (2, 3, 3, 16, 16), dtype=torch.uint8)),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_read_each_row_by_itself(name: str) -> None:
+    """A row gives the same beside others and alone; its size is what the encoder says."""
+    made, x = ENCODERS[name]
+    made.eval()
+    whole, _ = made(x)
+    alone, _ = made(x[:1])
+    assert whole.shape == (2, 3, made.size)
+    torch.testing.assert_close(whole[:1], alone, atol=1e-6, rtol=1e-5)
+
+
+def test_speech_is_heard_without_looking_ahead_or_beyond_the_length() -> None:
+    made = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6).eval()
+    x, lengths = torch.randn(2, 11, 4), torch.tensor([11, 6])
+    whole, steps = made(x, lengths)
+    assert steps is not None
+    assert steps.tolist() == [6, 3]
+    other = x.clone()
+    other[0, 7:], other[1, 6:] = 9.0, 9.0
+    changed, _ = made(other, lengths)
+    torch.testing.assert_close(changed[0, :4], whole[0, :4])  # steps 0, 2, 4, 6 of x
+    torch.testing.assert_close(changed[1, :3], whole[1, :3])
+
+
+def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> None:
+    tokens = TokenEncoder(50, 4, dropout=0.0, forget=0.5)
+    x = torch.randint(4, 50, (4, 25))
+    hidden = (tokens.train()(x)[0] == tokens.embedding.weight[1]).all(-1).float().mean()
+    assert 0.3 < float(hidden) < 0.7
+    torch.testing.assert_close(tokens.eval()(x)[0], tokens.embedding(x))
+    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, mask=0.5)
+    made = SimpleNamespace(a=speech.train()(torch.ones(2, 40, 4))[0], b=speech.train()(torch.ones(2, 40, 4))[0])
+    assert not torch.equal(made.a, made.b)
+
+
+def test_sequences_are_padded_with_zeros() -> None:
+    whole, lengths = padded([torch.ones(2, 3), torch.ones(1, 3)])
+    assert lengths.tolist() == [2, 1]
+    assert whole[1, 1].tolist() == [0, 0, 0]
