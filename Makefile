@@ -9,7 +9,7 @@ LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test check bench textbook accuracy rivals docs targets sanitize clean
+.PHONY: demo test check bench textbook accuracy sequences rivals docs targets sanitize clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
@@ -18,8 +18,8 @@ test: .venv/tested ## the test suite
 	$(BIN)/python -m pytest
 
 check: .venv/checked ## format, lint, types
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
 bench: .venv-bench/installed ## speed of the layers beside their rivals; writes docs/performance.md; 25 minutes
@@ -30,6 +30,10 @@ textbook: .venv-bench/installed ## speed of the textbook program beside its riva
 
 accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; five quarters of an hour
 	$(BIN)/python benchmarks/accuracy.py
+
+sequences: .venv/tested ## texts, speech, sensors and video on the real data sets; writes docs/sequences.md; hours
+	$(BIN)/pip --disable-pip-version-check install -q --no-deps aeon
+	$(BIN)/python benchmarks/sequences.py
 
 rivals: .venv-peers/installed .venv-gluonts/installed .venv/tested ## other libraries on the panels; same page; two hours
 	.venv-peers/bin/python benchmarks/forecasters.py --rivals AutoTheta AutoETS GRU LSTM BlockRNNModel

@@ -1,0 +1,15 @@
+"""Movement: will a person change room, told by the strength of four radio signals?"""
+
+import pandas as pd
+from common import asked
+
+import rekur
+
+a = asked(__doc__)
+rows = pd.read_csv(a.data / "indoor_movement/rss.csv.gz")
+frame = pd.read_csv(a.data / "indoor_movement/sequences.csv")
+frame = frame[frame.group < 3].sample(frac=1, random_state=0)
+walks = {key: part.sort_values("step").filter(like="rss").to_numpy() for key, part in rows.groupby("sequence")}
+x, y = [walks[key] for key in frame.sequence], frame.label.to_numpy()
+model = rekur.Classifier().fit(x[:140], y[:140], epochs=a.epochs)
+print(model.evaluate(x[140:], y[140:]))

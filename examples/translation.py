@@ -1,0 +1,25 @@
+"""Translation: German descriptions of pictures to English ones."""
+
+import gzip
+
+from common import asked
+
+import rekur
+from rekur.inputs.text import Text
+
+a = asked(__doc__)
+
+
+def lines(name: str) -> list[str]:
+    """The lines of a packed file."""
+    with gzip.open(a.data / "multi30k" / name, "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+train = [lines(f"train.{language}.gz")[: a.rows] for language in ("de", "en")]
+held = (lines("val.de.gz")[: a.rows], lines("val.en.gz")[: a.rows])
+model = rekur.Translator(input=Text(vocabulary=5000)).fit(*train, validation=held, epochs=a.epochs)
+test = [lines(f"test_2016_flickr.{language}.gz")[: a.rows] for language in ("de", "en")]
+print(model.evaluate(*test))
+for source, target, made in zip(test[0][:3], test[1][:3], model.predict(test[0][:3]), strict=True):
+    print(f"{source}\n  should be: {target}\n  is: {made}")
