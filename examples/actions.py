@@ -2,10 +2,9 @@
 
 import tempfile
 
+import rekur
 from common import asked
 from films import films
-
-import rekur
 
 a = asked(__doc__)
 with tempfile.TemporaryDirectory() as folder:

@@ -4,9 +4,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from common import asked
-
 import rekur
+from common import asked
 
 a = asked(__doc__)
 with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,7 @@
 """Language: the next letter of Shakespeare, and a speech that nobody has written."""
 
-from common import asked
-
 import rekur
+from common import asked
 from rekur.data import files
 from rekur.inputs.text import Text
 from rekur.train import Training

@@ -1,9 +1,9 @@
 """Movement: will a person change room, told by the strength of four radio signals?"""
 
 import pandas as pd
-from common import asked
 
 import rekur
+from common import asked
 
 a = asked(__doc__)
 rows = pd.read_csv(a.data / "indoor_movement/rss.csv.gz")

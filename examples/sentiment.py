@@ -1,9 +1,9 @@
 """Sentiment: is a sentence about a film praise (1) or blame (0)?"""
 
 import pandas as pd
-from common import asked
 
 import rekur
+from common import asked
 
 a = asked(__doc__)
 train, dev, test = (pd.read_csv(a.data / f"sst2/{part}.csv.gz") for part in ("train", "dev", "test"))

@@ -1,9 +1,9 @@
 """Slots: what is each word of a request?"""
 
 import pandas as pd
-from common import asked
 
 import rekur
+from common import asked
 
 a = asked(__doc__)
 part = {name: pd.read_csv(a.data / f"slots/snips_{name}.csv.gz") for name in ("train", "valid", "test")}

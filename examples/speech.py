@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from common import asked
 
 import rekur
+from common import asked
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 a = asked(__doc__)

@@ -1,9 +1,9 @@
 """Summaries: one sentence for the abstract of a paper, with words taken over from it."""
 
 import pandas as pd
-from common import asked
 
 import rekur
+from common import asked
 from rekur.inputs.text import Text
 from rekur.tasks.writer import Writing
 

@@ -2,9 +2,8 @@
 
 import gzip
 
-from common import asked
-
 import rekur
+from common import asked
 from rekur.inputs.text import Text
 
 a = asked(__doc__)

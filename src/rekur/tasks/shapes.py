@@ -56,7 +56,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("text", "numbers"): Recipe(Shape(64, 128, 1, True, 0.1), STEADY, 4_000, (10, 80)),
     ("next", "text"): Recipe(Shape(400, 400, 2, False, 0.4), replace(STEADY, batch=20, bptt=35), 9_000, (3, 15)),
 }
-"""By what comes out and what goes in; the sizes were chosen on held-out parts (docs/design.md, section 8)."""
+"""By what comes out and what goes in; the sizes were chosen on held-out parts (docs/design.md, section 6)."""
 
 
 def shaped(recipe: Recipe, **given: Any) -> Shape:
