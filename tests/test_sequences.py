@@ -268,6 +268,25 @@ def test_beam_search_of_a_transcriber_hears_as_well_as_the_best_path() -> None:
     assert all(0 <= share < 1 for _, share in first)
 
 
+@pytest.mark.parametrize("piece", [1, 57, 160, 5000])
+def test_a_recording_is_heard_as_it_comes_in(piece: int) -> None:
+    """Whatever the pieces, the text is that of the whole recording."""
+    x, y = spelled(160)
+    model = rekur.Transcriber(hidden=48, layers=1, bidirectional=False, training=STEADY).fit(
+        x[:120], y[:120], epochs=20
+    )
+    heard = []
+    for wave, rate in x[120:124]:
+        listener = model.stream()
+        parts_ = [listener.push(wave[k : k + piece], rate) for k in range(0, len(wave), piece)]
+        assert "".join(parts_) == listener.text
+        heard.append(listener.text)
+    assert heard == model.predict(x[120:124])
+    assert any(heard)
+    with pytest.raises(OptionError, match="bidirectional=False"):
+        CASES["transcriber"].make().fit(x[:20], y[:20], epochs=1).stream()
+
+
 def test_a_language_model_tells_what_comes_next(tmp_path: Path) -> None:
     texts = ["the cat sat on the mat", "a dog lay by the door"] * 150
     training = Training(batch=8, rate=1e-2, bptt=10)

@@ -131,6 +131,20 @@ class SpeechEncoder(Encoder):
         x = F.relu(self.second(F.pad(x, (4, 0))))  # (B, H, ⌈T/2⌉)
         return F.dropout(x.transpose(1, 2), self.dropout, self.training), (lengths + 1) // 2
 
+    def advance(self, x: Tensor, state: tuple[Tensor, Tensor, int] | None) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
+        """The vectors that new spectra x (1, T, I) bring, (1, about T/2, H), and what to remember.
+
+        The state is the last 4 inputs of each convolution, zeros before the first, and how many spectra there were.
+        """
+        x = ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)  # (1, I, T)
+        if state is None:
+            state = x.new_zeros(1, x.shape[1], 4), x.new_zeros(1, self.size, 4), 0
+        before = torch.cat([state[0], x], dim=2)
+        between = torch.cat([state[1], F.relu(self.first(before))], dim=2)
+        every = F.relu(F.conv1d(between, self.second.weight, self.second.bias))  # (1, H, T)
+        kept = every[:, :, state[2] % 2 :: 2].transpose(1, 2)
+        return kept, (before[:, :, -4:], between[:, :, -4:], state[2] + x.shape[2])
+
     def masked(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Two masks over bands and two over time, of random widths up to `mask` of the whole."""
         B, I, T = x.shape  # noqa: E741

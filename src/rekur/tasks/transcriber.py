@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rekur import scores
-from rekur.core import DataError
+from rekur.core import DataError, OptionError
 from rekur.inputs.items import Buckets, Items, listed
 from rekur.layers.ctc import CTCHead
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.recurrent import Recurrent
 from rekur.layers.stack import Stack
 from rekur.tasks.base import learning
+from rekur.tasks.listener import Listener
 from rekur.tasks.sequences import SequenceEstimator
 from rekur.train import Training
 
@@ -118,6 +119,21 @@ class Transcriber(SequenceEstimator):
                 head: Any = self.net_.head
                 told[row] = [(self.letters_[k - 1], t / n) for k, t in head.aligned(one[:n])]
         return [told[row] for row in range(len(told))]
+
+    def stream(self) -> Listener:
+        """A listener that hears a recording as it comes in; for `bidirectional=False` and `Audio`.
+
+        >>> listener = model.stream()  # doctest: +SKIP
+        >>> for samples in microphone:  # doctest: +SKIP
+        ...     print(listener.push(samples), end="")
+        """
+        self.check_fitted("net_")
+        if self.shape_.bidirectional:
+            raise OptionError("a model that reads both ways cannot hear ahead of time: fit with bidirectional=False")
+        if self.reader_.options.kind != "audio":
+            raise OptionError(f"only recordings can be heard as they come in, not {self.reader_.options.kind}")
+        net: Any = self.net_
+        return Listener(net, self.reader_, self.letters_)
 
     def score(self, x: Any, y: Sequence[str]) -> float:
         """One minus the word error rate."""
