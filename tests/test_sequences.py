@@ -268,6 +268,22 @@ def test_beam_search_of_a_transcriber_hears_as_well_as_the_best_path() -> None:
     assert all(0 <= share < 1 for _, share in first)
 
 
+def test_a_language_model_has_its_say_in_the_search() -> None:
+    """Letters that never stand together are not heard together any more."""
+    x, y = spelled(60)
+    model = rekur.Transcriber(hidden=16, layers=1, training=STEADY).fit(x, y, epochs=3)
+    training = Training(batch=4, rate=1e-2, bptt=8)
+    only = rekur.LanguageModel(hidden=16, training=training, input=Text(pieces="char")).fit(["abc"] * 200, epochs=8)
+    told = model.predict(x[:9], beams=8, language=only, weight=20.0, bonus=3.0)
+    assert set(told) <= {"", "a", "ab", "abc"}
+    assert len(set(told)) > 1 or told != model.predict(x[:9], beams=8)
+    with pytest.raises(OptionError, match="more than one beam"):
+        model.predict(x, language=only)
+    words = rekur.LanguageModel(hidden=8, training=training).fit(["the cat sat"] * 50, epochs=1)
+    with pytest.raises(OptionError, match="char"):
+        model.predict(x, beams=2, language=words)
+
+
 @pytest.mark.parametrize("piece", [1, 57, 160, 5000])
 def test_a_recording_is_heard_as_it_comes_in(piece: int) -> None:
     """Whatever the pieces, the text is that of the whole recording."""

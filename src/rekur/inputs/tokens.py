@@ -70,6 +70,10 @@ class Tokenizer:
         """The numbers of the pieces of a text."""
         return list(self.processor.encode(text))
 
+    def number(self, letter: str) -> int:
+        """The number of a letter where the pieces are letters; a blank is a piece of its own."""
+        return int(self.processor.piece_to_id("▁" if letter == " " else letter))
+
     def sample(self, text: str, smooth: float, seed: int) -> list[int]:
         """The numbers of one of the ways to cut a text, drawn with probabilities to the power of `smooth`."""
         library().set_random_generator_seed(seed)

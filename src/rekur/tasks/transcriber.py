@@ -18,12 +18,14 @@ from rekur.layers.stack import Stack
 from rekur.tasks.base import learning
 from rekur.tasks.listener import Listener
 from rekur.tasks.sequences import SequenceEstimator
+from rekur.tasks.spelling import Spelling
 from rekur.train import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rekur.data.batches import Batch
+    from rekur.tasks.language import LanguageModel
 
 BLANK = 0
 
@@ -95,8 +97,22 @@ class Transcriber(SequenceEstimator):
         self.check_fitted("learned_")
         return list(self.learned_["letters"])
 
-    def predict(self, x: Any, beams: int = 1) -> list[str]:
-        """The texts of recordings; with beams > 1 by prefix beam search."""
+    def predict(
+        self,
+        x: Any,
+        beams: int = 1,
+        *,
+        language: LanguageModel | None = None,
+        weight: float = 0.5,
+        bonus: float = 1.0,
+    ) -> list[str]:
+        """The texts of recordings.
+
+        beams : 1 for the best path, more for prefix beam search · language : a model of letters that has a say in the
+        search, with that weight of its log-probabilities and a bonus for each letter
+        """
+        if language is not None and beams == 1:
+            raise OptionError("a language model has its say in the search: ask for more than one beam, such as 16")
         told: dict[int, str] = {}
         head: Any = self.net_.head if hasattr(self, "net_") else None
         for batch, rows in self._batches(x):
@@ -105,7 +121,10 @@ class Transcriber(SequenceEstimator):
             if beams == 1:
                 labels = head.decode(raw, lengths)
             else:
-                labels = [head.search(row[:n], beams) for row, n in zip(raw, lengths.tolist(), strict=True)]
+                labels = []
+                for row, n in zip(raw, lengths.tolist(), strict=True):
+                    rate = None if language is None else Spelling(language, self.letters_, weight)
+                    labels.append(head.search(row[:n], beams, rate, 0.0 if rate is None else bonus))
             told |= {row: self._text(found) for row, found in zip(rows.tolist(), labels, strict=True)}
         return [told[row] for row in range(len(told))]
 
