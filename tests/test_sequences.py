@@ -225,6 +225,19 @@ def test_text_is_never_told_much_worse_than_by_its_baseline() -> None:
     assert len(model.learned_["blend"]) == 2
 
 
+def test_a_model_may_be_fitted_again_to_something_else() -> None:
+    """Nothing of the first fit is left in the second; one that is refused changes nothing."""
+    x, y = reviews(60)
+    model = rekur.Classifier(hidden=8).fit(x, y, epochs=1)
+    before = model.predict_proba(x)
+    with pytest.raises(DataError):
+        model.fit(x, y[:-1])
+    assert model.predict_proba(x).tolist() == before.tolist()
+    walks, ways = moves(60)
+    again = model.fit(walks, ways, epochs=1).predict_proba(walks)
+    assert again.tolist() == rekur.Classifier(hidden=8).fit(walks, ways, epochs=1).predict_proba(walks).tolist()
+
+
 def test_a_field_forbids_what_never_stands_together() -> None:
     x, y = trips(150)
     model = rekur.Tagger(**SMALL).fit(x, y, epochs=6)

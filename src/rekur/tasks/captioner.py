@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+PIECES = Text(vocabulary=8000, pieces="word")
+
+
 class Captioner(Writer):
     """Map a video, or features (T, I) of its frames, to a sentence: an encoder reads, a decoder with attention writes.
 
@@ -64,9 +67,7 @@ class Captioner(Writer):
     ) -> Captioner:
         """Train on videos x (paths, or arrays) and sentences y; the other arguments are as in `Classifier.fit`."""
         with learning(self, "net_"):
-            self.learned_text_ = Text(vocabulary=8000, pieces="word").learn(y)
             self._fit(x, y, validation, epochs, progress, checkpoint)
-            self.learned_["frequent"] = Counter(y).most_common(1)[0][0]
         return self
 
     @property
@@ -86,8 +87,13 @@ class Captioner(Writer):
             "baseline exact": scores.accuracy(y, always),
         }
 
+    def _learn(self, chosen: Any, x: Any, y: Sequence[str]) -> Any:
+        self.learned_text_ = PIECES.learn(y)
+        self.learned_["frequent"] = Counter(y).most_common(1)[0][0]
+        return chosen.learn(x)
+
     def _tensors(self) -> dict[str, Tensor]:
         return self.text_.tensors()
 
     def _recall(self, tensors: dict[str, Tensor]) -> None:
-        self.learned_text_ = Text(vocabulary=8000, pieces="word").restore({}, tensors)
+        self.learned_text_ = PIECES.restore({}, tensors)

@@ -120,6 +120,7 @@ class Classifier(SequenceEstimator):
         """
         with learning(self, "net_"):
             given = x if lengths is None else (x, lengths)
+            vars(self).pop("ngrams_", None)
             train, held = self._fit(given, y, validation, epochs, progress, checkpoint)
             if self.reader_.options.kind == "text":
                 self._blend(x, train, held, validation[0] if isinstance(validation, tuple) else x)

@@ -98,7 +98,6 @@ class Tagger(SequenceEstimator):
                 if len(words) != len(tags):
                     raise DataError(f"sentence {row} has {len(words)} words but {len(tags)} labels")
             self._fit(x, y, validation, epochs, progress, checkpoint)
-            self.learned_["frequent"] = most_frequent(x, y)
         return self
 
     @property
@@ -141,6 +140,10 @@ class Tagger(SequenceEstimator):
         if self.spans_:
             found |= {"span f1": scores.span_f1(y, predicted), "baseline span f1": scores.span_f1(y, simple)}
         return found
+
+    def _learn(self, chosen: Any, x: Sentences, y: Sentences) -> Any:
+        self.learned_["frequent"] = most_frequent(x, y)
+        return chosen.learn(x)
 
     def _build(self) -> nn.Module:
         s = self.shape_
