@@ -1,0 +1,42 @@
+"""Real video clips with human captions, from their files to a sentence, where the data is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rekur
+from rekur.inputs.examples import Columns, read
+from rekur.inputs.video import Video
+from rekur.train import Training
+
+FOLDER = Path(os.environ.get("REKUR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "msvd_sample"
+
+
+@pytest.fixture(scope="module")
+def clips() -> pd.DataFrame:
+    """One caption for each of the four smallest clips, with the path of its file."""
+    if not FOLDER.is_dir():
+        pytest.skip(f"{FOLDER} is not there; set REKUR_DATA to the folder of the data sets")
+    frame = pd.read_csv(FOLDER / "captions.csv").groupby("clip", as_index=False).first()
+    frame["path"] = [str(FOLDER / (name if name.endswith(".avi") else f"{name}.avi")) for name in frame["clip"]]
+    sizes = frame["path"].map(lambda path: Path(path).stat().st_size)
+    return frame.loc[sizes.nsmallest(4).index]
+
+
+def test_real_clips_are_decoded_and_captioned(clips: pd.DataFrame, tmp_path: Path) -> None:
+    """Four clips are too few to learn from, but enough to be told apart: the captions learned come back."""
+    clips.to_csv(tmp_path / "clips.csv", index=False)
+    found = read(str(tmp_path / "clips.csv"), "caption", Columns(x="path", y="caption"))
+    assert len(found.x) == len(clips) == 4
+    assert found.skipped == []
+    training = Training(batch=2, rate=2e-3)
+    model = rekur.Captioner(hidden=64, dropout=0.0, training=training, input=Video(frames=8, size=32))
+    model.fit(found.x, found.y, epochs=60)
+    model.save(tmp_path / "m")
+    told = rekur.load(tmp_path / "m").predict(found.x)
+    assert np.mean([a == b for a, b in zip(told, found.y or [], strict=True)]) == 1.0
