@@ -63,7 +63,8 @@ def page(records: pd.DataFrame) -> str:
         cells += [f"{record.seconds / 60:.1f}", f"{record.gib:.2f}", rest]
         rows.append("| " + " | ".join(cells) + " |")
     text = (__doc__ or "").split("\n\n")
-    return "\n".join(["# Every other mapping", "", text[0].replace("\n", " "), "", *rows, ""])
+    about = f"{text[0]} Made by `make sequences`; bold: as good as it must be; a job that is not here has no record yet."
+    return "\n".join(["# Every other mapping", "", about.replace("\n", " "), "", *rows, ""])
 
 
 if __name__ == "__main__":
