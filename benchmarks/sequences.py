@@ -63,7 +63,9 @@ def page(records: pd.DataFrame) -> str:
         cells += [f"{record.seconds / 60:.1f}", f"{record.gib:.2f}", rest]
         rows.append("| " + " | ".join(cells) + " |")
     text = (__doc__ or "").split("\n\n")
-    about = f"{text[0]} Made by `make sequences`; bold: as good as it must be; a job that is not here has no record yet."
+    about = (
+        f"{text[0]} Made by `make sequences`; bold: as good as it must be; a job that is not here has no record yet."
+    )
     return "\n".join(["# Every other mapping", "", about.replace("\n", " "), "", *rows, ""])
 
 
