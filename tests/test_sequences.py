@@ -19,6 +19,7 @@ from rekur.inputs.audio import Audio
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.inputs.video import Video
+from rekur.tasks.translator import lead
 from rekur.tasks.writer import Writing
 from rekur.train import Training
 
@@ -366,6 +367,15 @@ def test_scores_equal_those_counted_by_hand() -> None:
     assert scores.letter_error(["abcd"], ["abd"]) == 0.25
     assert scores.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(100)
     assert scores.rouge([["a b", "c d"]], ["c d"])["rouge1"] == pytest.approx(100)
+
+
+def test_the_first_sentence_may_end_at_a_blank_a_line_or_the_text() -> None:
+    assert [lead(text) for text in ("A b. C.", "A b.\nC.", "A b.", "A 0.5 b! C")] == [
+        "A b.",
+        "A b.",
+        "A b.",
+        "A 0.5 b!",
+    ]
 
 
 def test_nothing_is_learned_from_padding() -> None:

@@ -89,6 +89,6 @@ def lead(text: str) -> str:
     'Rain came.'
     """
     for k, letter in enumerate(text):
-        if letter in ".!?" and text[k + 1 : k + 2] in ("", " ", "\\n") and k > 0:
+        if letter in ".!?" and text[k + 1 : k + 2] in ("", " ", "\n") and k > 0:
             return text[: k + 1]
     return text
