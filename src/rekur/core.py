@@ -9,6 +9,7 @@ The public layout is (B, T, ·); inside the kernels it is (T, B, ·). No option 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -75,6 +76,14 @@ class TrainingError(RekurError, ArithmeticError):
 
 class ModelFileError(RekurError, ValueError):
     """A saved model is damaged, incomplete or from a newer release."""
+
+
+def library(name: str, needs: str) -> Any:
+    """Import a library that only some tasks need, or raise a DataError that says how to get it: `needs`."""
+    try:
+        return import_module(name)
+    except (ImportError, OSError):  # OSError: without the native library that it wraps
+        raise DataError(needs) from None
 
 
 def choose(name: str, value: str, known: Iterable[str]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rekur.core import DataError
+from rekur.core import library
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+NEEDS = 'this score needs {}: pip install "rekur[{}]"'
 
 
 def accuracy(actual: Sequence[Any], predicted: Sequence[Any]) -> float:
@@ -89,12 +90,12 @@ def span_f1(actual: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]])
 
 def word_error(actual: Sequence[str], predicted: Sequence[str]) -> float:
     """The word error rate: substitutions, deletions and insertions as a share of the words there are (jiwer)."""
-    return float(library("jiwer", "audio").wer(list(actual), list(predicted)))
+    return float(library("jiwer", NEEDS.format("jiwer", "audio")).wer(list(actual), list(predicted)))
 
 
 def letter_error(actual: Sequence[str], predicted: Sequence[str]) -> float:
     """The character error rate: the same over characters (jiwer)."""
-    return float(library("jiwer", "audio").cer(list(actual), list(predicted)))
+    return float(library("jiwer", NEEDS.format("jiwer", "audio")).cer(list(actual), list(predicted)))
 
 
 def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -> float:
@@ -102,7 +103,11 @@ def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -
 
     Source: M. Post, 2018, "A call for clarity in reporting BLEU scores", WMT.
     """
-    return float(library("sacrebleu", "text").corpus_bleu(list(predicted), [list(actual)], lowercase=lower).score)
+    return float(
+        library("sacrebleu", NEEDS.format("sacrebleu", "text"))
+        .corpus_bleu(list(predicted), [list(actual)], lowercase=lower)
+        .score
+    )
 
 
 def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> dict[str, float]:
@@ -111,7 +116,9 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
     Source: C.-Y. Lin, 2004, "ROUGE: a package for automatic evaluation of summaries".
     """
     kinds = ("rouge1", "rouge2", "rougeL")
-    scorer = library("rouge_score.rouge_scorer", "text").RougeScorer(kinds, use_stemmer=True)
+    scorer = library("rouge_score.rouge_scorer", NEEDS.format("rouge-score", "text")).RougeScorer(
+        kinds, use_stemmer=True
+    )
     totals = dict.fromkeys(kinds, 0.0)
     for references, made in zip(actual, predicted, strict=True):
         known = [references] if isinstance(references, str) else references
@@ -119,11 +126,3 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
         for kind in kinds:
             totals[kind] += 100 * max(score[kind].fmeasure for score in best) / len(predicted)
     return totals
-
-
-def library(name: str, extra: str) -> Any:
-    """A library of scores, or one line that says how to get it."""
-    try:
-        return import_module(name)
-    except ImportError:
-        raise DataError(f'this score needs {name}: pip install "rekur[{extra}]"') from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rekur.core import DataError
+from rekur.core import library
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ class NGrams:
         X = scaled(X, idf)
         weights, bias = np.zeros((K, 2**BITS), dtype=np.float32), np.zeros(K, dtype=np.float32)
         for k in range(1 if K == 2 else 0, K):
-            told = library("sklearn.linear_model").LogisticRegression(
+            told = library("sklearn.linear_model", NEEDS).LogisticRegression(
                 C=STRENGTH, solver="liblinear", dual=True, max_iter=1000, random_state=seed
             )
             told.fit(X, labels == k)
@@ -79,12 +79,12 @@ class NGrams:
 
 def scaled(X: Any, idf: np.ndarray) -> Any:
     """What occurs, weighed by its idf and divided by the length of each row."""
-    return library("sklearn.preprocessing").normalize(X.multiply(idf).tocsr())
+    return library("sklearn.preprocessing", NEEDS).normalize(X.multiply(idf).tocsr())
 
 
 def occurring(texts: Sequence[str]) -> Any:
     """Which words, marks and pairs of them occur in each text, a sparse matrix (N, 2^18) of zeros and ones."""
-    hashed = library("sklearn.feature_extraction.text").HashingVectorizer(
+    hashed = library("sklearn.feature_extraction.text", NEEDS).HashingVectorizer(
         n_features=2**BITS,
         ngram_range=(1, 2),
         token_pattern=r"\w+|[^\w\s]",
@@ -93,13 +93,3 @@ def occurring(texts: Sequence[str]) -> Any:
         alternate_sign=False,
     )
     return hashed.transform(texts)
-
-
-def library(name: str) -> Any:
-    """A part of scikit-learn, or one line that says how to get it."""
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError:
-        raise DataError(NEEDS) from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rekur.core import DataError, positive
+from rekur.core import DataError, library, positive
 from rekur.inputs.cache import Cache
 from rekur.inputs.items import Items
 
@@ -64,7 +64,6 @@ class AudioReader:
     options: Audio
     rate: int
     statistics: Tensor
-    kept: dict[str, Cache] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
@@ -96,7 +95,7 @@ class AudioReader:
 
     def online(self) -> Any:
         """A filter bank that takes samples piece by piece."""
-        knf = library("kaldi_native_fbank")
+        knf = library("kaldi_native_fbank", NEEDS)
         options = knf.FbankOptions()
         options.frame_opts.dither = 0.0
         options.frame_opts.samp_freq = self.rate
@@ -121,7 +120,7 @@ def named(value: Any) -> str:
 def length(value: Any, longest: float) -> tuple[int, int]:
     """Samples and rate of a recording, without reading it; one that cannot be used is refused with the reason."""
     if isinstance(value, str | os.PathLike):
-        soundfile, path = library("soundfile"), os.fspath(value)
+        soundfile, path = library("soundfile", NEEDS), os.fspath(value)
         if not os.path.isfile(path):
             raise DataError(f"{path} is not there: name a file that is")
         try:
@@ -143,7 +142,7 @@ def wave(value: Any) -> tuple[Wave, int]:
     """Samples (n,) in -1 … 1, channels averaged, and their rate."""
     if not isinstance(value, str | os.PathLike):
         return np.ascontiguousarray(value[0], dtype=np.float32), int(value[1])
-    soundfile = library("soundfile")
+    soundfile = library("soundfile", NEEDS)
     try:
         samples, rate = soundfile.read(os.fspath(value), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -156,15 +155,5 @@ def wave(value: Any) -> tuple[Wave, int]:
 
 def resample(samples: Wave, rate: int, wanted: int) -> Wave:
     """Samples at another rate."""
-    made: Wave = library("soxr").resample(samples, rate, wanted)
+    made: Wave = library("soxr", NEEDS).resample(samples, rate, wanted)
     return made
-
-
-def library(name: str) -> Any:
-    """A library for sound, or one line that says how to get it."""
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except (ImportError, OSError):  # OSError: soundfile without its native library
-        raise DataError(NEEDS) from None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rekur.core import DataError, OptionError, choose
+from rekur.core import DataError, OptionError, choose, library
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ class Tokenizer:
 
     def __init__(self, model: bytes) -> None:
         self.model = model
-        self.processor = library().SentencePieceProcessor(model_proto=model)
+        self.processor = sentencepiece().SentencePieceProcessor(model_proto=model)
 
     def __len__(self) -> int:
         return int(self.processor.get_piece_size())
@@ -44,7 +44,7 @@ class Tokenizer:
         lines = (line for text in texts for line in text.split("\n") if line.strip())
         model = io.BytesIO()
         try:
-            library().SentencePieceTrainer.train(
+            sentencepiece().SentencePieceTrainer.train(
                 sentence_iterator=lines,
                 model_writer=model,
                 model_type=pieces,
@@ -76,7 +76,7 @@ class Tokenizer:
 
     def sample(self, text: str, smooth: float, seed: int) -> list[int]:
         """The numbers of one of the ways to cut a text, drawn with probabilities to the power of `smooth`."""
-        library().set_random_generator_seed(seed)
+        sentencepiece().set_random_generator_seed(seed)
         return list(self.processor.encode(text, enable_sampling=True, alpha=smooth, nbest_size=-1))
 
     def decode(self, numbers: Sequence[int]) -> str:
@@ -110,21 +110,17 @@ class Vocabulary:
         return self.first + len(self.words)
 
     @classmethod
-    def learn(cls, words: Iterable[str], size: int | None = None, least: int = 1) -> Vocabulary:
+    def learn(cls, words: Iterable[str], least: int = 1) -> Vocabulary:
         """The words that occur `least` times or more, the frequent ones first, with special numbers before them."""
         counted = Counter(words)
         kept = sorted((w for w, n in counted.items() if n >= least), key=lambda w: (-counted[w], w))
-        return cls(kept if size is None else kept[: size - SPECIAL], special=True)
+        return cls(kept, special=True)
 
     def number(self, word: Any) -> int:
         """The number of a word, that of what is not known if it is not there."""
         return self.numbers.get(word, UNKNOWN)
 
 
-def library() -> Any:
-    """SentencePiece, or one line that says how to get it."""
-    try:
-        import sentencepiece
-    except ImportError:
-        raise DataError(NEEDS) from None
-    return sentencepiece
+def sentencepiece() -> Any:
+    """The library of pieces."""
+    return library("sentencepiece", NEEDS)

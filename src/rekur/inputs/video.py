@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rekur.core import DataError, positive
+from rekur.core import DataError, library, positive
 from rekur.inputs.cache import Cache
 from rekur.inputs.items import Items
 
@@ -53,15 +53,15 @@ class VideoReader:
 
     def items(self, values: Sequence[Any]) -> Items:
         """Videos as items; files are opened for their lengths now, and decoded when they are asked for."""
-        lengths = [min(self.options.frames, count(value, self.options.longest)) for value in values]
-        cache = Cache(lambda row: self.read(values[row], lengths[row]))
+        totals = [count(value, self.options.longest) for value in values]
+        lengths = [min(self.options.frames, total) for total in totals]
+        cache = Cache(lambda row: self.read(values[row], lengths[row], totals[row]))
         return Items(cache, np.array(lengths, dtype=np.int64))
 
-    def read(self, value: Any, T: int) -> Tensor:
-        """T frames of one video, evenly spaced, the last repeated where fewer can be decoded than were promised."""
+    def read(self, value: Any, T: int, total: int) -> Tensor:
+        """T of `total` frames, evenly spaced, the last repeated where fewer can be decoded than were promised."""
         import torch
 
-        total = count(value, self.options.longest)
         wanted = np.linspace(0, total - 1, T).round().astype(int)
         frames: list[Frames] = []
         for k, frame in enumerate(decoded(value, self.options.size)):
@@ -95,7 +95,7 @@ def is_file(value: Any) -> bool:
 
 def opened(value: Any) -> Any:
     """An open container, or one line that says why there is none."""
-    av, path = library(), os.fspath(value)
+    av, path = library("av", NEEDS), os.fspath(value)
     if not os.path.isfile(path):
         raise DataError(f"{path} is not there: name a file that is")
     if not os.path.getsize(path):
@@ -115,7 +115,7 @@ def count(value: Any, longest: float) -> int:
     """How many frames a video has; one that cannot be used is refused with the reason."""
     if not is_file(value):
         return len(value)
-    av = library()
+    av = library("av", NEEDS)
     with opened(value) as container:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 25)
@@ -138,7 +138,7 @@ def count(value: Any, longest: float) -> int:
 
 def decoded(value: Any, size: int) -> Iterator[Frames]:
     """The frames (size, size, 3) of a video, one after another."""
-    av = library()
+    av = library("av", NEEDS)
     if not is_file(value):
         for frame in value:
             yield av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(size, size).to_ndarray(format="rgb24")
@@ -149,12 +149,3 @@ def decoded(value: Any, size: int) -> Iterator[Frames]:
                 yield frame.reformat(width=size, height=size, format="rgb24").to_ndarray()
     except av.FFmpegError as error:
         raise DataError(f"{named(value)} is damaged: {error.strerror}") from None
-
-
-def library() -> Any:
-    """PyAV, or one line that says how to get it."""
-    try:
-        import av
-    except ImportError:
-        raise DataError(NEEDS) from None
-    return av

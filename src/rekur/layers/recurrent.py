@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 from torch.nn import functional as F
@@ -25,14 +25,9 @@ class Recurrent(nn.Module):
         super().__init__()
         self.encoder, self.stack, self.head, self.each, self.dropout = encoder, stack, head, each, dropout
 
-    def outputs(self, x: Tensor, lengths: Tensor | None = None, states: Any = None) -> tuple[Tensor, Any, Any]:
-        """x (B, T, ...) → outputs of the stack (B, T', H), its states, and the lengths of its steps."""
-        vectors, lengths = self.encoder(x, lengths)
-        y, states = self.stack(vectors, states, lengths)
-        return y, states, lengths
-
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """x (B, T, ...) → raw output of the head, and lengths."""
-        y, states, lengths = self.outputs(x, lengths)
+        vectors, lengths = self.encoder(x, lengths)
+        y, states = self.stack(vectors, None, lengths)  # (B, T', H)
         read = y if self.each else pooled(y, self.stack.last(states), lengths)
         return self.head(F.dropout(read, self.dropout, self.training)), lengths

@@ -1,4 +1,4 @@
-"""The common core of Regressor and Classifier: arrays in, a stack of cells, a head, arrays out."""
+"""The core of Regressor: arrays in, a stack of cells, a head, arrays out."""
 
 from __future__ import annotations
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rekur.core import OptionError
-
-if TYPE_CHECKING:
-    pass
 
 
 class Estimator:

@@ -35,7 +35,7 @@ class Writing:
 
     attention : "dot" (Luong) or "additive" (Bahdanau) · copy : let the decoder take over tokens of the source ·
     coverage : weight of the penalty for looking twice at one place · sampling : share of the tokens before that the
-    decoder tells itself while training, rising to it over the first half · smoothing : of the labels ·
+    decoder tells itself while training · smoothing : of the labels ·
     beams, norm : of the search, see `rekur.layers.search.beam` · longest : tokens written at most ·
     measure : "bleu" or "rouge", by which the best epoch is found
     """
