@@ -58,9 +58,7 @@ class NGrams:
         """Log-probabilities (N, K)."""
         X = scaled(occurring(texts), self.idf.numpy())
         z = np.asarray(X @ self.weights.numpy().T) + self.bias.numpy()
-        p = -np.logaddexp(0, -z)  # log sigmoid
-        told: np.ndarray = p - np.logaddexp.reduce(p, axis=1, keepdims=True)
-        return told
+        return normal(-np.logaddexp(0, -z))  # of log sigmoid
 
     def tensors(self) -> dict[str, Tensor]:
         """What a file must hold: the places of what has occurred, and the idf of all others."""
@@ -75,6 +73,12 @@ class NGrams:
         weights, idf = kept.new_zeros(len(kept), 2**BITS), tensors["ngrams.most"].repeat(2**BITS)
         weights[:, places], idf[places] = kept, tensors["ngrams.idf"]
         return cls(weights, tensors["ngrams.bias"], idf)
+
+
+def normal(log_p: np.ndarray) -> np.ndarray:
+    """Log-probabilities that sum to one in each row."""
+    made: np.ndarray = log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
+    return made
 
 
 def scaled(X: Any, idf: np.ndarray) -> Any:

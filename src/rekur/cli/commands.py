@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +109,25 @@ def show(folder: str | None) -> None:
 def learn(
     model: Forecaster, found: Table | Tables, time_limit: float | None, save: str | None, duplicates: str
 ) -> None:
-    """Fit and save, with a checkpoint beside the folder until the model is there; Ctrl-C keeps the best weights."""
+    """Fit a forecaster and save it."""
+    saved(
+        model,
+        "ensemble_",
+        save,
+        lambda beside: model.fit(found, time_limit=time_limit, checkpoint=beside, duplicates=duplicates),
+    )
+
+
+def saved(model: Any, usable: str, save: str | None, fit: Callable[[str | None], Any]) -> None:
+    """Fit and save, with a checkpoint beside the folder until the model is there; Ctrl-C keeps the best weights.
+
+    fit : takes the folder of the checkpoint · usable : the attribute without which nothing can be saved
+    """
     beside = None if save is None else f"{save.rstrip('/')}.checkpoint"
     try:
-        model.fit(found, time_limit=time_limit, checkpoint=beside, duplicates=duplicates)
+        fit(beside)
     except KeyboardInterrupt:
-        if save is not None and hasattr(model, "ensemble_"):
+        if save is not None and hasattr(model, usable):
             model.save(save)
             forget(save)
             print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)

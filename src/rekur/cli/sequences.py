@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rekur.cli.commands import check, forget
+from rekur.cli.commands import check, saved
 from rekur.cli.printing import console
 from rekur.core import DataError, OptionError, choose
 from rekur.data import files
@@ -84,24 +84,19 @@ def split(whole: Examples, seed: int) -> tuple[Examples, Examples]:
 
 
 def learn(model: Any, task: str, train: Examples, held: Examples, epochs: int | None, save: str | None) -> None:
-    """Fit and save, with a checkpoint beside the folder until the model is there."""
-    beside = None if save is None else f"{save.rstrip('/')}.checkpoint"
+    """Fit and save; rows held out whose label is not to be learned are left out."""
     if task == "classify":
         known = set(train.y or [])
         kept = [k for k, label in enumerate(held.y or []) if label in known]
         held = held.part(kept)
     arguments = (train.x,) if task == "language" else (train.x, train.y)
     validation = held.x if task == "language" else (held.x, held.y)
-    try:
-        model.fit(*arguments, validation=validation, epochs=epochs, checkpoint=beside)
-    except KeyboardInterrupt:
-        if save is not None and hasattr(model, "net_"):
-            model.save(save)
-            print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)
-        raise
-    if save is not None:
-        model.save(save)
-        forget(save)
+    saved(
+        model,
+        "net_",
+        save,
+        lambda beside: model.fit(*arguments, validation=validation, epochs=epochs, checkpoint=beside),
+    )
 
 
 def predict(model: Any, source: str, columns: Columns, out: str | None) -> None:

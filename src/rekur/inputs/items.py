@@ -44,6 +44,13 @@ def padded(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return whole, lengths
 
 
+def unpadded(batch: Batch) -> list[list[int]]:
+    """The targets of each row of a batch, without what stands behind them."""
+    assert batch.weight is not None
+    sizes = batch.weight.sum(1).int().tolist()
+    return [row[:n] for row, n in zip(batch.y.tolist(), sizes, strict=True)]
+
+
 @dataclass(frozen=True)
 class Buckets:
     """Rows of items and their targets, dealt into batches of similar length.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rekur import scores
 from rekur.inputs.text import Text, TextReader
-from rekur.tasks.base import learning
-from rekur.tasks.writer import Writer, Writing
-from rekur.train import Training
+from rekur.tasks.writer import Writer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,41 +31,6 @@ class Captioner(Writer):
     text_ : what knows the pieces of the sentences · history_ : `val_loss` is one minus BLEU of what is written
     greedily for rows held out · net_, reader_ : as in `rekur.Classifier`
     """
-
-    def __init__(
-        self,
-        cell: str = "gru",
-        hidden: int | None = None,
-        layers: int | None = None,
-        dropout: float | None = None,
-        writing: Writing = Writing(),  # noqa: B008, a frozen value
-        training: Training | None = None,
-        input: Any = None,
-        seed: int = 0,
-    ) -> None:
-        self.cell = cell
-        self.hidden = hidden
-        self.layers = layers
-        self.dropout = dropout
-        self.writing = writing
-        self.training = training
-        self.input = input
-        self.seed = seed
-
-    def fit(
-        self,
-        x: Any,
-        y: Sequence[str],
-        *,
-        validation: float | tuple[Any, ...] | None = None,
-        epochs: int | None = None,
-        progress: bool | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Captioner:
-        """Train on videos x (paths, or arrays) and sentences y; the other arguments are as in `Classifier.fit`."""
-        with learning(self, "net_"):
-            self._fit(x, y, validation, epochs, progress, checkpoint)
-        return self
 
     @property
     def text_(self) -> TextReader:

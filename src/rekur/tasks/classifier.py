@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rekur import scores
-from rekur.baselines.ngrams import NGrams
+from rekur.baselines.ngrams import NGrams, normal
 from rekur.core import DataError, OptionError
 from rekur.inputs.items import Buckets
 from rekur.layers.encoders import encoder
@@ -142,14 +142,7 @@ class Classifier(SequenceEstimator):
 
     def _log_p(self, x: Any) -> np.ndarray:
         """Log-probabilities (B, K) of the net."""
-        parts, rows = [], []
-        for batch, at in self._batches(x):
-            with torch.inference_mode():
-                raw, _ = self.net_(batch.x, batch.lengths)
-            parts.append(raw.log_softmax(-1).numpy())
-            rows.append(at)
-        made: np.ndarray = np.concatenate(parts)
-        return made[np.argsort(np.concatenate(rows))]
+        return np.stack(self._each(lambda batch: self.net_(batch.x, batch.lengths)[0].log_softmax(-1).numpy(), x))
 
     def _blend(self, x: Sequence[str], train: Buckets, held: Buckets | None, others: Sequence[str]) -> None:
         """Learn the linear model over n-grams, and how much of each says most about the rows held out."""
@@ -244,12 +237,6 @@ EVEN = 20.0  # rows by whose loss a blend must pay for each unit that it is away
 def probabilities(log_p: np.ndarray) -> np.ndarray:
     """Probabilities that sum to one in each row."""
     made: np.ndarray = np.exp(normal(log_p))
-    return made
-
-
-def normal(log_p: np.ndarray) -> np.ndarray:
-    """Log-probabilities that sum to one in each row."""
-    made: np.ndarray = log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
     return made
 
 

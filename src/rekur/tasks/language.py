@@ -97,9 +97,11 @@ class LanguageModel(SequenceEstimator):
     def perplexity(self, texts: Sequence[str]) -> float:
         """exp of the mean of -log p over the tokens of texts, end marks included."""
         self.check_fitted("net_")
-        rows = self._rows(texts, 1)
+        return self._perplexity(self._stream(texts))
+
+    def _perplexity(self, tokens: np.ndarray) -> float:
         with torch.inference_mode():
-            return math.exp(self._error(self.net_, Buckets(rows.x, rows.y, chunk=256)))
+            return math.exp(self._error(self.net_, rows_of(tokens, 1, 256)))
 
     def score(self, texts: Sequence[str]) -> float:
         """The mean of log p over the tokens of texts."""
@@ -111,7 +113,7 @@ class LanguageModel(SequenceEstimator):
         tokens = self._stream(texts)
         p = np.array(self.learned_["counts"], dtype=float) + 1
         usual = -np.log(p / p.sum())[tokens].mean()
-        return {"perplexity": self.perplexity(texts), "baseline perplexity": float(np.exp(usual))}
+        return {"perplexity": self._perplexity(tokens), "baseline perplexity": float(np.exp(usual))}
 
     def sample(self, start: str = "", tokens: int = 50, temperature: float = 1.0, seed: int = 0) -> str:
         """A text that goes on from `start`, each token drawn from p^(1/temperature); it ends at an end mark."""
@@ -134,35 +136,28 @@ class LanguageModel(SequenceEstimator):
         items = self.reader_.items(texts)
         return np.concatenate([np.append(items[row].numpy(), END) for row in range(len(items.lengths))])
 
-    def _rows(self, texts: Sequence[str], rows: int) -> Buckets:
-        """The stream as rows of equal length; each starts with what stands before it."""
-        tokens = self._stream(texts)
-        T = len(tokens) // rows
-        if not T:
-            raise DataError(f"the texts have {len(tokens)} tokens, fewer than the {rows} rows of a batch")
-        x = torch.from_numpy(np.append([END], tokens[:-1])[: rows * T].reshape(rows, T))
-        return Buckets(listed(list(x)), listed(list(torch.from_numpy(tokens[: rows * T].reshape(rows, T)))))
+    @property
+    def _recipe(self) -> Training:
+        return RECIPES["next", "text"].training if self.training is None else self.training
 
-    def _batch(self) -> int:
-        return (RECIPES["next", "text"].training if self.training is None else self.training).batch
-
-    def _items(self, x: Sequence[str]) -> Any:
-        self.learned_["counts"] = np.bincount(self._stream(x), minlength=self.reader_.size).tolist()
-        return self._rows(x, self._batch()).x
+    def _items(self, x: Sequence[str]) -> Items:
+        tokens = self._stream(x)
+        self.learned_["counts"] = np.bincount(tokens, minlength=self.reader_.size).tolist()
+        return rows_of(tokens, self._recipe.batch).x
 
     def _targets(self, y: Sequence[str], learn: bool) -> Items:
-        made: Items = self._rows(y, self._batch()).y
+        made: Items = rows_of(self._stream(y), self._recipe.batch).y
         return made
 
     def _split(self, items: Any, targets: Any, validation: Any) -> tuple[Buckets, Buckets | None]:
-        recipe = RECIPES["next", "text"].training if self.training is None else self.training
-        if recipe.bptt is None:
+        bptt = self._recipe.bptt
+        if bptt is None:
             raise OptionError("a language model is trained piece by piece: give training a bptt, such as 35")
-        train = Buckets(items, targets, seed=self.seed, chunk=recipe.bptt)
+        train = Buckets(items, targets, seed=self.seed, chunk=bptt)
         if not isinstance(validation, tuple):
             return train, None
-        held = self._rows(validation[0], min(ALONGSIDE, len(self._stream(validation[0]))))
-        return train, Buckets(held.x, held.y, chunk=recipe.bptt)
+        tokens = self._stream(validation[0])
+        return train, rows_of(tokens, min(ALONGSIDE, len(tokens)), bptt)
 
     def _build(self) -> nn.Module:
         s = self.shape_
@@ -178,3 +173,13 @@ class LanguageModel(SequenceEstimator):
             loss, state = self._loss(net, batch, None if batch.first else state)
             total, count = total + float(loss) * batch.y.numel(), count + batch.y.numel()
         return total / count
+
+
+def rows_of(tokens: np.ndarray, rows: int, chunk: int | None = None) -> Buckets:
+    """A stream as rows of equal length; each starts with what stands before it."""
+    T = len(tokens) // rows
+    if not T:
+        raise DataError(f"the texts have {len(tokens)} tokens, fewer than the {rows} rows of a batch")
+    before = np.append([END], tokens[:-1])
+    x, y = (torch.from_numpy(part[: rows * T].reshape(rows, T)) for part in (before, tokens))
+    return Buckets(listed(list(x)), listed(list(y)), chunk=chunk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -148,12 +148,15 @@ class SequenceEstimator(Estimator):
         order = np.random.default_rng(self.seed).permutation(N)
         return replace(whole, rows=np.sort(order[n:])), replace(whole, rows=np.sort(order[:n]))
 
-    def _batches(self, x: Any, size: int = 64) -> Iterator[tuple[Batch, np.ndarray]]:
-        """New data in batches, and the rows that each holds."""
+    def _each(self, tell: Callable[[Batch], Iterable[Any]], x: Any, y: Any = None) -> list[Any]:
+        """What `tell` says of each row of new data x (with targets y), in the order of x."""
         self.check_fitted("net_")
-        for batch in Buckets(self.reader_.items(x), None, size).ordered():
-            assert batch.rows is not None
-            yield batch, batch.rows.numpy()
+        told: dict[int, Any] = {}
+        with torch.inference_mode():
+            for batch in Buckets(self.reader_.items(x), y, 64).ordered():
+                assert batch.rows is not None
+                told |= zip(batch.rows.tolist(), tell(batch), strict=True)
+        return [told[row] for row in range(len(told))]
 
     def _describe(self) -> dict[str, Any]:
         parameters = dict(self.get_params())

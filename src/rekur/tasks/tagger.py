@@ -11,7 +11,7 @@ import torch
 
 from rekur import scores
 from rekur.core import DataError
-from rekur.inputs.items import Buckets, Items, listed
+from rekur.inputs.items import Buckets, Items, listed, unpadded
 from rekur.inputs.words import plain
 from rekur.layers.crf import CRFHead, TagHead
 from rekur.layers.encoders import encoder
@@ -113,14 +113,20 @@ class Tagger(SequenceEstimator):
 
     def predict(self, x: Sentences) -> list[list[str]]:
         """The labels of sentences."""
-        told: dict[int, list[str]] = {}
-        for batch, rows in self._batches(x):
-            with torch.inference_mode():
-                raw, lengths = self.net_(batch.x, batch.lengths)
-                decoded = self.net_.head.decode(raw, lengths)  # type: ignore[union-attr, operator]
-            for row, tags, words in zip(rows.tolist(), decoded.tolist(), batch.x, strict=True):
-                told[row] = [self.tags_[tag] for tag in tags[: int((words[:, 0] != 0).sum())]]
-        return [told[row] for row in range(len(told))]
+
+        def tell(batch: Batch) -> list[list[str]]:
+            sizes = (batch.x[..., 0] != 0).sum(1).tolist()
+            return [self._named(row[:n]) for row, n in zip(self._decoded(self.net_, batch), sizes, strict=True)]
+
+        return self._each(tell, x)
+
+    def _decoded(self, net: Any, batch: Batch) -> list[list[int]]:
+        raw, lengths = net(batch.x, batch.lengths)
+        decoded: list[list[int]] = net.head.decode(raw, lengths).tolist()
+        return decoded
+
+    def _named(self, tags: Sequence[int]) -> list[str]:
+        return [self.tags_[tag] for tag in tags]
 
     def score(self, x: Sentences, y: Sentences) -> float:
         """F1 of spans where labels are BIO, the share of right labels otherwise."""
@@ -169,12 +175,9 @@ class Tagger(SequenceEstimator):
     def _error(self, net: Any, held: Buckets) -> float:
         actual, predicted = [], []
         for batch in held.ordered():
-            raw, lengths = net(batch.x, batch.lengths)
-            assert batch.weight is not None
-            sizes = batch.weight.sum(1).int().tolist()
-            for a, b, n in zip(batch.y.tolist(), net.head.decode(raw, lengths).tolist(), sizes, strict=True):
-                actual.append([self.tags_[tag] for tag in a[:n]])
-                predicted.append([self.tags_[tag] for tag in b[:n]])
+            for a, b in zip(unpadded(batch), self._decoded(net, batch), strict=True):
+                actual.append(self._named(a))
+                predicted.append(self._named(b[: len(a)]))
         right = scores.span_f1(actual, predicted) if self.spans_ else accuracy(actual, predicted)
         return 1 - right
 

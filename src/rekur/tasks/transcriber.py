@@ -10,7 +10,7 @@ import torch
 
 from rekur import scores
 from rekur.core import DataError, OptionError
-from rekur.inputs.items import Buckets, Items, listed
+from rekur.inputs.items import Buckets, Items, listed, unpadded
 from rekur.layers.ctc import CTCHead
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.recurrent import Recurrent
@@ -113,31 +113,32 @@ class Transcriber(SequenceEstimator):
         """
         if language is not None and beams == 1:
             raise OptionError("a language model has its say in the search: ask for more than one beam, such as 16")
-        told: dict[int, str] = {}
-        head: Any = self.net_.head if hasattr(self, "net_") else None
-        for batch, rows in self._batches(x):
-            with torch.inference_mode():
-                raw, lengths = self.net_(batch.x, batch.lengths)
+
+        def tell(batch: Batch) -> list[str]:
+            head: Any = self.net_.head
             if beams == 1:
-                labels = head.decode(raw, lengths)
-            else:
-                labels = []
-                for row, n in zip(raw, lengths.tolist(), strict=True):
-                    rate = None if language is None else Spelling(language, self.letters_, weight)
-                    labels.append(head.search(row[:n], beams, rate, 0.0 if rate is None else bonus))
-            told |= {row: self._text(found) for row, found in zip(rows.tolist(), labels, strict=True)}
-        return [told[row] for row in range(len(told))]
+                return [self._text(labels) for labels in head.decode(*self.net_(batch.x, batch.lengths))]
+            made = []
+            for raw in self._heard(batch):
+                rate = None if language is None else Spelling(language, self.letters_, weight)
+                made.append(self._text(head.search(raw, beams, rate, 0.0 if rate is None else bonus)))
+            return made
+
+        return self._each(tell, x)
 
     def align(self, x: Any) -> list[list[tuple[str, float]]]:
         """The characters of recordings, each with the share of the recording at which it begins."""
-        told: dict[int, list[tuple[str, float]]] = {}
-        for batch, rows in self._batches(x):
-            with torch.inference_mode():
-                raw, lengths = self.net_(batch.x, batch.lengths)
-            for row, one, n in zip(rows.tolist(), raw, lengths.tolist(), strict=True):
-                head: Any = self.net_.head
-                told[row] = [(self.letters_[k - 1], t / n) for k, t in head.aligned(one[:n])]
-        return [told[row] for row in range(len(told))]
+
+        def tell(batch: Batch) -> list[list[tuple[str, float]]]:
+            head: Any = self.net_.head
+            return [[(self.letters_[k - 1], t / len(raw)) for k, t in head.aligned(raw)] for raw in self._heard(batch)]
+
+        return self._each(tell, x)
+
+    def _heard(self, batch: Batch) -> list[Tensor]:
+        """The scores (T, K) of each row of a batch, within its length."""
+        raw, lengths = self.net_(batch.x, batch.lengths)
+        return [row[:n] for row, n in zip(raw, lengths.tolist(), strict=True)]
 
     def stream(self) -> Listener:
         """A listener that hears a recording as it comes in; for `bidirectional=False` and `Audio`.
@@ -207,8 +208,6 @@ class Transcriber(SequenceEstimator):
         actual, predicted = [], []
         for batch in held.ordered():
             raw, lengths = net(batch.x, batch.lengths)
-            assert batch.weight is not None
-            sizes = batch.weight.sum(1).int().tolist()
-            actual += [self._text(row[:n]) for row, n in zip(batch.y.tolist(), sizes, strict=True)]
+            actual += [self._text(labels) for labels in unpadded(batch)]
             predicted += [self._text(labels) for labels in net.head.decode(raw, lengths)]
         return scores.letter_error(actual, predicted)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from rekur.inputs.text import Text, TextReader, strings
-from rekur.tasks.base import learning
-from rekur.tasks.writer import Writer, Writing
-from rekur.train import Training
+from rekur.tasks.writer import Writer
 
 
 class Translator(Writer):
@@ -29,41 +26,6 @@ class Translator(Writer):
     history_ : `val_loss` is one minus BLEU (or ROUGE-1) of what is written greedily for rows held out ·
     net_, reader_ : as in `rekur.Classifier`
     """
-
-    def __init__(
-        self,
-        cell: str = "gru",
-        hidden: int | None = None,
-        layers: int | None = None,
-        dropout: float | None = None,
-        writing: Writing = Writing(),  # noqa: B008, a frozen value
-        training: Training | None = None,
-        input: Any = None,
-        seed: int = 0,
-    ) -> None:
-        self.cell = cell
-        self.hidden = hidden
-        self.layers = layers
-        self.dropout = dropout
-        self.writing = writing
-        self.training = training
-        self.input = input
-        self.seed = seed
-
-    def fit(
-        self,
-        x: Sequence[str],
-        y: Sequence[str],
-        *,
-        validation: float | tuple[Any, ...] | None = None,
-        epochs: int | None = None,
-        progress: bool | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Translator:
-        """Train on texts x and what they should become, y; the other arguments are as in `rekur.Classifier.fit`."""
-        with learning(self, "net_"):
-            self._fit(x, y, validation, epochs, progress, checkpoint)
-        return self
 
     @property
     def text_(self) -> TextReader:

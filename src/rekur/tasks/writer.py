@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
 from rekur import scores
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.inputs.items import Buckets, Items, listed
+from rekur.inputs.items import Buckets, Items, listed, unpadded
 from rekur.inputs.text import TextReader, strings
 from rekur.inputs.tokens import END, START
 from rekur.layers.attention import Attention
@@ -19,7 +20,9 @@ from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import encoder
 from rekur.layers.seq2seq import Seq2Seq, coverage_loss, smoothed
 from rekur.layers.stack import Stack
+from rekur.tasks.base import learning
 from rekur.tasks.sequences import SequenceEstimator
+from rekur.train import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -63,7 +66,41 @@ class Writer(SequenceEstimator):
     """Read a sequence and write a text; a subclass says what is read and where its pieces come from."""
 
     out = "text"
-    writing: Writing
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        hidden: int | None = None,
+        layers: int | None = None,
+        dropout: float | None = None,
+        writing: Writing = Writing(),
+        training: Training | None = None,
+        input: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.dropout = dropout
+        self.writing = writing
+        self.training = training
+        self.input = input
+        self.seed = seed
+
+    def fit(
+        self,
+        x: Any,
+        y: Sequence[str],
+        *,
+        validation: float | tuple[Any, ...] | None = None,
+        epochs: int | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Train on sequences x and the texts y to be written; the other arguments are as in `Classifier.fit`."""
+        with learning(self, "net_"):
+            self._fit(x, y, validation, epochs, progress, checkpoint)
+        return self
 
     @property
     def text_(self) -> TextReader:
@@ -73,28 +110,22 @@ class Writer(SequenceEstimator):
     def predict(self, x: Any, beams: int | None = None) -> list[str]:
         """The texts written for sequences; `beams` in place of `writing.beams`, 1 for greedy."""
         w = self.writing
-        told: dict[int, str] = {}
-        for batch, rows in self._batches(x):
-            with torch.inference_mode():
-                found = self._net.write(batch.x, batch.lengths, beams or w.beams, w.longest, w.norm)
-            told |= {row: self.text_.tokenizer.decode(tokens) for row, tokens in zip(rows.tolist(), found, strict=True)}
-        return [told[row] for row in range(len(told))]
+
+        def tell(batch: Batch) -> list[str]:
+            found = self._net.write(batch.x, batch.lengths, beams or w.beams, w.longest, w.norm)
+            return [self.text_.tokenizer.decode(tokens) for tokens in found]
+
+        return self._each(tell, x)
 
     def attention(self, x: Any, y: Sequence[str]) -> list[np.ndarray]:
         """Where the decoder looks while it writes the texts y, one array (U, T) for each row."""
-        made: dict[int, np.ndarray] = {}
-        targets = self._targets(y, learn=False)
-        for batch in Buckets(self.reader_.items(x), targets, 64).ordered():
-            assert batch.rows is not None
-            assert batch.weight is not None
-            with torch.inference_mode():
-                weights = self._net(batch.x, batch.lengths, batch.y).attention
+
+        def tell(batch: Batch) -> list[np.ndarray]:
+            weights = self._net(batch.x, batch.lengths, batch.y).attention
             steps = [weights.shape[2]] * len(weights) if batch.lengths is None else batch.lengths.tolist()
-            for row, one, U, T in zip(
-                batch.rows.tolist(), weights, batch.weight.sum(1).int().tolist(), steps, strict=True
-            ):
-                made[row] = one[:U, :T].numpy()
-        return [made[row] for row in range(len(made))]
+            return [one[: len(y), :T].numpy() for one, y, T in zip(weights, unpadded(batch), steps, strict=True)]
+
+        return self._each(tell, x, self._targets(y, learn=False))
 
     def score(self, x: Any, y: Sequence[Any]) -> float:
         """BLEU, or ROUGE-1 where that is the measure, in percent."""
