@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,3 +126,14 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
         for kind in kinds:
             totals[kind] += 100 * max(score[kind].fmeasure for score in best) / len(predicted)
     return totals
+
+
+def beside(found: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """Each score in words, with that of the baseline, or a dash where there is none.
+
+    >>> beside({"accuracy": 0.5, "f1": 0.25, "baseline accuracy": 0.1})
+    [('accuracy', '0.5', '0.1'), ('f1', '0.25', '–')]
+    """
+    names = [name for name in found if not name.startswith("baseline ")]
+    bases = [found.get(f"baseline {name}") for name in names]
+    return [(n, f"{found[n]:.4g}", "–" if b is None else f"{b:.4g}") for n, b in zip(names, bases, strict=True)]

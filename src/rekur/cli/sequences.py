@@ -14,6 +14,7 @@ from rekur.core import DataError, OptionError, choose
 from rekur.data import files
 from rekur.inputs import INPUTS, find
 from rekur.inputs.examples import Columns, Examples, read
+from rekur.scores import beside
 from rekur.tasks import load
 
 TASKS = {
@@ -163,10 +164,8 @@ def finish(model: Any, task: str, held: Examples, outputs: Mapping[str, str | No
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for heading in ("score", "model", "baseline"):
         grid.add_column(heading, justify="left" if heading == "score" else "right")
-    for name, value in found.items():
-        if not name.startswith("baseline "):
-            base = found.get(f"baseline {name}")
-            grid.add_row(name, f"{value:.4g}", "–" if base is None else f"{base:.4g}")
+    for row in beside(found):
+        grid.add_row(*row)
     console().print(grid)
     if outputs["report"] is not None:
         from rekur.report import sequences

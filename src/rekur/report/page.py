@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -24,6 +25,8 @@ from rekur.tasks.backtest import Backtest
 from rekur.tasks.prediction import Prediction
 
 HERE = Path(__file__).parent
+SCRIPTED = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""What a page with charts may load: nothing from the network."""
 
 CURES = {
     errno.ENOENT: "create that folder first",
@@ -90,16 +93,7 @@ def html(
         sections.reading(bands, backtest is not None),
     ]
     charts = {"series": series, "training": training_chart(history) if history else None}
-    text = json.dumps(charts, allow_nan=False, separators=(",", ":"))
-    return Template(_asset("page.html")).substitute(
-        title=escape(heading),
-        version=escape(__version__),
-        style=_asset("page.css"),
-        body="\n".join(part for part in parts if part),
-        charts=text.replace("<", "\\u003c").replace("&", "\\u0026"),
-        plotly=_plotly(),
-        script=_asset("page.js"),
-    )
+    return framed(heading, parts, SCRIPTED, _scripts(json.dumps(charts, allow_nan=False, separators=(",", ":"))))
 
 
 def write(
@@ -122,7 +116,23 @@ def write(
     --------
     >>> write("report.html", forecaster.forecast(), model=forecaster)  # doctest: +SKIP
     """
-    page = html(prediction, backtest, model, title=title, source=source, most=most)
+    save(path, html(prediction, backtest, model, title=title, source=source, most=most))
+
+
+def framed(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> str:
+    """A whole page: its parts in one column, what it may load, and its scripts, if any."""
+    return Template(_asset("page.html")).substitute(
+        title=escape(title),
+        version=escape(__version__),
+        policy=policy,
+        style=_asset("page.css"),
+        body="\n".join(part for part in parts if part),
+        scripts=scripts,
+    )
+
+
+def save(path: str | os.PathLike[str], page: str) -> None:
+    """Write a page to a file, whole or not at all; an error says what to do about it."""
     try:
         store(Path(path), page.encode("utf-8", "replace"))
     except OSError as error:
@@ -144,6 +154,13 @@ def _series(
         if place is not None:
             found["backtest"] = backtest_chart(backtest, place, best, season)
     return found
+
+
+def _scripts(charts: str) -> str:
+    """The charts as JSON, plotly.js, and what draws them with it."""
+    safe = charts.replace("<", "\\u003c").replace("&", "\\u0026")
+    data = f'<script type="application/json" id="charts">{safe}</script>'
+    return f"{data}\n<script>\n{_plotly()}\n</script>\n<script>\n{_asset('page.js')}\n</script>\n"
 
 
 def _asset(name: str) -> str:

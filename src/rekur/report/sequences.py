@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rekur import __version__
-from rekur.core import DataError
-from rekur.data.files import store
+from rekur.report.page import framed, save
 from rekur.report.picture import heat, image
 from rekur.report.sections import section
-from rekur.scores import confusion
+from rekur.scores import beside, confusion
 
 if TYPE_CHECKING:
     from rekur.inputs.examples import Examples
@@ -24,37 +21,13 @@ HERE = Path(__file__).parent
 SHOWN = 12  # examples in the page
 MOST = 25  # labels in the picture of what was taken for what
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="rekur $version">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-<title>$title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<main>
-$body
-</main>
-<footer>Made with rekur $version. This file holds everything it needs; it loads nothing from the network.</footer>
-</body>
-</html>
-"""
+STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""What a page without charts may load: not even a script of its own."""
 
 
 def write(path: str, model: Any, held: Examples, found: Mapping[str, float]) -> None:
     """Write the report to a file, whole or not at all."""
-    page = html(model, held, found)
-    try:
-        store(Path(path), page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise DataError(f"the report cannot be written to {path}: {error.strerror or error}") from None
+    save(path, html(model, held, found))
 
 
 def html(model: Any, held: Examples, found: Mapping[str, float]) -> str:
@@ -77,12 +50,7 @@ def html(model: Any, held: Examples, found: Mapping[str, float]) -> str:
     elif kind == "LanguageModel":
         parts += [section("Samples", lines([model.sample(seed=k) or "…" for k in range(5)]))]
     parts.append(training(model.history_))
-    return Template(PAGE).substitute(
-        title=escape(title),
-        version=escape(__version__),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        body="\n".join(part for part in parts if part),
-    )
+    return framed(title, parts, STILL)
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -99,12 +67,7 @@ def lines(texts: Sequence[str]) -> str:
 
 def scores(found: Mapping[str, float]) -> str:
     """Each score beside that of the baseline."""
-    rows = [
-        [escape(name), f"{value:.4g}", f"{found[f'baseline {name}']:.4g}" if f"baseline {name}" in found else "–"]
-        for name, value in found.items()
-        if not name.startswith("baseline ")
-    ]
-    return section("Scores", grid(["score", "model", "baseline"], rows))
+    return section("Scores", grid(["score", "model", "baseline"], [list(map(escape, row)) for row in beside(found)]))
 
 
 def training(history: Sequence[Mapping[str, float]]) -> str:
@@ -121,6 +84,18 @@ def shade(share: float) -> str:
     return f"background:rgba(31,99,240,{0.75 * share:.3f})"
 
 
+def shaded(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], corner: str = "") -> str:
+    """A table of cells, each a share that is its background and a text; names as HTML."""
+    top = f"<th>{corner}</th>" + "".join(f'<th scope="col">{name}</th>' for name in columns)
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>'
+        + "".join(f'<td style="{shade(share)}">{text}</td>' for share, text in cells)
+        + "</tr>"
+        for name, cells in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
 def labels(model: Any, held: Examples) -> str:
     """What was taken for what, and the surest mistakes."""
     p = model.predict_proba(held.x)
@@ -130,14 +105,8 @@ def labels(model: Any, held: Examples) -> str:
     most = np.argsort(-counts.sum(1), kind="stable")[:MOST]
     names = [escape(str(model.classes_[k])) for k in most]
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    rows = "".join(
-        f'<tr><th scope="row">{names[i]}</th>'
-        + "".join(f'<td style="{shade(share[a, b])}">{counts[a, b] or ""}</td>' for b in most)
-        + "</tr>"
-        for i, a in enumerate(most)
-    )
-    top = "<th>is \\ told</th>" + "".join(f'<th scope="col">{name}</th>' for name in names)
-    matrix = f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
+    rows = [(names[i], [(share[a, b], str(counts[a, b] or "")) for b in most]) for i, a in enumerate(most)]
+    matrix = shaded(names, rows, "is \\ told")
     wrong = [k for k in np.argsort(-p.max(1), kind="stable") if told[k] != actual[k]][:SHOWN]
     shown = wrong or list(range(min(SHOWN, len(actual))))
     cells = [
@@ -194,23 +163,20 @@ def texts(model: Any, held: Examples) -> str:
     """What was written, and where the decoder looked while it wrote the first."""
     x, y = held.x[:SHOWN], (held.y or [])[:SHOWN]
     told = model.predict(x)
-    rows = [
+    cells = [
         [seen(model, value, name), escape(actual), escape(made)]
         for value, name, actual, made in zip(x, held.names, y, told, strict=False)
     ]
-    made = section("Written", grid(["read", "should be", "written"], rows))
+    made = section("Written", grid(["read", "should be", "written"], cells))
     first = next((k for k, text in enumerate(told) if text), None)
     if first is None or model.reader_.options.kind != "text":
         return made
     weights = model.attention([x[first]], [told[first]])[0]
     source = model.reader_.tokenizer.pieces(model.reader_.items([x[first]])[0].tolist())[:40]
     target = [*model.text_.tokenizer.pieces(model.text_.tokenizer.encode(told[first])), "end"][:40]
-    body = "".join(
-        f'<tr><th scope="row">{escape(piece)}</th>'
-        + "".join(f'<td style="{shade(float(a))}"></td>' for a in row[: len(source)])
-        + "</tr>"
-        for piece, row in zip(target, weights, strict=False)
-    )
-    top = "<th></th>" + "".join(f'<th scope="col">{escape(piece)}</th>' for piece in source)
-    picture = f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    rows = [
+        (escape(piece), [(float(a), "") for a in looked[: len(source)]])
+        for piece, looked in zip(target, weights, strict=False)
+    ]
+    picture = shaded([escape(piece) for piece in source], rows)
     return made + section("Where it looked", picture)
