@@ -7,9 +7,7 @@ chosen on parts held out of the training data.
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
-import lzma
 import os
 import tempfile
 import wave
@@ -24,6 +22,8 @@ import pandas as pd
 
 import clips
 import rekur
+from rekur.data import files
+from rekur.inputs import examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.tasks.writer import Writing
@@ -82,19 +82,10 @@ def intents(seed: int, show: bool) -> Scores:
     return {"intent": told["accuracy"], "baseline intent": told["baseline accuracy"], **found}
 
 
-def conllu(part: str) -> tuple[list[list[str]], list[list[str]]]:
+def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
     """Words and parts of speech of a part of the English Web Treebank."""
-    words: list[list[str]] = []
-    tags: list[list[str]] = []
-    with lzma.open(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz", "rt", encoding="utf-8") as file:
-        text = file.read()
-    for block in text.split("\n\n"):
-        rows = [line.split("\t") for line in block.split("\n") if line and line[0] != "#"]
-        rows = [row for row in rows if row[0].isdigit()]
-        if rows:
-            words.append([row[1] for row in rows])
-            tags.append([row[3] for row in rows])
-    return words, tags
+    found = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), "tag")
+    return found.x, found.y
 
 
 def speech_parts(seed: int, show: bool) -> Scores:
@@ -105,7 +96,7 @@ def speech_parts(seed: int, show: bool) -> Scores:
 
 def lines(name: str) -> list[str]:
     """The lines of a packed text."""
-    return gzip.open(DATA / name, "rt", encoding="utf-8").read().splitlines()
+    return files.text(str(DATA / name)).splitlines()
 
 
 def translation(source: str, target: str) -> Callable[[int, bool], Scores]:

@@ -1,9 +1,8 @@
 """Translation: German descriptions of pictures to English ones."""
 
-import gzip
-
 import rekur
 from common import asked
+from rekur.data import files
 from rekur.inputs.text import Text
 
 a = asked(__doc__)
@@ -11,8 +10,7 @@ a = asked(__doc__)
 
 def lines(name: str) -> list[str]:
     """The lines of a packed file."""
-    with gzip.open(a.data / "multi30k" / name, "rt", encoding="utf-8") as file:
-        return file.read().splitlines()
+    return files.text(str(a.data / "multi30k" / name)).splitlines()
 
 
 train = [lines(f"train.{language}.gz")[: a.rows] for language in ("de", "en")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import runpy
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("REKUR_DATA", ROOT.parent / "shared" / "data"))
 
 LEARNED = {  # the data it needs, rows, epochs, and the share of its first loss that must not be exceeded in the end
     "sentiment": ("sst2", 1000, 4, 0.97),
@@ -28,12 +26,14 @@ LEARNED = {  # the data it needs, rows, epochs, and the share of its first loss 
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_the_example_learns(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_learns(
+    name: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, rows, epochs, share = LEARNED[name]
-    if not (DATA / data).is_dir():
-        pytest.skip(f"{DATA / data} is not there; set REKUR_DATA to the folder of the data sets")
+    if not (data_dir / data).is_dir():
+        pytest.skip(f"{data_dir / data} is not there; set REKUR_DATA to the folder of the data sets")
     script = str(ROOT / "examples" / f"{name}.py")
-    words = [script, str(DATA), "--epochs", str(epochs), *([] if rows is None else ["--rows", str(rows)])]
+    words = [script, str(data_dir), "--epochs", str(epochs), *([] if rows is None else ["--rows", str(rows)])]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.syspath_prepend(ROOT / "examples")
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +13,13 @@ from rekur.inputs.examples import Columns, read
 from rekur.inputs.video import Video
 from rekur.train import Training
 
-FOLDER = Path(os.environ.get("REKUR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "msvd_sample"
-
 
 @pytest.fixture(scope="module")
-def clips() -> pd.DataFrame:
+def clips(data_dir: Path) -> pd.DataFrame:
     """One caption for each of the four smallest clips, with the path of its file."""
-    if not FOLDER.is_dir():
-        pytest.skip(f"{FOLDER} is not there; set REKUR_DATA to the folder of the data sets")
-    frame = pd.read_csv(FOLDER / "captions.csv").groupby("clip", as_index=False).first()
-    frame["path"] = [str(FOLDER / (name if name.endswith(".avi") else f"{name}.avi")) for name in frame["clip"]]
+    folder = data_dir / "msvd_sample"
+    frame = pd.read_csv(folder / "captions.csv").groupby("clip", as_index=False).first()
+    frame["path"] = [str(folder / (name if name.endswith(".avi") else f"{name}.avi")) for name in frame["clip"]]
     sizes = frame["path"].map(lambda path: Path(path).stat().st_size)
     return frame.loc[sizes.nsmallest(4).index]
 
