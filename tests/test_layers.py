@@ -51,11 +51,15 @@ def test_stack_goes_on_from_its_states() -> None:
     torch.testing.assert_close(torch.cat([first, second], 1), whole)
 
 
-def test_residual_adds_the_input_where_sizes_agree() -> None:
-    x = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
-    plain, residual = (Stack("gru", 5, 5, residual=r) for r in (False, True))
-    torch.testing.assert_close(residual(x)[0], plain(x)[0] + x)
-    torch.testing.assert_close(Stack("gru", 5, 3, residual=True)(x)[0], Stack("gru", 5, 3)(x)[0])
+def test_normalized_layers_see_and_give_steps_of_mean_zero_and_variance_one() -> None:
+    x = 7 + 3 * torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    plain, normal = (Stack("gru", 5, 6, normalize=r) for r in (False, True))
+    one = torch.nn.functional.layer_norm
+    torch.testing.assert_close(normal(x)[0], one(plain(one(x, (5,)))[0], (6,)))
+    with torch.no_grad():
+        normal.norms[-1].weight.fill_(2.0)
+        normal.norms[-1].bias.fill_(1.0)
+    torch.testing.assert_close(normal(x)[0], 1 + 2 * one(plain(one(x, (5,)))[0], (6,)))
 
 
 def test_dropout_acts_between_layers_while_training_only() -> None:

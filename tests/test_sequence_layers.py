@@ -205,17 +205,25 @@ def test_encoders_read_each_row_by_itself(name: str) -> None:
     torch.testing.assert_close(whole[:1], alone, atol=1e-6, rtol=1e-5)
 
 
-def test_speech_is_heard_without_looking_ahead_or_beyond_the_length() -> None:
-    made = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6).eval()
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_speech_is_heard_without_looking_ahead_or_beyond_the_length(reduction: int) -> None:
+    made = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, reduction=reduction).eval()
     x, lengths = torch.randn(2, 11, 4), torch.tensor([11, 6])
     whole, steps = made(x, lengths)
     assert steps is not None
-    assert steps.tolist() == [6, 3]
+    assert steps.tolist() == [-(-11 // reduction), -(-6 // reduction)]
+    assert whole.shape == (2, -(-11 // reduction), 6)
     other = x.clone()
     other[0, 7:], other[1, 6:] = 9.0, 9.0
     changed, _ = made(other, lengths)
-    torch.testing.assert_close(changed[0, :4], whole[0, :4])  # steps 0, 2, 4, 6 of x
-    torch.testing.assert_close(changed[1, :3], whole[1, :3])
+    same = -(-7 // reduction)  # those at the steps 0, r, 2·r … before 7
+    torch.testing.assert_close(changed[0, :same], whole[0, :same])
+    torch.testing.assert_close(changed[1, : steps[1]], whole[1, : steps[1]])
+    state, parts = None, []
+    for piece in x[:1].split([1, 2, 1, 4, 3], dim=1):  # as it comes in
+        more, state = made.advance(piece, state)
+        parts.append(more)
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole[:1])
 
 
 def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> None:

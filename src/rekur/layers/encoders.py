@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+LOOK = 5  # steps that a convolution of the speech encoder sees
+
+
 class Encoder(nn.Module):
     """What every encoder has: the size I of its vectors."""
 
@@ -99,51 +102,61 @@ class NumberEncoder(Encoder):
 
 
 class SpeechEncoder(Encoder):
-    """Spectra to vectors: scaled, masked while training, and read by two convolutions, one of which halves time.
+    """Spectra to vectors: scaled, masked while training, and read by two convolutions that look back alone.
 
-        y = relu(conv₅(relu(conv₅(x)))), the second with a stride of 2
+        y = relu(conv₅(relu(conv₅(x)))), the second with a stride of 2, the first with one of r/2
 
     While training, bands and spans of time are set to zero (SpecAugment).
-    x (B, T, I) → (B, ⌈T/2⌉, H).
+    x (B, T, I) → (B, ⌈T/r⌉, H), with the `reduction` r of time, 2 or 4.
 
     Source: D. S. Park et al., 2019, "SpecAugment", Interspeech.
     """
 
     statistics: Tensor
 
-    def __init__(self, statistics: Tensor, H: int = 128, dropout: float = 0.0, mask: float = 0.15, seed: int = 0):
+    def __init__(
+        self,
+        statistics: Tensor,
+        H: int = 128,
+        dropout: float = 0.0,
+        mask: float = 0.15,
+        reduction: int = 2,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.size, self.dropout, self.mask = H, dropout, mask
         self.register_buffer("statistics", statistics.clone())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.first = nn.Conv1d(statistics.shape[1], H, 5)
-            self.second = nn.Conv1d(H, H, 5, stride=2)
+            first = nn.Conv1d(statistics.shape[1], H, LOOK, stride=reduction // 2)
+            self.layers = nn.ModuleList([first, nn.Conv1d(H, H, LOOK, stride=2)])
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, I) → vectors (B, ⌈T/2⌉, H) and their lengths."""
+        """x (B, T, I) → vectors (B, ⌈T/r⌉, H) and their lengths."""
         lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
-        inside = (torch.arange(x.shape[1]) < lengths[:, None])[:, None]  # (B, 1, T)
-        x = ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2) * inside  # (B, I, T)
+        x = ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)  # (B, I, T)
         x = self.masked(x, lengths) if self.training and self.mask else x
-        # Both convolutions look back alone (4 steps), so that a recording can be heard as it comes in.
-        x = F.relu(self.first(F.pad(x, (4, 0)))) * inside
-        x = F.relu(self.second(F.pad(x, (4, 0))))  # (B, H, ⌈T/2⌉)
-        return F.dropout(x.transpose(1, 2), self.dropout, self.training), (lengths + 1) // 2
+        for layer in self.layers:
+            inside = torch.arange(x.shape[2]) < lengths[:, None]
+            x, lengths = F.relu(layer(F.pad(x * inside[:, None], (LOOK - 1, 0)))), reduced(lengths, layer)
+        return F.dropout(x.transpose(1, 2), self.dropout, self.training), lengths
 
-    def advance(self, x: Tensor, state: tuple[Tensor, Tensor, int] | None) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
-        """The vectors that new spectra x (1, T, I) bring, (1, about T/2, H), and what to remember.
+    def advance(self, x: Tensor, state: list[tuple[Tensor, int]] | None) -> tuple[Tensor, Any]:
+        """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember.
 
-        The state is the last 4 inputs of each convolution, zeros before the first, and how many spectra there were.
+        For each convolution the state holds its last inputs, zeros before the first, and how many there were.
         """
         x = ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)  # (1, I, T)
-        if state is None:
-            state = x.new_zeros(1, x.shape[1], 4), x.new_zeros(1, self.size, 4), 0
-        before = torch.cat([state[0], x], dim=2)
-        between = torch.cat([state[1], F.relu(self.first(before))], dim=2)
-        every = F.relu(F.conv1d(between, self.second.weight, self.second.bias))  # (1, H, T)
-        kept = every[:, :, state[2] % 2 :: 2].transpose(1, 2)
-        return kept, (before[:, :, -4:], between[:, :, -4:], state[2] + x.shape[2])
+        after: list[tuple[Tensor, int]] = []
+        for k, layer in enumerate(self.layers):
+            last, count = (x.new_zeros(1, x.shape[1], LOOK - 1), 0) if state is None else state[k]
+            whole = torch.cat([last, x], dim=2)
+            after.append((whole[:, :, 1 - LOOK :], count + x.shape[2]))
+            step: int = layer.stride[0]  # type: ignore[assignment, index]
+            begin = -count % step  # the first of the new inputs at which the convolution gives an output
+            x = whole[:, :, begin:]
+            x = F.relu(layer(x)) if x.shape[2] >= LOOK else x.new_zeros(1, self.size, 0)
+        return x.transpose(1, 2), after
 
     def masked(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Two masks over bands and two over time, of random widths up to `mask` of the whole."""
@@ -152,6 +165,12 @@ class SpeechEncoder(Encoder):
             x = x.masked_fill(span(torch.full((B,), I), I, self.mask)[:, :, None], 0)
             x = x.masked_fill(span(lengths, T, self.mask)[:, None, :], 0)
         return x
+
+
+def reduced(lengths: Tensor, layer: nn.Module) -> Tensor:
+    """How many outputs a convolution of the speech encoder gives for so many inputs."""
+    stride: int = layer.stride[0]  # type: ignore[assignment, index]
+    return (lengths + stride - 1) // stride
 
 
 def span(lengths: Tensor, T: int, share: float) -> Tensor:
@@ -208,6 +227,6 @@ def encoder(reader: Any, I: int, dropout: float, forget: float, seed: int) -> En
         case "numbers":
             return NumberEncoder(reader.statistics, dropout, forget)
         case "audio":
-            return SpeechEncoder(reader.statistics, I, dropout, forget, seed)
+            return SpeechEncoder(reader.statistics, I, dropout, forget, seed=seed)
         case _:
             return FrameEncoder(I, dropout, seed)

@@ -43,7 +43,9 @@ class Direction(nn.Module):
 class Stack(nn.Module):
     """L recurrent layers, each in D directions, with dropout between them.
 
-        y⁰ = x,  yˡ = [scan→(yˡ⁻¹), scan←(yˡ⁻¹)] (+ yˡ⁻¹ if residual and of equal size)
+        y⁰ = x,  yˡ = [scan→(n(yˡ⁻¹)), scan←(n(yˡ⁻¹))],  y = n(yᴸ)
+
+    where n is the identity, or layer normalisation if `normalize` is set.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ class Stack(nn.Module):
     layers : L
     bidirectional : D = 2, the backward direction concatenated behind the forward one
     dropout : share of the outputs set to zero between layers while training
-    residual : add a layer's input to its output where the sizes agree
+    normalize : give every step mean 0 and variance 1 over its entries, then a learned scale and shift, before each
+        layer and behind the last: deep stacks then learn from the first steps on
     seed : seed of the initial weights, U(-1/√H, 1/√H)
 
     Shapes: x (B, T, I) → y (B, T, D·H) and a list of L·D states, layer 0 forward, layer 0 backward, layer 1 …
@@ -61,6 +64,8 @@ class Stack(nn.Module):
     >>> y, states = Stack("lstm", 3, 5, layers=2)(torch.zeros(2, 7, 3))
     >>> y.shape, len(states), states[0].c.shape
     (torch.Size([2, 7, 5]), 2, torch.Size([2, 5]))
+
+    Source of the normalisation: J. L. Ba et al., 2016, "Layer normalization", arXiv:1607.06450.
     """
 
     def __init__(
@@ -71,7 +76,7 @@ class Stack(nn.Module):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        residual: bool = False,
+        normalize: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -79,17 +84,14 @@ class Stack(nn.Module):
         positive("layers", layers)
         if not 0 <= dropout < 1:
             raise OptionError(f"dropout must lie in [0, 1), got {dropout!r}")
-        self.D, self.size, self.dropout, self.residual = (
-            1 + bidirectional,
-            H * (1 + bidirectional),
-            dropout,
-            residual,
-        )
+        self.D, self.size, self.dropout = 1 + bidirectional, H * (1 + bidirectional), dropout
         generator = torch.Generator().manual_seed(seed)
         sizes = [I] + [self.size] * (layers - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(Direction(cell, size, H, bool(d), generator) for d in range(self.D)) for size in sizes
         )
+        each = [nn.LayerNorm(size) if normalize else nn.Identity() for size in [*sizes, self.size]]
+        self.norms = nn.ModuleList(each)
 
     def forward(
         self, x: Tensor, states: Any = None, lengths: Tensor | None = None, backend: str = "auto"
@@ -97,16 +99,16 @@ class Stack(nn.Module):
         """Fold over x (B, T, I) from `states` (L·D of them) or zeros."""
         after: list[Any] = []
         for i, layer in enumerate(self.layers):
-            before = x if i == 0 or not (self.dropout and self.training) else dropout(x, self.dropout)
+            before = self.norms[i](x)
+            before = before if i == 0 or not (self.dropout and self.training) else dropout(before, self.dropout)
             outputs = []
             for direction in layer:  # type: ignore[attr-defined]
                 state = None if states is None else states[len(after)]
                 y, state = direction(before, state, lengths, backend)
                 outputs.append(y)  # (B, T, H)
                 after.append(state)
-            y = outputs[0] if self.D == 1 else torch.cat(outputs, dim=-1)  # (B, T, D·H)
-            x = y + x if self.residual and x.shape == y.shape else y
-        return x, after
+            x = outputs[0] if self.D == 1 else torch.cat(outputs, dim=-1)  # (B, T, D·H)
+        return self.norms[-1](x), after
 
     def last(self, states: list[Any]) -> Tensor:
         """The output after the last step of each row, both directions: L·D states → (B, D·H)."""

@@ -62,6 +62,9 @@ class SequenceEstimator(Estimator):
         items: Items = self.reader_.items(x)
         return items
 
+    def _settle(self, items: Items, targets: Any) -> None:
+        """Learn what only items and targets together tell."""
+
     def _check(self, items: Items, targets: Any) -> None:
         """Raise a DataError where a target does not fit its sequence."""
 
@@ -102,6 +105,7 @@ class SequenceEstimator(Estimator):
         self.reader_ = self._learn(chosen, x, y)
         items, targets = self._items(x), self._targets(y, learn=True)
         check_rows(items, targets)
+        self._settle(items, targets)
         self._check(items, targets)
         train, held = self._split(items, targets, validation)
         options = self._options(recipe, len(train.order), epochs)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from rekur import scores
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from rekur.tasks.language import LanguageModel
 
 BLANK = 0
+ROOM = 1.25  # steps that a recording should have for each that its transcript needs
 
 
 class Transcriber(SequenceEstimator):
     """Map recordings, or features (T, I) of them, to text.
 
-        h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T, T' = T/2
+        h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T, T' = T/4, or T/2 for fast talkers
         p_t = softmax(W·h_t + b) over the characters and a blank
 
     trained by the CTC loss, which needs no times in the transcripts. With `bidirectional=False` the model can hear a
@@ -173,8 +175,9 @@ class Transcriber(SequenceEstimator):
 
     def _build(self) -> nn.Module:
         s = self.shape_
-        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, self.seed)
-        stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, seed=self.seed)
+        every = self.learned_["reduction"]
+        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, every, self.seed)
+        stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, True, self.seed)
         head = CTCHead(stack.size, 1 + len(self.learned_["letters"]), self.learned_["blank"], self.seed)
         return Recurrent(front, stack, head, True, s.dropout)
 
@@ -190,15 +193,16 @@ class Transcriber(SequenceEstimator):
                 raise DataError(f"the character {min(unknown)!r} of row {row} does not occur in the training data")
         return listed([torch.tensor([index[letter] for letter in text]) for text in y])
 
-    def _check(self, items: Any, targets: Any) -> None:
-        """Each label needs a step, and so does the blank between two equal ones."""
-        for row, T in enumerate(items.lengths.tolist()):
-            labels = targets[row]
-            needed = len(labels) + int((labels[1:] == labels[:-1]).sum())
-            if needed > (T + 1) // 2:
-                raise DataError(
-                    f"the transcript of row {row} needs {needed} steps, but its recording has {(T + 1) // 2}"
-                )
+    def _settle(self, items: Items, targets: Items) -> None:
+        """Four steps are read as one where every recording then still has a quarter more than its transcript needs."""
+        roomy = (items.lengths // 4 >= ROOM * needed(targets)).all()
+        self.learned_["reduction"] = 4 if roomy else 2
+
+    def _check(self, items: Items, targets: Items) -> None:
+        every = self.learned_["reduction"]
+        there, asked = -(-items.lengths // every), needed(targets)
+        for row in np.flatnonzero(asked > there):
+            raise DataError(f"the transcript of row {row} needs {asked[row]} steps, but its recording has {there[row]}")
 
     def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         raw, lengths = net(batch.x, batch.lengths)
@@ -211,3 +215,9 @@ class Transcriber(SequenceEstimator):
             actual += [self._text(labels) for labels in unpadded(batch)]
             predicted += [self._text(labels) for labels in net.head.decode(raw, lengths)]
         return scores.letter_error(actual, predicted)
+
+
+def needed(targets: Items) -> np.ndarray:
+    """Steps that each transcript needs: one for a label, and one for the blank between two equal ones."""
+    labels = (targets[row] for row in range(len(targets.lengths)))
+    return np.array([len(one) + int((one[1:] == one[:-1]).sum()) for one in labels])
