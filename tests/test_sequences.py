@@ -122,6 +122,10 @@ CASES = {
     "video": Case(
         sized(rekur.Classifier, **SMALL, input=Video(frames=6, size=24)), lambda n: way(n), 120, 8, 0.9, "accuracy"
     ),
+    "pictures": Case(
+        sized(rekur.Classifier, cell="conv_lstm", hidden=8, training=STEADY, input=Video(frames=6, size=24)),
+        lambda n: way(n), 120, 8, 0.9, "accuracy",
+    ),
     "tagger": Case(sized(rekur.Tagger, **SMALL), trips, 150, 8, 0.95, "span f1"),
     "translator": Case(
         sized(rekur.Translator, hidden=48, training=STEADY, input=Text(pieces="word")), turned, 600, 16, 80, "bleu"
@@ -353,6 +357,8 @@ def test_inputs_that_do_not_fit_the_task_are_refused() -> None:
         rekur.Transcriber(input=Text()).fit(["a"], ["a"])
     with pytest.raises(OptionError, match="takes text, not numbers"):
         rekur.LanguageModel(input=Numbers()).fit(["a"] * 30)
+    with pytest.raises(OptionError, match="folds over pictures: it takes video, not text"):
+        rekur.Classifier("conv_gru").fit(["a", "b"], [0, 1])
     with pytest.raises(OptionError, match="not fitted"):
         rekur.Classifier(input=Audio()).predict(["a"])
     with pytest.raises(OptionError, match="sampling"):

@@ -186,21 +186,23 @@ class FrameEncoder(Encoder):
 
         three times: convolution with a stride of 2, normalised over groups of channels, relu; then a linear map
 
-    x (B, T, 3, height, width) of bytes → (B, T, I).
+    x (B, T, 3, height, width) of bytes → (B, T, I). With `pictures` the linear map is left out: → (B, T, I, 6, 6), for
+    cells that fold over pictures.
     """
 
-    def __init__(self, I: int = 64, dropout: float = 0.0, seed: int = 0) -> None:  # noqa: E741
+    def __init__(self, I: int = 64, dropout: float = 0.0, pictures: bool = False, seed: int = 0) -> None:  # noqa: E741
         super().__init__()
         self.size, self.dropout = I, dropout
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[nn.Module] = []
-            for a, b, width in ((3, 16, 5), (16, 32, 3), (32, 64, 3)):
+            for a, b, width in ((3, 16, 5), (16, 32, 3), (32, I if pictures else 64, 3)):
                 layers += [nn.Conv2d(a, b, width, 2, width // 2), nn.GroupNorm(4, b), nn.ReLU()]
-            self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(6), nn.Flatten(), nn.Linear(64 * 36, I))
+            layers.append(nn.AdaptiveAvgPool2d(6))
+            self.layers = nn.Sequential(*layers, *([] if pictures else [nn.Flatten(), nn.Linear(64 * 36, I)]))
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, 3, height, width) → vectors (B, T, I)."""
+        """x (B, T, 3, height, width) → vectors (B, T, I), or pictures (B, T, I, 6, 6)."""
         B, T = x.shape[:2]
         vectors = self.layers(x.flatten(0, 1).float() / 127.5 - 1).unflatten(0, (B, T))
         return F.dropout(vectors, self.dropout, self.training), lengths
@@ -229,4 +231,4 @@ def encoder(reader: Any, I: int, dropout: float, forget: float, seed: int) -> En
         case "audio":
             return SpeechEncoder(reader.statistics, I, dropout, forget, seed=seed)
         case _:
-            return FrameEncoder(I, dropout, seed)
+            return FrameEncoder(I, dropout, seed=seed)

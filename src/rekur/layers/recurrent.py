@@ -12,6 +12,7 @@ from rekur.layers.pool import pooled
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.layers.pictures import PictureStack
     from rekur.layers.stack import Stack
 
 
@@ -21,7 +22,9 @@ class Recurrent(nn.Module):
     x (B, T, ...) → raw (B, ...) from the pooled outputs, or (B, T', ...), and the lengths (B,) of the steps.
     """
 
-    def __init__(self, encoder: nn.Module, stack: Stack, head: nn.Module, each: bool, dropout: float) -> None:
+    def __init__(
+        self, encoder: nn.Module, stack: Stack | PictureStack, head: nn.Module, each: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.encoder, self.stack, self.head, self.each, self.dropout = encoder, stack, head, each, dropout
 

@@ -13,12 +13,14 @@ from rekur import scores
 from rekur.baselines.ngrams import NGrams, normal
 from rekur.core import DataError, OptionError
 from rekur.inputs.items import Buckets
-from rekur.layers.encoders import encoder
+from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
+from rekur.layers.pictures import CONVOLUTIONAL, PictureStack
 from rekur.layers.recurrent import Recurrent
 from rekur.layers.stack import Stack
 from rekur.tasks.base import learning
 from rekur.tasks.sequences import SequenceEstimator
+from rekur.tasks.shapes import RECIPES, Recipe
 from rekur.train import Training
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Classifier(SequenceEstimator):
 
     Parameters
     ----------
-    cell : "gru", "lstm", "rnn", "rnn_relu" or "gru_before"
+    cell : "gru", "lstm", "rnn", "rnn_relu" or "gru_before"; for videos also "conv_lstm", "conv_gru", "conv_rnn" or
+        "conv_rnn_relu", which fold over pictures, see `rekur.layers.pictures.Pictures`
     hidden, layers, bidirectional, dropout : the stack, see `rekur.layers.stack.Stack`; None as the input asks
     training : how to train, see `rekur.train.Training`; None as the input and the number of rows ask
     input : `Numbers`, `Text`, `Audio` or `Video` of `rekur.inputs`, with options; None takes the one that fits
@@ -186,10 +189,24 @@ class Classifier(SequenceEstimator):
 
     def _build(self) -> nn.Module:
         s = self.shape_
-        front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
-        stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, seed=self.seed)
+        given = s.hidden, s.layers, s.bidirectional, s.dropout
+        front: Encoder
+        stack: PictureStack | Stack
+        if self.cell in CONVOLUTIONAL:
+            front = FrameEncoder(s.vectors, s.dropout, True, self.seed)
+            stack = PictureStack(self.cell, front.size, *given, self.seed)
+        else:
+            front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
+            stack = Stack(self.cell, front.size, *given, seed=self.seed)
         head = LabelHead(3 * stack.size, len(self.learned_["classes"]), self.seed)
         return Recurrent(front, stack, head, False, s.dropout)
+
+    def _plan(self, chosen: Any) -> Recipe:
+        if self.cell not in CONVOLUTIONAL:
+            return super()._plan(chosen)
+        if chosen.kind != "video":
+            raise OptionError(f"the cell {self.cell!r} folds over pictures: it takes video, not {chosen.kind}")
+        return RECIPES["label", "pictures"]
 
     def _targets(self, y: Any, learn: bool) -> Tensor:
         labels = np.asarray(y)

@@ -88,6 +88,10 @@ class SequenceEstimator(Estimator):
             raise OptionError(f"{type(self).__name__} takes {' or '.join(fit_for)}, not {chosen.kind}")
         return chosen
 
+    def _plan(self, chosen: Any) -> Recipe:
+        """How large the net is and how it is trained, for an input."""
+        return RECIPES[self.out, chosen.kind]
+
     def _fit(
         self,
         x: Any,
@@ -100,7 +104,7 @@ class SequenceEstimator(Estimator):
         """Train the net; the rows it was trained on, and those held out."""
         check_seed(self.seed)
         chosen = self._given(x)
-        recipe = RECIPES[self.out, chosen.kind]
+        recipe = self._plan(chosen)
         self.shape_, self.learned_ = shaped(recipe, **self._sizes()), {}
         self.reader_ = self._learn(chosen, x, y)
         items, targets = self._items(x), self._targets(y, learn=True)
