@@ -1,4 +1,4 @@
-"""The baseline of labels for text: a linear model over words and pairs of words (scikit-learn)."""
+"""The baseline of labels for text: a linear model over words, pairs of words and parts of words (scikit-learn)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ from rekur.core import library
 if TYPE_CHECKING:
     from torch import Tensor
 
-BITS = 18  # 2^18 places for words and pairs
+BITS = 18  # 2^18 places for words and pairs, and as many for parts of words
+MANY = 2**23  # characters of the training data above which parts of words are left out: words then tell enough
+PARTS: tuple[dict[str, Any], ...] = (
+    {"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"},
+    {"ngram_range": (2, 5), "analyzer": "char_wb"},
+)
 STRENGTH = 64.0  # C of scikit-learn: one over the weight of the penalty; found by cross-validation on three sets
 NEEDS = 'labels of text need scikit-learn: pip install "rekur[text]"'
 
 
 @dataclass(frozen=True)
 class NGrams:
-    """Scores of K labels from the words and pairs of neighbouring words that occur in a text.
+    """Scores of K labels from the words, pairs of neighbouring words and strings of letters that occur in a text.
 
         x_g = idf_g · [g occurs] / √Σ_g (idf_g · [g occurs])²,  idf_g = 1 + log((1 + N) / (1 + N_g))
         z_k = b_k + Σ_g w_kg · x_g,  p = softmax(log sigmoid(z))
 
-    where N_g of N texts hold g. Each label is told from all others by logistic regression with a quadratic penalty.
-    `weights` (K, 2^18), `bias` (K,) and `idf` (2^18,); a word or pair has its place by a hash.
+    where N_g of N texts hold g; words and pairs are one part of x, strings of 2 to 5 letters within a word another (not
+    where the training texts have more than 2^23 characters), each of length 1. Each label is told from all others by
+    logistic regression with a quadratic penalty. With P parts: `weights` (K, P·2^18), `bias` (K,) and `idf` (P·2^18,);
+    a word, pair or string has its place by a hash.
 
     Source: K. Spärck Jones, 1972, "A statistical interpretation of term specificity …", Journal of Documentation 28.
     """
@@ -40,10 +47,11 @@ class NGrams:
         """Learn from texts and their labels in 0 … K - 1."""
         import torch
 
-        X, labels = occurring(texts), np.asarray(y)
-        idf = 1 + np.log((1 + X.shape[0]) / (1 + np.asarray(X.sum(0)).ravel()))
-        X = scaled(X, idf)
-        weights, bias = np.zeros((K, 2**BITS), dtype=np.float32), np.zeros(K, dtype=np.float32)
+        labels, parts = np.asarray(y), len(PARTS) if sum(map(len, texts)) <= MANY else 1
+        found = occurring(texts, parts)
+        idf = 1 + np.log((1 + len(texts)) / (1 + np.concatenate([np.asarray(X.sum(0)).ravel() for X in found])))
+        X = scaled(found, idf)
+        weights, bias = np.zeros((K, X.shape[1]), dtype=np.float32), np.zeros(K, dtype=np.float32)
         for k in range(1 if K == 2 else 0, K):
             told = library("sklearn.linear_model", NEEDS).LogisticRegression(
                 C=STRENGTH, solver="liblinear", dual=True, max_iter=1000, random_state=seed
@@ -56,21 +64,25 @@ class NGrams:
 
     def log_p(self, texts: Sequence[str]) -> np.ndarray:
         """Log-probabilities (N, K)."""
-        X = scaled(occurring(texts), self.idf.numpy())
+        X = scaled(occurring(texts, len(self.idf) >> BITS), self.idf.numpy())
         z = np.asarray(X @ self.weights.numpy().T) + self.bias.numpy()
         return normal(-np.logaddexp(0, -z))  # of log sigmoid
 
     def tensors(self) -> dict[str, Tensor]:
         """What a file must hold: the places of what has occurred, and the idf of all others."""
+        import torch
+
         where = (self.idf < self.idf.max()).nonzero()[:, 0]
         kept = {"places": where, "weights": self.weights[:, where], "bias": self.bias, "idf": self.idf[where]}
-        return {f"ngrams.{name}": tensor for name, tensor in {**kept, "most": self.idf.max()}.items()}
+        rest = {"most": self.idf.max(), "size": torch.tensor(len(self.idf))}
+        return {f"ngrams.{name}": tensor for name, tensor in {**kept, **rest}.items()}
 
     @classmethod
     def restore(cls, tensors: dict[str, Tensor]) -> NGrams:
         """Make the model again from `tensors`; what does not occur in any text has the largest idf."""
         places, kept = tensors["ngrams.places"], tensors["ngrams.weights"]
-        weights, idf = kept.new_zeros(len(kept), 2**BITS), tensors["ngrams.most"].repeat(2**BITS)
+        size = int(tensors["ngrams.size"])
+        weights, idf = kept.new_zeros(len(kept), size), tensors["ngrams.most"].repeat(size)
         weights[:, places], idf[places] = kept, tensors["ngrams.idf"]
         return cls(weights, tensors["ngrams.bias"], idf)
 
@@ -81,19 +93,15 @@ def normal(log_p: np.ndarray) -> np.ndarray:
     return made
 
 
-def scaled(X: Any, idf: np.ndarray) -> Any:
-    """What occurs, weighed by its idf and divided by the length of each row."""
-    return library("sklearn.preprocessing", NEEDS).normalize(X.multiply(idf).tocsr())
+def scaled(found: Sequence[Any], idf: np.ndarray) -> Any:
+    """What occurs, weighed by its idf, each part of a row divided by its length: (N, P·2^18)."""
+    normalize = library("sklearn.preprocessing", NEEDS).normalize
+    parts = [normalize(X.multiply(own).tocsr()) for X, own in zip(found, np.split(idf, len(found)), strict=True)]
+    return library("scipy.sparse", NEEDS).hstack(parts, format="csr")
 
 
-def occurring(texts: Sequence[str]) -> Any:
-    """Which words, marks and pairs of them occur in each text, a sparse matrix (N, 2^18) of zeros and ones."""
-    hashed = library("sklearn.feature_extraction.text", NEEDS).HashingVectorizer(
-        n_features=2**BITS,
-        ngram_range=(1, 2),
-        token_pattern=r"\w+|[^\w\s]",
-        binary=True,
-        norm=None,
-        alternate_sign=False,
-    )
-    return hashed.transform(texts)
+def occurring(texts: Sequence[str], parts: int) -> list[Any]:
+    """What occurs in each text, for each part a sparse matrix (N, 2^18) of zeros and ones."""
+    hashed = library("sklearn.feature_extraction.text", NEEDS).HashingVectorizer
+    same = {"n_features": 2**BITS, "binary": True, "norm": None, "alternate_sign": False}
+    return [hashed(**same, **part).transform(texts) for part in PARTS[:parts]]

@@ -28,7 +28,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A shape, how to train, and how many steps that should take, within what number of epochs."""
+    """A shape, how to train, and how many steps that should take, within what number of epochs.
+
+    Training ends before if a third of the epochs, and no fewer than five, have brought nothing better.
+    """
 
     shape: Shape
     training: Training
@@ -38,7 +41,8 @@ class Recipe:
     def trained(self, rows: int) -> Training:
         """How to train with so many rows."""
         fewest, most = self.epochs
-        return replace(self.training, epochs=max(fewest, min(most, round(self.steps * self.training.batch / rows))))
+        epochs = max(fewest, min(most, round(self.steps * self.training.batch / rows)))
+        return replace(self.training, epochs=epochs, patience=max(5, epochs // 3))
 
 
 STEADY = Training(batch=32, rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)
@@ -52,7 +56,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("tags", "words"): Recipe(Shape(100, 128, 1, True, 0.5, 0.05), STEADY, 6_000, (10, 30)),
     ("transcript", "audio"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), replace(STEADY, batch=16), 4_000, (10, 80)),
     ("transcript", "numbers"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), replace(STEADY, batch=16), 4_000, (10, 80)),
-    ("text", "text"): Recipe(Shape(256, 256, 1, True, 0.3, 0.05), replace(STEADY, batch=64), 9_000, (10, 40)),
+    ("text", "text"): Recipe(Shape(256, 256, 1, True, 0.3, 0.05), replace(STEADY, batch=64), 7_000, (10, 40)),
     ("text", "video"): Recipe(Shape(64, 128, 1, True, 0.1), STEADY, 2_000, (10, 60)),
     ("text", "numbers"): Recipe(Shape(64, 128, 1, True, 0.1), STEADY, 4_000, (10, 80)),
     ("next", "text"): Recipe(Shape(400, 400, 2, False, 0.4), replace(STEADY, batch=20, bptt=35), 9_000, (3, 15)),
