@@ -18,7 +18,7 @@ from rekur.layers.decoder import Decoder, Memory
 from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
 from rekur.layers.pool import pooled
 from rekur.layers.search import beam
-from rekur.layers.seq2seq import coverage_loss, smoothed
+from rekur.layers.seq2seq import coverage_loss
 
 
 @pytest.fixture(autouse=True)
@@ -134,8 +134,8 @@ def test_all_steps_at_once_equal_one_after_another(copy: bool) -> None:
     states, parts = None, []
     for u in range(6):
         one, states = made(tokens[:, u : u + 1], memory, states)
-        parts.append(one.scores)
-    torch.testing.assert_close(torch.cat(parts, 1), whole.scores)
+        parts.append(made.log_p(one, memory))
+    torch.testing.assert_close(torch.cat(parts, 1), made.log_p(whole, memory))
     assert bool((whole.attention[1, :, 3:] == 0).all())
     torch.testing.assert_close(whole.attention.sum(-1), torch.ones(2, 6))
 
@@ -145,7 +145,7 @@ def test_a_copying_decoder_gives_probabilities_and_prefers_the_source() -> None:
     assert made.gate is not None
     with torch.no_grad():
         made.gate.bias.fill_(9.0)
-    p = made(torch.full((2, 1), 2), memory)[0].scores.detach().exp()
+    p = made.log_p(made(torch.full((2, 1), 2), memory)[0], memory).detach().exp()
     torch.testing.assert_close(p.sum(-1), torch.ones(2, 1), atol=1e-4, rtol=0)
     assert memory.tokens is not None
     there = p[0, 0, memory.tokens[0].unique()].sum()
@@ -161,11 +161,20 @@ def test_attention_ignores_what_does_not_count(kind: str) -> None:
     torch.testing.assert_close(attention(queries, memory, inside)[0][1], attention(queries, other, inside)[0][1])
 
 
-def test_losses_of_writing_equal_their_formulas() -> None:
-    scores, target, weight = torch.randn(2, 3, 5), torch.randint(5, (2, 3)), torch.tensor([[1.0, 1, 1], [1, 0, 0]])
-    log_p, e = scores.log_softmax(-1), 0.1
-    each = -(1 - e) * log_p.gather(2, target[..., None])[..., 0] - e * log_p.mean(-1)
-    torch.testing.assert_close(smoothed(scores, target, weight, e), (each * weight).sum() / 4)
+@pytest.mark.parametrize("copy", [False, True])
+def test_losses_of_writing_equal_their_formulas(copy: bool) -> None:
+    made, memory = decoder(copy)
+    assert memory.tokens is not None
+    target, weight, e = torch.randint(4, 9, (2, 4)), torch.tensor([[1.0, 1, 1, 1], [1, 0, 0, 0]]), 0.1
+    target[0, 0] = memory.tokens[0, 0]  # one that can be copied
+    written, _ = made(torch.randint(4, 9, (2, 4)), memory)
+    chosen = made.log_p(written, memory).gather(2, target[..., None])[..., 0]
+    own = made.log_p(written._replace(gate=None), memory)
+    each = -(1 - e) * chosen - e * own.mean(-1)
+    torch.testing.assert_close(made.loss(written, memory, target, weight, e), (each * weight).sum() / 5)
+
+
+def test_the_loss_of_looking_twice_equals_its_formula() -> None:
     looked = torch.tensor([[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]])
     assert float(coverage_loss(looked, torch.ones(1, 3))) == pytest.approx((0 + 0.5 + 0.5) / 3)
 

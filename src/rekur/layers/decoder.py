@@ -26,10 +26,11 @@ class Memory(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What the decoder gives for each of U steps: scores (B, U, V), whose softmax is p, and attention (B, U, T)."""
+    """What the decoder gives for each of U steps, of which `log_p` and `loss` make probabilities."""
 
-    scores: Tensor
-    attention: Tensor
+    o: Tensor  # (B, U, I)
+    attention: Tensor  # (B, U, T)
+    gate: Tensor | None = None  # k·[…] (B, U, 1), if it may copy
 
 
 class Decoder(nn.Module):
@@ -90,11 +91,37 @@ class Decoder(nn.Module):
         t, second = self.second(F.dropout(torch.cat([s, c], -1), self.dropout, self.training), states[1])
         read = F.dropout(torch.cat([t, c, E], -1), self.dropout, self.training)
         o = F.dropout(torch.tanh(self.out(read)), self.dropout, self.training)  # (B, U, I)
-        scores = F.linear(o, self.embedding.weight, self.bias)  # (B, U, V)
-        if self.gate is not None and memory.tokens is not None:
-            g = self.gate(read)  # (B, U, 1)
-            where = memory.tokens[:, None].expand_as(attention)  # (B, U, T)
-            copied = torch.zeros_like(scores).scatter_add(2, where, attention)
-            own = scores.log_softmax(-1) + F.logsigmoid(-g)
-            scores = torch.logaddexp(own, copied.clamp_min(1e-9).log() + F.logsigmoid(g))
-        return Written(scores, attention), [first, second]
+        gate = None if self.gate is None or memory.tokens is None else self.gate(read)  # (B, U, 1)
+        return Written(o, attention, gate), [first, second]
+
+    def log_p(self, written: Written, memory: Memory) -> Tensor:
+        """The log-probability of every token at every step, (B, U, V)."""
+        own = F.linear(written.o, self.embedding.weight, self.bias).log_softmax(-1)
+        if written.gate is None or memory.tokens is None:
+            return own
+        where = memory.tokens[:, None].expand_as(written.attention)  # (B, U, T)
+        copied = torch.zeros_like(own).scatter_add(2, where, written.attention)
+        return mixed(own, copied, written.gate)
+
+    def loss(self, written: Written, memory: Memory, target: Tensor, weight: Tensor, smoothing: float) -> Tensor:
+        """The mean of -(1 - ε)·log p_y - ε·mean_k log q_k over the steps that count; ε is `smoothing`.
+
+        q is p without what is copied. Only the steps that count are told, and copies of the target alone are summed.
+        target (B, U), weight (B, U).
+        """
+        inside = weight > 0
+        y = target[inside][:, None]  # (N, 1)
+        scores = F.linear(written.o[inside], self.embedding.weight, self.bias)  # (N, V)
+        total = scores.logsumexp(-1, keepdim=True)
+        log_p = scores.gather(1, y) - total
+        if written.gate is not None and memory.tokens is not None:
+            same = memory.tokens[:, None] == target[..., None]  # (B, U, T)
+            copied = (written.attention * same).sum(-1, keepdim=True)[inside]
+            log_p = mixed(log_p, copied, written.gate[inside])
+        loss = -(1 - smoothing) * log_p.mean()
+        return loss - smoothing * (scores.mean() - total.mean()) if smoothing else loss
+
+
+def mixed(own: Tensor, copied: Tensor, gate: Tensor) -> Tensor:
+    """log((1 - g)·exp(own) + g·copied) with g = sigmoid(gate)."""
+    return torch.logaddexp(own + F.logsigmoid(-gate), copied.clamp_min(1e-9).log() + F.logsigmoid(gate))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from rekur.layers.decoder import Decoder, Memory, Written
 from rekur.layers.search import beam, pick
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 class Seq2Seq(nn.Module):
     """An encoder, a stack over what it gives, and a decoder that attends to the stack's outputs.
 
-    x (B, T, ...), target (B, U) int64 that ends with `end` → `Written` for each of its U steps.
+    x (B, T, ...), target (B, U) int64 that ends with `end` → `Written` for each of its U steps, and the `Memory` of x.
     """
 
     def __init__(self, encoder: nn.Module, stack: Stack, decoder: Decoder, copy: bool, ends: tuple[int, int]) -> None:
@@ -37,7 +36,9 @@ class Seq2Seq(nn.Module):
         )
         return Memory(m, inside, x if self.copy else None)
 
-    def forward(self, x: Tensor, lengths: Tensor | None, target: Tensor, sampling: float = 0.0) -> Written:
+    def forward(
+        self, x: Tensor, lengths: Tensor | None, target: Tensor, sampling: float = 0.0
+    ) -> tuple[Written, Memory]:
         """Tell each token of the target from those before it.
 
         With `sampling`, that share of the tokens before is replaced by what the decoder itself tells there in a first
@@ -51,12 +52,11 @@ class Seq2Seq(nn.Module):
         before = torch.cat([begin, target[:, :-1]], dim=1)  # (B, U)
         if sampling:
             with torch.no_grad():
-                told = self.decoder(before, memory)[0].scores.argmax(-1)  # (B, U)
+                told = self.decoder.log_p(self.decoder(before, memory)[0], memory).argmax(-1)  # (B, U)
             own = torch.cat([begin, told[:, :-1]], dim=1)
             swap = (torch.rand(before.shape) < sampling) & (before != 0)
             before = torch.where(swap, own, before)
-        written: Written = self.decoder(before, memory)[0]
-        return written
+        return self.decoder(before, memory)[0], memory
 
     def write(self, x: Tensor, lengths: Tensor | None, beams: int, longest: int, norm: float) -> list[list[int]]:
         """The best sequences of tokens for x (B, T, ...), by beam search."""
@@ -67,18 +67,9 @@ class Seq2Seq(nn.Module):
         def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
             kept, states = state
             written, after = self.decoder(tokens[:, None], kept, states)
-            return written.scores[:, 0].log_softmax(-1), (kept, after)
+            return self.decoder.log_p(written, kept)[:, 0], (kept, after)
 
         return beam(step, (memory, self.decoder.start(memory)), B, self.begin, self.end, beams, longest, norm)
-
-
-def smoothed(scores: Tensor, target: Tensor, weight: Tensor, smoothing: float) -> Tensor:
-    """The mean of -(1 - ε)·log p_y - ε·mean_k log p_k over the steps that count; ε is `smoothing`.
-
-    scores (B, U, V), target (B, U), weight (B, U).
-    """
-    inside = weight > 0
-    return F.cross_entropy(scores[inside], target[inside], label_smoothing=smoothing)
 
 
 def coverage_loss(attention: Tensor, weight: Tensor) -> Tensor:

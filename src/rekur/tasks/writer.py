@@ -18,7 +18,7 @@ from rekur.inputs.tokens import END, START
 from rekur.layers.attention import Attention
 from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import encoder
-from rekur.layers.seq2seq import Seq2Seq, coverage_loss, smoothed
+from rekur.layers.seq2seq import Seq2Seq, coverage_loss
 from rekur.layers.stack import Stack
 from rekur.tasks.base import learning
 from rekur.tasks.sequences import SequenceEstimator
@@ -121,7 +121,7 @@ class Writer(SequenceEstimator):
         """Where the decoder looks while it writes the texts y, one array (U, T) for each row."""
 
         def tell(batch: Batch) -> list[np.ndarray]:
-            weights = self._net(batch.x, batch.lengths, batch.y).attention
+            weights = self._net(batch.x, batch.lengths, batch.y)[0].attention
             steps = [weights.shape[2]] * len(weights) if batch.lengths is None else batch.lengths.tolist()
             return [one[: len(y), :T].numpy() for one, y, T in zip(weights, unpadded(batch), steps, strict=True)]
 
@@ -165,9 +165,9 @@ class Writer(SequenceEstimator):
 
     def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         w = self.writing
-        written = net(batch.x, batch.lengths, batch.y, w.sampling)
+        written, memory = net(batch.x, batch.lengths, batch.y, w.sampling)
         assert batch.weight is not None
-        loss = smoothed(written.scores, batch.y, batch.weight, w.smoothing)
+        loss = net.decoder.loss(written, memory, batch.y, batch.weight, w.smoothing)
         if w.coverage:
             loss = loss + w.coverage * coverage_loss(written.attention, batch.weight)
         return loss, None
