@@ -1,4 +1,4 @@
-"""The baseline of labels for text: a linear model over words, pairs of words and parts of words (scikit-learn)."""
+"""The baseline of labels for text: a linear model over words, pairs of them and strings (scikit-learn)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from rekur.core import library
 if TYPE_CHECKING:
     from torch import Tensor
 
-BITS = 18  # 2^18 places for words and pairs, and as many for parts of words
-MANY = 2**23  # characters of the training data above which parts of words are left out: words then tell enough
+BITS = 18  # 2^18 places for words and pairs, and as many for strings of characters
+MANY = 2**23  # characters of the training data above which strings are left out: words then tell enough
 PARTS: tuple[dict[str, Any], ...] = (
     {"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"},
-    {"ngram_range": (2, 5), "analyzer": "char_wb"},
+    {"ngram_range": (2, 7), "analyzer": "char"},
 )
+BEGIN = "¶ "  # stands before each text, so that what comes first is a pair and a string of its own
 STRENGTH = 64.0  # C of scikit-learn: one over the weight of the penalty; found by cross-validation on three sets
 NEEDS = 'labels of text need scikit-learn: pip install "rekur[text]"'
 
 
 @dataclass(frozen=True)
 class NGrams:
-    """Scores of K labels from the words, pairs of neighbouring words and strings of letters that occur in a text.
+    """Scores of K labels from the words, pairs of neighbouring words and strings of characters that occur in a text.
 
         x_g = idf_g · [g occurs] / √Σ_g (idf_g · [g occurs])²,  idf_g = 1 + log((1 + N) / (1 + N_g))
         z_k = b_k + Σ_g w_kg · x_g,  p = softmax(log sigmoid(z))
 
-    where N_g of N texts hold g; words and pairs are one part of x, strings of 2 to 5 letters within a word another (not
-    where the training texts have more than 2^23 characters), each of length 1. Each label is told from all others by
-    logistic regression with a quadratic penalty. With P parts: `weights` (K, P·2^18), `bias` (K,) and `idf` (P·2^18,);
-    a word, pair or string has its place by a hash.
+    where N_g of N texts hold g, and each text begins with a mark of its own; words and pairs are one part of x, strings
+    of 2 to 7 characters another (not where the training texts have more than 2^23 characters), each of length 1. Each
+    label is told from all others by logistic regression with a quadratic penalty. With P parts: `weights` (K, P·2^18),
+    `bias` (K,) and `idf` (P·2^18,); a word, pair or string has its place by a hash.
 
     Source: K. Spärck Jones, 1972, "A statistical interpretation of term specificity …", Journal of Documentation 28.
     """
@@ -104,4 +105,5 @@ def occurring(texts: Sequence[str], parts: int) -> list[Any]:
     """What occurs in each text, for each part a sparse matrix (N, 2^18) of zeros and ones."""
     hashed = library("sklearn.feature_extraction.text", NEEDS).HashingVectorizer
     same = {"n_features": 2**BITS, "binary": True, "norm": None, "alternate_sign": False}
-    return [hashed(**same, **part).transform(texts) for part in PARTS[:parts]]
+    begun = [BEGIN + text for text in texts]
+    return [hashed(**same, **part).transform(begun) for part in PARTS[:parts]]
