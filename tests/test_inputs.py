@@ -130,7 +130,8 @@ def test_words_are_read_with_their_letters() -> None:
     assert first[1, 0] == UNKNOWN
     again = inputs.restore(made.describe(), made.tensors())
     torch.testing.assert_close(again.items([["The", "z"]])[0], made.items([["The", "z"]])[0])
-    for bad in (["words"], [[]], [["a", 1]]):
+    torch.testing.assert_close(made.items(["the z!"])[0], made.items([["the", "z", "!"]])[0])
+    for bad in ([[]], [["a", 1]]):
         with pytest.raises(DataError, match="sentence 0"):
             made.items(bad)
 

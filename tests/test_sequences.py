@@ -116,7 +116,8 @@ STEADY = Training(batch=16, rate=5e-3, schedule="cosine")
 GENTLE = Training(batch=16, rate=2e-3, schedule="cosine")
 SMALL = {"hidden": 32, "training": STEADY}
 CASES = {
-    "text": Case(sized(rekur.Classifier, **SMALL, layers=1), reviews, 400, 12, 0.95, "accuracy"),
+    "text": Case(sized(rekur.Classifier, **SMALL, layers=1, input=Text()), reviews, 400, 12, 0.95, "accuracy"),
+    "spelled": Case(sized(rekur.Classifier, **SMALL), reviews, 400, 8, 0.95, "accuracy"),
     "numbers": Case(sized(rekur.Classifier, **SMALL), moves, 200, 8, 0.9, "accuracy"),
     "audio": Case(sized(rekur.Classifier, **SMALL), lambda n: first_letter(n), 120, 6, 0.9, "accuracy"),
     "video": Case(
@@ -352,12 +353,22 @@ def test_data_that_cannot_be_used_is_refused_with_its_place(run: Callable[[], An
         run()
 
 
+def test_short_texts_are_read_word_by_word_and_long_ones_in_pieces() -> None:
+    x, y = reviews(40)
+    for texts, kind in (
+        (x, "words"),
+        ([text * 40 for text in x], "text"),
+        ([text.replace(" ", "") for text in x], "text"),
+    ):
+        assert rekur.Classifier(hidden=4).fit(texts, y, epochs=1).reader_.options.kind == kind
+
+
 def test_inputs_that_do_not_fit_the_task_are_refused() -> None:
     with pytest.raises(OptionError, match="takes audio or numbers, not text"):
         rekur.Transcriber(input=Text()).fit(["a"], ["a"])
     with pytest.raises(OptionError, match="takes text, not numbers"):
         rekur.LanguageModel(input=Numbers()).fit(["a"] * 30)
-    with pytest.raises(OptionError, match="folds over pictures: it takes video, not text"):
+    with pytest.raises(OptionError, match="folds over pictures: it takes video, not words"):
         rekur.Classifier("conv_gru").fit(["a", "b"], [0, 1])
     with pytest.raises(OptionError, match="not fitted"):
         rekur.Classifier(input=Audio()).predict(["a"])

@@ -1,4 +1,4 @@
-"""Words: sentences that are cut into words already, each read as a word and as its letters."""
+"""Words: sentences, each word of which is read as a word and as its letters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from rekur.inputs.tokens import UNKNOWN, Vocabulary
 if TYPE_CHECKING:
     from torch import Tensor
 
+WORD = re.compile(r"\w+|[^\w\s]")  # a word or a mark
+
 
 @dataclass(frozen=True)
 class Words:
-    """Sentences as lists of words.
+    """Sentences as lists of words, or as strings, which are cut into words and marks.
 
     least : how often a word must occur to have a number of its own; others are known by their letters alone ·
     letters : letters of a word that are read, half of them from its end
@@ -76,11 +78,14 @@ def plain(word: str) -> str:
     return re.sub(r"\d", "0", word.lower())
 
 
-def checked(values: Sequence[Sequence[str]]) -> list[list[str]]:
+def checked(values: Sequence[str | Sequence[str]]) -> list[list[str]]:
     """Sentences as lists of words; the first that is none is named."""
     if not len(values):
         raise DataError("there are no sentences: a list of lists of words is needed")
+    made = []
     for row, sentence in enumerate(values):
-        if isinstance(sentence, str) or not len(sentence) or not all(isinstance(word, str) for word in sentence):
+        words = (WORD.findall(sentence) or [sentence]) if isinstance(sentence, str) else list(sentence)
+        if not words or not all(isinstance(word, str) for word in words):
             raise DataError(f"sentence {row} is {sentence!r}; a list of one or more words is needed")
-    return [list(sentence) for sentence in values]
+        made.append(words)
+    return made

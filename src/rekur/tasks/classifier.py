@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rekur import scores
+from rekur import inputs, scores
 from rekur.baselines.ngrams import NGrams, normal
 from rekur.core import DataError, OptionError
 from rekur.inputs.items import Buckets
+from rekur.inputs.text import strings
+from rekur.inputs.words import WORD
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.pictures import CONVOLUTIONAL, PictureStack
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rekur.data.batches import Batch
+
+
+SENTENCE = 300  # characters up to which a text, on average, is read word by word, each also by its letters
+SPELLED = 15  # characters for each word above which they are not set apart by blanks
 
 
 class Classifier(SequenceEstimator):
@@ -48,7 +54,8 @@ class Classifier(SequenceEstimator):
         "conv_rnn_relu", which fold over pictures, see `rekur.layers.pictures.Pictures`
     hidden, layers, bidirectional, dropout : the stack, see `rekur.layers.stack.Stack`; None as the input asks
     training : how to train, see `rekur.train.Training`; None as the input and the number of rows ask
-    input : `Numbers`, `Text`, `Audio` or `Video` of `rekur.inputs`, with options; None takes the one that fits
+    input : `Numbers`, `Text`, `Words`, `Audio` or `Video` of `rekur.inputs`, with options; None takes the one that
+        fits: strings of up to 300 characters, on average, are read as `Words`, longer ones as `Text`
     class_weight : "balanced" lets each label count alike, a dictionary gives the weight of each; training then
         minds the F1 score averaged over the labels in place of the accuracy
     seed : seed of the weights, the order of the rows and dropout; the same seed gives the same numbers
@@ -125,8 +132,8 @@ class Classifier(SequenceEstimator):
             given = x if lengths is None else (x, lengths)
             vars(self).pop("ngrams_", None)
             train, held = self._fit(given, y, validation, epochs, progress, checkpoint)
-            if self.reader_.options.kind == "text":
-                self._blend(x, train, held, validation[0] if isinstance(validation, tuple) else x)
+            if self.reader_.options.kind in ("text", "words"):
+                self._blend(texts(x), train, held, texts(validation[0] if isinstance(validation, tuple) else x))
         return self
 
     @property
@@ -141,7 +148,7 @@ class Classifier(SequenceEstimator):
         if not hasattr(self, "ngrams_"):
             return probabilities(own)
         net, linear = self.learned_["blend"]
-        return probabilities(net * own + linear * self.ngrams_.log_p(x))
+        return probabilities(net * own + linear * self.ngrams_.log_p(texts(x)))
 
     def _log_p(self, x: Any) -> np.ndarray:
         """Log-probabilities (B, K) of the net."""
@@ -152,8 +159,8 @@ class Classifier(SequenceEstimator):
         self.ngrams_ = NGrams.learn([x[k] for k in train.order], train.y[train.order], len(self.classes_), self.seed)
         self.learned_["blend"] = [0.5, 0.5]
         if held is not None:
-            texts, y = [others[k] for k in held.order], held.y[held.order].numpy()
-            self.learned_["blend"] = best_blend(self._log_p(texts), self.ngrams_.log_p(texts), y)
+            those, y = [others[k] for k in held.order], held.y[held.order].numpy()
+            self.learned_["blend"] = best_blend(self._log_p(those), self.ngrams_.log_p(those), y)
 
     def predict(self, x: Any, *, lengths: ArrayLike | None = None) -> np.ndarray:
         """The most probable label (B,) for sequences x as in `fit`."""
@@ -170,7 +177,7 @@ class Classifier(SequenceEstimator):
         """
         actual, predicted = np.asarray(y), self.predict(x, lengths=lengths)
         if hasattr(self, "ngrams_"):
-            simple = self.classes_[self.ngrams_.log_p(x).argmax(1)]
+            simple = self.classes_[self.ngrams_.log_p(texts(x)).argmax(1)]
         else:
             simple = np.full(len(actual), self.classes_[int(np.argmax(self.learned_["counts"]))])
         return {
@@ -200,6 +207,15 @@ class Classifier(SequenceEstimator):
             stack = Stack(self.cell, front.size, *given, seed=self.seed)
         head = LabelHead(3 * stack.size, len(self.learned_["classes"]), self.seed)
         return Recurrent(front, stack, head, False, s.dropout)
+
+    def _given(self, x: Any) -> Any:
+        chosen = super()._given(x)
+        if self.input is not None or chosen.kind != "text":
+            return chosen
+        some = strings(x)
+        letters, words = sum(map(len, some)), sum(len(WORD.findall(text)) for text in some)
+        short = letters <= SENTENCE * len(some) and letters <= SPELLED * words
+        return inputs.find("words")() if short else chosen
 
     def _plan(self, chosen: Any) -> Recipe:
         if self.cell not in CONVOLUTIONAL:
@@ -249,6 +265,11 @@ class Classifier(SequenceEstimator):
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 EVEN = 20.0  # rows by whose loss a blend must pay for each unit that it is away from even shares
+
+
+def texts(x: Sequence[str | Sequence[str]]) -> list[str]:
+    """Strings; lists of words are joined."""
+    return [text if isinstance(text, str) else " ".join(text) for text in x]
 
 
 def probabilities(log_p: np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ STEADY = Training(batch=32, rate=2e-3, schedule="cosine", warmup=0.05, optimizer
 RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("label", "numbers"): Recipe(Shape(64, 64, 1, True, 0.2, 0.05), STEADY, 2_000, (10, 150)),
     ("label", "text"): Recipe(Shape(128, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (4, 8)),
+    ("label", "words"): Recipe(Shape(100, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (4, 12)),
     ("label", "audio"): Recipe(Shape(128, 128, 2, True, 0.2, 0.15), STEADY, 3_000, (10, 60)),
     ("label", "video"): Recipe(Shape(64, 128, 1, True, 0.2), STEADY, 1_500, (8, 40)),
     ("label", "pictures"): Recipe(Shape(32, 32, 1, False, 0.2), STEADY, 1_500, (8, 40)),
