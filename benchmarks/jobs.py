@@ -194,14 +194,20 @@ def joined(frame: pd.DataFrame, folder: Path, count: int, rng: np.random.Generat
 
 
 def connected_digits(seed: int, show: bool) -> Scores:
-    """Strings of digits of a speaker never heard (theo), by CTC; the word error rate is the digit error rate."""
+    """Strings of digits of a speaker never heard (theo), by CTC and a letter model of what was said in training.
+
+    The word error rate is the digit error rate.
+    """
     with tempfile.TemporaryDirectory() as folder:
         frame, rng = digits(Path(folder)), np.random.default_rng(seed)
         known, new = frame[frame.speaker != "theo"], frame[frame.speaker == "theo"]
         train = joined(known, Path(folder) / "train", 3000, rng)
         test = joined(new, Path(folder) / "test", 300, rng)
         model = rekur.Transcriber(seed=seed).fit(*train, progress=show)
-        return model.evaluate(*test, beams=16)
+        letters = rekur.LanguageModel(hidden=128, layers=1, input=Text(pieces="char"), seed=seed)
+        letters.fit(train[1], epochs=4, progress=show)
+        alone = model.evaluate(*test, beams=16)["word error rate"]
+        return {**model.evaluate(*test, beams=16, language=letters), "without letter model": alone}
 
 
 def movement(seed: int, show: bool) -> Scores:

@@ -15,7 +15,7 @@ from rekur.layers.attention import Attention
 from rekur.layers.crf import CRFHead, TagHead
 from rekur.layers.ctc import CTCHead
 from rekur.layers.decoder import Decoder, Memory
-from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
+from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder, stretched
 from rekur.layers.pool import pooled
 from rekur.layers.search import beam
 from rekur.layers.seq2seq import coverage_loss
@@ -215,24 +215,52 @@ def test_encoders_read_each_row_by_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("reduction", [2, 4])
-def test_speech_is_heard_without_looking_ahead_or_beyond_the_length(reduction: int) -> None:
-    made = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, reduction=reduction).eval()
+@pytest.mark.parametrize("running", [False, True])
+def test_speech_is_heard_without_looking_beyond_the_length(reduction: int, running: bool) -> None:
+    made = SpeechEncoder(torch.tensor([[0.5] * 4, [2.0] * 4]), 6, reduction=reduction, running=running).eval()
     x, lengths = torch.randn(2, 11, 4), torch.tensor([11, 6])
     whole, steps = made(x, lengths)
     assert steps is not None
     assert steps.tolist() == [-(-11 // reduction), -(-6 // reduction)]
     assert whole.shape == (2, -(-11 // reduction), 6)
     other = x.clone()
-    other[0, 7:], other[1, 6:] = 9.0, 9.0
+    other[1, 6:] = torch.nan
     changed, _ = made(other, lengths)
-    same = -(-7 // reduction)  # those at the steps 0, r, 2·r … before 7
-    torch.testing.assert_close(changed[0, :same], whole[0, :same])
+    torch.testing.assert_close(changed[0], whole[0])
     torch.testing.assert_close(changed[1, : steps[1]], whole[1, : steps[1]])
+    torch.testing.assert_close(made(x[1:, :6])[0][0], whole[1, : steps[1]])
+
+
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_speech_is_heard_as_it_comes_in_without_looking_ahead(reduction: int) -> None:
+    made = SpeechEncoder(torch.tensor([[0.5] * 4, [2.0] * 4]), 6, reduction=reduction, running=True).eval()
+    x = torch.randn(1, 11, 4)
+    whole, _ = made(x)
+    other = x.clone()
+    other[0, 7:] = 9.0
+    same = -(-7 // reduction)  # those at the steps 0, r, 2·r … before 7
+    torch.testing.assert_close(made(other)[0][0, :same], whole[0, :same])
     state, parts = None, []
-    for piece in x[:1].split([1, 2, 1, 4, 3], dim=1):  # as it comes in
+    for piece in x.split([1, 2, 1, 4, 3], dim=1):
         more, state = made.advance(piece, state)
         parts.append(more)
-    torch.testing.assert_close(torch.cat(parts, dim=1), whole[:1])
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole)
+
+
+def test_a_whole_recording_sounds_the_same_however_loud_it_is() -> None:
+    made = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6).eval()
+    x = torch.randn(2, 11, 4)
+    shift = torch.tensor([3.0, -1.0, 0.0, 2.0])
+    torch.testing.assert_close(made(x + shift)[0], made(x)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_bands_are_stretched_along_their_axis_alone() -> None:
+    bands = torch.arange(8.0)[None, :, None].expand(3, 8, 5)  # each holds its own place
+    made = stretched(bands, 0.25)
+    factors = made[:, 4, 0] / 4
+    assert bool((factors >= 0.75).all() and (factors <= 1.25).all() and factors.std() > 0)
+    places = (torch.arange(8.0) * factors[:, None]).clamp_max(7.0)
+    torch.testing.assert_close(made, places[..., None].expand(3, 8, 5))
 
 
 def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> None:
@@ -241,7 +269,7 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
     hidden = (tokens.train()(x)[0] == tokens.embedding.weight[1]).all(-1).float().mean()
     assert 0.3 < float(hidden) < 0.7
     torch.testing.assert_close(tokens.eval()(x)[0], tokens.embedding(x))
-    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, mask=0.5)
+    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, vary=0.5)
     made = SimpleNamespace(a=speech.train()(torch.ones(2, 40, 4))[0], b=speech.train()(torch.ones(2, 40, 4))[0])
     assert not torch.equal(made.a, made.b)
 

@@ -65,8 +65,8 @@ class CTCHead(nn.Module):
         """The best labels of one row (T, K) by prefix beam search.
 
         Of each prefix the paths that end in a blank and those that end in its last label are summed apart. `rate`
-        gives what a language model thinks of a label after a prefix (a weighted log-probability), `bonus` is added for
-        each label.
+        gives what a language model thinks of a label after a prefix (a weighted log-probability), and of the end where
+        the label is the blank; `bonus` is added for each label.
 
         Source: A. Hannun et al., 2014, "First-pass large vocabulary continuous speech recognition …".
         """
@@ -92,5 +92,7 @@ class CTCHead(nn.Module):
                         extra[longer] = extra[prefix] + bonus + (0.0 if rate is None else rate(prefix, k))
             ranked = sorted(after, key=lambda p: -(np.logaddexp(*after[p]) + extra[p]))[:beams]
             kept = {prefix: (after[prefix][0], after[prefix][1]) for prefix in ranked}
+        if rate is not None:
+            extra |= {prefix: extra[prefix] + rate(prefix, self.blank) for prefix in kept}
         best: tuple[int, ...] = max(kept, key=lambda prefix: np.logaddexp(*kept[prefix]) + extra[prefix])
         return list(best)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rekur.inputs.tokens import START
 from rekur.layers.encoders import embedding
 from rekur.layers.stack import Direction
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rekur.layers.attention import Attention
+
+
+DRAWN = 3.0  # how much attention is drawn to what follows the token before, at first
 
 
 class Memory(NamedTuple):
@@ -44,8 +48,13 @@ class Decoder(nn.Module):
 
         p_u = (1 - g_u)·softmax(E·o_u + b) + g_u·Σ_t a_ut·[token_t]
 
+    and attention is drawn to what follows the token before: b_ut = (f·s_u + d)·[token_{t-1} = w_{u-1}] is added to its
+    scores, so that whole passages are easily taken over, also of words that were never seen.
+
     Sources: O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL; A. See,
-    P. J. Liu and C. D. Manning, 2017, "Get to the point: summarization with pointer-generator networks", ACL.
+    P. J. Liu and C. D. Manning, 2017, "Get to the point: summarization with pointer-generator networks", ACL; the
+    last is akin to the selective read of J. Gu et al., 2016, "Incorporating copying mechanism in
+    sequence-to-sequence learning", ACL.
     """
 
     def __init__(
@@ -70,6 +79,9 @@ class Decoder(nn.Module):
             self.bridge = nn.Linear(M, 2 * H)
             self.out = nn.Linear(H + M + I, I)
             self.gate = nn.Linear(H + M + I, 1) if copy else None
+            self.follow = nn.Linear(H, 1) if copy else None
+        if self.follow is not None:
+            nn.init.constant_(self.follow.bias, DRAWN)
         self.bias = nn.Parameter(torch.zeros(V))
 
     def start(self, memory: Memory) -> list[Any]:
@@ -87,12 +99,20 @@ class Decoder(nn.Module):
         states = self.start(memory) if states is None else states
         E = F.dropout(self.embedding(tokens), self.dropout, self.training)  # (B, U, I)
         s, first = self.first(E, states[0])  # (B, U, H)
-        c, attention = self.attention(s, memory.m, memory.inside)  # (B, U, M)
+        c, attention = self.attention(s, memory.m, memory.inside, self._drawn(s, tokens, memory))  # (B, U, M)
         t, second = self.second(F.dropout(torch.cat([s, c], -1), self.dropout, self.training), states[1])
         read = F.dropout(torch.cat([t, c, E], -1), self.dropout, self.training)
         o = F.dropout(torch.tanh(self.out(read)), self.dropout, self.training)  # (B, U, I)
         gate = None if self.gate is None or memory.tokens is None else self.gate(read)  # (B, U, 1)
         return Written(o, attention, gate), [first, second]
+
+    def _drawn(self, s: Tensor, tokens: Tensor, memory: Memory) -> Tensor | None:
+        """How much attention is drawn to each place of the memory by the token before it, (B, U, T)."""
+        if self.follow is None or memory.tokens is None:
+            return None
+        before = F.pad(memory.tokens[:, :-1], (1, 0), value=START)  # (B, T)
+        drawn: Tensor = self.follow(s) * (before[:, None] == tokens[..., None])
+        return drawn
 
     def log_p(self, written: Written, memory: Memory) -> Tensor:
         """The log-probability of every token at every step, (B, U, V)."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 LOOK = 5  # steps that a convolution of the speech encoder sees
+STEADY = 100  # spectra like those of the training data that a running mean begins with
+LOUD = 3.0  # spread of how loud recordings are made while training, for each unit of `vary`
 
 
 class Encoder(nn.Module):
@@ -102,14 +104,19 @@ class NumberEncoder(Encoder):
 
 
 class SpeechEncoder(Encoder):
-    """Spectra to vectors: scaled, masked while training, and read by two convolutions that look back alone.
+    """Spectra to vectors: scaled, centred, varied while training, and read by two convolutions that look back alone.
 
-        y = relu(conv₅(relu(conv₅(x)))), the second with a stride of 2, the first with one of r/2
+        x̃_t = x_t - mean of the recording's x, or with `running` x_t - Σ_{s ≤ t} x_s / (100 + t)
+        y = relu(conv₅(relu(conv₅(x̃)))), the second with a stride of 2, the first with one of r/2
 
-    While training, bands and spans of time are set to zero (SpecAugment).
+    Centring takes away how loud a recording is and what its microphone does; the running form needs nothing of what
+    is yet to come. While training, a share `vary` of up to two bands and two spans of time is set to zero
+    (SpecAugment), bands are stretched by up to half of it (as longer or shorter throats would), and each recording is
+    made louder or softer, brighter or darker.
     x (B, T, I) → (B, ⌈T/r⌉, H), with the `reduction` r of time, 2 or 4.
 
-    Source: D. S. Park et al., 2019, "SpecAugment", Interspeech.
+    Sources: D. S. Park et al., 2019, "SpecAugment", Interspeech; N. Jaitly and G. E. Hinton, 2013, "Vocal tract length
+    perturbation (VTLP) improves speech recognition", ICML workshop.
     """
 
     statistics: Tensor
@@ -119,12 +126,13 @@ class SpeechEncoder(Encoder):
         statistics: Tensor,
         H: int = 128,
         dropout: float = 0.0,
-        mask: float = 0.15,
+        vary: float = 0.15,
         reduction: int = 2,
+        running: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.dropout, self.mask = H, dropout, mask
+        self.size, self.dropout, self.vary, self.running = H, dropout, vary, running
         self.register_buffer("statistics", statistics.clone())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -134,21 +142,31 @@ class SpeechEncoder(Encoder):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """x (B, T, I) → vectors (B, ⌈T/r⌉, H) and their lengths."""
         lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
-        x = ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)  # (B, I, T)
-        x = self.masked(x, lengths) if self.training and self.mask else x
+        inside = (torch.arange(x.shape[1]) < lengths[:, None])[:, None]  # (B, 1, T)
+        x = self.scaled(x).masked_fill(~inside, 0)
+        vary = self.vary if self.training else 0.0
+        x = stretched(x, vary / 2) if vary else x
+        x = x - (before(x)[0] if self.running else x.sum(2, keepdim=True) / lengths[:, None, None])
+        x = hidden(coloured(x, LOUD * vary), lengths, vary) if vary else x
         for layer in self.layers:
-            inside = torch.arange(x.shape[2]) < lengths[:, None]
-            x, lengths = F.relu(layer(F.pad(x * inside[:, None], (LOOK - 1, 0)))), reduced(lengths, layer)
+            inside = (torch.arange(x.shape[2]) < lengths[:, None])[:, None]
+            x, lengths = F.relu(layer(F.pad(x * inside, (LOOK - 1, 0)))), reduced(lengths, layer)
         return F.dropout(x.transpose(1, 2), self.dropout, self.training), lengths
 
-    def advance(self, x: Tensor, state: list[tuple[Tensor, int]] | None) -> tuple[Tensor, Any]:
-        """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember.
+    def scaled(self, x: Tensor) -> Tensor:
+        """x (B, T, I) → (B, I, T), each band with mean 0 and variance 1 over the training data."""
+        return ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)
 
-        For each convolution the state holds its last inputs, zeros before the first, and how many there were.
+    def advance(self, x: Tensor, state: list[Any] | None) -> tuple[Tensor, list[Any]]:
+        """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember; for `running`.
+
+        The state holds the sum of all spectra and their number, then for each convolution its last inputs, zeros
+        before the first, and how many there were.
         """
-        x = ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)  # (1, I, T)
-        after: list[tuple[Tensor, int]] = []
-        for k, layer in enumerate(self.layers):
+        x = self.scaled(x)  # (1, I, T)
+        mean, heard = before(x, None if state is None else state[0])
+        x, after = x - mean, [heard]
+        for k, layer in enumerate(self.layers, start=1):
             last, count = (x.new_zeros(1, x.shape[1], LOOK - 1), 0) if state is None else state[k]
             whole = torch.cat([last, x], dim=2)
             after.append((whole[:, :, 1 - LOOK :], count + x.shape[2]))
@@ -158,13 +176,39 @@ class SpeechEncoder(Encoder):
             x = F.relu(layer(x)) if x.shape[2] >= LOOK else x.new_zeros(1, self.size, 0)
         return x.transpose(1, 2), after
 
-    def masked(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Two masks over bands and two over time, of random widths up to `mask` of the whole."""
-        B, I, T = x.shape  # noqa: E741
-        for _ in range(2):
-            x = x.masked_fill(span(torch.full((B,), I), I, self.mask)[:, :, None], 0)
-            x = x.masked_fill(span(lengths, T, self.mask)[:, None, :], 0)
-        return x
+
+def before(x: Tensor, state: tuple[Tensor, int] | None = None) -> tuple[Tensor, tuple[Tensor, int]]:
+    """The running mean Σ_{s ≤ t} x_s / (100 + t) of x (B, I, T), and the sum and number of steps so far."""
+    total, count = (x.new_zeros(1), 0) if state is None else state
+    sums = total + x.cumsum(2)
+    steps = torch.arange(1, x.shape[2] + 1) + count
+    return sums / (STEADY + steps), (sums[:, :, -1:], count + x.shape[2])
+
+
+def stretched(x: Tensor, share: float) -> Tensor:
+    """Bands moved to 1 - share … 1 + share times their place, by another factor in each row: x (B, I, T)."""
+    I = x.shape[1]  # noqa: E741
+    place = torch.arange(I) * (1 + share * (2 * torch.rand(len(x), 1) - 1))  # (B, I)
+    low = place.long().clamp_max(I - 2)
+    part = (place - low).clamp_max(1.0)[..., None]
+
+    below, above = (x.gather(1, rows[..., None].expand_as(x)) for rows in (low, low + 1))
+    return torch.lerp(below, above, part)
+
+
+def coloured(x: Tensor, spread: float) -> Tensor:
+    """Each row raised by a random number of that spread, and tilted over the bands by less: x (B, I, T)."""
+    level, tilt = (spread * torch.randn(2, len(x), 1, 1)).unbind()
+    return x + level + 0.3 * tilt * torch.linspace(-1, 1, x.shape[1])[:, None]
+
+
+def hidden(x: Tensor, lengths: Tensor, share: float) -> Tensor:
+    """Two masks over bands and two over time, of random widths up to that share of the whole: x (B, I, T)."""
+    B, I, T = x.shape  # noqa: E741
+    for _ in range(2):
+        x = x.masked_fill(span(torch.full((B,), I), I, share)[:, :, None], 0)
+        x = x.masked_fill(span(lengths, T, share)[:, None, :], 0)
+    return x
 
 
 def reduced(lengths: Tensor, layer: nn.Module) -> Tensor:

@@ -32,7 +32,7 @@ class Spelling:
         self.read: dict[tuple[int, ...], tuple[Any, Any]] = {(): self._step([END, tokenizer.number(" ")], None)}
 
     def __call__(self, prefix: tuple[int, ...], k: int) -> float:
-        """What is added for label k after a prefix of labels."""
+        """What is added for label k after a prefix of labels; 0 is the end."""
         return self.weight * float(self._at(prefix)[0][self.tokens[k]])
 
     def _at(self, prefix: tuple[int, ...]) -> tuple[Any, Any]:

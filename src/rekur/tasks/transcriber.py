@@ -105,7 +105,7 @@ class Transcriber(SequenceEstimator):
         beams: int = 1,
         *,
         language: LanguageModel | None = None,
-        weight: float = 0.5,
+        weight: float = 1.0,
         bonus: float = 1.0,
     ) -> list[str]:
         """The texts of recordings.
@@ -161,9 +161,9 @@ class Transcriber(SequenceEstimator):
         """One minus the word error rate."""
         return 1 - scores.word_error(y, self.predict(x))
 
-    def evaluate(self, x: Any, y: Sequence[str], beams: int = 1) -> dict[str, float]:
-        """Word and character error rate, and those of an empty transcript."""
-        predicted = self.predict(x, beams)
+    def evaluate(self, x: Any, y: Sequence[str], beams: int = 1, **search: Any) -> dict[str, float]:
+        """Word and character error rate, and those of an empty transcript; beams and search are as in `predict`."""
+        predicted = self.predict(x, beams, **search)
         return {
             "word error rate": scores.word_error(y, predicted),
             "character error rate": scores.letter_error(y, predicted),
@@ -176,7 +176,8 @@ class Transcriber(SequenceEstimator):
     def _build(self) -> nn.Module:
         s = self.shape_
         every = self.learned_["reduction"]
-        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, every, self.seed)
+        ahead = not s.bidirectional  # what is to be heard as it comes in is centred by what was heard
+        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, every, ahead, self.seed)
         stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, True, self.seed)
         head = CTCHead(stack.size, 1 + len(self.learned_["letters"]), self.learned_["blank"], self.seed)
         return Recurrent(front, stack, head, True, s.dropout)
