@@ -115,8 +115,22 @@ def test_beam_search_with_enough_beams_finds_the_best_of_all() -> None:
                 total = sum(float(table[a, b]) for a, b in itertools.pairwise(path))
                 scores[text] = total / ((5 + n + 1) / 6) ** norm
         best = max(scores, key=scores.__getitem__)
-        found = beam(step, torch.zeros(2 * 64), 2, 0, 2, beams=64, longest=6, norm=norm)
+        found = beam(step, torch.zeros(2 * 64), 2, (0, 2), beams=64, longest=6, norm=norm)
         assert [tuple(row) for row in found] == [best, best]
+
+
+def test_nothing_is_written_twice_where_that_is_asked_for() -> None:
+    table = torch.tensor([[0.0, 2.0, -4.0], [2.0, 1.0, -4.0], [0.0, 0.0, 0.0]]).log_softmax(-1)
+
+    def step(tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return table[tokens], state
+
+    def written(unique: int) -> list[tuple[int, int]]:
+        (text,) = beam(step, torch.zeros(3), 1, (0, 2), beams=3, longest=8, norm=3.0, unique=unique)  # long ones win
+        return list(itertools.pairwise(text))
+
+    assert len(written(0)) > len(set(written(0)))
+    assert len(written(2)) == len(set(written(2))) > 1
 
 
 def decoder(copy: bool = False) -> tuple[Decoder, Memory]:

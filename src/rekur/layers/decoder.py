@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rekur.layers.attention import Attention
 
 
+COPIED = 2.0  # k's part of the gate at first: nine of ten tokens are taken over
 DRAWN = 3.0  # how much attention is drawn to what follows the token before, at first
 
 
@@ -80,7 +81,8 @@ class Decoder(nn.Module):
             self.out = nn.Linear(H + M + I, I)
             self.gate = nn.Linear(H + M + I, 1) if copy else None
             self.follow = nn.Linear(H, 1) if copy else None
-        if self.follow is not None:
+        if self.gate is not None and self.follow is not None:
+            nn.init.constant_(self.gate.bias, COPIED)
             nn.init.constant_(self.follow.bias, DRAWN)
         self.bias = nn.Parameter(torch.zeros(V))
 

@@ -23,18 +23,27 @@ def pick(state: Any, rows: Tensor) -> Any:
 
 
 def beam(
-    step: Step, state: Any, B: int, start: int, end: int, beams: int = 5, longest: int = 100, norm: float = 0.7
+    step: Step,
+    state: Any,
+    B: int,
+    ends: tuple[int, int],
+    beams: int = 5,
+    longest: int = 100,
+    norm: float = 0.7,
+    unique: int = 0,
 ) -> list[list[int]]:
-    """The best sequence of each of B rows that ends with `end`, without it.
+    """The best sequence of each of B rows, from what `ends` says it begins with up to what it ends with, without both.
 
         score(y) = log p(y) / ((5 + |y|) / 6)^norm
 
     `state` has B·beams rows, those of one row beside each other; it is given to `step` with the newest tokens and
     reordered as the beams are. Search ends where no open beam of a row can beat its best ended one any more, or at
-    `longest` tokens. With beams=1 it is greedy.
+    `longest` tokens. With beams=1 it is greedy. With `unique` n > 0 no n tokens stand beside each other twice.
 
-    Source of the score: Y. Wu et al., 2016, "Google's neural machine translation system", section 7.
+    Sources: Y. Wu et al., 2016, "Google's neural machine translation system", section 7 (the score); R. Paulus,
+    C. Xiong and R. Socher, 2018, "A deep reinforced model for abstractive summarization", ICLR (nothing twice).
     """
+    start, end = ends
     rows = torch.arange(B)[:, None] * beams  # (B, 1)
     tokens = torch.full((B * beams,), start)
     open_score = torch.full((B, beams), -torch.inf)
@@ -43,6 +52,10 @@ def beam(
     best: list[tuple[float, list[int]]] = [(-float("inf"), [])] * B
     for length in range(1, longest + 1):
         log_p, state = step(tokens, state)
+        if unique:
+            log_p = log_p.clone()
+            for row, text in enumerate(told.flatten(0, 1).tolist()):
+                log_p[row, repeated(text, unique)] = -torch.inf
         V = log_p.shape[-1]
         scores = open_score[..., None] + log_p.view(B, beams, V)  # (B, beams, V)
         penalty = ((5 + length) / 6) ** norm
@@ -60,3 +73,13 @@ def beam(
         if all(best[row][0] >= float(bound[row]) for row in range(B)):
             return [tokens_of for _, tokens_of in best]
     return [best[row][1] if best[row][0] > -float("inf") else told[row, 0].tolist() for row in range(B)]
+
+
+def repeated(text: list[int], n: int) -> list[int]:
+    """The tokens that would end n tokens which stand in a text already.
+
+    >>> repeated([1, 2, 3, 1, 2], 3)
+    [3]
+    """
+    tail = text[len(text) - n + 1 :]
+    return [text[k + n - 1] for k in range(len(text) - n + 1) if text[k : k + n - 1] == tail]

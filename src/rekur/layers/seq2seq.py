@@ -58,8 +58,8 @@ class Seq2Seq(nn.Module):
             before = torch.where(swap, own, before)
         return self.decoder(before, memory)[0], memory
 
-    def write(self, x: Tensor, lengths: Tensor | None, beams: int, longest: int, norm: float) -> list[list[int]]:
-        """The best sequences of tokens for x (B, T, ...), by beam search."""
+    def write(self, x: Tensor, lengths: Tensor | None, beams: int, **search: Any) -> list[list[int]]:
+        """The best sequences of tokens for x (B, T, ...), by `rekur.layers.search.beam` with its further arguments."""
         memory = self.memory(x, lengths)
         B = len(memory.m)
         memory = pick(memory, torch.arange(B).repeat_interleave(beams))
@@ -69,7 +69,7 @@ class Seq2Seq(nn.Module):
             written, after = self.decoder(tokens[:, None], kept, states)
             return self.decoder.log_p(written, kept)[:, 0], (kept, after)
 
-        return beam(step, (memory, self.decoder.start(memory)), B, self.begin, self.end, beams, longest, norm)
+        return beam(step, (memory, self.decoder.start(memory)), B, (self.begin, self.end), beams, **search)
 
 
 def coverage_loss(attention: Tensor, weight: Tensor) -> Tensor:

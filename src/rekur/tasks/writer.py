@@ -39,7 +39,7 @@ class Writing:
     attention : "dot" (Luong) or "additive" (Bahdanau) · copy : let the decoder take over tokens of the source ·
     coverage : weight of the penalty for looking twice at one place · sampling : share of the tokens before that the
     decoder tells itself while training · smoothing : of the labels ·
-    beams, norm : of the search, see `rekur.layers.search.beam` · longest : tokens written at most ·
+    beams, norm, unique, longest : of the search, see `rekur.layers.search.beam` ·
     measure : "bleu" or "rouge", by which the best epoch is found
     """
 
@@ -50,8 +50,14 @@ class Writing:
     smoothing: float = 0.1
     beams: int = 5
     norm: float = 0.7
+    unique: int = 0
     longest: int = 100
     measure: str = "bleu"
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """How to search, but for the beams."""
+        return {"longest": self.longest, "norm": self.norm, "unique": self.unique}
 
     def __post_init__(self) -> None:
         choose("attention", self.attention, ("dot", "additive"))
@@ -112,7 +118,7 @@ class Writer(SequenceEstimator):
         w = self.writing
 
         def tell(batch: Batch) -> list[str]:
-            found = self._net.write(batch.x, batch.lengths, beams or w.beams, w.longest, w.norm)
+            found = self._net.write(batch.x, batch.lengths, beams or w.beams, **w.search)
             return [self.text_.tokenizer.decode(tokens) for tokens in found]
 
         return self._each(tell, x)
@@ -176,7 +182,7 @@ class Writer(SequenceEstimator):
         actual, predicted = [], []
         for batch in held.ordered():
             actual += [self.text_.tokenizer.decode(row) for row in batch.y.tolist()]
-            found = net.write(batch.x, batch.lengths, 1, self.writing.longest, self.writing.norm)
+            found = net.write(batch.x, batch.lengths, 1, **self.writing.search)
             predicted += [self.text_.tokenizer.decode(row) for row in found]
         told = self._measured(actual, predicted)
         return 1 - next(iter(told.values())) / 100
