@@ -49,13 +49,14 @@ class Decoder(nn.Module):
 
         p_u = (1 - g_u)·softmax(E·o_u + b) + g_u·Σ_t a_ut·[token_t]
 
-    and attention is drawn to what follows the token before: b_ut = (f·s_u + d)·[token_{t-1} = w_{u-1}] is added to its
-    scores, so that whole passages are easily taken over, also of words that were never seen.
+    and attention is drawn to what is worth being taken over, r_t = sigmoid(v·m_t + e), and to what follows the token
+    before: b_ut = log r_t + (f·s_u + d)·[token_{t-1} = w_{u-1}] is added to its scores, so that whole passages are
+    easily taken over, also of words that were never seen. r learns by itself too, which tokens occur in the target.
 
     Sources: O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL; A. See,
-    P. J. Liu and C. D. Manning, 2017, "Get to the point: summarization with pointer-generator networks", ACL; the
-    last is akin to the selective read of J. Gu et al., 2016, "Incorporating copying mechanism in
-    sequence-to-sequence learning", ACL.
+    P. J. Liu and C. D. Manning, 2017, "Get to the point: summarization with pointer-generator networks", ACL;
+    S. Gehrmann, Y. Deng and A. Rush, 2018, "Bottom-up abstractive summarization", EMNLP (r); what follows is akin to
+    the selective read of J. Gu et al., 2016, "Incorporating copying mechanism in sequence-to-sequence learning", ACL.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Decoder(nn.Module):
             self.out = nn.Linear(H + M + I, I)
             self.gate = nn.Linear(H + M + I, 1) if copy else None
             self.follow = nn.Linear(H, 1) if copy else None
+            self.worth = nn.Linear(M, 1) if copy else None
         if self.gate is not None and self.follow is not None:
             nn.init.constant_(self.gate.bias, COPIED)
             nn.init.constant_(self.follow.bias, DRAWN)
@@ -109,11 +111,12 @@ class Decoder(nn.Module):
         return Written(o, attention, gate), [first, second]
 
     def _drawn(self, s: Tensor, tokens: Tensor, memory: Memory) -> Tensor | None:
-        """How much attention is drawn to each place of the memory by the token before it, (B, U, T)."""
-        if self.follow is None or memory.tokens is None:
+        """How much attention is drawn to each place of the memory, b (B, U, T)."""
+        if self.follow is None or self.worth is None or memory.tokens is None:
             return None
         before = F.pad(memory.tokens[:, :-1], (1, 0), value=START)  # (B, T)
-        drawn: Tensor = self.follow(s) * (before[:, None] == tokens[..., None])
+        worth = F.logsigmoid(self.worth(memory.m)).transpose(1, 2)  # (B, 1, T)
+        drawn: Tensor = worth + self.follow(s) * (before[:, None] == tokens[..., None])
         return drawn
 
     def log_p(self, written: Written, memory: Memory) -> Tensor:
@@ -129,6 +132,7 @@ class Decoder(nn.Module):
         """The mean of -(1 - ε)·log p_y - ε·mean_k log q_k over the steps that count; ε is `smoothing`.
 
         q is p without what is copied. Only the steps that count are told, and copies of the target alone are summed.
+        With `copy`, the mean cross-entropy of r is added.
         target (B, U), weight (B, U).
         """
         inside = weight > 0
@@ -140,8 +144,12 @@ class Decoder(nn.Module):
             same = memory.tokens[:, None] == target[..., None]  # (B, U, T)
             copied = (written.attention * same).sum(-1, keepdim=True)[inside]
             log_p = mixed(log_p, copied, written.gate[inside])
-        loss = -(1 - smoothing) * log_p.mean()
-        return loss - smoothing * (scores.mean() - total.mean()) if smoothing else loss
+        loss = smoothing * (total.mean() - scores.mean()) - (1 - smoothing) * log_p.mean()
+        if self.worth is None or memory.tokens is None:
+            return loss
+        there = (same & inside[..., None]).any(1)  # (B, T)
+        worth = self.worth(memory.m)[..., 0][memory.inside]
+        return loss + F.binary_cross_entropy_with_logits(worth, there[memory.inside].float())
 
 
 def mixed(own: Tensor, copied: Tensor, gate: Tensor) -> Tensor:
