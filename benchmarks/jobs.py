@@ -22,8 +22,6 @@ import pandas as pd
 
 import clips
 import rekur
-from rekur import scores
-from rekur.baselines.ngrams import NGrams
 from rekur.data import files
 from rekur.inputs import examples
 from rekur.inputs.numbers import Numbers
@@ -70,30 +68,18 @@ def texts(folder: str, end: str, **options: Any) -> Callable[[int, bool], Scores
 
 
 def intents(seed: int, show: bool) -> Scores:
-    """What a sentence asks for, and the slots in it, by one tagger; the tag of a mark behind it is the intent.
-
-    Source: D. Hakkani-Tür et al., 2016, "Multi-domain joint semantic frame parsing using bi-directional RNN-LSTM".
-    """
+    """What a sentence asks for, and the slots in it: two models."""
     parts = {part: table(f"slots/snips_{part}.csv.gz") for part in ("train", "valid", "test")}
-    x = {part: [[*tokens.split(), "¶"] for tokens in frame.tokens] for part, frame in parts.items()}
-    y = {
-        part: [[*slots.split(), f"B-{intent}"] for slots, intent in zip(frame.slots, frame.intent, strict=True)]
-        for part, frame in parts.items()
-    }
-    tagger = rekur.Tagger(seed=seed).fit(x["train"], y["train"], validation=(x["valid"], y["valid"]), progress=show)
-    told, truth = tagger.predict(x["test"]), y["test"]
-    slots = scores.span_f1([tags[:-1] for tags in truth], [tags[:-1] for tags in told])
-    right = float(np.mean([a[-1] == b[-1] for a, b in zip(truth, told, strict=True)]))
-    linear = NGrams.learn(parts["train"].tokens.tolist(), *intent_numbers(parts["train"].intent))
-    simple = linear.log_p(parts["test"].tokens.tolist()).argmax(1) == intent_numbers(parts["test"].intent)[0]
-    both = {"intent": right, "baseline intent": float(simple.mean())}
-    return {"span f1": slots, **both, "whole sentences": scores.accuracy(truth, told)}
-
-
-def intent_numbers(intent: pd.Series) -> tuple[np.ndarray, int]:
-    """The intents as numbers in the order of their names, and how many there are."""
-    names, numbers = np.unique(intent, return_inverse=True)
-    return numbers, len(names)
+    words = {part: [tokens.split() for tokens in frame.tokens] for part, frame in parts.items()}
+    slots = {part: [tags.split() for tags in frame.slots] for part, frame in parts.items()}
+    tagger = rekur.Tagger(seed=seed)
+    tagger.fit(words["train"], slots["train"], validation=(words["valid"], slots["valid"]), progress=show)
+    found = tagger.evaluate(words["test"], slots["test"])
+    held = (parts["valid"].tokens.tolist(), parts["valid"].intent)
+    model = rekur.Classifier(seed=seed)
+    model.fit(parts["train"].tokens.tolist(), parts["train"].intent, validation=held, progress=show)
+    told = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
+    return {"intent": told["accuracy"], "baseline intent": told["baseline accuracy"], **found}
 
 
 def conllu(part: str) -> tuple[list[Any], list[Any] | None]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from rekur.layers.decoder import Decoder, Memory, Written
+from rekur.layers.heads import linear
 from rekur.layers.search import beam, pick
 
 if TYPE_CHECKING:
@@ -19,11 +21,26 @@ if TYPE_CHECKING:
 class Seq2Seq(nn.Module):
     """An encoder, a stack over what it gives, and a decoder that attends to the stack's outputs.
 
+    With `hints`, mean and maximum of what is read learn by themselves which tokens the target holds:
+
+        loss = Σ_k cross-entropy of sigmoid(W·[mean_t m_t; max_t m_t] + b)_k and [k occurs in the target]
+
+    which shows an encoder of frames or numbers what to look for long before the decoder's attention does.
+
     x (B, T, ...), target (B, U) int64 that ends with `end` → `Written` for each of its U steps, and the `Memory` of x.
     """
 
-    def __init__(self, encoder: nn.Module, stack: Stack, decoder: Decoder, copy: bool, ends: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        stack: Stack,
+        decoder: Decoder,
+        copy: bool,
+        ends: tuple[int, int],
+        hints: bool = False,
+    ) -> None:
         super().__init__()
+        self.hints = linear(2 * stack.size, len(decoder.bias), 0) if hints else None
         self.encoder, self.stack, self.decoder, self.copy = encoder, stack, decoder, copy
         self.begin, self.end = ends
 
@@ -57,6 +74,17 @@ class Seq2Seq(nn.Module):
             swap = (torch.rand(before.shape) < sampling) & (before != 0)
             before = torch.where(swap, own, before)
         return self.decoder(before, memory)[0], memory
+
+    def hint_loss(self, memory: Memory, target: Tensor, weight: Tensor) -> Tensor:
+        """How badly what is read tells which tokens are to be written, averaged over the rows; 0 without `hints`."""
+        if self.hints is None:
+            return memory.m.new_zeros(())
+        inside = memory.inside[..., None]
+        mean = (memory.m * inside).sum(1) / inside.sum(1)
+        most = memory.m.masked_fill(~inside, -torch.inf).amax(1)
+        raw = self.hints(torch.cat([mean, most], dim=1))  # (B, V)
+        there = torch.zeros_like(raw).scatter(1, torch.where(weight > 0, target, self.end), 1.0)
+        return F.binary_cross_entropy_with_logits(raw, there, reduction="none").sum(1).mean()
 
     def write(self, x: Tensor, lengths: Tensor | None, beams: int, **search: Any) -> list[list[int]]:
         """The best sequences of tokens for x (B, T, ...), by `rekur.layers.search.beam` with its further arguments."""

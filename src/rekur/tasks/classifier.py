@@ -204,7 +204,7 @@ class Classifier(SequenceEstimator):
             stack = PictureStack(self.cell, front.size, *given, self.seed)
         else:
             front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
-            stack = Stack(self.cell, front.size, *given, seed=self.seed)
+            stack = Stack(self.cell, front.size, *given, self.reader_.options.kind == "video", self.seed)
         head = LabelHead(3 * stack.size, len(self.learned_["classes"]), self.seed)
         return Recurrent(front, stack, head, False, s.dropout)
 

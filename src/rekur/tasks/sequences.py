@@ -132,8 +132,9 @@ class SequenceEstimator(Estimator):
         return train, held
 
     def _options(self, recipe: Recipe, rows: int, epochs: int | None) -> Training:
-        options = recipe.trained(rows) if self.training is None else self.training
-        return options if epochs is None else replace(options, epochs=epochs)
+        if self.training is None:
+            return recipe.trained(rows, epochs)
+        return self.training if epochs is None else replace(self.training, epochs=epochs)
 
     def _split(self, items: Items, targets: Any, validation: Any) -> tuple[Buckets, Buckets | None]:
         """Rows to train on and rows held out: those given, or a share drawn by the seed."""

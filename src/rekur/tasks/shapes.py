@@ -26,11 +26,15 @@ class Shape:
     forget: float = 0.0
 
 
+RISING = 100  # steps in which the rate rises, at least
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A shape, how to train, and how many steps that should take, within what number of epochs.
 
-    Training ends before if a third of the epochs, and no fewer than five, have brought nothing better.
+    Training ends before if a third of the epochs, and no fewer than five, have brought nothing better. The rate rises
+    for a hundred steps or more (at most three tenths of all): nets over frames never learn if it is high at once.
     """
 
     shape: Shape
@@ -38,11 +42,13 @@ class Recipe:
     steps: int
     epochs: tuple[int, int]
 
-    def trained(self, rows: int) -> Training:
-        """How to train with so many rows."""
+    def trained(self, rows: int, epochs: int | None = None) -> Training:
+        """How to train with so many rows, for so many epochs if they are given."""
         fewest, most = self.epochs
-        epochs = max(fewest, min(most, round(self.steps * self.training.batch / rows)))
-        return replace(self.training, epochs=epochs, patience=max(5, epochs // 3))
+        batch = self.training.batch
+        given = max(fewest, min(most, round(self.steps * batch / rows))) if epochs is None else epochs
+        rising = min(0.3, max(self.training.warmup, RISING * batch / (rows * given)))
+        return replace(self.training, epochs=given, patience=max(5, given // 3), warmup=rising)
 
 
 STEADY = Training(batch=32, rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)

@@ -157,10 +157,11 @@ class Writer(SequenceEstimator):
         s, w = self.shape_, self.writing
         front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
         H = s.hidden // (1 + s.bidirectional)
-        stack = Stack(self.cell, front.size, H, s.layers, s.bidirectional, s.dropout, seed=self.seed)
+        seen = self.reader_.options.kind != "text"  # what is seen needs a hand to be learned: `normalize`, `hints`
+        stack = Stack(self.cell, front.size, H, s.layers, s.bidirectional, s.dropout, seen, self.seed)
         attention = Attention(s.hidden, stack.size, w.attention, self.seed)
         decoder = Decoder(self.cell, self.text_.size, s.vectors, attention, s.dropout, w.copy, self.seed + 1)
-        return Seq2Seq(front, stack, decoder, w.copy, (START, END))
+        return Seq2Seq(front, stack, decoder, w.copy, (START, END), seen)
 
     def _targets(self, y: Sequence[str], learn: bool) -> Items:
         most = self.writing.longest
@@ -174,6 +175,7 @@ class Writer(SequenceEstimator):
         written, memory = net(batch.x, batch.lengths, batch.y, w.sampling)
         assert batch.weight is not None
         loss = net.decoder.loss(written, memory, batch.y, batch.weight, w.smoothing)
+        loss = loss + net.hint_loss(memory, batch.y, batch.weight)
         if w.coverage:
             loss = loss + w.coverage * coverage_loss(written.attention, batch.weight)
         return loss, None
