@@ -20,7 +20,7 @@ LEARNED = {  # the data it needs, rows, epochs, and the share of its first loss 
     "digits": ("fsdd", 400, 6, 0.6),
     "speech": ("fsdd", 100, 6, 0.6),
     "movement": ("indoor_movement", None, 20, 0.7),
-    "actions": (".", 100, 6, 0.8),
+    "actions": (".", 200, 16, 0.8),
     "captions": (".", 100, 6, 0.8),
 }
 
