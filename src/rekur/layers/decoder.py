@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from rekur.inputs.tokens import START
 from rekur.layers.encoders import embedding
+from rekur.layers.pool import mean
 from rekur.layers.stack import Direction
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ class Decoder(nn.Module):
 
     def start(self, memory: Memory) -> list[Any]:
         """The states of both cells before the first token."""
-        mean = (memory.m * memory.inside[..., None]).sum(1) / memory.inside.sum(1, keepdim=True)  # (B, M)
-        halves = torch.tanh(self.bridge(mean)).chunk(2, dim=-1)
+        halves = torch.tanh(self.bridge(mean(memory.m, memory.inside))).chunk(2, dim=-1)
         states = []
         for direction, h in zip((self.first, self.second), halves, strict=True):
             zeros = direction.cell.zeros(len(h), direction.H, h)

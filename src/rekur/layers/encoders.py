@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rekur.layers.pool import within
 from rekur.layers.stack import Stack
 
 if TYPE_CHECKING:
@@ -142,14 +143,14 @@ class SpeechEncoder(Encoder):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """x (B, T, I) → vectors (B, ⌈T/r⌉, H) and their lengths."""
         lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
-        inside = (torch.arange(x.shape[1]) < lengths[:, None])[:, None]  # (B, 1, T)
+        inside = within(lengths, x)[:, None]  # (B, 1, T)
         x = self.scaled(x).masked_fill(~inside, 0)
         vary = self.vary if self.training else 0.0
         x = stretched(x, vary / 2) if vary else x
         x = x - (before(x)[0] if self.running else x.sum(2, keepdim=True) / lengths[:, None, None])
         x = hidden(coloured(x, LOUD * vary), lengths, vary) if vary else x
         for layer in self.layers:
-            inside = (torch.arange(x.shape[2]) < lengths[:, None])[:, None]
+            inside = within(lengths, x.transpose(1, 2))[:, None]
             x, lengths = F.relu(layer(F.pad(x * inside, (LOOK - 1, 0)))), reduced(lengths, layer)
         return F.dropout(x.transpose(1, 2), self.dropout, self.training), lengths
 

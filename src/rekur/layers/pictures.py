@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from rekur.cells import CELLS
 from rekur.cells import cell as cell_by_name
 from rekur.core import OptionError, choose, positive
+from rekur.layers.pool import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,8 +67,7 @@ class Pictures(nn.Module):
     def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
         """Fold over x; see the class for the shapes."""
         B, T, _, height, width = x.shape
-        inside = torch.ones(B, T, dtype=torch.bool) if lengths is None else torch.arange(T) < lengths[:, None]
-        inside = inside[..., None, None, None]  # (B, T, 1, 1, 1)
+        inside = within(lengths, x)[..., None, None, None]  # (B, T, 1, 1, 1)
         flat = x.masked_fill(~inside, 0).flatten(0, 1)
         wx = self._gates(flat, self.W, self.bW).view(B, T, height, width, -1)
         before = [x.new_zeros(B, self.H, height, width) for _ in self.cell.states] if state is None else state

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from rekur.layers.decoder import Decoder, Memory, Written
 from rekur.layers.heads import linear
+from rekur.layers.pool import mean, most, within
 from rekur.layers.search import beam, pick
 
 if TYPE_CHECKING:
@@ -48,10 +49,7 @@ class Seq2Seq(nn.Module):
         """What the encoder reads in x (B, T, ...)."""
         vectors, steps = self.encoder(x, lengths)
         m, _ = self.stack(vectors, None, steps)  # (B, T', M)
-        inside = (
-            torch.ones(m.shape[:2], dtype=torch.bool) if steps is None else torch.arange(m.shape[1]) < steps[:, None]
-        )
-        return Memory(m, inside, x if self.copy else None)
+        return Memory(m, within(steps, m), x if self.copy else None)
 
     def forward(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, sampling: float = 0.0
@@ -79,10 +77,7 @@ class Seq2Seq(nn.Module):
         """How badly what is read tells which tokens are to be written, averaged over the rows; 0 without `hints`."""
         if self.hints is None:
             return memory.m.new_zeros(())
-        inside = memory.inside[..., None]
-        mean = (memory.m * inside).sum(1) / inside.sum(1)
-        most = memory.m.masked_fill(~inside, -torch.inf).amax(1)
-        raw = self.hints(torch.cat([mean, most], dim=1))  # (B, V)
+        raw = self.hints(torch.cat([mean(memory.m, memory.inside), most(memory.m, memory.inside)], dim=1))  # (B, V)
         there = torch.zeros_like(raw).scatter(1, torch.where(weight > 0, target, self.end), 1.0)
         return F.binary_cross_entropy_with_logits(raw, there, reduction="none").sum(1).mean()
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from rekur.core import DataError, OptionError
 from rekur.inputs.examples import VIDEOS
 from rekur.inputs.items import Buckets, Items
 from rekur.progress import Progress
-from rekur.tasks.base import Estimator, check_seed
+from rekur.tasks.base import Estimator, check_seed, learning
 from rekur.tasks.shapes import RECIPES, Recipe, Shape, shaped
 from rekur.train import Problem, Training, fit
 
@@ -215,6 +215,29 @@ class SequenceEstimator(Estimator):
         io.restore(model.net_, parts["net"], folder)
         model.net_.eval()
         return model
+
+
+class PairedEstimator(SequenceEstimator):
+    """An estimator that is fitted to rows and their targets, and to nothing else."""
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        validation: float | tuple[Any, ...] | None = None,
+        epochs: int | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Train on sequences x and what they map to, y, one for each row, of the kinds that the class tells.
+
+        The other arguments are as in `rekur.Classifier.fit`. A target that does not fit its sequence is refused with
+        its row.
+        """
+        with learning(self, "net_"):
+            self._fit(x, y, validation, epochs, progress, checkpoint)
+        return self
 
 
 def guessed(x: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,7 @@ from rekur.layers.crf import CRFHead, TagHead
 from rekur.layers.encoders import encoder
 from rekur.layers.recurrent import Recurrent
 from rekur.layers.stack import Stack
-from rekur.tasks.base import learning
-from rekur.tasks.sequences import SequenceEstimator
+from rekur.tasks.sequences import PairedEstimator
 from rekur.train import Training
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 Sentences = Sequence[Sequence[str]]
 
 
-class Tagger(SequenceEstimator):
+class Tagger(PairedEstimator):
     """Map sentences to a label for each word: parts of speech, slots, names.
 
         h_1 … h_T = stack of cells, both ways, over the words w_1 … w_T, each read as a word and by its letters
@@ -45,7 +43,8 @@ class Tagger(SequenceEstimator):
 
     Attributes
     ----------
-    tags_ : the labels · spans_ : whether they tell of spans (BIO) · history_, net_, reader_ : as in `rekur.Classifier`
+    tags_ : the labels · spans_ : whether they tell of spans (BIO) · history_ : `val_loss` is one minus the F1 of spans
+    where labels are BIO, and one minus the accuracy otherwise · net_, reader_ : as in `rekur.Classifier`
 
     Examples
     --------
@@ -77,28 +76,6 @@ class Tagger(SequenceEstimator):
         self.training = training
         self.input = input
         self.seed = seed
-
-    def fit(
-        self,
-        x: Sentences,
-        y: Sentences,
-        *,
-        validation: float | tuple[Any, ...] | None = None,
-        epochs: int | None = None,
-        progress: bool | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Tagger:
-        """Train on sentences x, lists of words, and their labels y, lists of the same lengths.
-
-        The other arguments are as in `rekur.Classifier.fit`; `val_loss` is one minus the F1 of spans where labels are
-        BIO, and one minus the accuracy otherwise.
-        """
-        with learning(self, "net_"):
-            for row, (words, tags) in enumerate(zip(x, y, strict=False)):
-                if len(words) != len(tags):
-                    raise DataError(f"sentence {row} has {len(words)} words but {len(tags)} labels")
-            self._fit(x, y, validation, epochs, progress, checkpoint)
-        return self
 
     @property
     def tags_(self) -> list[str]:
@@ -148,6 +125,9 @@ class Tagger(SequenceEstimator):
         return found
 
     def _learn(self, chosen: Any, x: Sentences, y: Sentences) -> Any:
+        for row, (words, tags) in enumerate(zip(x, y, strict=False)):
+            if len(words) != len(tags):
+                raise DataError(f"sentence {row} has {len(words)} words but {len(tags)} labels")
         self.learned_["frequent"] = most_frequent(x, y)
         return chosen.learn(x)
 

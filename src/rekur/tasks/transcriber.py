@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,8 @@ from rekur.layers.ctc import CTCHead
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.recurrent import Recurrent
 from rekur.layers.stack import Stack
-from rekur.tasks.base import learning
 from rekur.tasks.listener import Listener
-from rekur.tasks.sequences import SequenceEstimator
+from rekur.tasks.sequences import PairedEstimator
 from rekur.tasks.spelling import Spelling
 from rekur.train import Training
 
@@ -32,7 +30,7 @@ BLANK = 0
 ROOM = 1.25  # steps that a recording should have for each that its transcript needs
 
 
-class Transcriber(SequenceEstimator):
+class Transcriber(PairedEstimator):
     """Map recordings, or features (T, I) of them, to text.
 
         h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T, T' = T/4, or T/2 for fast talkers
@@ -73,25 +71,6 @@ class Transcriber(SequenceEstimator):
         self.training = training
         self.input = input
         self.seed = seed
-
-    def fit(
-        self,
-        x: Any,
-        y: Sequence[str],
-        *,
-        validation: float | tuple[Any, ...] | None = None,
-        epochs: int | None = None,
-        progress: bool | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Transcriber:
-        """Train on recordings x (paths, pairs (samples, rate), or arrays (T, I)) and their transcripts y.
-
-        The other arguments are as in `rekur.Classifier.fit`. A transcript that does not fit into the steps of its
-        recording is refused with its row.
-        """
-        with learning(self, "net_"):
-            self._fit(x, y, validation, epochs, progress, checkpoint)
-        return self
 
     @property
     def letters_(self) -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,8 +19,7 @@ from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import encoder
 from rekur.layers.seq2seq import Seq2Seq, coverage_loss
 from rekur.layers.stack import Stack
-from rekur.tasks.base import learning
-from rekur.tasks.sequences import SequenceEstimator
+from rekur.tasks.sequences import PairedEstimator
 from rekur.train import Training
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ class Writing:
             raise OptionError("sampling must lie in [0, 1], smoothing in [0, 1), and coverage must not be negative")
 
 
-class Writer(SequenceEstimator):
+class Writer(PairedEstimator):
     """Read a sequence and write a text; a subclass says what is read and where its pieces come from."""
 
     out = "text"
@@ -92,21 +90,6 @@ class Writer(SequenceEstimator):
         self.training = training
         self.input = input
         self.seed = seed
-
-    def fit(
-        self,
-        x: Any,
-        y: Sequence[str],
-        *,
-        validation: float | tuple[Any, ...] | None = None,
-        epochs: int | None = None,
-        progress: bool | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Self:
-        """Train on sequences x and the texts y to be written; the other arguments are as in `Classifier.fit`."""
-        with learning(self, "net_"):
-            self._fit(x, y, validation, epochs, progress, checkpoint)
-        return self
 
     @property
     def text_(self) -> TextReader:
