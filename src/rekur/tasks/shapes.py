@@ -42,12 +42,11 @@ class Recipe:
     steps: int
     epochs: tuple[int, int]
 
-    def trained(self, rows: int, epochs: int | None = None) -> Training:
-        """How to train with so many rows, for so many epochs if they are given."""
+    def trained(self, length: int, epochs: int | None = None) -> Training:
+        """How to train where an epoch has so many steps, for so many epochs if they are given."""
         fewest, most = self.epochs
-        batch = self.training.batch
-        given = max(fewest, min(most, round(self.steps * batch / rows))) if epochs is None else epochs
-        rising = min(0.3, max(self.training.warmup, RISING * batch / (rows * given)))
+        given = max(fewest, min(most, round(self.steps / length))) if epochs is None else epochs
+        rising = min(0.3, max(self.training.warmup, RISING / (length * given)))
         return replace(self.training, epochs=given, patience=max(5, given // 3), warmup=rising)
 
 
