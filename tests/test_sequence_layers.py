@@ -12,9 +12,10 @@ from torch import nn
 
 from rekur.inputs.items import padded
 from rekur.layers.attention import Attention
+from rekur.layers.copying import Memory
 from rekur.layers.crf import CRFHead, TagHead
 from rekur.layers.ctc import CTCHead
-from rekur.layers.decoder import Decoder, Memory
+from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder, stretched
 from rekur.layers.pool import pooled
 from rekur.layers.search import beam
@@ -156,9 +157,9 @@ def test_all_steps_at_once_equal_one_after_another(copy: bool) -> None:
 
 def test_a_copying_decoder_gives_probabilities_and_prefers_the_source() -> None:
     made, memory = decoder(copy=True)
-    assert made.gate is not None
+    assert made.copying is not None
     with torch.no_grad():
-        made.gate.bias.fill_(9.0)
+        made.copying.gate.bias.fill_(9.0)
     p = made.log_p(made(torch.full((2, 1), 2), memory)[0], memory).detach().exp()
     torch.testing.assert_close(p.sum(-1), torch.ones(2, 1), atol=1e-4, rtol=0)
     assert memory.tokens is not None
@@ -186,10 +187,10 @@ def test_losses_of_writing_equal_their_formulas(copy: bool) -> None:
     own = made.log_p(written._replace(gate=None), memory)
     each = -(1 - e) * chosen - e * own.mean(-1)
     wanted = (each * weight).sum() / 5
-    if made.worth is not None:  # which tokens of the source occur in the target
+    if made.copying is not None:  # which tokens of the source occur in the target
         there = torch.tensor([[int(token) in target[0].tolist() for token in memory.tokens[0]], [False] * 5])
         there[1, :3] = memory.tokens[1, :3] == target[1, 0]
-        r = torch.sigmoid(made.worth(memory.m))[..., 0]
+        r = torch.sigmoid(made.copying.worth(memory.m))[..., 0]
         wanted = wanted - torch.where(there, r, 1 - r).log()[memory.inside].mean()
     torch.testing.assert_close(made.loss(written, memory, target, weight, e), wanted)
 

@@ -13,6 +13,7 @@ import numpy as np
 from rekur.core import DataError, library, positive
 from rekur.inputs.cache import Cache
 from rekur.inputs.items import Items
+from rekur.inputs.recorded import check_length, is_file, named, present
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,44 +113,37 @@ class AudioReader:
         return {"scale": self.statistics}
 
 
-def named(value: Any) -> str:
-    """How a recording is called in messages."""
-    return os.fspath(value) if isinstance(value, str | os.PathLike) else "a recording"
-
-
 def length(value: Any, longest: float) -> tuple[int, int]:
     """Samples and rate of a recording, without reading it; one that cannot be used is refused with the reason."""
-    if isinstance(value, str | os.PathLike):
-        soundfile, path = library("soundfile", NEEDS), os.fspath(value)
-        if not os.path.isfile(path):
-            raise DataError(f"{path} is not there: name a file that is")
+    if is_file(value):
+        soundfile, path = library("soundfile", NEEDS), present(value, "recording")
         try:
             info = soundfile.info(path)
         except soundfile.LibsndfileError as error:
-            why = "it is empty" if not os.path.getsize(path) else str(error.error_string).strip().rstrip(".")
+            why = str(error.error_string).strip().rstrip(".")
             raise DataError(f"{path} is no recording that can be read: {why}") from None
         n, rate = int(info.frames), int(info.samplerate)
     else:
         n, rate = len(value[0]), int(value[1])
     if n < SHORTEST * rate:
-        raise DataError(f"{named(value)} is shorter than {SHORTEST * 1000:.0f} ms: there is nothing to hear")
-    if n > longest * rate:
-        raise DataError(f"{named(value)} lasts {n / rate:.0f} s, longer than {longest:g} s: cut it, or set `longest`")
+        name = named(value, "recording")
+        raise DataError(f"{name} is shorter than {SHORTEST * 1000:.0f} ms: there is nothing to hear")
+    check_length(value, "recording", n / rate, longest)
     return n, rate
 
 
 def wave(value: Any) -> tuple[Wave, int]:
     """Samples (n,) in -1 … 1, channels averaged, and their rate."""
-    if not isinstance(value, str | os.PathLike):
+    if not is_file(value):
         return np.ascontiguousarray(value[0], dtype=np.float32), int(value[1])
-    soundfile = library("soundfile", NEEDS)
+    soundfile, path = library("soundfile", NEEDS), os.fspath(value)
     try:
-        samples, rate = soundfile.read(os.fspath(value), dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise DataError(f"{named(value)} is damaged: {str(error.error_string).strip().rstrip('.')}") from None
+        raise DataError(f"{path} is damaged: {str(error.error_string).strip().rstrip('.')}") from None
     mono: Wave = samples.mean(axis=1)
     if not np.isfinite(mono).all():
-        raise DataError(f"{named(value)} holds samples that are not finite")
+        raise DataError(f"{path} holds samples that are not finite")
     return mono, int(rate)
 
 

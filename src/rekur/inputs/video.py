@@ -12,6 +12,7 @@ import numpy as np
 from rekur.core import DataError, library, positive
 from rekur.inputs.cache import Cache
 from rekur.inputs.items import Items
+from rekur.inputs.recorded import check_length, is_file, named, present
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +71,7 @@ class VideoReader:
             if len(frames) == T:
                 break
         if not frames:
-            raise DataError(f"{named(value)} holds no frame that can be decoded")
+            raise DataError(f"{named(value, 'video')} holds no frame that can be decoded")
         frames += [frames[-1]] * (T - len(frames))
         return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()  # (T, 3, size, size)
 
@@ -83,23 +84,9 @@ class VideoReader:
         return {}
 
 
-def named(value: Any) -> str:
-    """How a video is called in messages."""
-    return os.fspath(value) if isinstance(value, str | os.PathLike) else "a video"
-
-
-def is_file(value: Any) -> bool:
-    """Whether a video is given by the name of a file."""
-    return isinstance(value, str | os.PathLike)
-
-
-def opened(value: Any) -> Any:
+def opened(value: str | os.PathLike[str]) -> Any:
     """An open container, or one line that says why there is none."""
-    av, path = library("av", NEEDS), os.fspath(value)
-    if not os.path.isfile(path):
-        raise DataError(f"{path} is not there: name a file that is")
-    if not os.path.getsize(path):
-        raise DataError(f"{path} is no video that can be read: it is empty")
+    av, path = library("av", NEEDS), present(value, "video")
     try:
         container = av.open(path)
     except av.FFmpegError as error:
@@ -120,19 +107,15 @@ def count(value: Any, longest: float) -> int:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
-        if max(seconds, stream.frames / rate) > longest:
-            raise DataError(
-                f"{named(value)} lasts {max(seconds, stream.frames / rate):.0f} s, longer than {longest:g} s: "
-                "cut it, or set `longest`"
-            )
+        check_length(value, "video", max(seconds, stream.frames / rate), longest)
         if stream.frames:
             return int(stream.frames)
         try:
             found = sum(1 for _ in container.decode(video=0))
         except av.FFmpegError as error:
-            raise DataError(f"{named(value)} is damaged: {error.strerror}") from None
+            raise DataError(f"{named(value, 'video')} is damaged: {error.strerror}") from None
     if not found:
-        raise DataError(f"{named(value)} holds no frame")
+        raise DataError(f"{named(value, 'video')} holds no frame")
     return found
 
 
@@ -148,4 +131,4 @@ def decoded(value: Any, size: int) -> Iterator[Frames]:
             for frame in container.decode(video=0):
                 yield frame.reformat(width=size, height=size, format="rgb24").to_ndarray()
     except av.FFmpegError as error:
-        raise DataError(f"{named(value)} is damaged: {error.strerror}") from None
+        raise DataError(f"{named(value, 'video')} is damaged: {error.strerror}") from None

@@ -229,28 +229,32 @@ def span(lengths: Tensor, T: int, share: float) -> Tensor:
 class FrameEncoder(Encoder):
     """Frames to vectors by a small convolutional network, the same for each frame.
 
-        three times: convolution with a stride of 2, normalised over groups of channels, relu; then a linear map
+        four times: convolution (a stride of 2, the last 1), normalised over groups of channels, relu;
+        then [a linear map of all places; the maximum of each channel over the places]: where things are, and what
+        they are, each half normalised
 
-    x (B, T, 3, height, width) of bytes → (B, T, I). With `pictures` the linear map is left out: → (B, T, I, 6, 6), for
-    cells that fold over pictures.
+    x (B, T, 3, height, width) of bytes → (B, T, 2·I). With `pictures` the last step is left out: → (B, T, I, 6, 6), for
+    cells that fold over pictures. `size` is 2·I or I.
     """
 
     def __init__(self, I: int = 64, dropout: float = 0.0, pictures: bool = False, seed: int = 0) -> None:  # noqa: E741
         super().__init__()
-        self.size, self.dropout = I, dropout
+        self.size, self.dropout = I if pictures else 2 * I, dropout
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[nn.Module] = []
-            for a, b, width in ((3, 16, 5), (16, 32, 3), (32, I if pictures else 64, 3)):
-                layers += [nn.Conv2d(a, b, width, 2, width // 2), nn.GroupNorm(4, b), nn.ReLU()]
-            layers.append(nn.AdaptiveAvgPool2d(6))
-            self.layers = nn.Sequential(*layers, *([] if pictures else [nn.Flatten(), nn.Linear(64 * 36, I)]))
+            for a, b, width, stride in ((3, 16, 5, 2), (16, 32, 3, 2), (32, 64, 3, 2), (64, I, 3, 1)):
+                layers += [nn.Conv2d(a, b, width, stride, width // 2), nn.GroupNorm(4, b), nn.ReLU()]
+            self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(6))
+            self.places = None if pictures else nn.Linear(I * 36, I)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, 3, height, width) → vectors (B, T, I), or pictures (B, T, I, 6, 6)."""
-        B, T = x.shape[:2]
-        vectors = self.layers(x.flatten(0, 1).float() / 127.5 - 1).unflatten(0, (B, T))
-        return F.dropout(vectors, self.dropout, self.training), lengths
+        """x (B, T, 3, height, width) → vectors (B, T, 2·I), or pictures (B, T, I, 6, 6)."""
+        y = self.layers(x.flatten(0, 1).float() / 127.5 - 1)  # (B·T, I, 6, 6)
+        if self.places is not None:
+            halves = torch.stack([self.places(y.flatten(1)), y.amax((2, 3))], dim=1)  # (B·T, 2, I)
+            y = F.layer_norm(halves, halves.shape[2:]).flatten(1)
+        return F.dropout(y.unflatten(0, x.shape[:2]), self.dropout, self.training), lengths
 
 
 def embedding(V: int, I: int, seed: int) -> nn.Embedding:  # noqa: E741

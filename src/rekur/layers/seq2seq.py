@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.decoder import Decoder, Memory, Written
+from rekur.layers.copying import Memory
+from rekur.layers.decoder import Decoder, Written
 from rekur.layers.heads import linear
 from rekur.layers.pool import mean, most, within
 from rekur.layers.search import beam, pick
@@ -36,20 +37,19 @@ class Seq2Seq(nn.Module):
         encoder: nn.Module,
         stack: Stack,
         decoder: Decoder,
-        copy: bool,
         ends: tuple[int, int],
         hints: bool = False,
     ) -> None:
         super().__init__()
         self.hints = linear(2 * stack.size, len(decoder.bias), 0) if hints else None
-        self.encoder, self.stack, self.decoder, self.copy = encoder, stack, decoder, copy
+        self.encoder, self.stack, self.decoder = encoder, stack, decoder
         self.begin, self.end = ends
 
     def memory(self, x: Tensor, lengths: Tensor | None) -> Memory:
         """What the encoder reads in x (B, T, ...)."""
         vectors, steps = self.encoder(x, lengths)
         m, _ = self.stack(vectors, None, steps)  # (B, T', M)
-        return Memory(m, within(steps, m), x if self.copy else None)
+        return Memory(m, within(steps, m), None if self.decoder.copying is None else x)
 
     def forward(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, sampling: float = 0.0

@@ -144,7 +144,7 @@ class Writer(PairedEstimator):
         stack = Stack(self.cell, front.size, H, s.layers, s.bidirectional, s.dropout, seen, self.seed)
         attention = Attention(s.hidden, stack.size, w.attention, self.seed)
         decoder = Decoder(self.cell, self.text_.size, s.vectors, attention, s.dropout, w.copy, self.seed + 1)
-        return Seq2Seq(front, stack, decoder, w.copy, (START, END), seen)
+        return Seq2Seq(front, stack, decoder, (START, END), seen)
 
     def _targets(self, y: Sequence[str], learn: bool) -> Items:
         most = self.writing.longest
