@@ -16,10 +16,11 @@ from rekur.layers.copying import Memory
 from rekur.layers.crf import CRFHead, TagHead
 from rekur.layers.ctc import CTCHead
 from rekur.layers.decoder import Decoder
-from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder, stretched
+from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
 from rekur.layers.pool import pooled
 from rekur.layers.search import beam
 from rekur.layers.seq2seq import coverage_loss
+from rekur.layers.varied import stretched, swayed
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +283,17 @@ def test_bands_are_stretched_along_their_axis_alone() -> None:
     assert bool((factors >= 0.75).all() and (factors <= 1.25).all() and factors.std() > 0)
     places = (torch.arange(8.0) * factors[:, None]).clamp_max(7.0)
     torch.testing.assert_close(made, places[..., None].expand(3, 8, 5))
+
+
+def test_videos_sway_a_little_and_alike_in_all_frames() -> None:
+    bright = torch.linspace(-1, 1, 32).expand(64, 2, 3, 32, 32)  # brighter to the right
+    torch.testing.assert_close(swayed(bright, 0.0), bright, atol=1e-5, rtol=0)
+    made = swayed(bright, 0.1)
+    torch.testing.assert_close(made[:, 0], made[:, 1])  # both frames
+    moved = (made - bright).abs().flatten(1).amax(1)
+    assert bool((moved > 0).all())
+    # x moves by at most 0.1·(|x| + |y|) ≤ 0.2 of the half width and light by 0.1 of 1 + brightness ≤ 2 + what moved
+    assert float(moved.max()) <= 0.2 + 0.1 * 2.2 + 1e-5, moved.max()
 
 
 def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from rekur.layers.pool import within
 from rekur.layers.stack import Stack
+from rekur.layers.varied import LOUD, coloured, hidden, stretched, swayed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 LOOK = 5  # steps that a convolution of the speech encoder sees
 STEADY = 100  # spectra like those of the training data that a running mean begins with
-LOUD = 3.0  # spread of how loud recordings are made while training, for each unit of `vary`
 
 
 class Encoder(nn.Module):
@@ -186,44 +186,10 @@ def before(x: Tensor, state: tuple[Tensor, int] | None = None) -> tuple[Tensor, 
     return sums / (STEADY + steps), (sums[:, :, -1:], count + x.shape[2])
 
 
-def stretched(x: Tensor, share: float) -> Tensor:
-    """Bands moved to 1 - share … 1 + share times their place, by another factor in each row: x (B, I, T)."""
-    I = x.shape[1]  # noqa: E741
-    place = torch.arange(I) * (1 + share * (2 * torch.rand(len(x), 1) - 1))  # (B, I)
-    low = place.long().clamp_max(I - 2)
-    part = (place - low).clamp_max(1.0)[..., None]
-
-    below, above = (x.gather(1, rows[..., None].expand_as(x)) for rows in (low, low + 1))
-    return torch.lerp(below, above, part)
-
-
-def coloured(x: Tensor, spread: float) -> Tensor:
-    """Each row raised by a random number of that spread, and tilted over the bands by less: x (B, I, T)."""
-    level, tilt = (spread * torch.randn(2, len(x), 1, 1)).unbind()
-    return x + level + 0.3 * tilt * torch.linspace(-1, 1, x.shape[1])[:, None]
-
-
-def hidden(x: Tensor, lengths: Tensor, share: float) -> Tensor:
-    """Two masks over bands and two over time, of random widths up to that share of the whole: x (B, I, T)."""
-    B, I, T = x.shape  # noqa: E741
-    for _ in range(2):
-        x = x.masked_fill(span(torch.full((B,), I), I, share)[:, :, None], 0)
-        x = x.masked_fill(span(lengths, T, share)[:, None, :], 0)
-    return x
-
-
 def reduced(lengths: Tensor, layer: nn.Module) -> Tensor:
     """How many outputs a convolution of the speech encoder gives for so many inputs."""
     stride: int = layer.stride[0]  # type: ignore[assignment, index]
     return (lengths + stride - 1) // stride
-
-
-def span(lengths: Tensor, T: int, share: float) -> Tensor:
-    """One random span in each row, at most that share of its length, (B, T) bool."""
-    width = torch.rand(len(lengths)) * share * lengths
-    start = torch.rand(len(lengths)) * (lengths - width)
-    at = torch.arange(T)
-    return (at >= start[:, None]) & (at < (start + width)[:, None])
 
 
 class FrameEncoder(Encoder):
@@ -233,13 +199,21 @@ class FrameEncoder(Encoder):
         then [a linear map of all places; the maximum of each channel over the places]: where things are, and what
         they are, each half normalised
 
+    While training, videos are turned, enlarged and lit a little differently, by `vary` at most (`swayed`).
     x (B, T, 3, height, width) of bytes → (B, T, 2·I). With `pictures` the last step is left out: → (B, T, I, 6, 6), for
     cells that fold over pictures. `size` is 2·I or I.
     """
 
-    def __init__(self, I: int = 64, dropout: float = 0.0, pictures: bool = False, seed: int = 0) -> None:  # noqa: E741
+    def __init__(
+        self,
+        I: int = 64,  # noqa: E741
+        dropout: float = 0.0,
+        vary: float = 0.0,
+        pictures: bool = False,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
-        self.size, self.dropout = I if pictures else 2 * I, dropout
+        self.size, self.dropout, self.vary = I if pictures else 2 * I, dropout, vary
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[nn.Module] = []
@@ -250,7 +224,9 @@ class FrameEncoder(Encoder):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """x (B, T, 3, height, width) → vectors (B, T, 2·I), or pictures (B, T, I, 6, 6)."""
-        y = self.layers(x.flatten(0, 1).float() / 127.5 - 1)  # (B·T, I, 6, 6)
+        x = x.float() / 127.5 - 1
+        x = swayed(x, self.vary) if self.training and self.vary else x
+        y = self.layers(x.flatten(0, 1))  # (B·T, I, 6, 6)
         if self.places is not None:
             halves = torch.stack([self.places(y.flatten(1)), y.amax((2, 3))], dim=1)  # (B·T, 2, I)
             y = F.layer_norm(halves, halves.shape[2:]).flatten(1)
@@ -280,4 +256,4 @@ def encoder(reader: Any, I: int, dropout: float, forget: float, seed: int) -> En
         case "audio":
             return SpeechEncoder(reader.statistics, I, dropout, forget, seed=seed)
         case _:
-            return FrameEncoder(I, dropout, seed=seed)
+            return FrameEncoder(I, dropout, forget, seed=seed)

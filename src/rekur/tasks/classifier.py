@@ -200,7 +200,7 @@ class Classifier(SequenceEstimator):
         front: Encoder
         stack: PictureStack | Stack
         if self.cell in CONVOLUTIONAL:
-            front = FrameEncoder(s.vectors, s.dropout, True, self.seed)
+            front = FrameEncoder(s.vectors, s.dropout, s.forget, True, self.seed)
             stack = PictureStack(self.cell, front.size, *given, self.seed)
         else:
             front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.seed)
