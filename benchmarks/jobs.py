@@ -26,7 +26,7 @@ from rekur.data import files
 from rekur.inputs import examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
-from rekur.tasks.writer import Writing
+from rekur.tasks.writer import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("REKUR_DATA", ROOT.parent / "shared" / "data"))
@@ -111,15 +111,12 @@ def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
     return run
 
 
-SUMMARY = Writing(copy=True, coverage=0.3, measure="rouge", longest=60)
-
-
 def headlines(seed: int, show: bool) -> Scores:
     """The headline of a piece of news: rows 0-6,000 to train, 800 to choose, 800 to test."""
     frame = table("ag_news/ag_news_test.csv.gz")
     x, y = frame.description.tolist(), frame.title.tolist()
-    model = rekur.Translator(writing=SUMMARY, seed=seed)
-    model.fit(x[:6000], y[:6000], validation=(x[6000:6800], y[6000:6800]), progress=show)
+    model = rekur.Translator(writing=SUMMARY, input=Text(vocabulary=3000), seed=seed)
+    model.fit(x[:6000], y[:6000], validation=(x[6000:6800], y[6000:6800]), epochs=20, progress=show)
     return model.evaluate(x[6800:], y[6800:])
 
 
@@ -127,7 +124,7 @@ def papers(seed: int, show: bool) -> Scores:
     """One sentence for the abstract of a paper."""
     part = {p: pd.read_json(DATA / f"scitldr/{p}.jsonl.gz", lines=True) for p in ("train", "dev", "test")}
     x = {p: [" ".join(sentences) for sentences in frame.source] for p, frame in part.items()}
-    model = rekur.Translator(writing=SUMMARY, input=Text(longest=400), seed=seed)
+    model = rekur.Translator(writing=SUMMARY, input=Text(vocabulary=5000, longest=400), seed=seed)
     held = (x["dev"], [targets[0] for targets in part["dev"].target])
     model.fit(x["train"], [targets[0] for targets in part["train"].target], validation=held, progress=show)
     return model.evaluate(x["test"], part["test"].target.tolist())

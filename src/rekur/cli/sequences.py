@@ -68,9 +68,9 @@ def made(task: str, options: Mapping[str, Any]) -> Any:
     if given.pop("copy", False):
         if task != "translate":
             raise OptionError(f"--copy is for translate, not for {task}")
-        from rekur.tasks.writer import Writing
+        from rekur.tasks.writer import SUMMARY
 
-        given["writing"] = Writing(copy=True, coverage=0.3, measure="rouge")
+        given["writing"] = SUMMARY
     return getattr(rekur, TASKS[task])(**given)
 
 

@@ -13,7 +13,7 @@ class Translator(Writer):
     """Map a text to another one: an encoder reads it both ways, a decoder with attention writes.
 
     Both sides share one set of pieces, learned from the texts at hand. For summaries, let the decoder copy:
-    `Translator(writing=Writing(copy=True, coverage=0.5, measure="rouge"))`.
+    `Translator(writing=SUMMARY)`, with `SUMMARY` of `rekur.tasks.writer`.
 
     Parameters
     ----------

@@ -66,6 +66,10 @@ class Writing:
             raise OptionError("sampling must lie in [0, 1], smoothing in [0, 1), and coverage must not be negative")
 
 
+SUMMARY = Writing(copy=True, coverage=0.3, norm=1.0, unique=3, longest=60, measure="rouge")
+"""How summaries are written: much is taken over from the text, nothing is told twice."""
+
+
 class Writer(PairedEstimator):
     """Read a sequence and write a text; a subclass says what is read and where its pieces come from."""
 
