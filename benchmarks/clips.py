@@ -62,7 +62,7 @@ def write(frames: np.ndarray, file: Path) -> None:
     """Encode frames as a video file."""
     with av.open(str(file), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
-        stream.width = stream.height = SIZE
+        stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 400_000
         for frame in frames:
             for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):

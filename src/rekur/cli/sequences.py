@@ -151,7 +151,7 @@ def task_of(model: Any) -> str:
 def told(found: Examples) -> None:
     """Name what was left out, each in one line."""
     for name, why in found.skipped[:SHOWN]:
-        print(f"· left out: {name}: {why}", file=sys.stderr)
+        print(f"· left out: {why if why.startswith(name) else f'{name}: {why}'}", file=sys.stderr)
     if len(found.skipped) > SHOWN:
         print(f"· left out: {len(found.skipped) - SHOWN:,} more", file=sys.stderr)
 
