@@ -63,7 +63,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("transcript", "audio"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), replace(STEADY, batch=16), 4_000, (10, 80)),
     ("transcript", "numbers"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), replace(STEADY, batch=16), 4_000, (10, 80)),
     ("text", "text"): Recipe(Shape(256, 256, 1, True, 0.3, 0.05), replace(STEADY, batch=64), 7_000, (10, 40)),
-    ("text", "video"): Recipe(Shape(64, 128, 1, True, 0.1, 0.15), STEADY, 4_000, (10, 120)),
+    ("text", "video"): Recipe(Shape(64, 128, 1, True, 0.1, 0.15), STEADY, 2_500, (10, 80)),
     ("text", "numbers"): Recipe(Shape(64, 128, 1, True, 0.1), STEADY, 4_000, (10, 80)),
     ("next", "text"): Recipe(Shape(400, 400, 2, False, 0.25), replace(STEADY, batch=20, bptt=35), 9_000, (3, 15)),
 }
