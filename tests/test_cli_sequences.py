@@ -55,6 +55,7 @@ def test_texts_are_classified(run: Any) -> None:
     assert "learned from 135 examples; scores of 15 held out" in out
     assert re.search(r"accuracy +[01]\S* +[01]", out)
     assert "What was taken for what" in page("r.html")
+    assert any(f"<td>{text}</td>" in page("r.html") for text in x)
     assert sorted(path.name for path in Path().iterdir()) == ["data.csv", "m", "r.html"]
     code, out, _ = run("predict", "m", source, "--out", "told.csv")
     told = pd.read_csv("told.csv")
@@ -161,6 +162,7 @@ def test_a_language_is_learned(run: Any) -> None:
         (("fit", "classify", "data.csv", "--cell", "gur"), "'gru'"),
         (("fit", "transcribe", "data.csv"), "--x"),
         (("fit", "classify", "few.csv"), "too few"),
+        (("fit", "classify", "both.csv"), "texts in 'text' and paths in 'path'; name the one to read, with --x"),
         (("score", "gone", "data.csv"), "gone does not exist"),
     ],
 )
@@ -168,10 +170,11 @@ def test_bad_input_ends_with_one_line(run: Any, words: tuple[str, ...], text: st
     x, y = reviews(20)
     table(text=x, label=y)
     pd.DataFrame({"text": x[:3], "label": y[:3]}).to_csv("few.csv", index=False)
+    pd.DataFrame({"text": x, "label": y, "path": x}).to_csv("both.csv", index=False)
     code, out, err = run(*words)
     assert (code, err.count("\n"), out) == (2, 1, ""), (out, err)
     assert text in err
-    assert sorted(path.name for path in Path().iterdir()) == ["data.csv", "few.csv"]
+    assert sorted(path.name for path in Path().iterdir()) == ["both.csv", "data.csv", "few.csv"]
 
 
 def test_a_label_that_was_never_learned_is_just_wrong(run: Any) -> None:

@@ -149,6 +149,9 @@ def table(source: str, task: str, columns: Columns, targets: bool) -> Examples:
     if columns.id is not None:
         return readings(frame, source, columns.id, y_name, targets)
     x_name = columns.x or first(frame, COLUMNS[task][0], y_name)
+    other = first(frame, PATHS, y_name)
+    if task == "classify" and columns.x is None and other not in (None, x_name):
+        raise DataError(f"{source} has texts in {x_name!r} and paths in {other!r}; name the one to read, with --x")
     if x_name is None:
         raise DataError(f"{source} has no column {' or '.join(COLUMNS[task][0])}; name the one to read, with --x")
     if targets and y_name is None and task != "language":

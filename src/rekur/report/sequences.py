@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SHOWN = 12  # examples in the page
+LONG = 400  # letters of a text that are shown
 MOST = 25  # labels in the picture of what was taken for what
 
 STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -80,13 +81,13 @@ def training(history: Sequence[Mapping[str, float]]) -> str:
 
 
 def shade(share: float) -> str:
-    """A background as strong as a share of 1."""
-    return f"background:rgba(31,99,240,{0.75 * share:.3f})"
+    """A background as strong as a share of 1, on which text can be read in light and dark."""
+    return f"background:rgba(31,99,240,{0.6 * share:.3f});color:var(--ink);text-align:center"
 
 
 def shaded(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], corner: str = "") -> str:
     """A table of cells, each a share that is its background and a text; names as HTML."""
-    top = f"<th>{corner}</th>" + "".join(f'<th scope="col">{name}</th>' for name in columns)
+    top = f"<th>{corner}</th>" + "".join(f'<th scope="col" style="text-align:center">{name}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{name}</th>'
         + "".join(f'<td style="{shade(share)}">{text}</td>' for share, text in cells)
@@ -120,10 +121,9 @@ def labels(model: Any, held: Examples) -> str:
 def seen(model: Any, value: Any, name: str) -> str:
     """An example as people look at it: the text itself, the spectrum of a recording, a strip of frames."""
     kind = model.reader_.options.kind
-    if kind == "text":
-        return escape(value if len(value) <= 400 else value[:400] + " …")
-    if kind == "words":
-        return escape(" ".join(value))
+    if kind in ("text", "words"):
+        text = value if isinstance(value, str) else " ".join(value)
+        return escape(text if len(text) <= LONG else text[:LONG] + " …")
     item = model.reader_.items([value])[0].numpy()
     if kind == "video":
         strip = np.concatenate(list(item.transpose(0, 2, 3, 1)[:: max(1, len(item) // 8)]), axis=1)
