@@ -14,8 +14,8 @@ library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
 
-test: .venv/tested ## the test suite
-	$(BIN)/python -m pytest
+test: .venv/tested ## the test suite, in two processes
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 check: .venv/checked ## format, lint, types
 	$(BIN)/ruff format --check src tests benchmarks examples
