@@ -150,6 +150,27 @@ def test_numbers_are_scaled_by_what_was_learned() -> None:
         made.items([np.zeros((1, 2)), np.array([[0.0, 0], [np.nan, 0]])])
 
 
+@pytest.mark.parametrize("scale", ["auto", "column", "whole", "none"])
+@pytest.mark.parametrize(("columns", "most"), [(64, 10), (64, 1000), (3, 10)])
+def test_columns_of_one_kind_keep_their_proportions(scale: str, columns: int, most: float) -> None:
+    spreads = np.geomspace(1, most, columns)
+    x = np.random.default_rng(0).normal(5, spreads, (20, 30, columns))
+    mean, divisor = Numbers(scale=scale, deltas=True).learn(x).statistics[:, :columns].numpy()
+    if scale == "none":
+        assert (mean == 0).all()
+        assert (divisor == 1).all()
+        return
+    np.testing.assert_allclose(mean, x.mean((0, 1)), rtol=1e-4)
+    one = scale == "whole" or (scale == "auto" and (columns, most) == (64, 10))
+    each = x.std((0, 1))
+    np.testing.assert_allclose(divisor, np.full(columns, (each**2).mean() ** 0.5) if one else each, rtol=1e-4)
+
+
+def test_an_unknown_scale_is_refused() -> None:
+    with pytest.raises(OptionError, match="'column', 'whole', 'none'"):
+        Numbers(scale="row").learn(np.zeros((3, 4, 2)))
+
+
 def tone(folder: Path, name: str, seconds: float = 0.5, rate: int = 8000, pitch: float = 440.0) -> Path:
     """A recording of a tone."""
     t = np.arange(round(seconds * rate)) / rate

@@ -7,28 +7,38 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rekur.core import DataError
+from rekur.core import DataError, choose
 from rekur.inputs.items import Items, listed
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+SCALES = ("auto", "column", "whole", "none")
+MANY = 64  # columns from which on those of like spread are taken to be of one kind
+ALIKE = 100.0  # times by which their spreads may differ
+STEADY = 1e-6  # spread up to which a column does not vary
 
 
 @dataclass(frozen=True)
 class Numbers:
     """Sequences of numbers: sensor readings, joints of a skeleton, features of frames or of speech.
 
-    scale : centre each column and divide it by its standard deviation over the training data ·
-    deltas : add the differences between a step and the one before as columns
+    scale : "column" centres each column and divides it by its standard deviation over the training data; "whole"
+    divides all by one, the root of their mean square, for columns of one kind, such as features of frames, of which
+    the small ones say little; "none" leaves all as it is; "auto" takes "whole" for 64 columns or more whose spreads
+    lie within a factor of 100, and "column" otherwise · deltas : add the differences between a step and the one before
+    as columns
     """
 
-    scale: bool = True
+    scale: str = "auto"
     deltas: bool = False
     kind: ClassVar[str] = "numbers"
 
     def learn(self, values: Any) -> NumbersReader:
         """A reader for sequences like these: their columns, with mean and standard deviation."""
         import torch
+
+        choose("scale", self.scale, SCALES)
 
         sequences = read(values)
         reader = NumbersReader(self, sequences[0].shape[1], torch.empty(0))
@@ -39,7 +49,20 @@ class Numbers:
             count, total, square = count + len(sequence), total + sequence.sum(0), square + sequence.square().sum(0)
         mean = total / count
         spread = (square / count - mean.square()).clamp_min(0).sqrt()
-        return NumbersReader(self, reader.columns, torch.stack([mean, spread.where(spread > 1e-6, 1.0)]).float())
+        parts = spread.view(-1, reader.columns)  # of the values, and of the differences
+        divisor = torch.stack([self._divisor(part) for part in parts]).flatten()
+        statistics = torch.stack([mean * (self.scale != "none"), divisor])
+        return NumbersReader(self, reader.columns, statistics.float())
+
+    def _divisor(self, spread: Tensor) -> Tensor:
+        """What columns of such standard deviations (C,) are divided by, (C,)."""
+        varied = spread[spread > STEADY]
+        if self.scale == "none" or not len(varied):
+            return spread.new_ones(spread.shape)
+        alike = len(spread) >= MANY and bool(varied.max() <= ALIKE * varied.min())
+        if self.scale == "whole" or (self.scale == "auto" and alike):
+            return spread.square().mean().sqrt().expand_as(spread)
+        return spread.where(spread > STEADY, 1.0)
 
     def restore(self, learned: dict[str, Any], tensors: dict[str, Tensor]) -> NumbersReader:
         """The reader that `describe` and `tensors` tell of."""
