@@ -57,7 +57,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("label", "text"): Recipe(Shape(128, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (4, 8)),
     ("label", "words"): Recipe(Shape(100, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (4, 12)),
     ("label", "audio"): Recipe(Shape(128, 128, 2, True, 0.2, 0.15), STEADY, 3_000, (10, 60)),
-    ("label", "video"): Recipe(Shape(64, 128, 1, True, 0.2), STEADY, 1_500, (8, 40)),
+    ("label", "video"): Recipe(Shape(64, 128, 1, True, 0.1, 0.15), STEADY, 1_500, (8, 40)),
     ("label", "pictures"): Recipe(Shape(32, 32, 1, False, 0.2), STEADY, 1_500, (8, 40)),
     ("tags", "words"): Recipe(Shape(100, 128, 1, True, 0.5, 0.05), STEADY, 6_000, (10, 30)),
     ("transcript", "audio"): Recipe(Shape(192, 192, 3, True, 0.2, 0.2), replace(STEADY, batch=16), 4_000, (10, 80)),
