@@ -193,14 +193,15 @@ def joined(frame: pd.DataFrame, folder: Path, count: int, rng: np.random.Generat
 def connected_digits(seed: int, show: bool) -> Scores:
     """Strings of digits of a speaker never heard (theo), by CTC and a letter model of what was said in training.
 
-    The word error rate is the digit error rate. The epochs were chosen with another speaker (nicolas) held out.
+    The word error rate is the digit error rate. With another speaker (nicolas) held out, larger nets and more epochs
+    gave the same, 18 to 19 %.
     """
     with tempfile.TemporaryDirectory() as folder:
         frame, rng = digits(Path(folder)), np.random.default_rng(seed)
         known, new = frame[frame.speaker != "theo"], frame[frame.speaker == "theo"]
         train = joined(known, Path(folder) / "train", 3000, rng)
         test = joined(new, Path(folder) / "test", 300, rng)
-        model = rekur.Transcriber(seed=seed).fit(*train, epochs=8, progress=show)
+        model = rekur.Transcriber(hidden=128, layers=2, seed=seed).fit(*train, epochs=8, progress=show)
         letters = rekur.LanguageModel(hidden=128, layers=1, input=Text(pieces="char"), seed=seed)
         letters.fit(train[1], epochs=4, progress=show)
         alone = model.evaluate(*test, beams=16)["word error rate"]
