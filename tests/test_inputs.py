@@ -89,9 +89,6 @@ def test_pieces_bring_text_back_and_know_the_special_ones() -> None:
     again = Tokenizer.restore(made.tensor())
     assert again.encode(LINES[0]) == made.encode(LINES[0])
     assert Tokenizer.learn(LINES, 80).model == made.model
-    cut = {tuple(made.sample(LINES[0], 0.2, seed)) for seed in range(20)}
-    assert len(cut) > 1
-    assert {made.decode(numbers) for numbers in cut} == {LINES[0]}
 
 
 @pytest.mark.parametrize(("pieces", "n"), [("word", 6), ("char", 22)])

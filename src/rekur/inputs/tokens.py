@@ -74,11 +74,6 @@ class Tokenizer:
         """The number of a letter where the pieces are letters; a blank is a piece of its own."""
         return int(self.processor.piece_to_id("▁" if letter == " " else letter))
 
-    def sample(self, text: str, smooth: float, seed: int) -> list[int]:
-        """The numbers of one of the ways to cut a text, drawn with probabilities to the power of `smooth`."""
-        sentencepiece().set_random_generator_seed(seed)
-        return list(self.processor.encode(text, enable_sampling=True, alpha=smooth, nbest_size=-1))
-
     def decode(self, numbers: Sequence[int]) -> str:
         """The text of some pieces; special ones are left out."""
         return str(self.processor.decode([int(n) for n in numbers if n >= SPECIAL or n == UNKNOWN]))
