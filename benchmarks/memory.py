@@ -14,10 +14,10 @@ import resource
 import subprocess
 import sys
 import tempfile
-import wave
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 import clips
 import rekur
@@ -25,40 +25,34 @@ from rekur import inputs
 
 SECONDS, RATE, MELS = 20, 8000, 80  # a recording: 0.6 MiB of spectra
 FRAMES, SIZE = 64, 96  # a video: 1.7 MiB of frames
-COUNTS = {"recordings": 500, "videos": 200}
 
 
-def recordings(folder: Path, count: int, rng: np.random.Generator) -> list[str]:
-    """Write noise, loud or not; its labels."""
-    labels = rng.choice(["loud", "quiet"], count)
-    for k, label in enumerate(labels):
-        samples = rng.integers(-9000, 9000, SECONDS * RATE) if label == "loud" else np.zeros(SECONDS * RATE)
-        with wave.open(str(folder / f"{k:05d}.wav"), "wb") as file:
-            file.setparams((1, 2, RATE, 0, "NONE", ""))
-            file.writeframes(samples.astype(np.int16).tobytes())
-    return [str(label) for label in labels]
+def recording(file: Path, bright: bool, rng: np.random.Generator) -> None:
+    """Write noise, or silence."""
+    soundfile.write(file, rng.uniform(-0.3, 0.3, SECONDS * RATE) * bright, RATE)
 
 
-def videos(folder: Path, count: int, rng: np.random.Generator) -> list[str]:
-    """Write pictures that are bright or dark; their labels."""
-    labels = rng.choice(["bright", "dark"], count)
-    for k, label in enumerate(labels):
-        level = 220 if label == "bright" else 30
-        clips.write(np.full((FRAMES, SIZE, SIZE, 3), level, dtype=np.uint8), folder / f"{k:05d}.avi")
-    return [str(label) for label in labels]
+def video(file: Path, bright: bool, rng: np.random.Generator) -> None:
+    """Write pictures that are bright, or dark."""
+    clips.write(np.full((FRAMES, SIZE, SIZE, 3), 220 if bright else 30, dtype=np.uint8), file)
+
+
+KINDS = {  # how many, how they end, what writes one and what reads it
+    "recordings": (500, "wav", recording, inputs.find("audio")(mels=MELS)),
+    "videos": (200, "avi", video, inputs.find("video")(frames=FRAMES, size=SIZE)),
+}
 
 
 def train(kind: str, count: int) -> None:
     """Train on so many files and print the most memory held, in MiB."""
+    _, ending, write, chosen = KINDS[kind]
     rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        labels = (recordings if kind == "recordings" else videos)(folder, count, rng)
-        chosen = (
-            inputs.find("audio")(mels=MELS) if kind == "recordings" else inputs.find("video")(frames=FRAMES, size=SIZE)
-        )
-        model = rekur.Classifier(hidden=8, input=chosen)
-        model.fit(sorted(folder.iterdir()), labels, validation=0.1, epochs=1)
+    labels = rng.integers(2, size=count)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{k:05d}.{ending}" for k in range(count)]
+        for file, label in zip(files, labels, strict=True):
+            write(file, bool(label), rng)
+        rekur.Classifier(hidden=8, input=chosen).fit(files, labels, validation=0.1, epochs=1)
     print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10))
 
 
@@ -69,7 +63,7 @@ if __name__ == "__main__":
     if asked.train:
         train(asked.train[0], int(asked.train[1]))
         sys.exit()
-    for kind, count in COUNTS.items():
+    for kind, (count, *_) in KINDS.items():
         found = []
         for n in (count, 4 * count):
             command = [sys.executable, __file__, "--train", kind, str(n)]

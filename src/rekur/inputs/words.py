@@ -89,3 +89,8 @@ def checked(values: Sequence[str | Sequence[str]]) -> list[list[str]]:
             raise DataError(f"sentence {row} is {sentence!r}; a list of one or more words is needed")
         made.append(words)
     return made
+
+
+def sentence(value: str | Sequence[str]) -> str:
+    """A string; a list of words is joined."""
+    return value if isinstance(value, str) else " ".join(value)

@@ -67,13 +67,9 @@ class Copying(nn.Module):
         where = memory.source[:, None].expand_as(attention)  # (B, U, T)
         return attention.new_zeros(*attention.shape[:2], V).scatter_add(2, where, attention)
 
-    def mass(self, attention: Tensor, memory: Memory, target: Tensor) -> Tensor:
-        """The same of the target (B, U) alone, (B, U, 1)."""
-        return (attention * (memory.source[:, None] == target[..., None])).sum(-1, keepdim=True)
-
-    def loss(self, memory: Memory, target: Tensor) -> Tensor:
-        """The mean cross-entropy of r and whether a token occurs in the target (B, U), which is 0 where nothing is."""
-        there = (memory.source[:, None] == target[..., None]).any(1)[memory.inside]
+    def loss(self, memory: Memory, same: Tensor) -> Tensor:
+        """The mean cross-entropy of r and whether a token occurs in the target; same (B, U, T): which tokens equal."""
+        there = same.any(1)[memory.inside]
         return F.binary_cross_entropy_with_logits(self.worth(memory.m)[..., 0][memory.inside], there.float())
 
 

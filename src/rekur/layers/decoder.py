@@ -106,8 +106,10 @@ class Decoder(nn.Module):
         scores = F.linear(written.o[inside], self.embedding.weight, self.bias)  # (N, V)
         total = scores.logsumexp(-1, keepdim=True)
         log_p = scores.gather(1, y) - total
+        loss = smoothing * (total.mean() - scores.mean())
         if self.copying is not None and written.gate is not None:
-            copied = self.copying.mass(written.attention, memory, target)[inside]
+            same = memory.source[:, None] == target.masked_fill(~inside, PAD)[..., None]  # (B, U, T)
+            copied = (written.attention * same).sum(-1, keepdim=True)[inside]
             log_p = mixed(log_p, copied, written.gate[inside])
-        loss = smoothing * (total.mean() - scores.mean()) - (1 - smoothing) * log_p.mean()
-        return loss if self.copying is None else loss + self.copying.loss(memory, target.masked_fill(~inside, PAD))
+            loss = loss + self.copying.loss(memory, same)
+        return loss - (1 - smoothing) * log_p.mean()

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from rekur.layers.pool import within
 from rekur.layers.stack import Stack
-from rekur.layers.varied import LOUD, coloured, hidden, stretched, swayed
+from rekur.layers.varied import coloured, hidden, stretched, swayed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,7 +148,7 @@ class SpeechEncoder(Encoder):
         vary = self.vary if self.training else 0.0
         x = stretched(x, vary / 2) if vary else x
         x = x - (before(x)[0] if self.running else x.sum(2, keepdim=True) / lengths[:, None, None])
-        x = hidden(coloured(x, LOUD * vary), lengths, vary) if vary else x
+        x = hidden(coloured(x, vary), lengths, vary) if vary else x
         for layer in self.layers:
             inside = within(lengths, x.transpose(1, 2))[:, None]
             x, lengths = F.relu(layer(F.pad(x * inside, (LOOK - 1, 0)))), reduced(lengths, layer)

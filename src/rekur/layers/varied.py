@@ -24,9 +24,9 @@ def stretched(x: Tensor, share: float) -> Tensor:
     return torch.lerp(below, above, part)
 
 
-def coloured(x: Tensor, spread: float) -> Tensor:
-    """Each row raised by a random number of that spread, and tilted over the bands by less: x (B, I, T)."""
-    level, tilt = (spread * torch.randn(2, len(x), 1, 1)).unbind()
+def coloured(x: Tensor, share: float) -> Tensor:
+    """Each row raised by a random number, and tilted over the bands by less: x (B, I, T)."""
+    level, tilt = (LOUD * share * torch.randn(2, len(x), 1, 1)).unbind()
     return x + level + 0.3 * tilt * torch.linspace(-1, 1, x.shape[1])[:, None]
 
 

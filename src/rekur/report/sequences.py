@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rekur.inputs.words import sentence
 from rekur.report.page import framed, save
 from rekur.report.picture import heat, image
 from rekur.report.sections import section
@@ -122,7 +123,7 @@ def seen(model: Any, value: Any, name: str) -> str:
     """An example as people look at it: the text itself, the spectrum of a recording, a strip of frames."""
     kind = model.reader_.options.kind
     if kind in ("text", "words"):
-        text = value if isinstance(value, str) else " ".join(value)
+        text = sentence(value)
         return escape(text if len(text) <= LONG else text[:LONG] + " …")
     item = model.reader_.items([value])[0].numpy()
     if kind == "video":

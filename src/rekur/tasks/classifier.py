@@ -14,7 +14,7 @@ from rekur.baselines.ngrams import NGrams, normal
 from rekur.core import DataError, OptionError
 from rekur.inputs.items import Buckets
 from rekur.inputs.text import strings
-from rekur.inputs.words import WORD
+from rekur.inputs.words import WORD, sentence
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.pictures import CONVOLUTIONAL, PictureStack
@@ -269,7 +269,7 @@ EVEN = 20.0  # rows by whose loss a blend must pay for each unit that it is away
 
 def texts(x: Sequence[str | Sequence[str]]) -> list[str]:
     """Strings; lists of words are joined."""
-    return [text if isinstance(text, str) else " ".join(text) for text in x]
+    return [sentence(text) for text in x]
 
 
 def probabilities(log_p: np.ndarray) -> np.ndarray:

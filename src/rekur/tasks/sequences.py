@@ -112,8 +112,8 @@ class SequenceEstimator(Estimator):
         self._settle(items, targets)
         self._check(items, targets)
         train, held = self._split(items, targets, validation)
-        options = self._options(recipe, train, epochs)
-        train = replace(train, size=options.batch)
+        train = replace(train, size=(self.training or recipe.training).batch)
+        options = self._options(recipe, len(train), epochs)
         net = self._build()
         validate = None if held is None else lambda: self._error(net, replace(held, size=2 * options.batch))
         problem = Problem(net, train.shuffled, len(train), partial(self._loss, net), validate)
@@ -131,9 +131,9 @@ class SequenceEstimator(Estimator):
         self.net_ = net
         return train, held
 
-    def _options(self, recipe: Recipe, train: Buckets, epochs: int | None) -> Training:
+    def _options(self, recipe: Recipe, length: int, epochs: int | None) -> Training:
         if self.training is None:
-            return recipe.trained(len(replace(train, size=recipe.training.batch)), epochs)
+            return recipe.trained(length, epochs)
         return self.training if epochs is None else replace(self.training, epochs=epochs)
 
     def _split(self, items: Items, targets: Any, validation: Any) -> tuple[Buckets, Buckets | None]:
