@@ -307,6 +307,17 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
     assert not torch.equal(made.a, made.b)
 
 
+def test_only_bands_are_stretched_and_tilted_other_features_are_hidden_or_stay() -> None:
+    x = torch.randn(2, 40, 8)
+    for bands in (True, False):
+        speech = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), 8, vary=0.2, bands=bands)
+        speech.layers = nn.ModuleList()  # what the convolutions would read
+        plain, varied = speech.eval()(x)[0], speech.train()(x)[0]
+        stays = ((varied == plain) | (varied == 0)).float().mean()
+        assert float(stays) == 1 if not bands else float(stays) < 0.5, (bands, stays)
+        assert not torch.equal(varied, plain)
+
+
 def test_sequences_are_padded_with_zeros() -> None:
     whole, lengths = padded([torch.ones(2, 3), torch.ones(1, 3)])
     assert lengths.tolist() == [2, 1]

@@ -112,8 +112,8 @@ class SpeechEncoder(Encoder):
 
     Centring takes away how loud a recording is and what its microphone does; the running form needs nothing of what
     is yet to come. While training, a share `vary` of up to two bands and two spans of time is set to zero
-    (SpecAugment), bands are stretched by up to half of it (as longer or shorter throats would), and each recording is
-    made louder or softer, brighter or darker.
+    (SpecAugment); where the columns are `bands`, not some other features, they are also stretched by up to half of it
+    (as longer or shorter throats would), and each recording is made louder or softer, brighter or darker.
     x (B, T, I) → (B, ⌈T/r⌉, H), with the `reduction` r of time, 2 or 4.
 
     Sources: D. S. Park et al., 2019, "SpecAugment", Interspeech; N. Jaitly and G. E. Hinton, 2013, "Vocal tract length
@@ -130,10 +130,11 @@ class SpeechEncoder(Encoder):
         vary: float = 0.15,
         reduction: int = 2,
         running: bool = False,
+        bands: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.dropout, self.vary, self.running = H, dropout, vary, running
+        self.size, self.dropout, self.vary, self.running, self.bands = H, dropout, vary, running, bands
         self.register_buffer("statistics", statistics.clone())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -146,9 +147,10 @@ class SpeechEncoder(Encoder):
         inside = within(lengths, x)[:, None]  # (B, 1, T)
         x = self.scaled(x).masked_fill(~inside, 0)
         vary = self.vary if self.training else 0.0
-        x = stretched(x, vary / 2) if vary else x
+        x = stretched(x, vary / 2) if vary and self.bands else x
         x = x - (before(x)[0] if self.running else x.sum(2, keepdim=True) / lengths[:, None, None])
-        x = hidden(coloured(x, vary), lengths, vary) if vary else x
+        x = coloured(x, vary) if vary and self.bands else x
+        x = hidden(x, lengths, vary) if vary else x
         for layer in self.layers:
             inside = within(lengths, x.transpose(1, 2))[:, None]
             x, lengths = F.relu(layer(F.pad(x * inside, (LOOK - 1, 0)))), reduced(lengths, layer)
