@@ -237,9 +237,9 @@ def test_encoders_read_each_row_by_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("reduction", [2, 4])
-@pytest.mark.parametrize("running", [False, True])
-def test_speech_is_heard_without_looking_beyond_the_length(reduction: int, running: bool) -> None:
-    made = SpeechEncoder(torch.tensor([[0.5] * 4, [2.0] * 4]), 6, reduction=reduction, running=running).eval()
+@pytest.mark.parametrize("centre", ["whole", "past", "none"])
+def test_speech_is_heard_without_looking_beyond_the_length(reduction: int, centre: str) -> None:
+    made = SpeechEncoder(torch.tensor([[0.5] * 4, [2.0] * 4]), 6, reduction=reduction, centre=centre).eval()
     x, lengths = torch.randn(2, 11, 4), torch.tensor([11, 6])
     whole, steps = made(x, lengths)
     assert steps is not None
@@ -255,7 +255,7 @@ def test_speech_is_heard_without_looking_beyond_the_length(reduction: int, runni
 
 @pytest.mark.parametrize("reduction", [2, 4])
 def test_speech_is_heard_as_it_comes_in_without_looking_ahead(reduction: int) -> None:
-    made = SpeechEncoder(torch.tensor([[0.5] * 4, [2.0] * 4]), 6, reduction=reduction, running=True).eval()
+    made = SpeechEncoder(torch.tensor([[0.5] * 4, [2.0] * 4]), 6, reduction=reduction, centre="past").eval()
     x = torch.randn(1, 11, 4)
     whole, _ = made(x)
     other = x.clone()

@@ -107,13 +107,14 @@ class NumberEncoder(Encoder):
 class SpeechEncoder(Encoder):
     """Spectra to vectors: scaled, centred, varied while training, and read by two convolutions that look back alone.
 
-        x̃_t = x_t - mean of the recording's x, or with `running` x_t - Σ_{s ≤ t} x_s / (100 + t)
+        x̃_t = x_t - m_t, by `centre`: "whole": the mean of all x_s; "past": Σ_{s ≤ t} x_s / (100 + t); "none": 0
         y = relu(conv₅(relu(conv₅(x̃)))), the second with a stride of 2, the first with one of r/2
 
-    Centring takes away how loud a recording is and what its microphone does; the running form needs nothing of what
-    is yet to come. While training, a share `vary` of up to two bands and two spans of time is set to zero
-    (SpecAugment); where the columns are `bands`, not some other features, they are also stretched by up to half of it
-    (as longer or shorter throats would), and each recording is made louder or softer, brighter or darker.
+    Centring takes away how loud a recording is and what its microphone does, but of a single word also what its sounds
+    have in common; "past" needs nothing of what is yet to come. While training, a share `vary` of up to two bands and
+    two spans of time is set to zero (SpecAugment); where the columns are `bands`, not some other features, they are
+    also stretched by up to half of it (as longer or shorter throats would), and each recording is made louder or
+    softer, brighter or darker.
     x (B, T, I) → (B, ⌈T/r⌉, H), with the `reduction` r of time, 2 or 4.
 
     Sources: D. S. Park et al., 2019, "SpecAugment", Interspeech; N. Jaitly and G. E. Hinton, 2013, "Vocal tract length
@@ -129,12 +130,12 @@ class SpeechEncoder(Encoder):
         dropout: float = 0.0,
         vary: float = 0.15,
         reduction: int = 2,
-        running: bool = False,
+        centre: str = "whole",
         bands: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.dropout, self.vary, self.running, self.bands = H, dropout, vary, running, bands
+        self.size, self.dropout, self.vary, self.centre, self.bands = H, dropout, vary, centre, bands
         self.register_buffer("statistics", statistics.clone())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -148,7 +149,10 @@ class SpeechEncoder(Encoder):
         x = self.scaled(x).masked_fill(~inside, 0)
         vary = self.vary if self.training else 0.0
         x = stretched(x, vary / 2) if vary and self.bands else x
-        x = x - (before(x)[0] if self.running else x.sum(2, keepdim=True) / lengths[:, None, None])
+        if self.centre == "whole":
+            x = x - x.sum(2, keepdim=True) / lengths[:, None, None]
+        elif self.centre == "past":
+            x = x - before(x)[0]
         x = coloured(x, vary) if vary and self.bands else x
         x = hidden(x, lengths, vary) if vary else x
         for layer in self.layers:
@@ -161,7 +165,7 @@ class SpeechEncoder(Encoder):
         return ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)
 
     def advance(self, x: Tensor, state: list[Any] | None) -> tuple[Tensor, list[Any]]:
-        """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember; for `running`.
+        """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember; for "past".
 
         The state holds the sum of all spectra and their number, then for each convolution its last inputs, zeros
         before the first, and how many there were.
@@ -256,6 +260,6 @@ def encoder(reader: Any, I: int, dropout: float, forget: float, seed: int) -> En
         case "numbers":
             return NumberEncoder(reader.statistics, dropout, forget)
         case "audio":
-            return SpeechEncoder(reader.statistics, I, dropout, forget, seed=seed)
+            return SpeechEncoder(reader.statistics, I, dropout, forget, centre="none", seed=seed)
         case _:
             return FrameEncoder(I, dropout, forget, seed=seed)

@@ -155,9 +155,9 @@ class Transcriber(PairedEstimator):
     def _build(self) -> nn.Module:
         s = self.shape_
         every = self.learned_["reduction"]
-        ahead = not s.bidirectional  # what is to be heard as it comes in is centred by what was heard
+        centre = "whole" if s.bidirectional else "past"  # what is to be heard as it comes in knows the past alone
         bands = self.reader_.options.kind == "audio"
-        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, every, ahead, bands, self.seed)
+        front = SpeechEncoder(self.reader_.statistics, s.vectors, s.dropout, s.forget, every, centre, bands, self.seed)
         stack = Stack(self.cell, front.size, s.hidden, s.layers, s.bidirectional, s.dropout, True, self.seed)
         head = CTCHead(stack.size, 1 + len(self.learned_["letters"]), self.learned_["blank"], self.seed)
         return Recurrent(front, stack, head, True, s.dropout)
