@@ -33,12 +33,12 @@ import numpy as np
 import pandas as pd
 
 import rekur
-from rekur import metrics
-from rekur.data.table import Table, table
-from rekur.data.transform import seasonal_steps
-from rekur.tasks.backtest import actual, backs, before
-from rekur.tasks.blend import baseline
-from rekur.tasks.recipe import LEVELS
+from rekur.data.panel import Panel, read_panel
+from rekur.data.scaling import seasonal_steps
+from rekur.forecasting.backtest import actual, backs, before
+from rekur.forecasting.config import LEVELS
+from rekur.forecasting.model_averaging import baseline
+from rekur.metrics import forecast as metrics
 from sets import ROOT, SETS, Set
 
 NAIVE2 = {48: (18.383, 2.395), 13: (9.161, 2.777)}  # sMAPE and MASE of Naive2 on M4 Hourly and Weekly, as published
@@ -57,7 +57,7 @@ def forecasts(made: Any, series: Array, stop: Array) -> Array:
     return np.concatenate([made(series[some], stop[some])[..., KEPT].astype(np.float32) for some in parts])
 
 
-def score(task: Set, full: Table, history: Table, y: Array, point: Array, series: Array) -> float:
+def score(task: Set, full: Panel, history: Panel, y: Array, point: Array, series: Array) -> float:
     """The set's measure of a point forecast (W, h)."""
     if task.measure == "MSE":
         train = [full.values(s)[: task.train] for s in range(len(full))]
@@ -81,19 +81,19 @@ def covers(y: Array, q: Array) -> list[float]:
 MODELS: dict[tuple[int, bytes], rekur.Forecaster] = {}
 
 
-def learned(task: Set, history: Table, seed: int) -> rekur.Forecaster:
+def learned(task: Set, history: Panel, seed: int) -> rekur.Forecaster:
     """The default forecaster of a history; sets that share a model and its history share the training."""
     horizon = task.learned or task.horizon
     key = horizon, history.y.tobytes()
     if key not in MODELS:
         MODELS.clear()
-        MODELS[key] = rekur.Forecaster(horizon, seed=seed, **task.options).fit(history)
+        MODELS[key] = rekur.Forecaster(horizon, random_state=seed, **task.options).fit(history)
     return MODELS[key]
 
 
 def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
     """Run one set; its record."""
-    full = table(task.read(), future=task.future)
+    full = read_panel(task.read(), future=task.future)
     test = (task.windows, task.step)
     if options.rehearse:
         full = before(full, test, task.horizon)

@@ -31,9 +31,9 @@ import pandas as pd
 
 import rekur
 from accuracy import ROOT, score
-from rekur import metrics
-from rekur.data.table import Table, table
-from rekur.tasks.backtest import actual, before
+from rekur.data.panel import Panel, read_panel
+from rekur.forecasting.backtest import actual, before
+from rekur.metrics import forecast as metrics
 from sets import SETS
 
 PANELS = ("m4_hourly", "m4_weekly", "m3_yearly", "m3_quarterly", "m3_monthly", "m3_other", "nn5")
@@ -112,7 +112,7 @@ RIVALS: dict[str, tuple[str, Rival]] = {
 }
 
 
-def plain(found: Table) -> pd.DataFrame:
+def plain(found: Panel) -> pd.DataFrame:
     """The table as these libraries take it: ids in their order, steps as whole numbers, gaps filled linearly."""
     parts = []
     for s in range(len(found)):
@@ -135,7 +135,7 @@ def main() -> None:
     kept = Path(options.results)
     for name in options.sets:
         task = SETS[name]
-        full = table(task.read())
+        full = read_panel(task.read())
         history = before(full, (1, 1), task.horizon)
         series = np.arange(len(full))
         y = actual(full, series, history.lengths, task.horizon)

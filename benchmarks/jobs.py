@@ -22,11 +22,11 @@ import pandas as pd
 
 import clips
 import rekur
-from rekur.data import files
-from rekur.inputs import examples
+from rekur.data.ingest import files
+from rekur.inputs import datasets as examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
-from rekur.tasks.writer import SUMMARY
+from rekur.sequence.seq2seq import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("REKUR_DATA", ROOT.parent / "shared" / "data"))
@@ -59,7 +59,7 @@ def texts(folder: str, end: str, **options: Any) -> Callable[[int, bool], Scores
         held = (DATA / folder / f"dev.csv.{end}").exists()
         dev = table(f"{folder}/dev.csv.{end}") if held else None
         validation = None if dev is None else (dev.text.tolist(), dev.label)
-        model = rekur.Classifier(seed=seed, **options)
+        model = rekur.Classifier(random_state=seed, **options)
         model.fit(train.text.tolist(), train.label, validation=validation, progress=show)
         return model.evaluate(test.text.tolist(), test.label)
 
@@ -71,11 +71,11 @@ def intents(seed: int, show: bool) -> Scores:
     parts = {part: table(f"slots/snips_{part}.csv.gz") for part in ("train", "valid", "test")}
     words = {part: [tokens.split() for tokens in frame.tokens] for part, frame in parts.items()}
     slots = {part: [tags.split() for tags in frame.slots] for part, frame in parts.items()}
-    tagger = rekur.Tagger(seed=seed)
+    tagger = rekur.Tagger(random_state=seed)
     tagger.fit(words["train"], slots["train"], validation=(words["valid"], slots["valid"]), progress=show)
     found = tagger.evaluate(words["test"], slots["test"])
     held = (parts["valid"].tokens.tolist(), parts["valid"].intent)
-    model = rekur.Classifier(seed=seed)
+    model = rekur.Classifier(random_state=seed)
     model.fit(parts["train"].tokens.tolist(), parts["train"].intent, validation=held, progress=show)
     told = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
     return {"intent": told["accuracy"], "baseline intent": told["baseline accuracy"], **found}
@@ -89,7 +89,7 @@ def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
 
 def speech_parts(seed: int, show: bool) -> Scores:
     """Parts of speech."""
-    model = rekur.Tagger(seed=seed).fit(*conllu("train"), validation=conllu("dev"), progress=show)
+    model = rekur.Tagger(random_state=seed).fit(*conllu("train"), validation=conllu("dev"), progress=show)
     return model.evaluate(*conllu("test"))
 
 
@@ -103,7 +103,7 @@ def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
 
     def run(seed: int, show: bool) -> Scores:
         part = {p: [lines(f"multi30k/{p}.{k}.gz") for k in (source, target)] for p in ("train", "val")}
-        model = rekur.Translator(input=Text(vocabulary=5000), seed=seed)
+        model = rekur.Translator(input=Text(vocabulary=5000), random_state=seed)
         model.fit(*part["train"], validation=tuple(part["val"]), progress=show)
         return model.evaluate(*(lines(f"multi30k/test_2016_flickr.{k}.gz") for k in (source, target)))
 
@@ -114,7 +114,7 @@ def headlines(seed: int, show: bool) -> Scores:
     """The headline of a piece of news: rows 0-6,000 to train, 800 to choose, 800 to test."""
     frame = table("ag_news/ag_news_test.csv.gz")
     x, y = frame.description.tolist(), frame.title.tolist()
-    model = rekur.Translator(writing=SUMMARY, input=Text(vocabulary=3000), seed=seed)
+    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary=3000), random_state=seed)
     model.fit(x[:6000], y[:6000], validation=(x[6000:6800], y[6000:6800]), epochs=20, progress=show)
     return model.evaluate(x[6800:], y[6800:])
 
@@ -123,7 +123,7 @@ def papers(seed: int, show: bool) -> Scores:
     """One sentence for the abstract of a paper."""
     part = {p: pd.read_json(DATA / f"scitldr/{p}.jsonl.gz", lines=True) for p in ("train", "dev", "test")}
     x = {p: [" ".join(sentences) for sentences in frame.source] for p, frame in part.items()}
-    model = rekur.Translator(writing=SUMMARY, input=Text(vocabulary=5000, longest=400), seed=seed)
+    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary=5000, longest=400), random_state=seed)
     held = (x["dev"], [targets[0] for targets in part["dev"].target])
     model.fit(x["train"], [targets[0] for targets in part["train"].target], validation=held, progress=show)
     return model.evaluate(x["test"], part["test"].target.tolist())
@@ -133,7 +133,7 @@ def treebank(seed: int, show: bool) -> Scores:
     """The next word of the Penn Treebank."""
     part = {p: [line.strip() for line in lines(f"ptb/ptb.{p}.txt.gz")] for p in ("train", "valid", "test")}
     part = {p: [line.replace("<unk>", "⁇") for line in told] for p, told in part.items()}
-    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary=10_003), seed=seed)
+    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary=10_003), random_state=seed)
     model.fit(part["train"], validation=part["valid"], progress=show)
     return model.evaluate(part["test"])
 
@@ -147,7 +147,7 @@ def commands(seed: int, show: bool) -> Scores:
     held = np.random.default_rng(seed).choice(speakers, len(speakers) // 10, replace=False)
     where = np.where(frame.split == "test", "test", np.where(frame.speaker.isin(held), "held", "train"))
     data = {p: ([x[k] for k in np.flatnonzero(where == p)], frame.transcript[where == p].tolist()) for p in set(where)}
-    model = rekur.Transcriber(input=Numbers(deltas=True), seed=seed)
+    model = rekur.Transcriber(input=Numbers(deltas=True), random_state=seed)
     model.fit(*data["train"], validation=data["held"], progress=show)
     return model.evaluate(*data["test"], beams=16)
 
@@ -166,7 +166,7 @@ def spoken_digits(seed: int, show: bool) -> Scores:
     with tempfile.TemporaryDirectory() as folder:
         frame = digits(Path(folder))
         train, test = frame[frame["index"] >= 5], frame[frame["index"] < 5]
-        model = rekur.Classifier(seed=seed).fit(train.path.tolist(), train.digit, progress=show)
+        model = rekur.Classifier(random_state=seed).fit(train.path.tolist(), train.digit, progress=show)
         return model.evaluate(test.path.tolist(), test.digit)
 
 
@@ -199,7 +199,7 @@ def connected_digits(seed: int, show: bool) -> Scores:
         known, new = frame[frame.speaker != "theo"], frame[frame.speaker == "theo"]
         train = joined(known, Path(folder) / "train", 3000, rng)
         test = joined(new, Path(folder) / "test", 300, rng)
-        model = rekur.Transcriber(hidden=128, layers=2, seed=seed).fit(*train, epochs=8, progress=show)
+        model = rekur.Transcriber(hidden_size=128, num_layers=2, random_state=seed).fit(*train, epochs=8, progress=show)
         return model.evaluate(*test, beams=16)
 
 
@@ -209,7 +209,7 @@ def movement(seed: int, show: bool) -> Scores:
     grouped = {key: part.sort_values("step").filter(like="rss").to_numpy() for key, part in rows.groupby("sequence")}
     frame = frame[frame.group < 3].sample(frac=1, random_state=0)
     x, n = [grouped[key] for key in frame.sequence], len(frame) * 2 // 3
-    model = rekur.Classifier(seed=seed).fit(x[:n], frame.label[:n], progress=show)
+    model = rekur.Classifier(random_state=seed).fit(x[:n], frame.label[:n], progress=show)
     return model.evaluate(x[n:], frame.label[n:])
 
 
@@ -229,7 +229,7 @@ def archive(name: str) -> Callable[[int, bool], Scores]:
         if found is None or found.origin is None:
             raise ModuleNotFoundError("it needs the data of aeon: pip install --no-deps aeon")
         folder = Path(found.origin).parent / "datasets" / "data" / name
-        model = rekur.Classifier(seed=seed).fit(*ts(folder / f"{name}_TRAIN.ts"), progress=show)
+        model = rekur.Classifier(random_state=seed).fit(*ts(folder / f"{name}_TRAIN.ts"), progress=show)
         return model.evaluate(*ts(folder / f"{name}_TEST.ts"))
 
     return run
@@ -246,7 +246,7 @@ def skeletons(seed: int, show: bool) -> Scores:
     for split in ("split1", "split2", "split3"):
         rows = {part: np.flatnonzero(frame[split] == part) for part in ("train", "test")}
         data = {part: ([whole[k] for k in where], frame.label[where]) for part, where in rows.items()}
-        model = rekur.Classifier(hidden=128, dropout=0.5, input=Numbers(deltas=True), seed=seed)
+        model = rekur.Classifier(hidden_size=128, dropout=0.5, input=Numbers(deltas=True), random_state=seed)
         model.fit(*data["train"], validation=0.0, progress=show)
         found.append(model.evaluate(*data["test"]))
     return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
@@ -259,7 +259,7 @@ def features(seed: int, show: bool) -> Scores:
         table("ucf101_vgg16_9cls/videos.csv"),
     )
     train, test = (frame.split == "train").to_numpy(), (frame.split == "test").to_numpy()
-    model = rekur.Classifier(seed=seed).fit(x[train], frame["class"][train], progress=show)
+    model = rekur.Classifier(random_state=seed).fit(x[train], frame["class"][train], progress=show)
     return model.evaluate(x[test], frame["class"][test])
 
 
@@ -274,8 +274,8 @@ def actions(seed: int, show: bool) -> Scores:
     with tempfile.TemporaryDirectory() as folder:
         x, frame = made_clips(Path(folder))
         label = {p: frame.label[frame.split == p].tolist() for p in x}
-        model = rekur.Classifier(seed=seed).fit(x["train"], label["train"], progress=show)
-        still = rekur.Classifier(input=rekur.inputs.find("video")(frames=1), seed=seed)
+        model = rekur.Classifier(random_state=seed).fit(x["train"], label["train"], progress=show)
+        still = rekur.Classifier(input=rekur.inputs.find("video")(frames=1), random_state=seed)
         still.fit(x["train"], label["train"], progress=show)
         alone = still.evaluate(x["test"], label["test"])["accuracy"]
         return {**model.evaluate(x["test"], label["test"]), "single frame": alone}
@@ -286,7 +286,7 @@ def captions(seed: int, show: bool) -> Scores:
     with tempfile.TemporaryDirectory() as folder:
         x, frame = made_clips(Path(folder))
         said = {p: frame.text[frame.split == p].tolist() for p in x}
-        model = rekur.Captioner(seed=seed).fit(x["train"], said["train"], progress=show)
+        model = rekur.Captioner(random_state=seed).fit(x["train"], said["train"], progress=show)
         return model.evaluate(x["test"], said["test"])
 
 

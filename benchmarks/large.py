@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 import rekur
-from rekur.data import files
-from rekur.tasks import network
+from rekur.data.ingest import files
+from rekur.forecasting import model as network
 
 PART = 5_000  # series generated at a time
 MOST = 1_000
@@ -62,7 +62,7 @@ class Dealing:
 
     def watch(self) -> None:
         """Measure from now on."""
-        batch, fit = network.Deal.batch, network.fit
+        batch, fit = network.WindowTrainer.batch, network.fit
 
         def dealt(deal: Any, windows: Any) -> Any:
             start = time.perf_counter()
@@ -76,7 +76,7 @@ class Dealing:
             self.loops += time.perf_counter() - start
             return made
 
-        network.Deal.batch, network.fit = dealt, fitted  # type: ignore[method-assign]
+        network.WindowTrainer.batch, network.fit = dealt, fitted  # type: ignore[method-assign]
 
 
 def stages(path: str) -> Iterator[tuple[str, float]]:

@@ -52,7 +52,7 @@ def train(kind: str, count: int) -> None:
         files = [Path(folder) / f"{k:05d}.{ending}" for k in range(count)]
         for file, label in zip(files, labels, strict=True):
             write(file, bool(label), rng)
-        rekur.Classifier(hidden=8, input=chosen).fit(files, labels, validation=0.1, epochs=1)
+        rekur.Classifier(hidden_size=8, input=chosen).fit(files, labels, validation=0.1, epochs=1)
     print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10))
 
 

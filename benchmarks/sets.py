@@ -124,7 +124,7 @@ def etth1(horizon: int, must: float, stretch: float, known: str, learned: int = 
     """ETTh1 at one horizon: 8,640 hours of training, 2,880 of validation, 2,880 of test."""
     read = partial(wide, "ett/ETTh1.csv.gz", 14_400, "h")
     what = "hourly, 7 columns" + (", one model for all four, ensemble=3" if learned else "")
-    count, options = 2_880 - horizon + 1, {"ensemble": 3} if learned else {}
+    count, options = 2_880 - horizon + 1, {"ensemble_size": 3} if learned else {}
     return Set(read, what, horizon, "MSE", must, stretch, known, count, train=8_640, options=options, learned=learned)
 
 
@@ -152,22 +152,22 @@ SETS = {
     ),
     "m4_weekly": Set(
         partial(m4, "Weekly"), "359 series", 13, "OWA", 0.80, 0.73, "best of the competition 0.739, ES-RNN 0.851",
-        options={"season": 52},
+        options={"season_length": 52},
     ),
     "m3_yearly": Set(
         partial(m3, "yearly"), "645 series", 6, "MASE", 2.68, 2.58, "AutoTheta 2.610, TiRex 2.710 (fev)",
-        options={"season": 1},
+        options={"season_length": 1},
     ),
     "m3_quarterly": Set(
         partial(m3, "quarterly"), "756 series", 8, "MASE", 1.13, 1.08, "AutoTheta 1.119, TiRex 1.154 (fev)", m=4,
-        options={"season": 4},
+        options={"season_length": 4},
     ),
     "m3_monthly": Set(
         partial(m3, "monthly"), "1,428 series", 18, "MASE", 0.85, 0.82, "AutoTheta 0.855, TiRex 0.831 (fev)", m=12,
-        options={"season": 12},
+        options={"season_length": 12},
     ),
     "m3_other": Set(
-        partial(m3, "other"), "174 series", 8, "MASE", 1.90, 1.86, "Theta 1.904 (Mcomp)", options={"season": 1}
+        partial(m3, "other"), "174 series", 8, "MASE", 1.90, 1.86, "Theta 1.904 (Mcomp)", options={"season_length": 1}
     ),
     "nn5": Set(nn5, "daily, 111 series", 56, "MASE", 0.57, 0.545, "TiRex 0.548, Chronos-Bolt 0.576 (fev)"),
     "vic_elec": Set(

@@ -90,7 +90,7 @@ def use_rekur(threads: int) -> tuple[Fit, dict[str, str]]:
         torch.set_num_threads(threads)
 
     def fit(x: np.ndarray, y: np.ndarray, seed: int, epochs: int) -> Any:
-        model = estimator(cell="rnn", hidden=HIDDEN, seed=seed)
+        model = estimator(cell="rnn", hidden_size=HIDDEN, random_state=seed)
         model.fit(x, y, epochs=epochs)
         return model.predict, [record["seconds"] for record in model.history_]
 

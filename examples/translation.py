@@ -2,7 +2,7 @@
 
 import rekur
 from common import asked
-from rekur.data import files
+from rekur.data.ingest import files
 from rekur.inputs.text import Text
 
 a = asked(__doc__)

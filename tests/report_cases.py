@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import numpy as np
 
 from rekur.baselines import BASELINES
-from rekur.data.steps import parse
-from rekur.data.table import Columns, Table
-from rekur.tasks.backtest import Backtest
-from rekur.tasks.blend import Blend
-from rekur.tasks.prediction import Prediction
-from rekur.tasks.recipe import LEVELS, recipe
+from rekur.data.frequency.frequency import parse
+from rekur.data.panel import Columns, Panel
+from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.config import LEVELS, recipe
+from rekur.forecasting.forecast import Forecast
+from rekur.forecasting.model_averaging import ModelAverage
 
 EVIL = "<script>alert(1)</script> & \"x\" 'y'"
 
 
-def make_table(ids: list[object], n: int = 60, freq: str = "MS", size: float = 1.0, **fields: object) -> Table:
+def make_table(ids: list[object], n: int = 60, freq: str = "MS", size: float = 1.0, **fields: object) -> Panel:
     """A table of waves with noise and two gaps, one of them around a lone value."""
     rng = np.random.default_rng(0)
     waves = [size * (10 + s + np.sin(np.arange(n) * math.pi / 6) + 0.1 * rng.normal(size=n)) for s in range(len(ids))]
@@ -33,7 +33,7 @@ def make_table(ids: list[object], n: int = 60, freq: str = "MS", size: float = 1
     columns = Columns(None if ids == [None] else "id", "ds <b>", "y & z")
     fields = {"columns": columns, "notes": ("2 values are missing <i>",), **fields}
     empty = np.empty((y.size, 0))
-    return Table(names, np.arange(len(ids) + 1) * n, start, parse(freq), y.ravel(), empty, **fields)  # type: ignore[arg-type]
+    return Panel(names, np.arange(len(ids) + 1) * n, start, parse(freq), y.ravel(), empty, **fields)  # type: ignore[arg-type]
 
 
 def spread(point: np.ndarray, width: float) -> np.ndarray:
@@ -41,13 +41,13 @@ def spread(point: np.ndarray, width: float) -> np.ndarray:
     return point[..., None] + width * (np.array(LEVELS) - 0.5)
 
 
-def make_prediction(table: Table, h: int = 12) -> Prediction:
+def make_prediction(table: Panel, h: int = 12) -> Forecast:
     """The last value carried on."""
     last = table.y[table.offsets[1:] - 1]
-    return Prediction(table, LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0]))))
+    return Forecast(table, LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0]))))
 
 
-def make_backtest(table: Table, h: int = 12, windows: int = 3, error: float = 0.1) -> Backtest:
+def make_backtest(table: Panel, h: int = 12, windows: int = 3, error: float = 0.1) -> Backtest:
     """Windows in which rekur is off by `error` and the baselines by 0.2, 0.3, ... of the first series' size."""
     rows = np.arange(len(table))
     back = h * np.arange(windows, 0, -1)
@@ -61,18 +61,18 @@ def make_backtest(table: Table, h: int = 12, windows: int = 3, error: float = 0.
     return Backtest(table, series, stop, actual, LEVELS, forecasts, np.full(len(series), size), windows)
 
 
-def make_model(table: Table, h: int = 12) -> SimpleNamespace:
+def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
     """What the page asks of a fitted forecaster."""
     records = [{"epoch": k + 1, "mean_loss": 0.5 / (k + 1), "val_loss": 0.4 + 0.1 * (k != 2)} for k in range(5)]
     built = recipe((12,), h, table.lengths)
     assert built is not None
     return SimpleNamespace(
         cell="lstm",
-        hidden=48,
-        layers=2,
-        seed=3,
+        hidden_size=48,
+        num_layers=2,
+        random_state=3,
         recipe_=built,
-        ensemble_=SimpleNamespace(blend=Blend({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
+        ensemble_=SimpleNamespace(blend=ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
         seasons_=(12,),
         history_=records,
         notes_=[*table.notes, "a note of the model"],
@@ -116,7 +116,7 @@ def charts(page: str) -> dict:
     return json.loads(text)
 
 
-def make_all() -> tuple[Prediction, Backtest, SimpleNamespace]:
+def make_all() -> tuple[Forecast, Backtest, SimpleNamespace]:
     """Thirty series, the first with an evil name, and one left out."""
     table = make_table([EVIL, *(f"series {k}" for k in range(1, 30))], skipped=(("short <b>", "fewer than 3 values"),))
     return make_prediction(table), make_backtest(table), make_model(table)

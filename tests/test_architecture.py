@@ -26,29 +26,27 @@ TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
 
 RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its own at the top is a room
     **dict.fromkeys(["core", "_native"], 0),
-    **dict.fromkeys(
-        ["kernels", "data", "train", "optim", "progress", "threads", "checkpoint", "metrics", "scores", "io"], 1
-    ),
-    **dict.fromkeys(["cells", "baselines", "inputs"], 2),
+    **dict.fromkeys(["serialization", "kernels", "data", "metrics"], 1),
+    **dict.fromkeys(["training", "cells", "baselines", "inputs", "estimator"], 2),
     **dict.fromkeys(["layers", "nn"], 3),
-    **dict.fromkeys(["tasks"], 4),
-    **dict.fromkeys(["report", "stream", "doctor", "choose", "exchange"], 5),
-    **dict.fromkeys(["serve", "cli", "__main__"], 6),
+    **dict.fromkeys(["forecasting", "sequence"], 4),
+    **dict.fromkeys(["registry", "report"], 5),
+    **dict.fromkeys(["cli", "__main__"], 6),
 }
-UPWARD = {("rekur.tasks.prediction", "rekur.report")}  # a Prediction draws itself: `prediction.plot()`
+UPWARD = {("rekur.forecasting.forecast", "rekur.report")}  # a Prediction draws itself: `prediction.plot()`
 MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and why
     "Training": "the options of one training run as one value, each with a default",
-    "Table": "the columns of the one table; only `table` builds it",
-    "Recipe": "how one forecaster is built, as one value; only `recipe` builds it",
+    "Panel": "the columns of the one table; only `read_panels` builds it",
+    "ForecastConfig": "how one forecaster is built, as one value; only `recipe` builds it",
     "Backtest": "the windows of one backtest; only `run` builds it",
     "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
-    "tables": "the column names of a table come in the user's own words",
+    "read_panels": "the column names of a table come in the user's own words",
     "fit": "the column names of a table, and the options of a command, come in the user's own words",
     "forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",
     "Classifier": "what to learn and with what, each with a default",
-    "Writing": "how a text is written as one value, each with a default",
-    "Grid": "what reading the times of a table finds out; only `lay` builds it",
+    "GenerationConfig": "how a text is written as one value, each with a default",
+    "RegularGrid": "what reading the times of a table finds out; only `lay` builds it",
 }
 
 
@@ -179,9 +177,9 @@ def test_public_name_resolves(name: str) -> None:
 
 @every_module
 def test_size(module: str) -> None:
-    """A file has at most 350 lines, a function 50 without its docstring; it and a constructor 8 arguments."""
+    """A file has at most 500 lines, a function 50 without its docstring; it and a constructor 8 arguments."""
     lines = len(FILES[module].read_text().splitlines())
-    assert lines <= 350, f"{where(module, lines)}: more than 350 lines"
+    assert lines <= 500, f"{where(module, lines)}: more than 500 lines"
     classes = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.ClassDef)]
     owner = {method: each.name for each in classes for method in each.body}
     for node in ast.walk(TREES[module]):

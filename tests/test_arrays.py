@@ -12,7 +12,7 @@ from sklearn.base import clone
 import rekur
 from rekur import Classifier, Regressor
 from rekur.core import DataError, OptionError
-from rekur.train import Training
+from rekur.training.config import Training
 
 T, N = 12, 240
 
@@ -34,7 +34,7 @@ def signs(n: int = 200) -> tuple[np.ndarray, np.ndarray]:
 def test_the_textbook_program_learns(wave: tuple, cell: str) -> None:
     """Three lines: construct, fit, predict; far better than repeating the last value."""
     x, y = wave
-    model = Regressor(cell=cell, hidden=32)
+    model = Regressor(cell=cell, hidden_size=32)
     model.fit(x[:180], y[:180], epochs=30)
     predicted = model.predict(x[180:])
     assert predicted.shape == (60,)
@@ -44,9 +44,9 @@ def test_the_textbook_program_learns(wave: tuple, cell: str) -> None:
 
 def test_a_target_of_several_values_and_of_sequences(wave: tuple) -> None:
     x, y = wave
-    two = Regressor(hidden=8).fit(x, np.stack([y, -y], 1), epochs=1)
+    two = Regressor(hidden_size=8).fit(x, np.stack([y, -y], 1), epochs=1)
     assert two.predict(x).shape == (N, 2)
-    each = Regressor(hidden=8, bidirectional=True, layers=2).fit(x, np.repeat(x, 3, axis=2), epochs=1)
+    each = Regressor(hidden_size=8, bidirectional=True, num_layers=2).fit(x, np.repeat(x, 3, axis=2), epochs=1)
     assert each.predict(x).shape == (N, T, 3)
 
 
@@ -54,15 +54,15 @@ def test_what_stands_beyond_the_length_changes_nothing(wave: tuple) -> None:
     x, y = wave
     lengths = np.random.default_rng(2).integers(1, T + 1, N)
     other = np.where((np.arange(T) < lengths[:, None])[..., None], x, 99.0)
-    fitted = [Regressor(hidden=8).fit(data, y, lengths=lengths, epochs=2) for data in (x, other)]
+    fitted = [Regressor(hidden_size=8).fit(data, y, lengths=lengths, epochs=2) for data in (x, other)]
     np.testing.assert_array_equal(fitted[0].predict(x, lengths=lengths), fitted[1].predict(other, lengths=lengths))
-    steps = [Regressor(hidden=8).fit(d, d.copy() * 0 + x, lengths=lengths, epochs=2) for d in (x, other)]
+    steps = [Regressor(hidden_size=8).fit(d, d.copy() * 0 + x, lengths=lengths, epochs=2) for d in (x, other)]
     assert steps[0].history_[-1]["mean_loss"] == pytest.approx(steps[1].history_[-1]["mean_loss"], rel=1e-6)
 
 
 def test_the_classifier_learns_and_names_its_classes() -> None:
     x, y = signs()
-    model = Classifier(hidden=16).fit(x[:150], y[:150], epochs=40)
+    model = Classifier(hidden_size=16).fit(x[:150], y[:150], epochs=40)
     assert model.classes_.tolist() == ["down", "up"]
     assert model.score(x[150:], y[150:]) > 0.85
     np.testing.assert_allclose(model.predict_proba(x).sum(1), 1, atol=1e-6)
@@ -73,10 +73,10 @@ def test_the_classifier_learns_and_names_its_classes() -> None:
 @pytest.mark.parametrize("kind", [Regressor, Classifier])
 def test_the_manner_of_scikit_learn(kind: type) -> None:
     """Arguments are stored and nothing else; clone, get_params and set_params work; fit returns the model."""
-    model = kind(hidden=5, seed=3)
+    model = kind(hidden_size=5, random_state=3)
     assert vars(model) == model.get_params()
     assert clone(model).get_params() == model.get_params()
-    assert model.set_params(hidden=6).hidden == 6
+    assert model.set_params(hidden_size=6).hidden_size == 6
     with pytest.raises(OptionError, match="hidden"):
         model.set_params(hiden=6)
     with pytest.raises(OptionError, match="not fitted"):
@@ -96,7 +96,9 @@ def test_the_same_seed_gives_the_same_numbers_and_files_keep_them(kind: type, tm
     def outputs(model: object) -> np.ndarray:
         return model.predict_proba(x) if kind is Classifier else model.predict(x)
 
-    one, two, other = (kind(hidden=7, layers=2, dropout=0.2, seed=s).fit(x, target, epochs=3) for s in (1, 1, 2))
+    one, two, other = (
+        kind(hidden_size=7, num_layers=2, dropout=0.2, random_state=s).fit(x, target, epochs=3) for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(outputs(one), outputs(two))
     assert not np.array_equal(outputs(one), outputs(other))
     one.save(tmp_path / "m")
@@ -108,7 +110,9 @@ def test_the_same_seed_gives_the_same_numbers_and_files_keep_them(kind: type, tm
 
 def test_early_stopping_on_a_validation_part(wave: tuple) -> None:
     x, y = wave
-    model = Regressor(hidden=16, training=Training(epochs=200, rate=0.01, patience=3)).fit(x, y, validation=0.25)
+    model = Regressor(hidden_size=16, training=Training(max_epochs=200, learning_rate=0.01, patience=3)).fit(
+        x, y, validation=0.25
+    )
     losses = [r["val_loss"] for r in model.history_]
     assert len(losses) < 200
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
@@ -134,7 +138,12 @@ def test_shapes_and_values_that_do_not_fit_are_refused(x: object, y: object, tex
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"cell": "gur"}, "'gru'"), ({"hidden": 0}, "hidden"), ({"dropout": 1.0}, "dropout"), ({"loss": "l3"}, "'mse'")],
+    [
+        ({"cell": "gur"}, "'gru'"),
+        ({"hidden_size": 0}, "hidden"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"loss": "l3"}, "'mse'"),
+    ],
 )
 def test_options_that_are_not_known_are_listed(options: dict, text: str) -> None:
     with pytest.raises(OptionError, match=text):
@@ -145,20 +154,20 @@ def test_lengths_and_columns_are_checked(wave: tuple) -> None:
     x, y = wave
     with pytest.raises(DataError, match="lengths"):
         Regressor().fit(x, y, lengths=np.zeros(N, int))
-    model = Regressor(hidden=4).fit(x, y, epochs=1)
+    model = Regressor(hidden_size=4).fit(x, y, epochs=1)
     with pytest.raises(DataError, match="2 columns, but the model was fitted with 1"):
         model.predict(np.zeros((1, 3, 2)))
 
 
 def test_one_step_and_one_row_work() -> None:
-    model = Regressor(hidden=3).fit(np.ones((1, 1, 1)), np.ones(1), epochs=1)
+    model = Regressor(hidden_size=3).fit(np.ones((1, 1, 1)), np.ones(1), epochs=1)
     assert model.predict(np.ones((1, 1, 1))).shape == (1,)
     assert not torch.is_grad_enabled() or model.net_.training is False
 
 
 def test_a_refused_fit_leaves_the_model_as_it_was(wave: tuple) -> None:
     x, y = wave
-    model = Regressor(hidden=4).fit(x, y, epochs=1)
+    model = Regressor(hidden_size=4).fit(x, y, epochs=1)
     before = model.predict(x)
     with pytest.raises(DataError):
         model.fit(x[:0], y[:0])
@@ -168,7 +177,7 @@ def test_a_refused_fit_leaves_the_model_as_it_was(wave: tuple) -> None:
 def test_score_counts_valid_steps_only(wave: tuple) -> None:
     x, _ = wave
     lengths = np.full(N, 5)
-    model = Regressor(hidden=4).fit(x, x, lengths=lengths, epochs=1)
+    model = Regressor(hidden_size=4).fit(x, x, lengths=lengths, epochs=1)
     other = np.where((np.arange(T) < 5)[:, None], x, 1e6)
     assert model.score(x, other, lengths=lengths) == pytest.approx(model.score(x, x, lengths=lengths))
     with pytest.raises(DataError, match="shape"):
@@ -178,4 +187,4 @@ def test_score_counts_valid_steps_only(wave: tuple) -> None:
 @pytest.mark.parametrize("seed", [-1, 2**31, 0.5, True])
 def test_seeds_are_checked(seed: object) -> None:
     with pytest.raises(OptionError, match="seed"):
-        Regressor(seed=seed).fit(np.zeros((4, 3, 1)), np.zeros(4))
+        Regressor(random_state=seed).fit(np.zeros((4, 3, 1)), np.zeros(4))

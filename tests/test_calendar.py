@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rekur.core import DataError, OptionError
-from rekur.data.calendar import Freq, anchor, detect, detect_season, feature_names, features, parse
+from rekur.data.frequency.calendar import Frequency, anchor, detect, detect_season, feature_names, features, parse
 
 NAMES = ["s", "min", "5min", "10min", "15min", "30min", "h", "2h", "D", "3D", "B", "W-SUN", "W-MON", "2W-SUN"]
 NAMES += ["MS", "ME", "2MS", "QS", "QE", "YS", "YE", "month", "quarter", "year", "1", "10", "500ms"]
@@ -138,7 +138,7 @@ def test_detects_full_and_thinned_grids(name: str) -> None:
 
 def test_detects_a_fixed_day_of_the_month() -> None:
     times = us("2024-01-30", "2024-02-29", "2024-03-30", "2024-04-30", "2024-05-30")
-    assert detect(times, np.array([0, 5])) == Freq("month", 1, False, "month")
+    assert detect(times, np.array([0, 5])) == Frequency("month", 1, False, "month")
     days = parse("month").advance(us("2024-01-15"), np.arange(9))
     assert detect(days, np.array([0, 9])).name == "month"
 
@@ -158,7 +158,7 @@ def test_a_short_file_of_days_is_daily_until_a_weekend_is_skipped() -> None:
 
 def test_detects_integers_and_many_series() -> None:
     times = np.concatenate([np.arange(0, 50, 5), np.arange(1000, 1100, 5)])
-    assert detect(times, np.array([0, 10, 30])) == Freq("integer", 5, False, "5")
+    assert detect(times, np.array([0, 10, 30])) == Frequency("integer", 5, False, "5")
 
 
 def test_irregular_spacing_names_the_row_and_the_cure() -> None:

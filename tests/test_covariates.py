@@ -11,12 +11,12 @@ import pytest
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError
-from rekur.data.covariates import Encoding
-from rekur.data.table import table
-from rekur.train import Training
+from rekur.data.ingest.covariates import ExogenousEncoder
+from rekur.data.panel import read_panel
+from rekur.training.config import Training
 
-TRAINING = Training(epochs=3, batch=64, rate=5e-3, optimizer="adamw")
-QUICK = Training(epochs=1, batch=16, rate=2e-3, optimizer="adamw")
+TRAINING = Training(max_epochs=3, batch_size=64, learning_rate=5e-3, optimizer="adamw")
+QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
 
 
 def shops(n: int = 160, seed: int = 3) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def test_what_is_known_of_the_past_alone_tells_the_next_value() -> None:
     truth = last["y"].to_numpy()
     errors = []
     for names in ((), ("v",)):
-        model = Forecaster(1, training=Training(epochs=15, batch=64, rate=5e-3, optimizer="adamw"))
+        model = Forecaster(1, training=Training(max_epochs=15, batch_size=64, learning_rate=5e-3, optimizer="adamw"))
         errors.append(np.abs(model.fit(past, hist_exog_list=names).predict()["rekur"].to_numpy() - truth).mean())
     assert errors[1] < 0.6 * errors[0], errors
 
@@ -80,11 +80,16 @@ def test_the_past_alone_never_sees_its_future_values() -> None:
 
 
 def test_gaps_are_told_from_values() -> None:
-    encoding = Encoding.of(np.array([[1.0, 0], [3.0, 1], [np.nan, np.nan]]), ["x", "kind"], {"kind": ("a", "b")})
+    encoding = ExogenousEncoder.of(
+        np.array([[1.0, 0], [3.0, 1], [np.nan, np.nan]]), ["x", "kind"], {"kind": ("a", "b")}
+    )
     assert encoding.width == 4
     made = encoding.apply(np.array([[3.0, 0], [np.nan, 1], [1.0, np.nan]]))
     np.testing.assert_allclose(made, [[1, 0, 1, 0], [0, 1, 0, 1], [-1, 0, 0, 0]])
-    assert Encoding.of(np.array([[5.0], [5.0]]), ["x"], {}).apply(np.array([[5.0], [7.0]])).tolist() == [[0], [2]]
+    assert ExogenousEncoder.of(np.array([[5.0], [5.0]]), ["x"], {}).apply(np.array([[5.0], [7.0]])).tolist() == [
+        [0],
+        [2],
+    ]
 
 
 def test_missing_values_in_every_kind_of_covariate() -> None:
@@ -116,15 +121,15 @@ def test_the_frame_to_fill_in() -> None:
 
 def test_a_static_covariate_that_changes_is_refused() -> None:
     with pytest.raises(DataError, match=r"'deal' \(static\): it changes within series 's0'.*hist_exog_list"):
-        table(shops(), static=["deal"])
+        read_panel(shops(), static=["deal"])
 
 
 def test_text_that_is_numbers_is_numbers() -> None:
     df = shops(20).assign(x=lambda d: np.arange(len(d)).astype(str))
-    found = table(df, future=["x"])
+    found = read_panel(df, future=["x"])
     assert found.labels == {}
     assert found.future[:, 0].tolist() == list(range(60))
     rare = df.assign(deal=np.where(np.arange(len(df)) < 3, "gift", "half"))
-    assert table(rare, future=["deal"]).labels["deal"] == ("half", "gift")  # the most frequent one first
+    assert read_panel(rare, future=["deal"]).labels["deal"] == ("half", "gift")  # the most frequent one first
     with pytest.raises(DataError, match=r"row 6: '4,5' is not a number"):
-        table(df.assign(x=np.where(np.arange(len(df)) == 4, "4,5", df["x"])), future=["x"])
+        read_panel(df.assign(x=np.where(np.arange(len(df)) == 4, "4,5", df["x"])), future=["x"])

@@ -16,11 +16,11 @@ import pytest
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError, OptionError
-from rekur.tasks.paths import draw, ranks, walk
-from rekur.tasks.recipe import LEVELS
-from rekur.train import Training
+from rekur.forecasting.config import LEVELS
+from rekur.forecasting.sample_paths import draw, ranks, walk
+from rekur.training.config import Training
 
-QUICK = Training(epochs=1, batch=16, rate=2e-3, optimizer="adamw")
+QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
 
 
 def panel(series: int = 4, n: int = 400, seed: int = 0, noise: float = 0.3) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def test_samples_come_as_a_frame(fitted: Forecaster) -> None:
 
 
 def test_an_ensemble_is_the_median_of_its_networks(tmp_path: Path) -> None:
-    model = Forecaster(7, training=QUICK, ensemble=3).fit(panel(2, 120))
+    model = Forecaster(7, training=QUICK, ensemble_size=3).fit(panel(2, 120))
     group = model.ensemble_.networks["corrected"]
     assert len({network.recipe.past for network in group}) > 1
     windows = np.arange(2), model.table_.lengths
@@ -132,7 +132,7 @@ def test_explaining_finds_the_covariate_that_matters() -> None:
     df["deal"] = random.choice(["no", "yes"], size=len(df), p=[0.8, 0.2])
     df["noise"] = random.normal(size=len(df))
     df["y"] += 6.0 * (df["deal"] == "yes")
-    model = Forecaster(7, training=Training(epochs=4, batch=64, rate=5e-3, optimizer="adamw"))
+    model = Forecaster(7, training=Training(max_epochs=4, batch_size=64, learning_rate=5e-3, optimizer="adamw"))
     found = model.explain(df, n_windows=2, futr_exog_list=["noise", "deal"])
     assert found.covariate.tolist() == ["deal", "noise"]
     assert found.importance[0] > 0.5
@@ -145,19 +145,19 @@ import sys
 sys.path.insert(0, "tests")
 from test_ensemble import panel, training
 from rekur import Forecaster
-Forecaster(14, training=training(), ensemble=2).fit(panel(8), checkpoint=sys.argv[1])
+Forecaster(14, training=training(), ensemble_size=2).fit(panel(8), checkpoint=sys.argv[1])
 """
 
 
 def training() -> Training:
     """Long enough to be killed in the middle."""
-    return Training(epochs=6, batch=32, rate=2e-3, optimizer="adamw", average=0.9)
+    return Training(max_epochs=6, batch_size=32, learning_rate=2e-3, optimizer="adamw", ema_decay=0.9)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill without warning")
 def test_a_run_that_was_killed_goes_on_with_the_same_numbers(tmp_path: Path) -> None:
     """Killed without warning in the first network and again in a later one, the checkpoint loads each time."""
-    whole = Forecaster(14, training=training(), ensemble=2).fit(panel(8))
+    whole = Forecaster(14, training=training(), ensemble_size=2).fit(panel(8))
     root, folder = Path(__file__).parent.parent, tmp_path / "c"
     for parts in (1, 3):
         run = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], cwd=root, env={**os.environ})
@@ -171,8 +171,8 @@ def test_a_run_that_was_killed_goes_on_with_the_same_numbers(tmp_path: Path) -> 
         assert run.poll() is None, "it ended before it could be killed"
         run.kill()
         run.wait()
-        rekur.io.load(folder)
-    resumed = Forecaster(14, training=training(), ensemble=2).fit(panel(8), checkpoint=folder)
+        rekur.serialization.load(folder)
+    resumed = Forecaster(14, training=training(), ensemble_size=2).fit(panel(8), checkpoint=folder)
     pd.testing.assert_frame_equal(resumed.predict(level=[80]), whole.predict(level=[80]), rtol=0, atol=0)
     losses = [[{k: v for k, v in r.items() if k != "seconds"} for r in m.history_] for m in (resumed, whole)]
     assert losses[0] == losses[1]

@@ -15,9 +15,9 @@ import pytest
 
 from rekur.core import DataError, OptionError
 from rekur.data import samples
-from rekur.data.files import read, write
-from rekur.data.frames import frame
-from rekur.data.table import table
+from rekur.data.ingest.files import read, write
+from rekur.data.ingest.to_frame import frame
+from rekur.data.panel import read_panel
 
 TEXT = "ds,y\n2024-01-01,1.5\n2024-01-02,\n2024-01-03,3\n"
 
@@ -30,7 +30,7 @@ def test_reads_text_of_any_delimiter(tmp_path: Path, delimiter: str, packed: boo
     path.write_bytes(gzip.compress(data) if packed else data)
     found = read(path)
     assert found.columns.tolist() == ["ds", "y"]
-    assert table(found).y.tolist()[::2] == [1.5, 3.0]
+    assert read_panel(found).y.tolist()[::2] == [1.5, 3.0]
 
 
 def test_reads_quotes_spaces_and_indices_written_along(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_write_and_read_back(tmp_path: Path, name: str, kind: str) -> None:
         df if kind == "pandas" else pl.from_pandas(df) if kind == "polars" else pa.Table.from_pandas(df),
         tmp_path / name,
     )
-    assert table(read(tmp_path / name)).y.tolist()[::2] == [1.5, 3.0]
+    assert read_panel(read(tmp_path / name)).y.tolist()[::2] == [1.5, 3.0]
     write(df.iloc[:2], tmp_path / name)
     assert len(read(tmp_path / name)) == 2
     assert os.listdir(tmp_path) == [name]
@@ -143,7 +143,7 @@ def test_frames_come_out_as_they_came_in(kind: str, tz: str | None) -> None:
     days = pd.date_range("2024-01-01", periods=10, tz=tz).as_unit("us")
     df = pd.DataFrame({"unique_id": ["s0"] * 10 + ["s1"] * 10, "ds": days.append(days), "y": 1.0})
     like = df if kind == "pandas" else pl.from_pandas(df) if kind == "polars" else pa.Table.from_pandas(df)
-    found = table(like)
+    found = read_panel(like)
     ids = np.repeat(found.ids, 2)
     made = frame(
         {
@@ -164,7 +164,7 @@ def test_frames_come_out_as_they_came_in(kind: str, tz: str | None) -> None:
 
 def test_dates_of_polars_stay_dates() -> None:
     df = pl.DataFrame({"ds": pl.date_range(dt.date(2024, 1, 1), dt.date(2024, 1, 9), eager=True), "y": range(9)})
-    found = table(df)
+    found = read_panel(df)
     assert found.freq.name == "D"
     made = frame({"ds": found.next_times(1).ravel()}, df)
     assert made["ds"].to_list() == [dt.date(2024, 1, 10)]
@@ -172,7 +172,7 @@ def test_dates_of_polars_stay_dates() -> None:
 
 def test_fixed_offsets_go_round() -> None:
     df = pd.DataFrame({"ds": ["2024-01-01T05:00:00+02:00", "2024-01-01T06:00:00+02:00"], "y": [1.0, 2.0]})
-    found = table(df)
+    found = read_panel(df)
     made = frame({"ds": found.at(np.zeros(1, int), found.lengths)}, df, found.tz)
     assert str(made["ds"][0]) == "2024-01-01 07:00:00+02:00"
     frame({"ds": found.next_times(1).ravel()}, pl.from_pandas(df), found.tz)
@@ -182,9 +182,9 @@ def test_samples() -> None:
     weather = samples.nyc_weather()
     assert weather.columns.tolist() == ["unique_id", "ds", "y", "humid", "wind_speed", "pressure"]
     assert len(weather) == 26_115
-    found = table(weather, future=["humid", "pressure"])
+    found = read_panel(weather, future=["humid", "pressure"])
     assert (found.freq.name, found.ids.tolist(), len(found.y)) == ("h", ["EWR", "JFK", "LGA"], 26_190)
-    oil = table(samples.oil_prices())
+    oil = read_panel(samples.oil_prices())
     assert (oil.freq.name, oil.ids.tolist()) == ("B", ["WTI", "Brent"])
     assert np.nanmin(oil.y) == -36.98
     assert all(samples.load(name).equals(getattr(samples, name)()) for name in samples.NAMES)

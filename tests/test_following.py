@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from rekur import Forecaster
-from rekur.tasks.blend import doubted
-from rekur.tasks.following import MISSED, RATE, WINDOWS, distance, follow, unseen
-from rekur.tasks.recipe import LEVELS
-from rekur.train import Training
+from rekur.forecasting.calibration import MISSED, RATE, WINDOWS, distance, follow, unseen
+from rekur.forecasting.config import LEVELS
+from rekur.forecasting.model_averaging import doubted
+from rekur.training.config import Training
 
-QUICK = Training(epochs=1, batch=16, rate=2e-3)
+QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3)
 HORIZON = 6
 
 
@@ -23,7 +23,7 @@ def noise(n: int, size: float, seed: int, start: str = "2024-01-01") -> pd.DataF
 
 @pytest.fixture(scope="module")
 def fitted() -> Forecaster:
-    return Forecaster(HORIZON, training=QUICK, hidden=8, layers=1).fit(noise(200, 1.0, 0))
+    return Forecaster(HORIZON, training=QUICK, hidden_size=8, num_layers=1).fit(noise(200, 1.0, 0))
 
 
 def covered(model: Forecaster, df: pd.DataFrame, stops: range) -> float:

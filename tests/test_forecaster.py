@@ -13,10 +13,10 @@ import pytest
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError, ModelFileError, OptionError
-from rekur.tasks.recipe import LEVELS, recipe
-from rekur.train import Training
+from rekur.forecasting.config import LEVELS, recipe
+from rekur.training.config import Training
 
-QUICK = Training(epochs=1, batch=16, rate=2e-3, optimizer="adamw")
+QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
 
 
 def panel(series: int = 3, n: int = 90, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def test_quantiles_do_not_cross(fitted: Forecaster) -> None:
 def test_one_seed_one_result_and_files_keep_it(fitted: Forecaster, tmp_path: Path) -> None:
     again = Forecaster(7, training=QUICK).fit(panel())
     pd.testing.assert_frame_equal(again.predict(level=[90]), fitted.predict(level=[90]), rtol=0, atol=0)
-    other = Forecaster(7, training=QUICK, seed=1).fit(panel())
+    other = Forecaster(7, training=QUICK, random_state=1).fit(panel())
     assert not np.array_equal(other.predict()["rekur"], fitted.predict()["rekur"])
     fitted.save(tmp_path / "m")
     loaded = rekur.load(tmp_path / "m")
@@ -149,7 +149,7 @@ def test_known_future_values_are_used_and_asked_for() -> None:
     random = np.random.default_rng(3)
     promo = random.random(len(df)) < 0.3
     df = df.assign(promo=promo.astype(float), y=df.y * (1 + promo))
-    training = Training(epochs=4, batch=64, rate=5e-3, optimizer="adamw")
+    training = Training(max_epochs=4, batch_size=64, learning_rate=5e-3, optimizer="adamw")
     future = df.groupby("unique_id").tail(7)[["unique_id", "ds", "promo"]]
     past = df.drop(future.index)
     model = Forecaster(7, training=training).fit(past, futr_exog_list=["promo"])
@@ -231,7 +231,7 @@ def test_every_frequency_has_defaults(freq: str, n: int) -> None:
     """Only the horizon is given; from eight values on there is a forecast with intervals."""
     y = 10 + np.random.default_rng(0).normal(size=n).cumsum()
     df = pd.DataFrame({"ds": pd.date_range("1900-01-01", periods=n, freq=freq), "y": y})
-    model = Forecaster(3, training=QUICK, hidden=8, layers=1).fit(df)
+    model = Forecaster(3, training=QUICK, hidden_size=8, num_layers=1).fit(df)
     assert model.table_.freq.name == freq
     assert np.isfinite(model.predict(level=[80])[["rekur", "rekur-lo-80", "rekur-hi-80"]]).all(axis=None)
 
@@ -239,7 +239,7 @@ def test_every_frequency_has_defaults(freq: str, n: int) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [({"horizon": 0}, "horizon"), ({"horizon": 2.5}, "whole"), ({"horizon": 2, "cell": "tcn"}, "'gru'"),
-     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season": 0}, "season")],
+     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season_length": 0}, "season")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(options: dict, text: str) -> None:
     with pytest.raises(OptionError, match=text):
@@ -268,14 +268,14 @@ def test_a_time_limit_is_kept() -> None:
 
 
 def test_an_interrupt_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from rekur.tasks import forecaster
+    from rekur.forecasting import forecaster
 
     def stop(record: dict) -> None:
         if record["step"] == 60:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
-    model = Forecaster(7, training=Training(epochs=5, batch=16))
+    model = Forecaster(7, training=Training(max_epochs=5, batch_size=16))
     with pytest.raises(KeyboardInterrupt):
         model.fit(panel(3, 200))
     model.save(tmp_path / "m")
@@ -311,7 +311,7 @@ def test_a_new_table_is_read_at_the_models_frequency(fitted: Forecaster) -> None
 
 
 def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
-    training = Training(epochs=2, batch=16)
+    training = Training(max_epochs=2, batch_size=16)
     Forecaster(7, training=training).fit(panel(), checkpoint=tmp_path / "c")
     Forecaster(7, training=training).fit(panel(), checkpoint=tmp_path / "c")
     with pytest.raises(ModelFileError, match="another training"):
@@ -320,7 +320,7 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_season_longer_than_the_usual_history_is_kept_by_files(tmp_path: Path) -> None:
     y = np.sin(2 * np.pi * np.arange(9000) / 2500)
-    model = Forecaster(5, season=2500, training=QUICK, hidden=np.int64(8)).fit(
+    model = Forecaster(5, season_length=2500, training=QUICK, hidden_size=np.int64(8)).fit(
         pd.DataFrame({"ds": np.arange(9000), "y": y})
     )
     model.save(tmp_path / "m")
@@ -333,7 +333,7 @@ def test_a_season_longer_than_the_usual_history_is_kept_by_files(tmp_path: Path)
 
 
 def test_an_interrupt_before_training_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rekur.tasks import network
+    from rekur.forecasting import model as network
 
     model = Forecaster(7, training=QUICK).fit(panel())
     before = model.predict()

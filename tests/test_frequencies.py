@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from rekur.core import DataError
-from rekur.data.steps import parse
-from rekur.data.table import Table, table, tables
-from rekur.data.uneven import level
+from rekur.data.frequency.frequency import parse
+from rekur.data.frequency.irregular import level
+from rekur.data.panel import Panel, read_panel, read_panels
 
 
 def made(name: str, ds: object) -> pd.DataFrame:
@@ -21,8 +21,8 @@ def regular(name: str, freq: str, n: int, start: str = "2024-01-01", tz: str | N
     return made(name, pd.date_range(start, periods=n, freq=freq, tz=tz))
 
 
-def read(*frames: pd.DataFrame, **options: object) -> dict[str, Table]:
-    found = tables(pd.concat(frames, ignore_index=True), **options)  # type: ignore[arg-type]
+def read(*frames: pd.DataFrame, **options: object) -> dict[str, Panel]:
+    found = read_panels(pd.concat(frames, ignore_index=True), **options)  # type: ignore[arg-type]
     return {label: each for each in found for label in each.ids}
 
 
@@ -67,7 +67,7 @@ def test_few_rows_go_with_the_longest_step_that_holds_them() -> None:
 def test_sparse_whole_days_stay_days() -> None:
     random = np.random.default_rng(1)
     days = np.sort(random.choice(400, 39, False))
-    found = table(made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta(days, "D")))
+    found = read_panel(made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta(days, "D")))
     assert (found.freq.name, found.seen[0], found.length(0)) == ("D", 39, days[-1] - days[0] + 1)
 
 
@@ -80,11 +80,11 @@ def test_slips_and_other_steps_do_not_go_with_uneven_times() -> None:
     slip = regular("slip", "h", 60)
     slip.loc[30, "ds"] += pd.Timedelta("7min")
     with pytest.raises(DataError, match=r"series 'slip', row 132"):
-        tables(pd.concat([uneven("u", "1h", 100), slip], ignore_index=True))
+        read_panels(pd.concat([uneven("u", "1h", 100), slip], ignore_index=True))
     few = uneven("few", "70min", 4, 3)
     assert names(uneven("u", "90min", 100), few) == {"u": "h", "few": "h"}
     with pytest.raises(DataError, match="series 'far'"):
-        tables(pd.concat([uneven("u", "90min", 100), uneven("far", "20D", 4, 1)]))
+        read_panels(pd.concat([uneven("u", "90min", 100), uneven("far", "20D", 4, 1)]))
 
 
 def test_regular_and_uneven_series_of_one_frequency_make_one_table() -> None:
@@ -103,13 +103,13 @@ def test_a_time_that_is_there_twice_is_an_error_in_uneven_times_too() -> None:
     df = uneven("u", "30h", 80)
     df.loc[41, "ds"] = df.loc[40, "ds"]
     with pytest.raises(DataError, match=r"occurs twice, in row 42 and row 43"):
-        table(df)
-    assert table(df, duplicates="mean").seen[0] > 40
+        read_panel(df)
+    assert read_panel(df, duplicates="mean").seen[0] > 40
 
 
 def test_labels_of_one_step_are_not_averaged_and_covariates_not_summed() -> None:
     df = uneven("u", "2h", 300).assign(kind=["ab"[i % 2] for i in range(300)], price=5.0)
-    found = table(df, freq="D", future=["kind", "price"], duplicates="sum")
+    found = read_panel(df, freq="D", future=["kind", "price"], duplicates="sum")
     last = [df.kind[df.ds.dt.normalize() == day].iloc[-1] for day in pd.to_datetime(found.times(0))]
     assert [found.labels["kind"][int(code)] for code in found.future[:, 0]] == last
     assert (found.future[:, 1] == 5.0).all()
@@ -121,7 +121,7 @@ def test_readings_around_a_place_of_their_step_fill_every_step(centre: float) ->
     """A reading a little before or after the full ten minutes: a row each, whichever side it falls on."""
     random = np.random.default_rng(2)
     minutes = 10 * (np.arange(400) + centre + random.uniform(-0.15, 0.15, 400))
-    found = table(made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta((60 * minutes).round(), unit="s")))
+    found = read_panel(made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta((60 * minutes).round(), unit="s")))
     assert (found.freq.name, found.length(0), found.seen[0]) == ("10min", 400, 400)
     first = pd.Timestamp("2024-01-01") + pd.Timedelta("10min") * int(centre > 0.75)
     assert pd.Timestamp(found.start[0]) == first
@@ -148,7 +148,7 @@ def test_starts_and_ends_of_months_stand_side_by_side() -> None:
 def test_series_keep_the_frequency_they_had() -> None:
     """However few rows are left of them, and whatever these look like alone."""
     frames = regular("d", "D", 90), regular("m", "MS", 30), regular("w", "W-SUN", 40), uneven("u", "6h", 80)
-    learned = tables(pd.concat(frames))
+    learned = read_panels(pd.concat(frames))
     assert [each.freq.name for each in learned] == ["D", "MS", "W-SUN", "4h"]
     short = [frame.tail(n) for frame, n in zip(frames, (1, 2, 3, 15), strict=True)]
     assert names(*short, learned=learned) == {"d": "D", "m": "MS", "w": "W-SUN", "u": "4h"}
@@ -157,51 +157,51 @@ def test_series_keep_the_frequency_they_had() -> None:
     new = regular("new", "W-MON", 30), regular("five", "D", 5), regular("month", "ME", 5), uneven("v", "5h", 60, 5)
     assert names(*new, learned=learned) == {"new": "W-MON", "five": "D", "month": "ME", "v": "4h"}
     with pytest.raises(DataError, match=r"series 'q' has the frequency 7min, the model knows D and MS and W-SUN"):
-        tables(regular("q", "7min", 40), learned=learned)
+        read_panels(regular("q", "7min", 40), learned=learned)
 
 
 def test_a_zone_is_that_of_the_table_learned_from() -> None:
     days = regular("d", "D", 60, "2024-03-01", tz="Europe/Berlin")
-    learned = tables(days)
+    learned = read_panels(days)
     for zone in ("UTC", "America/New_York"):
-        again = tables(days.assign(ds=days.ds.dt.tz_convert(zone)), learned=learned)[0]
+        again = read_panels(days.assign(ds=days.ds.dt.tz_convert(zone)), learned=learned)[0]
         assert (again.tz, again.local, again.length(0)) == ("Europe/Berlin", True, 60)
         np.testing.assert_array_equal(again.start, learned[0].start)
     with pytest.raises(DataError, match="have time zone none, those learned from Europe/Berlin"):
-        tables(days.assign(ds=days.ds.dt.tz_localize(None)), learned=learned)
+        read_panels(days.assign(ds=days.ds.dt.tz_localize(None)), learned=learned)
     with pytest.raises(DataError, match="the times are whole numbers, those learned from dates"):
-        tables(days.assign(ds=np.arange(60)), learned=learned)
+        read_panels(days.assign(ds=np.arange(60)), learned=learned)
 
 
 def test_a_stray_day_among_months_is_named() -> None:
     df = regular("x", "MS", 30)
     df.loc[10, "ds"] += pd.Timedelta("1D")
     with pytest.raises(DataError, match=r"most rows stand on day 1 of a month, not .*row 12 \(2024-11-02\)"):
-        table(df)
+        read_panel(df)
 
 
 def test_uneven_months_are_read_again_as_they_were() -> None:
     random = np.random.default_rng(4)
     days = pd.date_range("2015-01-01", periods=60, freq="MS") + pd.to_timedelta(random.integers(0, 27, 60), unit="D")
-    first = table(made("x", days))
+    first = read_panel(made("x", days))
     assert (first.freq.name, first.seen[0]) == ("MS", 60)
-    again = tables(made("x", days[-9:]), learned=[first])[0]
+    again = read_panels(made("x", days[-9:]), learned=[first])[0]
     assert (again.freq.name, again.seen[0], again.length(0)) == ("MS", 9, 9)
 
 
 def test_uneven_days_of_a_zone_are_those_of_its_clocks() -> None:
     df = uneven("x", "26h", 200, start="2024-01-10").assign(ds=lambda d: d.ds.dt.tz_localize("UTC"))
     df["ds"] = df.ds.dt.tz_convert("America/New_York")
-    found = table(df)
+    found = read_panel(df)
     assert (found.freq.name, found.local) == ("D", True)
-    again = tables(df, learned=[found])[0]
+    again = read_panels(df, learned=[found])[0]
     np.testing.assert_array_equal(again.y, found.y)
     np.testing.assert_array_equal(again.start, found.start)
     days = df.y.groupby(df.ds.dt.tz_localize(None).dt.normalize()).mean()
     np.testing.assert_allclose(found.y[np.isfinite(found.y)], days.to_numpy())
 
 
-def following(found: dict[str, Table], label: str) -> str:
+def following(found: dict[str, Panel], label: str) -> str:
     """The day of the step after a series."""
     each = found[label]
     return str(each.next_times(1)[list(each.ids).index(label), 0])[:10]
@@ -214,16 +214,16 @@ def test_ends_of_months_stay_ends_whatever_stands_beside_them(start: str) -> Non
     for beside in ([stray], [regular("n", "MS", 30)], [regular("n", "MS", 30), stray], []):
         found = read(ends, *beside)
         assert following(found, "e") == str(last.date())
-        learned = tables(pd.concat([ends, *beside]))
+        learned = read_panels(pd.concat([ends, *beside]))
         for rows in (1, 2, 14):
             again = read(ends.tail(rows), *beside, learned=learned)
             assert following(again, "e") == str(last.date())
             assert not again["e"].uneven
-        again = read(ends.tail(14), *beside, learned=tables(ends))
+        again = read(ends.tail(14), *beside, learned=read_panels(ends))
         assert following(again, "e") == str(last.date())
     said = read(ends, regular("n", "MS", 30), freq="MS")
     assert (following(said, "e"), following(said, "n")) == (str(last.date()), "2026-07-01")
-    starts = tables(regular("s", "MS", 30))
+    starts = read_panels(regular("s", "MS", 30))
     assert following(read(regular("s", "MS", 30), regular("e", "ME", 1, start), learned=starts), "s") == "2026-07-01"
 
 
@@ -231,17 +231,17 @@ def test_where_uneven_times_stand_together_is_remembered() -> None:
     random = np.random.default_rng(2)
     minutes = 10 * (np.arange(400) + 0.97 + random.uniform(-0.05, 0.02, 400))
     df = made("x", pd.Timestamp("2024-01-01") + pd.to_timedelta((60 * minutes).round(), unit="s"))
-    learned = tables(df)
+    learned = read_panels(df)
     end = learned[0].next_times(1)[0, 0]
     for rows in (3, 20, 30):
-        again = tables(df.tail(rows), learned=learned)[0]
+        again = read_panels(df.tail(rows), learned=learned)[0]
         assert again.next_times(1)[0, 0] == end
         assert again.seen[0] == rows
 
 
 def test_uneven_series_keep_their_steps_beside_others() -> None:
     frames = uneven("u", "6D", 80), regular("w", "W-MON", 60)
-    learned = tables(pd.concat(frames))
+    learned = read_panels(pd.concat(frames))
     alone, beside = read(frames[0], learned=learned), read(frames[0], regular("n", "W-THU", 60), learned=learned)
     k = list(beside["u"].ids).index("u")
     np.testing.assert_array_equal(alone["u"].values(0), beside["u"].values(k))
@@ -260,7 +260,7 @@ def test_alike_uneven_series_have_one_frequency() -> None:
 def test_one_row_that_fits_nowhere_refuses_no_table() -> None:
     sunday = made("x", [pd.Timestamp("2024-06-02")])
     assert names(regular("b", "B", 120), sunday) == {"b": "B", "x": "B"}
-    assert names(sunday, learned=tables(regular("b", "B", 120))) == {"x": "B"}
+    assert names(sunday, learned=read_panels(regular("b", "B", 120))) == {"x": "B"}
 
 
 @pytest.mark.parametrize("start", ["2024-03-20", "2024-03-30"])
@@ -274,21 +274,21 @@ def test_a_few_days_of_a_zone_are_days(start: str) -> None:
 
 
 def test_a_frequency_that_was_said_holds_for_new_series() -> None:
-    learned = tables(regular("d", "D", 90), freq="D")
+    learned = read_panels(regular("d", "D", 90), freq="D")
     assert names(regular("b", "B", 70), learned=learned, freq="D") == {"b": "D"}
     with pytest.raises(DataError, match="series 'b' has the frequency B, the model knows D"):
-        tables(regular("b", "B", 70), learned=learned)
-    hours = tables(regular("h", "h", 90), freq="h")
+        read_panels(regular("b", "B", 70), learned=learned)
+    hours = read_panels(regular("h", "h", 90), freq="h")
     assert names(uneven("u", "10min", 300), learned=hours, freq="h") == {"u": "h"}
 
 
 def test_days_of_another_rhythm_than_the_zone_are_counted_in_utc() -> None:
     df = made("x", pd.date_range("2024-01-01", periods=200, tz="UTC").tz_convert("Europe/Berlin"))
-    assert [(each.freq.name, each.local) for each in tables(df, freq="D")] == [("D", False)]
+    assert [(each.freq.name, each.local) for each in read_panels(df, freq="D")] == [("D", False)]
 
 
 def test_labels_of_several_types_are_remembered() -> None:
     frames = uneven("a", "6h", 80, 1), uneven("a", "6h", 80).assign(unique_id=1)
-    learned = tables(pd.concat(frames))
-    short = tables(pd.concat([frames[0], frames[1].tail(15)]), learned=learned)
+    learned = read_panels(pd.concat(frames))
+    short = read_panels(pd.concat([frames[0], frames[1].tail(15)]), learned=learned)
     assert short[0].uneven == {"a": -1.0, 1: -1.0}

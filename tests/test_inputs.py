@@ -14,27 +14,27 @@ import torch
 
 from rekur import inputs
 from rekur.core import DataError, OptionError
+from rekur.data.items import Batcher, LazySequences, listed
 from rekur.inputs.audio import Audio, length
 from rekur.inputs.cache import Cache
-from rekur.inputs.examples import Columns, read
-from rekur.inputs.items import Buckets, Items, listed
+from rekur.inputs.datasets import DatasetColumns, read
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
-from rekur.inputs.tokens import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
+from rekur.inputs.tokenizer import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
 from rekur.inputs.video import Video, count
 from rekur.inputs.words import Words
 
 LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärger im Büro"] * 5
 
 
-def rows(n: int, seed: int = 0) -> Items:
+def rows(n: int, seed: int = 0) -> LazySequences:
     """Sequences of unequal length that hold their own number."""
     lengths = np.random.default_rng(seed).integers(1, 40, n)
     return listed([torch.full((int(T), 1), float(k)) for k, T in enumerate(lengths)])
 
 
 def test_batches_hold_every_row_once_and_like_lengths_together() -> None:
-    made = Buckets(rows(500), torch.arange(500), size=16)
+    made = Batcher(rows(500), torch.arange(500), size=16)
     padding = []
     for batches in (list(made.shuffled(0)), list(made.ordered())):
         assert len(batches) == len(made)
@@ -50,7 +50,7 @@ def test_batches_hold_every_row_once_and_like_lengths_together() -> None:
 
 def test_the_order_is_that_of_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        made = Buckets(rows(90), torch.arange(90), 8, seed)
+        made = Batcher(rows(90), torch.arange(90), 8, seed)
         return torch.cat([batch.rows for batch in made.shuffled(epoch)]).tolist()
 
     assert order(0, 1) == order(0, 1)
@@ -60,20 +60,20 @@ def test_the_order_is_that_of_seed_and_epoch() -> None:
 
 def test_long_rows_make_small_batches() -> None:
     lengths = [10] * 99 + [1000]
-    made = Buckets(listed([torch.zeros(T, 1) for T in lengths]), None, size=32)
+    made = Batcher(listed([torch.zeros(T, 1) for T in lengths]), None, size=32)
     assert max(batch.x.shape[0] * batch.x.shape[1] for batch in made.ordered()) <= 1000
     assert sum(len(batch.x) for batch in made.ordered()) == 100
 
 
 def test_rows_of_equal_length_are_mixed_as_a_whole() -> None:
-    made = Buckets(listed([torch.full((3, 1), float(k)) for k in range(4000)]), None, size=4)
+    made = Batcher(listed([torch.full((3, 1), float(k)) for k in range(4000)]), None, size=4)
     first = next(iter(made.shuffled(0)))
     assert first.lengths is None
     assert int(first.rows.max() - first.rows.min()) > 300
 
 
 def test_targets_are_padded_and_weighed() -> None:
-    made = Buckets(rows(3), listed([torch.ones(k + 1).long() for k in range(3)]), size=3)
+    made = Batcher(rows(3), listed([torch.ones(k + 1).long() for k in range(3)]), size=3)
     batch = next(iter(made.ordered()))
     assert batch.weight is not None
     assert sorted(batch.weight.sum(1).tolist()) == [1, 2, 3]
@@ -284,7 +284,7 @@ def test_examples_are_read_from_tables(tmp_path: Path) -> None:
     (tmp_path / "c.tsv").write_text("tokens\tslots\nfly to Rome\tO O B-city\n")
     assert read(str(tmp_path / "c.tsv"), "tag").y == [["O", "O", "B-city"]]
     (tmp_path / "d.csv").write_text("who,v,label\n1,0.5,x\n1,0.6,x\n2,0.1,y\n")
-    found = read(str(tmp_path / "d.csv"), "classify", Columns(id="who"))
+    found = read(str(tmp_path / "d.csv"), "classify", DatasetColumns(id="who"))
     assert [one.shape for one in found.x] == [(2, 1), (1, 1)]
     assert (found.y, found.names) == (["x", "y"], ["1", "2"])
     (tmp_path / "e.txt").write_text("one line\n\nanother\n")

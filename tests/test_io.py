@@ -11,22 +11,24 @@ import pytest
 import torch
 
 import rekur
-from rekur import io
+from rekur import serialization
 from rekur.core import DataError, ModelFileError
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A small saved model."""
-    io.save(tmp_path / "m", {"kind": "thing", "name": "é"}, {"a": torch.arange(3.0), "b": torch.ones(2, 2)[:, 0]})
+    serialization.save(
+        tmp_path / "m", {"kind": "thing", "name": "é"}, {"a": torch.arange(3.0), "b": torch.ones(2, 2)[:, 0]}
+    )
     return tmp_path / "m"
 
 
 def test_what_is_saved_comes_back(saved: Path) -> None:
-    description, tensors = io.load(saved)
+    description, tensors = serialization.load(saved)
     assert description["kind"] == "thing"
     assert description["name"] == "é"
-    assert description["format"] == io.FORMAT
+    assert description["format"] == serialization.FORMAT
     assert tensors["a"].tolist() == [0.0, 1.0, 2.0]
     assert sorted(p.name for p in saved.iterdir()) == ["config.json", "model.safetensors"]
 
@@ -48,21 +50,21 @@ def damage(folder: Path, name: str, how: str) -> None:
 def test_a_damaged_file_is_refused(saved: Path, name: str, how: str) -> None:
     damage(saved, name, how)
     with pytest.raises(ModelFileError, match="damaged" if how != "remove" else name):
-        io.load(saved)
+        serialization.load(saved)
 
 
 def test_an_altered_description_is_refused(saved: Path) -> None:
     text = (saved / "config.json").read_text().replace("thing", "Forecaster")
     (saved / "config.json").write_text(text)
     with pytest.raises(ModelFileError, match="altered"):
-        io.load(saved)
+        serialization.load(saved)
 
 
 def test_a_newer_format_is_refused(saved: Path) -> None:
     description = json.loads((saved / "config.json").read_text())
-    (saved / "config.json").write_text(json.dumps({**description, "format": io.FORMAT + 1}))
+    (saved / "config.json").write_text(json.dumps({**description, "format": serialization.FORMAT + 1}))
     with pytest.raises(ModelFileError, match="newer release"):
-        io.load(saved)
+        serialization.load(saved)
 
 
 def test_an_unknown_kind_is_refused_and_nothing_is_imported(saved: Path) -> None:
@@ -78,35 +80,35 @@ def test_no_folder_and_no_model_are_named(tmp_path: Path) -> None:
 
 
 def test_saving_again_replaces_and_leaves_nothing_else(saved: Path) -> None:
-    io.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
-    assert io.load(saved)[0]["kind"] == "other"
+    serialization.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
+    assert serialization.load(saved)[0]["kind"] == "other"
     assert [p.name for p in saved.parent.iterdir()] == ["m"]
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(DataError, match=r"thesis\.txt"):
-        io.save(tmp_path, {}, {})
+        serialization.save(tmp_path, {}, {})
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="a file stands there"):
-        io.save(tmp_path / "file", {}, {})
+        serialization.save(tmp_path / "file", {}, {})
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
 def test_a_failed_save_keeps_the_model_that_was_there(saved: Path) -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
-        io.save(saved, {"odd": object()}, {"a": torch.zeros(1)})
-    assert io.load(saved)[0]["kind"] == "thing"
+        serialization.save(saved, {"odd": object()}, {"a": torch.zeros(1)})
+    assert serialization.load(saved)[0]["kind"] == "thing"
     assert [p.name for p in saved.parent.iterdir()] == ["m"]
 
 
 def test_a_tensor_of_another_shape_is_refused(tmp_path: Path) -> None:
     """A consistent file that does not fit its own description is refused by name of the tensor."""
     x = np.zeros((4, 3, 1), np.float32)
-    rekur.Regressor(hidden=4).fit(x, x[:, 0, 0], epochs=1).save(tmp_path / "m")
-    description, tensors = io.load(tmp_path / "m")
+    rekur.Regressor(hidden_size=4).fit(x, x[:, 0, 0], epochs=1).save(tmp_path / "m")
+    description, tensors = serialization.load(tmp_path / "m")
     description.pop("checksum")
-    io.save(tmp_path / "m", description, {**tensors, "head.linear.bias": torch.zeros(7)})
+    serialization.save(tmp_path / "m", description, {**tensors, "head.linear.bias": torch.zeros(7)})
     with pytest.raises(ModelFileError, match=r"head\.linear\.bias"):
         rekur.load(tmp_path / "m")
 
@@ -116,7 +118,7 @@ def test_a_folder_of_another_program_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(DataError, match="not of rekur"):
-        io.save(tmp_path, {"kind": "x"}, {})
+        serialization.save(tmp_path, {"kind": "x"}, {})
     assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
 
 
@@ -125,9 +127,9 @@ def test_folders_change_places_in_one_step(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "who").write_text(name)
-    assert io.exchanged(tmp_path / "a", tmp_path / "b")
+    assert serialization.exchanged(tmp_path / "a", tmp_path / "b")
     assert [(tmp_path / name / "who").read_text() for name in ("a", "b")] == ["b", "a"]
-    assert not io.exchanged(tmp_path / "a", tmp_path / "absent")
+    assert not serialization.exchanged(tmp_path / "a", tmp_path / "absent")
 
 
 def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,8 +142,8 @@ def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monke
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", second)
-    monkeypatch.setattr(io, "exchanged", lambda one, other: False)  # a system that knows renames alone
+    monkeypatch.setattr(serialization, "exchanged", lambda one, other: False)  # a system that knows renames alone
     with pytest.raises(KeyboardInterrupt):
-        io.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
-    assert io.load(saved)[0]["kind"] == "thing"
+        serialization.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
+    assert serialization.load(saved)[0]["kind"] == "thing"
     assert [p.name for p in saved.parent.iterdir()] == ["m"]

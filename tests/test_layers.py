@@ -9,8 +9,8 @@ from torch import nn
 
 from rekur.core import OptionError
 from rekur.layers.autoregression import seasonal_naive, solve
+from rekur.layers.forecast_nets import PatchNet
 from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
-from rekur.layers.patch import PatchNet
 from rekur.layers.stack import Stack
 
 KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}

@@ -9,11 +9,11 @@ import torch
 from torch import distributions
 
 from rekur.core import DataError, OptionError
+from rekur.forecasting.config import LEVELS
+from rekur.forecasting.forecaster import Forecaster
 from rekur.layers.likelihoods import MANY, CountHead, StudentTHead, count_quantiles, student_quantiles
-from rekur.metrics import wql
-from rekur.tasks.forecaster import Forecaster
-from rekur.tasks.recipe import LEVELS
-from rekur.train import Training
+from rekur.metrics.forecast import wql
+from rekur.training.config import Training
 
 
 def test_losses_are_the_negative_log_likelihoods_of_torch() -> None:
@@ -113,7 +113,9 @@ def test_a_model_of_counts_is_not_tuned_by_other_values_and_stays_above_zero() -
     random = np.random.default_rng(3)
     ds = pd.date_range("2024-01-01", periods=90)
     df = pd.DataFrame({"ds": ds, "y": random.poisson(0.7, 90).astype(float)})
-    made = Forecaster(5, training=Training(epochs=1, batch=16, rate=2e-3), hidden=8, layers=1).fit(df)
+    made = Forecaster(
+        5, training=Training(max_epochs=1, batch_size=16, learning_rate=2e-3), hidden_size=8, num_layers=1
+    ).fit(df)
     assert made.recipe_.designs[0].likelihood == "negative_binomial"
     with pytest.raises(DataError, match="is not a count"):
         made.fine_tune(df.assign(y=df.y + 0.5))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rekur import metrics as M
 from rekur.baselines import forecast
 from rekur.core import DataError, OptionError
+from rekur.metrics import forecast as M
 
 NAN = float("nan")
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])

@@ -10,12 +10,12 @@ import pytest
 
 import rekur
 from rekur.core import DataError, OptionError
-from rekur.data.table import tables
-from rekur.data.tables import Tables
-from rekur.tasks.forecaster import Forecaster
-from rekur.train import Training
+from rekur.data.panel import read_panels
+from rekur.data.panel_group import PanelGroup
+from rekur.forecasting.forecaster import Forecaster
+from rekur.training.config import Training
 
-QUICK = Training(epochs=1, batch=16, rate=2e-3)
+QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3)
 LENGTHS = {"D": 120, "W-SUN": 110, "MS": 60}
 
 
@@ -32,7 +32,7 @@ def panel() -> pd.DataFrame:
 
 
 def model(**options: object) -> Forecaster:
-    return Forecaster(3, training=QUICK, hidden=8, layers=1, **options)  # type: ignore[arg-type]
+    return Forecaster(3, training=QUICK, hidden_size=8, num_layers=1, **options)  # type: ignore[arg-type]
 
 
 def test_each_frequency_is_forecast_as_if_it_were_alone(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_the_backtest_of_several_frequencies_is_that_of_each() -> None:
     df = panel().drop(columns="x")
     tested = model().backtest(df, n_windows=2)
     frame = tested.frame()
-    assert isinstance(tested.table, Tables)
+    assert isinstance(tested.table, PanelGroup)
     for letter in "dmw":
         alone = model().backtest(df[df.unique_id.str[0] == letter], n_windows=2).frame()
         pd.testing.assert_frame_equal(frame[frame.unique_id.str[0] == letter].reset_index(drop=True), alone)
@@ -81,8 +81,8 @@ def test_known_covariates_of_several_frequencies() -> None:
     assert len(tuned.predict(futr_df=future.assign(x=0.0))) == 4 * 3
 
 
-def rekur_tables(df: pd.DataFrame) -> Tables:
-    return Tables(tuple(tables(df)))
+def rekur_tables(df: pd.DataFrame) -> PanelGroup:
+    return PanelGroup(tuple(read_panels(df)))
 
 
 def test_a_frequency_that_was_not_learned_is_refused() -> None:
@@ -96,13 +96,13 @@ def test_a_frequency_that_was_not_learned_is_refused() -> None:
 
 
 def test_one_season_does_not_hold_for_several_frequencies() -> None:
-    with pytest.raises(OptionError, match="season=7 cannot hold for series of D and MS and W-SUN"):
-        model(season=7).fit(panel())
+    with pytest.raises(OptionError, match="season_length=7 cannot hold for series of D and MS and W-SUN"):
+        model(season_length=7).fit(panel())
 
 
 def test_an_interrupt_leaves_a_model_of_all_frequencies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Stopped in the first part: it keeps its best weights, the others get a moment, and the whole can be saved."""
-    from rekur.tasks import forecaster
+    from rekur.forecasting import forecaster
 
     seen: list[int] = []
 
@@ -112,7 +112,7 @@ def test_an_interrupt_leaves_a_model_of_all_frequencies(monkeypatch: pytest.Monk
             raise KeyboardInterrupt
 
     monkeypatch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
-    made = Forecaster(3, training=Training(epochs=4, batch=16))
+    made = Forecaster(3, training=Training(max_epochs=4, batch_size=16))
     with pytest.raises(KeyboardInterrupt):
         made.fit(panel().drop(columns="x"))
     made.save(tmp_path / "m")

@@ -12,22 +12,22 @@ import pytest
 from rekur import report
 from rekur.baselines import describe
 from rekur.core import DataError, OptionError
-from rekur.data.steps import parse
-from rekur.report.drawing import fan
-from rekur.report.words import MEASURES, frequency, measure, number
-from rekur.tasks.backtest import Backtest
-from rekur.tasks.prediction import Prediction
-from rekur.tasks.recipe import LEVELS
+from rekur.data.frequency.frequency import parse
+from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.config import LEVELS
+from rekur.forecasting.forecast import Forecast
+from rekur.report.chart_data import fan
+from rekur.report.formatting import MEASURES, frequency, measure, number
 from report_cases import EVIL, Reader, charts, make_all, make_backtest, make_prediction, make_table, spread
 
 
 @pytest.fixture(scope="module")
-def full() -> tuple[Prediction, Backtest, SimpleNamespace]:
+def full() -> tuple[Forecast, Backtest, SimpleNamespace]:
     return make_all()
 
 
 @pytest.fixture(scope="module")
-def page(full: tuple[Prediction, Backtest, SimpleNamespace]) -> str:
+def page(full: tuple[Forecast, Backtest, SimpleNamespace]) -> str:
     return report.html(*full, source="sales <1>.csv", title="Plan & <b>hope</b>")
 
 
@@ -64,7 +64,7 @@ def test_user_text_is_escaped(page: str) -> None:
     assert found["series"][0]["forecast"]["layout"]["yaxis"]["title"]["text"] == "y &amp; z"
 
 
-def test_page_says_what_it_should(page: str, full: tuple[Prediction, Backtest, SimpleNamespace]) -> None:
+def test_page_says_what_it_should(page: str, full: tuple[Forecast, Backtest, SimpleNamespace]) -> None:
     """The line under the title, the verdict, settings, notes and the order of the sections."""
     reader = Reader(page)
     missing = int(np.isnan(full[0].table.y).sum())
@@ -94,7 +94,7 @@ def test_verdict_has_its_colour() -> None:
     assert "verdict" in Reader(report.html(make_prediction(table), blind)).sections()
 
 
-def test_measures_are_those_of_the_backtest(page: str, full: tuple[Prediction, Backtest, SimpleNamespace]) -> None:
+def test_measures_are_those_of_the_backtest(page: str, full: tuple[Forecast, Backtest, SimpleNamespace]) -> None:
     """Every value of the table, the best model first and the best value of each column bold."""
     scores = full[1].metrics()
     rows = [row for row in Reader(page).rows if row]
@@ -142,7 +142,7 @@ def test_drawn_windows_do_not_overlap() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 30, 99])
-def test_most_series(full: tuple[Prediction, Backtest, SimpleNamespace], most: int) -> None:
+def test_most_series(full: tuple[Forecast, Backtest, SimpleNamespace], most: int) -> None:
     """The first and the last series are among those drawn, and no more than asked for."""
     found = [one["label"] for one in charts(report.html(full[0], most=most))["series"]]
     assert len(found) == len(set(found)) == min(most, 30)
@@ -151,7 +151,7 @@ def test_most_series(full: tuple[Prediction, Backtest, SimpleNamespace], most: i
 
 
 @pytest.mark.parametrize("most", [0, -1, 2.5, True])
-def test_most_is_checked(full: tuple[Prediction, Backtest, SimpleNamespace], most: object) -> None:
+def test_most_is_checked(full: tuple[Forecast, Backtest, SimpleNamespace], most: object) -> None:
     with pytest.raises(OptionError, match="most must be"):
         report.html(full[0], most=most)  # type: ignore[arg-type]
 
@@ -190,10 +190,10 @@ def test_narrow_levels_draw_what_they_hold() -> None:
     """Levels that do not reach 95 % give one band; missing forecasts give none."""
     table = make_table([None])
     values = make_prediction(table).values[..., 2:-2]
-    page = report.html(Prediction(table, LEVELS[2:-2], values))
+    page = report.html(Forecast(table, LEVELS[2:-2], values))
     assert "80 % interval" in page
     assert "95 % interval" not in page
-    nothing = Prediction(table, LEVELS, np.full((1, 12, len(LEVELS)), np.nan))
+    nothing = Forecast(table, LEVELS, np.full((1, 12, len(LEVELS)), np.nan))
     report.html(nothing)
     assert len(report.figure(nothing, 0).data) == 2
 
@@ -202,7 +202,7 @@ def test_last_value_missing() -> None:
     """Where the last value is missing, the forecast stands alone."""
     table = make_table([None])
     table.y[-1] = np.nan
-    prediction = Prediction(table, LEVELS, spread(np.full((1, 12), 10.0), 2.0))
+    prediction = Forecast(table, LEVELS, spread(np.full((1, 12), 10.0), 2.0))
     found = fan(table, 0, 60, prediction.values[0], LEVELS)
     assert found.join is None
     assert len(found.bands[80][0]) == 12

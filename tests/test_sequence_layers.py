@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from rekur.inputs.items import padded
+from rekur.data.items import padded
 from rekur.layers.attention import Attention
-from rekur.layers.copying import Memory
+from rekur.layers.augmentation import stretched, swayed
+from rekur.layers.beam_search import beam
 from rekur.layers.crf import CRFHead, TagHead
 from rekur.layers.ctc import CTCHead
 from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
-from rekur.layers.pool import pooled
-from rekur.layers.search import beam
+from rekur.layers.pointer_generator import Memory
+from rekur.layers.pooling import pooled
 from rekur.layers.seq2seq import coverage_loss
-from rekur.layers.varied import stretched, swayed
 
 
 @pytest.fixture(autouse=True)

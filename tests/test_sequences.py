@@ -13,15 +13,15 @@ import pytest
 import torch
 
 import rekur
-from rekur import scores
+from rekur import metrics
 from rekur.core import DataError, OptionError
 from rekur.inputs.audio import Audio
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.inputs.video import Video
-from rekur.tasks.translator import lead
-from rekur.tasks.writer import Writing
-from rekur.train import Training
+from rekur.sequence.seq2seq import GenerationConfig
+from rekur.sequence.translator import lead
+from rekur.training.config import Training
 
 NAMES = ("one", "two", "three", "four", "five", "six", "seven")
 
@@ -112,11 +112,11 @@ def sized(kind: type, **options: Any) -> Callable[..., Any]:
     return lambda **more: kind(**{**options, **more})
 
 
-STEADY = Training(batch=16, rate=5e-3, schedule="cosine")
-GENTLE = Training(batch=16, rate=2e-3, schedule="cosine")
-SMALL = {"hidden": 32, "training": STEADY}
+STEADY = Training(batch_size=16, learning_rate=5e-3, schedule="cosine")
+GENTLE = Training(batch_size=16, learning_rate=2e-3, schedule="cosine")
+SMALL = {"hidden_size": 32, "training": STEADY}
 CASES = {
-    "text": Case(sized(rekur.Classifier, **SMALL, layers=1, input=Text()), reviews, 400, 12, 0.95, "accuracy"),
+    "text": Case(sized(rekur.Classifier, **SMALL, num_layers=1, input=Text()), reviews, 400, 12, 0.95, "accuracy"),
     "spelled": Case(sized(rekur.Classifier, **SMALL), reviews, 400, 8, 0.95, "accuracy"),
     "numbers": Case(sized(rekur.Classifier, **SMALL), moves, 200, 8, 0.9, "accuracy"),
     "audio": Case(sized(rekur.Classifier, **SMALL), lambda n: first_letter(n), 120, 6, 0.9, "accuracy"),
@@ -124,16 +124,19 @@ CASES = {
         sized(rekur.Classifier, **SMALL, input=Video(frames=6, size=24)), lambda n: way(n), 120, 8, 0.9, "accuracy"
     ),
     "pictures": Case(
-        sized(rekur.Classifier, cell="conv_lstm", hidden=8, training=STEADY, input=Video(frames=6, size=24)),
+        sized(rekur.Classifier, cell="conv_lstm", hidden_size=8, training=STEADY, input=Video(frames=6, size=24)),
         lambda n: way(n), 120, 8, 0.9, "accuracy",
     ),
     "tagger": Case(sized(rekur.Tagger, **SMALL), trips, 150, 8, 0.95, "span f1"),
     "translator": Case(
-        sized(rekur.Translator, hidden=48, training=STEADY, input=Text(pieces="word")), turned, 600, 16, 80, "bleu"
+        sized(rekur.Translator, hidden_size=48, training=STEADY, input=Text(pieces="word")), turned, 600, 16, 80, "bleu"
     ),
-    "transcriber": Case(sized(rekur.Transcriber, **SMALL, layers=1), spelled, 150, 25, -0.2, "character error rate"),
+    "transcriber": Case(
+        sized(rekur.Transcriber, **SMALL, num_layers=1), spelled, 150, 25, -0.2, "character error rate"
+    ),
     "captioner": Case(
-        sized(rekur.Captioner, hidden=64, training=GENTLE, input=Video(frames=6, size=24)), films, 300, 8, 0.8, "exact"
+        sized(rekur.Captioner, hidden_size=64, training=GENTLE, input=Video(frames=6, size=24)),
+        *(films, 300, 8, 0.8, "exact"),
     ),
 }  # fmt: skip
 
@@ -182,7 +185,7 @@ def test_each_task_learns_and_its_folder_holds_it(name: str, tmp_path: Path) -> 
 def test_the_same_seed_gives_the_same_numbers_and_rows_do_not_mind_their_neighbours(name: str) -> None:
     case = CASES[name]
     x, y, others, _ = parts(case)
-    one, two, three = (case.make(seed=seed).fit(x[:60], y[:60], epochs=2) for seed in (0, 0, 1))
+    one, two, three = (case.make(random_state=seed).fit(x[:60], y[:60], epochs=2) for seed in (0, 0, 1))
     assert [r["loss"] for r in one.history_] == [r["loss"] for r in two.history_]
     assert [r["loss"] for r in one.history_] != [r["loss"] for r in three.history_]
     whole = one.predict(others)
@@ -216,7 +219,7 @@ def test_weights_of_labels_lift_the_rare_one() -> None:
     x = rng.normal(0, 1, (400, 6, 1)) + np.where(y == "rare", 0.5, 0.0)[:, None, None]
     recalled = []
     for weight in (None, "balanced", {"rare": 5.0, "usual": 1.0}):
-        model = rekur.Classifier(hidden=8, class_weight=weight).fit(x, y, epochs=8, validation=0.0)
+        model = rekur.Classifier(hidden_size=8, class_weight=weight).fit(x, y, epochs=8, validation=0.0)
         recalled.append(float((model.predict(x)[y == "rare"] == "rare").mean()))
     assert min(recalled[1:]) > recalled[0]
     with pytest.raises(OptionError, match="balanced"):
@@ -225,7 +228,9 @@ def test_weights_of_labels_lift_the_rare_one() -> None:
 
 def test_text_is_never_told_much_worse_than_by_its_baseline() -> None:
     x, y = reviews(300)
-    model = rekur.Classifier(hidden=2, training=Training(epochs=1, rate=1e-5)).fit(x, y, validation=0.3)
+    model = rekur.Classifier(hidden_size=2, training=Training(max_epochs=1, learning_rate=1e-5)).fit(
+        x, y, validation=0.3
+    )
     found = model.evaluate(x, y)
     assert found["accuracy"] >= found["baseline accuracy"] - 0.02
     assert len(model.learned_["blend"]) == 2
@@ -234,14 +239,14 @@ def test_text_is_never_told_much_worse_than_by_its_baseline() -> None:
 def test_a_model_may_be_fitted_again_to_something_else() -> None:
     """Nothing of the first fit is left in the second; one that is refused changes nothing."""
     x, y = reviews(60)
-    model = rekur.Classifier(hidden=8).fit(x, y, epochs=1)
+    model = rekur.Classifier(hidden_size=8).fit(x, y, epochs=1)
     before = model.predict_proba(x)
     with pytest.raises(DataError):
         model.fit(x, y[:-1])
     assert model.predict_proba(x).tolist() == before.tolist()
     walks, ways = moves(60)
     again = model.fit(walks, ways, epochs=1).predict_proba(walks)
-    assert again.tolist() == rekur.Classifier(hidden=8).fit(walks, ways, epochs=1).predict_proba(walks).tolist()
+    assert again.tolist() == rekur.Classifier(hidden_size=8).fit(walks, ways, epochs=1).predict_proba(walks).tolist()
 
 
 def test_a_field_forbids_what_never_stands_together() -> None:
@@ -258,9 +263,9 @@ def test_a_copying_translator_writes_words_it_has_never_written() -> None:
     x = [f"my name is {name}" for name in names]
     y = [f"hello {name}" for name in names]
     text = Text(pieces="char")
-    writing = Writing(copy=True, coverage=0.1, measure="rouge", beams=2)
-    training = Training(batch=16, rate=4e-3, schedule="cosine")
-    model = rekur.Translator(hidden=48, training=training, writing=writing, input=text)
+    writing = GenerationConfig(copy=True, coverage=0.1, metric="rouge", num_beams=2)
+    training = Training(batch_size=16, learning_rate=4e-3, schedule="cosine")
+    model = rekur.Translator(hidden_size=48, training=training, generation=writing, input=text)
     model.fit(x[:800], y[:800], validation=0.0, epochs=8)
     right = np.mean([a == b for a, b in zip(model.predict(x[800:]), y[800:], strict=True)])
     assert right > 0.6
@@ -268,10 +273,13 @@ def test_a_copying_translator_writes_words_it_has_never_written() -> None:
     assert all(np.allclose(one.sum(1), 1, atol=1e-5) for one in weights)
 
 
-@pytest.mark.parametrize("writing", [Writing(attention="additive"), Writing(sampling=0.3), Writing(coverage=1.0)])
-def test_ways_of_writing_learn_too(writing: Writing) -> None:
+@pytest.mark.parametrize(
+    "writing",
+    [GenerationConfig(attention="additive"), GenerationConfig(scheduled_sampling=0.3), GenerationConfig(coverage=1.0)],
+)
+def test_ways_of_writing_learn_too(writing: GenerationConfig) -> None:
     x, y = turned(300)
-    model = rekur.Translator(hidden=32, training=STEADY, writing=writing, input=Text(pieces="word"))
+    model = rekur.Translator(hidden_size=32, training=STEADY, generation=writing, input=Text(pieces="word"))
     losses = [r["mean_loss"] for r in model.fit(x, y, epochs=5).history_]
     assert losses[-1] < 0.8 * losses[0]
 
@@ -280,7 +288,7 @@ def test_beam_search_of_a_transcriber_hears_as_well_as_the_best_path() -> None:
     case = CASES["transcriber"]
     x, y, others, truth = parts(case)
     model = case.make().fit(x, y, epochs=15)
-    plain, searched = (scores.letter_error(truth, model.predict(others, beams=beams)) for beams in (1, 8))
+    plain, searched = (metrics.letter_error(truth, model.predict(others, beams=beams)) for beams in (1, 8))
     assert searched <= plain + 0.02
     first = model.align(others[:1])[0]
     assert "".join(letter for letter, _ in first) == model.predict(others[:1])[0]
@@ -290,15 +298,17 @@ def test_beam_search_of_a_transcriber_hears_as_well_as_the_best_path() -> None:
 def test_a_language_model_has_its_say_in_the_search() -> None:
     """Letters that never stand together are not heard together any more."""
     x, y = spelled(60)
-    model = rekur.Transcriber(hidden=16, layers=1, training=STEADY).fit(x, y, epochs=3)
-    training = Training(batch=4, rate=1e-2, bptt=8)
-    only = rekur.LanguageModel(hidden=16, training=training, input=Text(pieces="char")).fit(["abc"] * 200, epochs=8)
+    model = rekur.Transcriber(hidden_size=16, num_layers=1, training=STEADY).fit(x, y, epochs=3)
+    training = Training(batch_size=4, learning_rate=1e-2, bptt=8)
+    only = rekur.LanguageModel(hidden_size=16, training=training, input=Text(pieces="char")).fit(
+        ["abc"] * 200, epochs=8
+    )
     told = model.predict(x[:9], beams=8, language=only, weight=20.0, bonus=3.0)
     assert set(told) <= {"", "a", "ab", "abc"}
     assert len(set(told)) > 1 or told != model.predict(x[:9], beams=8)
     with pytest.raises(OptionError, match="more than one beam"):
         model.predict(x, language=only)
-    words = rekur.LanguageModel(hidden=8, training=training).fit(["the cat sat"] * 50, epochs=1)
+    words = rekur.LanguageModel(hidden_size=8, training=training).fit(["the cat sat"] * 50, epochs=1)
     with pytest.raises(OptionError, match="char"):
         model.predict(x, beams=2, language=words)
 
@@ -307,7 +317,7 @@ def test_a_language_model_has_its_say_in_the_search() -> None:
 def test_a_recording_is_heard_as_it_comes_in(piece: int) -> None:
     """Whatever the pieces, the text is that of the whole recording."""
     x, y = spelled(160)
-    model = rekur.Transcriber(hidden=48, layers=1, bidirectional=False, training=STEADY).fit(
+    model = rekur.Transcriber(hidden_size=48, num_layers=1, bidirectional=False, training=STEADY).fit(
         x[:120], y[:120], epochs=20
     )
     heard = []
@@ -324,8 +334,8 @@ def test_a_recording_is_heard_as_it_comes_in(piece: int) -> None:
 
 def test_a_language_model_tells_what_comes_next(tmp_path: Path) -> None:
     texts = ["the cat sat on the mat", "a dog lay by the door"] * 150
-    training = Training(batch=8, rate=1e-2, bptt=10)
-    model = rekur.LanguageModel(hidden=32, training=training, input=Text(pieces="word")).fit(texts, epochs=8)
+    training = Training(batch_size=8, learning_rate=1e-2, bptt=10)
+    model = rekur.LanguageModel(hidden_size=32, training=training, input=Text(pieces="word")).fit(texts, epochs=8)
     found = model.evaluate(texts[:10])
     assert found["perplexity"] < 2 < found["baseline perplexity"]
     assert model.sample("a dog", seed=1).startswith("a dog lay")
@@ -360,7 +370,7 @@ def test_short_texts_are_read_word_by_word_and_long_ones_in_pieces() -> None:
         ([text * 40 for text in x], "text"),
         ([text.replace(" ", "") for text in x], "text"),
     ):
-        assert rekur.Classifier(hidden=4).fit(texts, y, epochs=1).reader_.options.kind == kind
+        assert rekur.Classifier(hidden_size=4).fit(texts, y, epochs=1).reader_.options.kind == kind
 
 
 def test_inputs_that_do_not_fit_the_task_are_refused() -> None:
@@ -373,17 +383,17 @@ def test_inputs_that_do_not_fit_the_task_are_refused() -> None:
     with pytest.raises(OptionError, match="not fitted"):
         rekur.Classifier(input=Audio()).predict(["a"])
     with pytest.raises(OptionError, match="sampling"):
-        Writing(sampling=2.0)
+        GenerationConfig(scheduled_sampling=2.0)
 
 
 def test_scores_equal_those_counted_by_hand() -> None:
-    assert scores.macro_f1([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((2 / 3 + 4 / 5) / 2)
-    assert scores.span_f1([["B-a", "I-a", "B-a"]], [["B-a", "I-a", "O"]]) == pytest.approx(2 / 3)
-    assert scores.spans(["I-a", "I-b", "B-b"]) == {("a", 0, 1), ("b", 1, 2), ("b", 2, 3)}
-    assert scores.word_error(["a b c d"], ["a x c"]) == 0.5
-    assert scores.letter_error(["abcd"], ["abd"]) == 0.25
-    assert scores.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(100)
-    assert scores.rouge([["a b", "c d"]], ["c d"])["rouge1"] == pytest.approx(100)
+    assert metrics.macro_f1([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert metrics.span_f1([["B-a", "I-a", "B-a"]], [["B-a", "I-a", "O"]]) == pytest.approx(2 / 3)
+    assert metrics.spans(["I-a", "I-b", "B-b"]) == {("a", 0, 1), ("b", 1, 2), ("b", 2, 3)}
+    assert metrics.word_error(["a b c d"], ["a x c"]) == 0.5
+    assert metrics.letter_error(["abcd"], ["abd"]) == 0.25
+    assert metrics.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(100)
+    assert metrics.rouge([["a b", "c d"]], ["c d"])["rouge1"] == pytest.approx(100)
 
 
 def test_the_first_sentence_may_end_at_a_blank_a_line_or_the_text() -> None:
@@ -400,11 +410,11 @@ def test_nothing_is_learned_from_padding() -> None:
     x, y, _, _ = parts(CASES["tagger"])
     model = rekur.Tagger(**SMALL, dropout=0.0).fit(x, y, epochs=1)
     items, targets = model.reader_.items(x[:9]), model._targets(y[:9], learn=False)
-    from rekur.inputs.items import Buckets
+    from rekur.data.items import Batcher
 
     def loss(size: int) -> float:
         total = steps = 0.0
-        for batch in Buckets(items, targets, size).ordered():
+        for batch in Batcher(items, targets, size).ordered():
             with torch.inference_mode():
                 n = float(batch.weight.sum())
                 total, steps = total + n * float(model._loss(model.net_, batch, None)[0]), steps + n

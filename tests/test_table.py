@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from rekur.core import DataError, OptionError
-from rekur.data.future import future_rows
-from rekur.data.table import Columns, Table, table, tables
+from rekur.data.ingest.future_covariates import future_rows
+from rekur.data.panel import Columns, Panel, read_panel, read_panels
 
 DAYS = pd.date_range("2024-01-01", periods=10, freq="D")
 KINDS: dict[str, Callable[[pd.DataFrame], object]] = {
@@ -31,7 +31,7 @@ def long(series: int = 2, n: int = 10, freq: str = "D") -> pd.DataFrame:
     return pd.DataFrame({"unique_id": ids, "ds": np.tile(times, series), "y": y, "x": -y})
 
 
-def same(a: Table, b: Table) -> None:
+def same(a: Panel, b: Panel) -> None:
     assert a.ids.tolist() == b.ids.tolist()
     assert a.offsets.tolist() == b.offsets.tolist()
     assert (a.start == b.start).all()
@@ -56,8 +56,8 @@ def test_every_kind_of_frame_gives_the_same_table(kind: str, case: str) -> None:
         df["ds"] = np.tile(np.arange(10), 3)
     if case == "ids":
         df["unique_id"] = np.repeat([30, 10, 20], 10)
-    expected = table(df, future=["x"])
-    found = table(KINDS[kind](df), future=["x"])
+    expected = read_panel(df, future=["x"])
+    found = read_panel(KINDS[kind](df), future=["x"])
     same(found, expected)
     assert all(type(a) is type(b) for a, b in zip(found.ids, expected.ids, strict=True))
 
@@ -65,7 +65,7 @@ def test_every_kind_of_frame_gives_the_same_table(kind: str, case: str) -> None:
 def test_missing_rows_and_values_are_nan_and_told() -> None:
     df = long(2).drop(index=[3, 4])
     df.loc[7, "y"] = np.nan
-    found = table(df)
+    found = read_panel(df)
     assert found.lengths.tolist() == [10, 10]
     assert np.flatnonzero(np.isnan(found.y)).tolist() == [3, 4, 7]
     assert (found.times(0) == DAYS.to_numpy().astype("M8[us]")).all()
@@ -75,7 +75,7 @@ def test_missing_rows_and_values_are_nan_and_told() -> None:
 
 def test_order_of_series_and_edges_of_missing_targets_are_kept() -> None:
     df = pd.DataFrame({"unique_id": ["b", "b", "b", "a", "a"], "ds": [1, 2, 3, 7, 8], "y": [None, 1, None, 3, 4]})
-    found = table(df)
+    found = read_panel(df)
     assert found.ids.tolist() == ["b", "a"]
     assert found.start.tolist() == [1, 7]
     assert np.isnan(found.values(0)).tolist() == [True, False, True]
@@ -91,27 +91,27 @@ def test_order_of_series_and_edges_of_missing_targets_are_kept() -> None:
 )
 def test_names_of_columns(names: tuple[str, str, str], options: dict[str, str]) -> None:
     df = long()[["unique_id", "ds", "y"]]
-    found = table(df.set_axis(list(names), axis=1), **options)
+    found = read_panel(df.set_axis(list(names), axis=1), **options)
     assert found.columns == Columns(*names)
-    assert np.array_equal(found.y, table(df).y)
+    assert np.array_equal(found.y, read_panel(df).y)
 
 
 def test_plain_and_wide_tables() -> None:
-    plain = table(pd.DataFrame({"when": DAYS, "sold": np.arange(10)}))
+    plain = read_panel(pd.DataFrame({"when": DAYS, "sold": np.arange(10)}))
     assert plain.columns == Columns(None, "when", "sold")
     assert plain.ids.tolist() == [None]
-    wide = table(pd.DataFrame({"date": DAYS, "a": np.arange(10), 7: np.arange(10) * 2.0}).drop(index=[2]))
+    wide = read_panel(pd.DataFrame({"date": DAYS, "a": np.arange(10), 7: np.arange(10) * 2.0}).drop(index=[2]))
     assert wide.wide
     assert wide.columns == Columns(None, "date", None)
     assert wide.ids.tolist() == ["a", "7"]
     assert wide.values(1)[[1, 3]].tolist() == [2, 6]
     assert np.isnan(wide.values(0)[2])
-    indexed = table(pd.Series(np.arange(10.0), index=DAYS))
+    indexed = read_panel(pd.Series(np.arange(10.0), index=DAYS))
     assert np.array_equal(indexed.y, plain.y)
-    beside = table(pd.DataFrame({"date": DAYS, "a": 1.0, "b": 2.0, "hot": np.arange(10)}), future=["hot"])
+    beside = read_panel(pd.DataFrame({"date": DAYS, "a": 1.0, "b": 2.0, "hot": np.arange(10)}), future=["hot"])
     assert beside.future.shape == (20, 1)
     assert beside.future[10:, 0].tolist() == list(range(10))
-    panel = table(pd.DataFrame({"Source": ["u"] * 5 + ["v"] * 5, "Year": np.tile(np.arange(5), 2), "Mean": 1.0}))
+    panel = read_panel(pd.DataFrame({"Source": ["u"] * 5 + ["v"] * 5, "Year": np.tile(np.arange(5), 2), "Mean": 1.0}))
     assert panel.ids.tolist() == ["u", "v"]
     assert any("'Source'" in note for note in panel.notes)
 
@@ -137,15 +137,15 @@ def test_plain_and_wide_tables() -> None:
     ],
 )
 def test_times_as_people_write_them(texts: list[object], expected: object, freq: str) -> None:
-    found = table(pd.DataFrame({"ds": texts, "y": np.arange(len(texts), dtype=float)}))
+    found = read_panel(pd.DataFrame({"ds": texts, "y": np.arange(len(texts), dtype=float)}))
     assert found.start[0] == (expected if isinstance(expected, int) else np.datetime64(str(expected), "us"))
     assert found.freq.name == freq
 
 
 def test_months_written_as_numbers_and_text_numbers() -> None:
     months = [year * 100 + month for year in (2022, 2023) for month in range(1, 13)]
-    assert table(pd.DataFrame({"period": months, "y": 1.0})).freq.name == "MS"
-    found = table(pd.DataFrame({"ds": DAYS[:4], "y": [" 12.5", "1e-12", "NA", "1e12"]}))
+    assert read_panel(pd.DataFrame({"period": months, "y": 1.0})).freq.name == "MS"
+    found = read_panel(pd.DataFrame({"ds": DAYS[:4], "y": [" 12.5", "1e-12", "NA", "1e12"]}))
     assert np.array_equal(found.y, [12.5, 1e-12, np.nan, 1e12], equal_nan=True)
 
 
@@ -220,7 +220,7 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
 def test_errors_name_the_cause_and_the_cure(name: str) -> None:
     df, options, text = BAD[name]
     with pytest.raises((DataError, OptionError), match=text) as caught:
-        table(df, source="sales.csv", **options)
+        read_panel(df, source="sales.csv", **options)
     assert "\n" not in str(caught.value)
     assert "sales.csv" in str(caught.value)
 
@@ -229,17 +229,17 @@ def test_errors_name_the_cause_and_the_cure(name: str) -> None:
 def test_rules_for_doubled_rows(rule: str, value: float) -> None:
     df = long(1)[["unique_id", "ds", "y"]]
     more = df.iloc[[4, 4]].assign(y=[5.0, np.nan])
-    found = table(pd.concat([df, more]), duplicates=rule)
+    found = read_panel(pd.concat([df, more]), duplicates=rule)
     assert found.y[4] == value
     assert len(found.y) == 10
     with pytest.raises(OptionError, match="'sum'"):
-        table(df, duplicates="median")
+        read_panel(df, duplicates="median")
 
 
 def test_clock_changes_of_pjm(data_dir) -> None:
     for name, gaps in (("DUQ", 24), ("PJME", 30)):
         df = pd.read_csv(data_dir / "pjm_load" / f"{name}_hourly.csv.gz")
-        found = table(df)
+        found = read_panel(df)
         assert found.freq.name == "h"
         assert np.isnan(found.y).sum() == gaps
         assert any(note.startswith("4 times doubled where clocks go back") for note in found.notes)
@@ -254,21 +254,21 @@ def test_clock_change_rule_is_narrow() -> None:
         np.flatnonzero(hours == t)[0] for t in ("2023-10-29 02:00", "2023-10-29 12:00", "2023-10-30 02:00")
     )
     df = pd.DataFrame({"ds": hours, "y": 1.0})
-    assert len(table(pd.concat([df, df.iloc[[night]]])).y) == len(df)
+    assert len(read_panel(pd.concat([df, df.iloc[[night]]])).y) == len(df)
     for rows in ([noon], [monday], [night, night], [night - 1, night, night + 1]):
         with pytest.raises(DataError, match="occurs twice"):
-            table(pd.concat([df, df.iloc[rows]]))
+            read_panel(pd.concat([df, df.iloc[rows]]))
 
 
 def test_zones_count_days_by_the_clock_and_hours_in_utc() -> None:
     days = pd.date_range("2024-03-25", periods=14, freq="D", tz="Europe/Berlin")
-    found = table(pd.DataFrame({"ds": days, "y": 1.0}))
+    found = read_panel(pd.DataFrame({"ds": days, "y": 1.0}))
     assert (found.freq.name, found.tz, found.local, len(found.y)) == ("D", "Europe/Berlin", True, 14)
     assert (
         found.at(np.array(0), np.arange(found.length(0))) == days.tz_convert("UTC").tz_localize(None).to_numpy()
     ).all()
     hours = pd.date_range("2024-03-30", periods=72, freq="h", tz="Europe/Berlin")
-    found = table(pd.DataFrame({"ds": hours, "y": 1.0}))
+    found = read_panel(pd.DataFrame({"ds": hours, "y": 1.0}))
     assert (found.freq.name, found.local, len(found.y)) == ("h", False, 72)
     assert (found.clock(found.times(0)) == hours.tz_localize(None).to_numpy()).all()
 
@@ -278,8 +278,8 @@ def test_months_on_wandering_days_are_taken_if_asked(freq: str) -> None:
     fridays = pd.DatetimeIndex(["2024-01-26", "2024-02-23", "2024-03-29", "2024-04-26", "2024-06-28"])
     df = pd.DataFrame({"ds": fridays, "y": np.arange(5.0)})
     with pytest.raises(DataError, match='freq="ME"'):
-        table(df)
-    found = table(df, freq=freq)
+        read_panel(df)
+    found = read_panel(df, freq=freq)
     assert np.array_equal(found.y, [0, 1, 2, 3, np.nan, 4], equal_nan=True)
     assert found.start[0] == np.datetime64("2024-01-01" if freq == "MS" else "2024-01-31", "us")
     assert any("varies" in note for note in found.notes)
@@ -298,16 +298,18 @@ def test_real_files(data_dir) -> None:
         ("ili/national_illness.csv", {}, "W-TUE", 7),
     ]
     for file, options, freq, series in cases:
-        found = table(pd.read_csv(data_dir / file), **options)
+        found = read_panel(pd.read_csv(data_dir / file), **options)
         assert (found.freq.name, len(found)) == (freq, series), file
     with pytest.raises(DataError, match=r"mixed time zones \(\+1000, \+1100\)"):
-        table(pd.read_csv(data_dir / "vic_elec" / "vic_elec.csv.gz"), time_col="time_local", target_col="demand_mw")
+        read_panel(
+            pd.read_csv(data_dir / "vic_elec" / "vic_elec.csv.gz"), time_col="time_local", target_col="demand_mw"
+        )
     with pytest.raises(DataError, match=r"2011-01-01 occurs twice, in row 2 and row 3.*id_col"):
-        table(pd.read_csv(data_dir / "bike_sharing" / "hour.csv.gz"), time_col="dteday", target_col="cnt")
+        read_panel(pd.read_csv(data_dir / "bike_sharing" / "hour.csv.gz"), time_col="dteday", target_col="cnt")
 
 
 def test_cut_select_and_skip() -> None:
-    found = table(long(3), future=["x"])
+    found = read_panel(long(3), future=["x"])
     cut = found.cut(np.array([4, 99, 2]))
     assert cut.lengths.tolist() == [4, 10, 2]
     assert cut.y.tolist() == [*range(4), *range(10, 20), 20, 21]
@@ -328,7 +330,7 @@ def test_cut_select_and_skip() -> None:
 def test_future_rows(kind: str) -> None:
     df = long(2, 12)
     later = df[df["ds"] >= "2024-01-11"]
-    history = table(df[df["ds"] < "2024-01-11"], future=["x"])
+    history = read_panel(df[df["ds"] < "2024-01-11"], future=["x"])
     found = future_rows(history, KINDS[kind](later.sample(frac=1, random_state=0).reset_index(drop=True)), 2)
     assert found.shape == (2, 2, 1)
     assert found[:, :, 0].tolist() == [[-10, -11], [-22, -23]]
@@ -342,7 +344,7 @@ def test_future_rows(kind: str) -> None:
 
 def test_future_rows_of_a_wide_table_are_shared() -> None:
     wide = pd.DataFrame({"ds": DAYS, "a": 1.0, "b": 2.0, "hot": np.arange(10.0)})
-    found = future_rows(table(wide.iloc[:8], future=["hot"]), wide.iloc[8:], 2)
+    found = future_rows(read_panel(wide.iloc[:8], future=["hot"]), wide.iloc[8:], 2)
     assert found[:, :, 0].tolist() == [[8, 9], [8, 9]]
 
 
@@ -350,7 +352,7 @@ def test_a_hundred_thousand_series_take_seconds() -> None:
     series, n = 100_000, 20
     df = pd.DataFrame({"unique_id": np.repeat(np.arange(series), n), "ds": np.tile(np.arange(n), series), "y": 1.0})
     begin = time.perf_counter()
-    found = table(df)
+    found = read_panel(df)
     assert len(found) == series
     assert time.perf_counter() - begin < 10
 
@@ -363,11 +365,11 @@ def test_series_of_different_frequency_make_tables_of_their_own() -> None:
         long(1, 12, "MS"),
     ]
     df = pd.concat(parts).sample(frac=1, random_state=0).assign(shop=lambda d: d.unique_id.str[0])
-    found = tables(df, future=["x"], static=["shop"])
+    found = read_panels(df, future=["x"], static=["shop"])
     assert [each.freq.name for each in found] == ["D", "W-MON", "MS"]
     for each, part in zip(found, parts, strict=True):
         order = pd.Categorical(part.unique_id, each.ids)
-        alone = table(part.assign(order=order).sort_values(["order", "ds"], kind="stable"), future=["x"])
+        alone = read_panel(part.assign(order=order).sort_values(["order", "ds"], kind="stable"), future=["x"])
         np.testing.assert_array_equal(each.y, alone.y)
         np.testing.assert_array_equal(each.future, alone.future)
         np.testing.assert_array_equal(each.start, alone.start)
@@ -378,7 +380,7 @@ def test_an_error_in_a_table_of_two_frequencies_names_the_given_row() -> None:
     df = pd.concat([long(1, 30), long(1, 12, "W").assign(unique_id="w")], ignore_index=True)
     df = pd.concat([df, df.iloc[[35]]], ignore_index=True)
     with pytest.raises(DataError, match=r"series 'w', the time 2024-02-11 occurs twice, in row 37 and row 44"):
-        tables(df)
+        read_panels(df)
 
 
 @pytest.mark.parametrize("freq", [None, "10min", "h"])
@@ -387,26 +389,26 @@ def test_uneven_times_are_laid_on_usual_steps(freq: str | None) -> None:
     gaps = random.exponential(11 * 60, size=400)
     ds = pd.Timestamp("2024-03-01 00:03") + pd.to_timedelta(np.cumsum(gaps).round(3), unit="s")
     y = random.normal(size=400)
-    found = table(pd.DataFrame({"ds": ds, "y": y}), freq=freq)
+    found = read_panel(pd.DataFrame({"ds": ds, "y": y}), freq=freq)
     step = freq or "10min"  # the median gap is 8.8 minutes
     assert found.freq.name == step
     means = pd.Series(y, index=ds).resample(step).mean()
     np.testing.assert_allclose(found.y, means.to_numpy())
     assert (found.times(0) == means.index.to_numpy()).all()
     assert any("uneven" in note for note in found.notes)
-    sums = table(pd.DataFrame({"ds": ds, "y": y}), freq=freq, duplicates="sum")
+    sums = read_panel(pd.DataFrame({"ds": ds, "y": y}), freq=freq, duplicates="sum")
     np.testing.assert_allclose(np.nansum(sums.y), y.sum())
 
 
 def test_uneven_series_of_whole_numbers_and_beside_even_ones() -> None:
     random = np.random.default_rng(1)
     uneven = pd.DataFrame({"unique_id": "u", "ds": np.cumsum(random.integers(7, 14, 50)), "y": 1.0})
-    alone = table(uneven.drop(columns="unique_id"))
+    alone = read_panel(uneven.drop(columns="unique_id"))
     assert alone.freq.step == round(np.median(np.diff(uneven.ds)))
     assert alone.seen[0] <= 50
     days = long(1, 30)
     events = days.ds[0] + pd.to_timedelta(np.sort(random.uniform(0, 30 * 24, 300)).round(4), unit="h")
-    found = tables(pd.concat([days, pd.DataFrame({"unique_id": "u", "ds": events, "y": 1.0})]))
+    found = read_panels(pd.concat([days, pd.DataFrame({"unique_id": "u", "ds": events, "y": 1.0})]))
     assert [each.freq.name for each in found] == ["D", "2h"]
 
 
@@ -414,6 +416,6 @@ def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
     df = long(1, 60, "h")
     df.loc[30, "ds"] += pd.Timedelta("7min")
     with pytest.raises(DataError, match=r"irregular: most rows are h apart, but .*row 32"):
-        tables(df)
+        read_panels(df)
     with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
-        tables(df, freq="h")
+        read_panels(df, freq="h")

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from rekur import Regressor
-from rekur.checkpoint import Checkpoint
 from rekur.core import DataError, ModelFileError, OptionError, TrainingError
-from rekur.data.batches import Arrays, Batch, chunks
+from rekur.data.batching import Arrays, Batch, chunks
 from rekur.layers.stack import Stack
-from rekur.optim import OPTIMIZERS, Optimizer
-from rekur.progress import Progress
-from rekur.train import Problem, Training, detach, fit, train
+from rekur.training.checkpoint import Checkpoint
+from rekur.training.config import Training
+from rekur.training.loop import Problem, detach, fit, train
+from rekur.training.optimizer import OPTIMIZERS, Optimizer
+from rekur.training.progress import Progress
 
 
 def sine(n: int = 160, T: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +52,7 @@ def affine_problem(model: nn.Module, validate: object = None, bad: float = 1.0) 
 def test_the_loop_learns_and_yields_a_record_for_each_step() -> None:
     model = Affine()
     optimizer = Optimizer(model.parameters())
-    records = list(train(affine_problem(model), Training(epochs=200, rate=0.1), optimizer, seed=0))
+    records = list(train(affine_problem(model), Training(max_epochs=200, learning_rate=0.1), optimizer, seed=0))
     assert [r["step"] for r in records] == list(range(1, 401))
     assert {"step", "epoch", "loss", "norm", "rate", "seconds"} <= set(records[0])
     assert records[-1]["mean_loss"] < 1e-3 < records[1]["mean_loss"]
@@ -92,20 +93,20 @@ def test_clipping_shortens_the_gradient_and_tells_its_length() -> None:
 
 
 def test_schedule_rises_then_falls() -> None:
-    options = Training(rate=1.0, schedule="cosine", warmup=0.1)
+    options = Training(learning_rate=1.0, schedule="cosine", warmup=0.1)
     rates = [options.rate_at(step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(1 / 11)
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) == 10
     assert all(a >= b for a, b in pairwise(rates[10:]))
     assert rates[-1] < 0.02
-    assert {Training(rate=0.5).rate_at(step, 9) for step in range(9)} == {0.5}
+    assert {Training(learning_rate=0.5).rate_at(step, 9) for step in range(9)} == {0.5}
 
 
 @pytest.mark.parametrize(
     ("wrong", "text"),
-    [({"epochs": 0}, "epochs"), ({"rate": -1.0}, "rate"), ({"schedule": "x"}, "constant"), ({"optimizer": "x"}, "sgd"),
-     ({"warmup": 1.0}, "warmup")],
+    [({"max_epochs": 0}, "epochs"), ({"learning_rate": -1.0}, "rate"), ({"schedule": "x"}, "constant"),
+     ({"optimizer": "x"}, "sgd"), ({"warmup": 1.0}, "warmup")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(wrong: dict, text: str) -> None:
     with pytest.raises(OptionError, match=text):
@@ -120,7 +121,7 @@ def test_training_stops_when_it_no_longer_improves_and_keeps_the_best() -> None:
         seen.append(model.w.detach().clone())
         return next(losses)
 
-    history = fit(affine_problem(model, validate), Training(epochs=6, patience=2))
+    history = fit(affine_problem(model, validate), Training(max_epochs=6, patience=2))
     assert [r["val_loss"] for r in history] == [3.0, 2.0, 5.0, 6.0]
     torch.testing.assert_close(model.w.detach(), seen[1], atol=0, rtol=0)
 
@@ -146,7 +147,7 @@ def test_bptt_as_long_as_the_sequence_changes_nothing() -> None:
     y = np.cumsum(x, axis=1)
 
     def loss(bptt: int | None) -> float:
-        model = Regressor(hidden=8, training=Training(epochs=2, bptt=bptt)).fit(x, y)
+        model = Regressor(hidden_size=8, training=Training(max_epochs=2, bptt=bptt)).fit(x, y)
         return model.history_[-1]["mean_loss"]
 
     assert loss(12) == loss(None) != loss(4)
@@ -161,10 +162,10 @@ def test_bptt_needs_a_target_for_each_step() -> None:
 def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(tmp_path: Path) -> None:
     """Dropout, shuffling, schedule, moments and the best weights all go on as if nothing had happened."""
     x, y = sine()
-    options = Training(epochs=6, schedule="cosine", warmup=0.2)
+    options = Training(max_epochs=6, schedule="cosine", warmup=0.2)
 
     def model() -> Regressor:
-        return Regressor(cell="lstm", hidden=8, layers=2, dropout=0.3, training=options)
+        return Regressor(cell="lstm", hidden_size=8, num_layers=2, dropout=0.3, training=options)
 
     whole = model().fit(x, y, validation=0.2)
     stopped, folder = 0, tmp_path / "check"
@@ -175,7 +176,7 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(tmp_path: Path) -
         if record["epoch"] == 4:
             raise KeyboardInterrupt
 
-    import rekur.tasks.arrays as arrays
+    import rekur.sequence.arrays as arrays
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays.Progress, "__enter__", lambda self: watch)
@@ -187,7 +188,7 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(tmp_path: Path) -
     assert numbers == [{k: v for k, v in r.items() if k != "seconds"} for r in whole.history_]
     np.testing.assert_array_equal(resumed.predict(x), whole.predict(x))
     with pytest.raises(ModelFileError, match="another training"):
-        model().set_params(hidden=9).fit(x, y, checkpoint=folder)
+        model().set_params(hidden_size=9).fit(x, y, checkpoint=folder)
 
 
 def test_checkpoint_is_whole_or_absent(tmp_path: Path) -> None:
@@ -226,14 +227,14 @@ def test_values_that_are_not_finite_are_named_by_place() -> None:
 def test_a_rate_that_is_too_high_ends_in_an_error_not_in_nan() -> None:
     x, y = sine()
     with pytest.raises(TrainingError, match="learning rate"):
-        Regressor(training=Training(rate=1e30, clip=None, optimizer="sgd")).fit(x, y)
+        Regressor(training=Training(learning_rate=1e30, gradient_clip=None, optimizer="sgd")).fit(x, y)
 
 
 def test_seeds_do_not_touch_the_global_generator() -> None:
     x, y = sine()
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    Regressor(hidden=4, dropout=0.5, layers=2).fit(x, y, epochs=1)
+    Regressor(hidden_size=4, dropout=0.5, num_layers=2).fit(x, y, epochs=1)
     assert torch.equal(before, torch.get_rng_state())
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekur.data.batches import Arrays
-from rekur.data.transform import Scaling, Spread, seasonal_steps
-from rekur.data.windows import Every, Windows
-from rekur.metrics import seasonal_scale
-from rekur.tasks.blend import Blend, weigh
-from rekur.tasks.recipe import LEVELS
+from rekur.data.batching import Arrays
+from rekur.data.scaling import ExpandingStd, WindowScaling, seasonal_steps
+from rekur.data.windows import AllWindows, WindowIndex
+from rekur.forecasting.config import LEVELS
+from rekur.forecasting.model_averaging import ModelAverage, weigh
+from rekur.metrics.forecast import seasonal_scale
 
 
 @given(
@@ -27,7 +27,7 @@ def test_windows_are_as_many_as_the_formula_says_and_never_see_their_target(
 ) -> None:
     """Every window holds its series' own rows in order, its target lies inside the series and before the gap."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    all_of_them = Every.of(offsets, past, horizon, first, gap)
+    all_of_them = AllWindows.of(offsets, past, horizon, first, gap)
     windows = all_of_them.pick(np.arange(len(all_of_them)))
     assert len(windows) == sum(max(0, n - gap - horizon - first + 1) for n in lengths)
     y = np.concatenate([1000 * s + np.arange(n) for s, n in enumerate(lengths)]).astype(float)
@@ -40,7 +40,7 @@ def test_windows_are_as_many_as_the_formula_says_and_never_see_their_target(
 
 
 def test_a_window_at_the_edge_of_an_empty_series_is_missing() -> None:
-    windows = Windows(np.array([0, 0, 3]), 2, 2, np.array([1]), np.array([3]))
+    windows = WindowIndex(np.array([0, 0, 3]), 2, 2, np.array([1]), np.array([3]))
     np.testing.assert_array_equal(windows.gather(np.array([1.0, 2, 3])), [[2, 3, np.nan, np.nan]])
 
 
@@ -52,8 +52,8 @@ def test_scale_and_back(factor: float, shift: float, level: str) -> None:
     y = np.random.default_rng(0).normal(size=(4, 20))
     y[1, 3:9] = np.nan
     y[2, 17:] = np.nan
-    base = Scaling(level).of(y, 7)
-    scale = Scaling(level).of(factor * (y + shift), 7)
+    base = WindowScaling(level).of(y, 7)
+    scale = WindowScaling(level).of(factor * (y + shift), 7)
     z = scale.apply(factor * (y + shift))
     np.testing.assert_allclose(z, np.sign(factor) * base.apply(y), atol=1e-9)
     np.testing.assert_allclose(scale.undo(z[..., None])[..., 0], factor * (y + shift), rtol=1e-12)
@@ -68,7 +68,7 @@ def test_scale_and_back(factor: float, shift: float, level: str) -> None:
 def test_the_logarithm_knows_no_unit_and_comes_back(factor: float) -> None:
     y = np.random.default_rng(0).lognormal(sigma=2, size=(4, 20))
     y[0, 4], y[1, 3:9], y[2] = 0.0, np.nan, -y[2]
-    scaling = Scaling(log=True)
+    scaling = WindowScaling(log=True)
     base, scale = scaling.of(y, 7), scaling.of(factor * y, 7)
     np.testing.assert_allclose(scale.apply(factor * y), base.apply(y), atol=1e-9)
     np.testing.assert_allclose(scale.undo(scale.apply(factor * y)[..., None])[..., 0], factor * y, rtol=1e-9)
@@ -86,7 +86,7 @@ def test_the_spread_of_a_history_is_that_of_its_whole_blocks_and_sees_nothing_la
     y = 1e6 + random.normal(size=offsets[-1])
     y[random.random(len(y)) < 0.1] = np.nan
     series, stop = np.arange(len(lengths)), np.minimum(at, lengths)
-    got = Spread.of(y, offsets).before(series, stop)
+    got = ExpandingStd.of(y, offsets).before(series, stop)
     for s in series:
         part = y[offsets[s] : offsets[s] + stop[s] // 64 * 64]
         expected = np.nanstd(part) if len(part) else np.nan
@@ -95,7 +95,7 @@ def test_the_spread_of_a_history_is_that_of_its_whole_blocks_and_sees_nothing_la
 
 def test_windows_without_values_or_without_change_have_no_spread() -> None:
     past = np.array([[np.nan, np.nan], [5.0, 5.0], [0.1 + 0.2, 0.3]])
-    scale = Scaling().of(past, 1)
+    scale = WindowScaling().of(past, 1)
     assert scale.spread.tolist() == [[0.0], [0.0], [0.0]]
     assert scale.level[:2].tolist() == [[0.0], [5.0]]
     np.testing.assert_array_equal(scale.undo(np.full((3, 2, 1), 9.0))[1], [[5.0], [5.0]])
@@ -127,7 +127,9 @@ def test_the_blend_follows_the_better_part_and_its_intervals_cover() -> None:
     actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
     good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
 
-    def weighed(network: np.ndarray, smooth: np.ndarray, counts: tuple[int, int] = (200, 200), n: int = 50) -> Blend:
+    def weighed(
+        network: np.ndarray, smooth: np.ndarray, counts: tuple[int, int] = (200, 200), n: int = 50
+    ) -> ModelAverage:
         return weigh({"direct": network[:n], "smoothing": smooth[:n]}, actual[:n], scale[:n], counts, LEVELS)
 
     assert weighed(good, bad).weights == {"direct": 1.0}  # a share below 5 % is dropped
@@ -147,18 +149,18 @@ def test_the_blend_follows_the_better_part_and_its_intervals_cover() -> None:
 def test_nothing_held_out_changes_nothing() -> None:
     q = normal(np.zeros((2, 3)), 1.0)
     blend = weigh({"direct": q, "smoothing": q}, np.full((2, 3), np.nan), np.ones(2), (2, 1), LEVELS)
-    assert blend == Blend({"direct": 0.5, "smoothing": 0.5})
+    assert blend == ModelAverage({"direct": 0.5, "smoothing": 0.5})
 
 
 def test_a_blend_keeps_the_order_and_does_without_what_is_missing() -> None:
     one, two = normal(np.zeros((2, 3)), 1.0), normal(np.ones((2, 3)), 2.0)
-    blend = Blend({"direct": 0.25, "smoothing": 0.75}, (1.0, 1.5, 2.0))
+    blend = ModelAverage({"direct": 0.25, "smoothing": 0.75}, (1.0, 1.5, 2.0))
     mixed = blend.mix({"direct": one, "smoothing": two}, LEVELS, 3)
     assert (np.diff(mixed, axis=-1) > 0).all()
     np.testing.assert_allclose(mixed[..., LEVELS.index(0.5)], 0.75)
     np.testing.assert_allclose(np.ptp(mixed, axis=-1)[0] / np.ptp(mixed[0, 0]), [1, 1.5, 2])
     silent = np.full_like(one, np.nan)
-    plain = Blend({"direct": 1.0})
+    plain = ModelAverage({"direct": 1.0})
     np.testing.assert_array_equal(plain.mix({"direct": one, "smoothing": two}, LEVELS, 3), one)
     np.testing.assert_array_equal(plain.mix({"direct": silent, "smoothing": two}, LEVELS, 3), two)
     np.testing.assert_allclose(blend.mix({"direct": one, "smoothing": silent}, LEVELS, 3)[:, 0], one[:, 0])
@@ -194,7 +196,7 @@ def test_one_window_that_cannot_be_forecast_does_not_decide_for_the_others() -> 
 
 
 def test_rows_of_an_empty_last_series_are_missing() -> None:
-    windows = Windows(np.array([0, 3, 3]), 2, 1, np.array([1]), np.array([0]))
+    windows = WindowIndex(np.array([0, 3, 3]), 2, 1, np.array([1]), np.array([0]))
     assert np.isnan(windows.gather(np.array([1.0, 2, 3]))).all()
 
 

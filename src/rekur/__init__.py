@@ -9,17 +9,17 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Accelerated": "rekur.nn.accelerate",
-    "Captioner": "rekur.tasks.captioner",
-    "Classifier": "rekur.tasks.classifier",
-    "Forecaster": "rekur.tasks.forecaster",
-    "LanguageModel": "rekur.tasks.language",
-    "Regressor": "rekur.tasks.regressor",
-    "Tagger": "rekur.tasks.tagger",
-    "Transcriber": "rekur.tasks.transcriber",
-    "Translator": "rekur.tasks.translator",
+    "Captioner": "rekur.sequence.captioner",
+    "Classifier": "rekur.sequence.classifier",
+    "Forecaster": "rekur.forecasting.forecaster",
+    "LanguageModel": "rekur.sequence.language_model",
+    "Regressor": "rekur.sequence.regressor",
+    "Tagger": "rekur.sequence.tagger",
+    "Transcriber": "rekur.sequence.transcriber",
+    "Translator": "rekur.sequence.translator",
     "accelerate": "rekur.nn.accelerate",
     "accelerated": "rekur.nn.accelerate",
-    "load": "rekur.tasks",
+    "load": "rekur.registry",
 }
 
 __all__ = [

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+"""A numpy array of any shape and dtype."""
 
 State = tuple["Tensor", ...]
 """Named tensors (B, H), a NamedTuple made from `Cell.states`; the first one is the output."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rekur.data.gaps import latest
+from rekur.data.imputation import latest
 
 Floats: TypeAlias = NDArray[np.float64]
 

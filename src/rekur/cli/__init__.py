@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rekur.core import RekurError
+from rekur.core import OptionError, RekurError
 
 __all__ = ["app", "demo", "fit", "forecast", "info", "main", "predict", "score"]
 
@@ -70,10 +70,10 @@ def forecast(
     time_limit: Annotated[float | None, typer.Option(help="seconds that training may take in all")] = None,
 ) -> None:
     """Learn from a table, check on its past and forecast what comes next."""
-    from rekur.cli.commands import run
+    from rekur.cli.forecasting import run
 
     names = {"id_col": id, "time_col": time, "target_col": target, "duplicates": duplicates}
-    options = {"horizon": horizon, "freq": _whole(freq), "season": season, "cell": cell, "seed": seed}
+    options = {"horizon": horizon, "freq": _whole(freq), "season_length": season, "cell": cell, "random_state": seed}
     outputs = {"out": out, "report": report, "save": save}
     run(file, future, names, options, outputs, level or [80.0], windows, time_limit)
 
@@ -104,11 +104,18 @@ def fit(
     seed: Annotated[int, typer.Option(help="the same seed gives the same numbers")] = 0,
 ) -> None:
     """Learn a task on texts, words, readings, recordings or videos, and tell how well it does."""
-    from rekur.cli.sequences import fit as run
-    from rekur.inputs.examples import Columns
+    from rekur.cli.sequence import fit as run
+    from rekur.inputs.datasets import DatasetColumns
 
-    options = {"input": input, "cell": cell, "hidden": hidden, "layers": layers, "copy": copy, "seed": seed}
-    run(task, data, Columns(x, y, id), test, options, epochs, {"report": report, "save": save})
+    options = {
+        "input": input,
+        "cell": cell,
+        "hidden_size": hidden,
+        "num_layers": layers,
+        "copy": copy,
+        "random_state": seed,
+    }
+    run(task, data, DatasetColumns(x, y, id), test, options, epochs, {"report": report, "save": save})
 
 
 @app.command()
@@ -121,10 +128,10 @@ def score(
     report: Report = None,
 ) -> None:
     """Tell how well a saved model does on other data."""
-    from rekur.cli.sequences import score as run
-    from rekur.inputs.examples import Columns
+    from rekur.cli.sequence import score as run
+    from rekur.inputs.datasets import DatasetColumns
 
-    run(model, data, Columns(x, y, id), report)
+    run(model, data, DatasetColumns(x, y, id), report)
 
 
 @app.command()
@@ -142,10 +149,25 @@ def predict(
     report: Report = None,
 ) -> None:
     """Forecast with a saved model, without training; or tell what one of another task reads in a file."""
-    from rekur.cli.commands import rerun
-    from rekur.inputs.examples import Columns
+    from rekur.cli import forecasting, sequence
+    from rekur.cli.outputs import check
+    from rekur.forecasting.forecaster import Forecaster
+    from rekur.inputs.datasets import DatasetColumns
+    from rekur.registry import load
 
-    rerun(model, file, future, {"out": out, "report": report}, level or [80.0], Columns(x, None, id))
+    outputs = {"out": out, "report": report}
+    levels = level or [80.0]
+    check({**outputs, "save": None}, levels, None)
+    found = load(model)
+    if isinstance(found, Forecaster):
+        forecasting.predict(found, file, future, outputs, levels, model)
+        return
+    kind = type(found).__name__
+    if file is None:
+        raise OptionError(f"{model} holds a {kind}: name what it should read, or - for lines of text")
+    if future is not None or report is not None:
+        raise OptionError(f"--future and --report are for forecasts; {model} holds a {kind}")
+    sequence.predict(found, file, DatasetColumns(x, None, id), out)
 
 
 @app.command()
@@ -153,7 +175,7 @@ def demo(
     folder: Annotated[str | None, typer.Option("--out", help="write forecasts and reports to this folder")] = None,
 ) -> None:
     """Forecast the bundled weather of New York and the prices of oil."""
-    from rekur.cli.commands import show
+    from rekur.cli.forecasting import show
 
     show(folder)
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from rekur.baselines import describe
-from rekur.tasks.backtest import Backtest
-from rekur.tasks.prediction import NAME, Prediction
+from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.forecast import NAME, Forecast
 
 
 def console() -> Console:
@@ -42,7 +42,7 @@ def cell(value: Any, days: bool) -> str:
     return str(value.date()) if days and hasattr(value, "date") else str(value)
 
 
-def preview(predicted: Prediction, frame: Any, most: int) -> None:
+def preview(predicted: Forecast, frame: Any, most: int) -> None:
     """Print the first steps of the first series of a forecast."""
     S, h, _ = predicted.values.shape
     rows = frame.iloc[np.concatenate([np.arange(min(most, h)) + s * h for s in range(min(most, S))])]

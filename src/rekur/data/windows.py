@@ -19,7 +19,7 @@ def portions(offsets: Ints, rows: int) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowIndex:
     """Where windows stand: the past of a window ends before row `stop` of its series, its target begins there.
 
     offsets (S+1,) rows of each series in the flat columns · past, horizon: steps of a window ·
@@ -35,7 +35,7 @@ class Windows:
     def __len__(self) -> int:
         return len(self.series)
 
-    def take(self, some: Ints) -> Windows:
+    def take(self, some: Ints) -> WindowIndex:
         """Some of the windows."""
         return replace(self, series=self.series[some], stop=self.stop[some])
 
@@ -57,12 +57,12 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Every:
+class AllWindows:
     """Every window with at least `first` rows of past and a whole target that ends `gap` rows before the end.
 
     Their number is Σ_s max(0, T_s - gap - horizon - first + 1); none of them is made before it is picked.
 
-    offsets (S+1,) · past, horizon as in `Windows` · counts (S,) how many each series has, summed up
+    offsets (S+1,) · past, horizon as in `WindowIndex` · counts (S,) how many each series has, summed up
     """
 
     offsets: Ints
@@ -72,7 +72,7 @@ class Every:
     counts: Ints
 
     @classmethod
-    def of(cls, offsets: Ints, past: int, horizon: int, first: int, gap: int = 0) -> Every:
+    def of(cls, offsets: Ints, past: int, horizon: int, first: int, gap: int = 0) -> AllWindows:
         """Count them."""
         counts = np.maximum(0, np.diff(offsets) - gap - horizon - first + 1)
         return cls(offsets, past, horizon, first, np.cumsum(counts))
@@ -80,8 +80,8 @@ class Every:
     def __len__(self) -> int:
         return int(self.counts[-1]) if len(self.counts) else 0
 
-    def pick(self, some: Ints) -> Windows:
+    def pick(self, some: Ints) -> WindowIndex:
         """The windows of these numbers, counted from 0 through all series."""
         series = np.searchsorted(self.counts, some, side="right")
         before = np.where(series > 0, self.counts[np.maximum(series - 1, 0)], 0)
-        return Windows(self.offsets, self.past, self.horizon, series, some - before + self.first)
+        return WindowIndex(self.offsets, self.past, self.horizon, series, some - before + self.first)

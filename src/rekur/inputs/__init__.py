@@ -1,7 +1,7 @@
 """Inputs: from arrays, text, recordings and videos to sequences of numbers or tokens, read one by one.
 
 An input is a frozen value of options; `learn` looks at the training data and gives a reader, which turns values into
-`Items`. A reader is data: `describe` and `tensors` go into the model's folder, `restore` makes it again.
+`LazySequences`. A reader is data: `describe` and `tensors` go into the model's folder, `restore` makes it again.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from rekur.core import DataError, library, positive
+from rekur.data.items import LazySequences
 from rekur.inputs.cache import Cache
-from rekur.inputs.items import Items
-from rekur.inputs.recorded import check_length, is_file, named, present
+from rekur.inputs.media_files import check_length, is_file, named, present
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,12 +71,12 @@ class AudioReader:
         """Bands."""
         return self.options.mels
 
-    def items(self, values: Sequence[Any]) -> Items:
+    def items(self, values: Sequence[Any]) -> LazySequences:
         """Recordings as items; files are opened for their lengths now, and read when they are asked for."""
         seconds = [length(value, self.options.longest) for value in values]
         lengths = [1 + int((round(n * self.rate / rate) / self.rate - SHORTEST) / SHIFT + 1e-6) for n, rate in seconds]
         cache = Cache(lambda row: self.spectra(values[row])[: lengths[row]])
-        return Items(cache, np.array(lengths, dtype=np.int64))
+        return LazySequences(cache, np.array(lengths, dtype=np.int64))
 
     def spectra(self, value: Any) -> Tensor:
         """The spectra (T, mels) of one recording."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from rekur.core import DataError, choose
-from rekur.inputs.items import Items, listed
+from rekur.data.items import LazySequences, listed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +82,7 @@ class NumbersReader:
         """Numbers of a step."""
         return self.columns * (1 + self.options.deltas)
 
-    def items(self, values: Any) -> Items:
+    def items(self, values: Any) -> LazySequences:
         """Sequences, or an array with its lengths, as items."""
         import torch
 
@@ -110,7 +110,7 @@ def read(values: Any) -> list[Tensor]:
     """
     import torch
 
-    from rekur.data.arrays import floats, whole_lengths
+    from rekur.data.validation import floats, whole_lengths
 
     if isinstance(values, list) and values and isinstance(values[0], torch.Tensor) and values[0].ndim == 2:
         return values

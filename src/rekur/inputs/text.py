@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from rekur.core import DataError, positive
-from rekur.inputs.items import Items, listed
-from rekur.inputs.tokens import Tokenizer
+from rekur.data.items import LazySequences, listed
+from rekur.inputs.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +54,11 @@ class TextReader:
         """How many pieces there are."""
         return len(self.tokenizer)
 
-    def items(self, values: Sequence[str]) -> Items:
+    def items(self, values: Sequence[str]) -> LazySequences:
         """Strings as items; a string without any piece is one unknown piece."""
         import torch
 
-        from rekur.inputs.tokens import UNKNOWN
+        from rekur.inputs.tokenizer import UNKNOWN
 
         rows = [self.tokenizer.encode(text)[: self.options.longest] or [UNKNOWN] for text in strings(values)]
         return listed([torch.tensor(row) for row in rows])

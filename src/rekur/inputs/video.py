@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from rekur.core import DataError, library, positive
+from rekur.data.items import LazySequences
 from rekur.inputs.cache import Cache
-from rekur.inputs.items import Items
-from rekur.inputs.recorded import check_length, is_file, named, present
+from rekur.inputs.media_files import check_length, is_file, named, present
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,12 +52,12 @@ class VideoReader:
 
     options: Video
 
-    def items(self, values: Sequence[Any]) -> Items:
+    def items(self, values: Sequence[Any]) -> LazySequences:
         """Videos as items; files are opened for their lengths now, and decoded when they are asked for."""
         totals = [count(value, self.options.longest) for value in values]
         lengths = [min(self.options.frames, total) for total in totals]
         cache = Cache(lambda row: self.read(values[row], lengths[row], totals[row]))
-        return Items(cache, np.array(lengths, dtype=np.int64))
+        return LazySequences(cache, np.array(lengths, dtype=np.int64))
 
     def read(self, value: Any, T: int, total: int) -> Tensor:
         """T of `total` frames, evenly spaced, the last repeated where fewer can be decoded than were promised."""

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rekur.core import DataError, positive
-from rekur.inputs.items import Items, listed
-from rekur.inputs.tokens import UNKNOWN, Vocabulary
+from rekur.data.items import LazySequences, listed
+from rekur.inputs.tokenizer import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class WordsReader:
     words: Vocabulary
     letters: Vocabulary
 
-    def items(self, values: Sequence[Sequence[str]]) -> Items:
+    def items(self, values: Sequence[Sequence[str]]) -> LazySequences:
         """Sentences as items."""
         import torch
 

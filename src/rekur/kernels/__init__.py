@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rekur.core import BackendError, Cell, Weights, choose
-from rekur.kernels import checks, native, reference, segments
+from rekur.kernels import checkpointing, checks, native, reference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +107,7 @@ def scan(
         state = cell.zeros(x.shape[0], weights.R.shape[1], weights.R)
     arguments = (cell, x, weights, state, lengths, resets, reverse)
     again = recompute and torch.is_grad_enabled()
-    result = segments.scan(room.scan, *arguments) if again else room.scan(*arguments)
+    result = checkpointing.scan(room.scan, *arguments) if again else room.scan(*arguments)
     return result
 
 

@@ -8,10 +8,10 @@ import torch
 from torch.autograd import forward_ad
 
 from rekur.core import Cell, Weights
-from rekur.kernels import extension, operator
+from rekur.kernels import extension, torch_ops
+from rekur.kernels.autograd import Scan, record, transforms
 from rekur.kernels.extension import _native as _native
 from rekur.kernels.extension import describe, forced
-from rekur.kernels.gradient import Scan, record, transforms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,10 +70,10 @@ def scan(
         state = cell.zeros(x.shape[0], weights.R.shape[1], weights.R)
     tensors = (x, *weights, *(state or ()))
     if transforms():
-        passes = operator if in_graph else extension
+        passes = torch_ops if in_graph else extension
         y, *last, _ = Scan.apply(passes, cell, reverse, lengths, resets, *tensors)  # type: ignore[no-untyped-call]
     elif in_graph:
-        y, *last = operator.scan(cell.name, x, *weights, list(state), lengths, resets, reverse)
+        y, *last = torch_ops.scan(cell.name, x, *weights, list(state), lengths, resets, reverse)
     elif torch.is_grad_enabled() and _asks(tensors):
         y, *last, _ = record(extension, cell, reverse, lengths, resets, *tensors)
     else:

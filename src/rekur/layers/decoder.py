@@ -8,17 +8,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.inputs.tokens import PAD
-from rekur.layers.copying import Copying, mixed
+from rekur.inputs.tokenizer import PAD
 from rekur.layers.encoders import embedding
-from rekur.layers.pool import mean
+from rekur.layers.pointer_generator import PointerGenerator, mixed
+from rekur.layers.pooling import mean
 from rekur.layers.stack import Direction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rekur.layers.attention import Attention
-    from rekur.layers.copying import Memory
+    from rekur.layers.pointer_generator import Memory
 
 
 class Written(NamedTuple):
@@ -62,7 +62,7 @@ class Decoder(nn.Module):
             torch.manual_seed(seed)
             self.bridge = nn.Linear(M, 2 * H)
             self.out = nn.Linear(H + M + I, I)
-            self.copying = Copying(H, M, H + M + I) if copy else None
+            self.copying = PointerGenerator(H, M, H + M + I) if copy else None
         self.bias = nn.Parameter(torch.zeros(V))
 
     def start(self, memory: Memory) -> list[Any]:

@@ -6,19 +6,20 @@ is I. What stands beyond a length reaches no result.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.pool import within
+from rekur.layers.augmentation import coloured, hidden, stretched, swayed
+from rekur.layers.pooling import within
 from rekur.layers.stack import Stack
-from rekur.layers.varied import coloured, hidden, stretched, swayed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+Centre = Literal["whole", "past", "none"]
 
 LOOK = 5  # steps that a convolution of the speech encoder sees
 STEADY = 100  # spectra like those of the training data that a running mean begins with
@@ -130,7 +131,7 @@ class SpeechEncoder(Encoder):
         dropout: float = 0.0,
         vary: float = 0.15,
         reduction: int = 2,
-        centre: str = "whole",
+        centre: Centre = "whole",
         bands: bool = True,
         seed: int = 0,
     ) -> None:
@@ -148,12 +149,10 @@ class SpeechEncoder(Encoder):
         inside = within(lengths, x)[:, None]  # (B, 1, T)
         x = self.scaled(x).masked_fill(~inside, 0)
         vary = self.vary if self.training else 0.0
-        x = stretched(x, vary / 2) if vary and self.bands else x
-        if self.centre == "whole":
-            x = x - x.sum(2, keepdim=True) / lengths[:, None, None]
-        elif self.centre == "past":
-            x = x - before(x)[0]
-        x = coloured(x, vary) if vary and self.bands else x
+        voice = vary if self.bands else 0.0
+        x = stretched(x, voice / 2) if voice else x
+        x = self.centred(x, lengths)
+        x = coloured(x, voice) if voice else x
         x = hidden(x, lengths, vary) if vary else x
         for layer in self.layers:
             inside = within(lengths, x.transpose(1, 2))[:, None]
@@ -163,6 +162,16 @@ class SpeechEncoder(Encoder):
     def scaled(self, x: Tensor) -> Tensor:
         """x (B, T, I) → (B, I, T), each band with mean 0 and variance 1 over the training data."""
         return ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)
+
+    def centred(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x (B, I, T), zeros beyond the lengths, less what `centre` names."""
+        match self.centre:
+            case "whole":
+                return x - x.sum(2, keepdim=True) / lengths[:, None, None]
+            case "past":
+                return x - before(x)[0]
+            case "none":
+                return x
 
     def advance(self, x: Tensor, state: list[Any] | None) -> tuple[Tensor, list[Any]]:
         """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember; for "past".

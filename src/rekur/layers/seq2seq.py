@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.copying import Memory
+from rekur.layers.beam_search import beam, pick
 from rekur.layers.decoder import Decoder, Written
 from rekur.layers.heads import linear
-from rekur.layers.pool import mean, most, within
-from rekur.layers.search import beam, pick
+from rekur.layers.pointer_generator import Memory
+from rekur.layers.pooling import mean, most, within
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +82,7 @@ class Seq2Seq(nn.Module):
         return F.binary_cross_entropy_with_logits(raw, there, reduction="none").sum(1).mean()
 
     def write(self, x: Tensor, lengths: Tensor | None, beams: int, **search: Any) -> list[list[int]]:
-        """The best sequences of tokens for x (B, T, ...), by `rekur.layers.search.beam` with its further arguments."""
+        """The best sequences of tokens for x (B, T, ...), by beam search; `search` holds arguments of `beam`."""
         memory = self.memory(x, lengths)
         B = len(memory.m)
         memory = pick(memory, torch.arange(B).repeat_interleave(beams))

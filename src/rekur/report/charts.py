@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from rekur.metrics import at_level
-from rekur.report.drawing import MOST, Array, Fan, alone, axis_names, clock, fan, history, look_back
-from rekur.report.words import model_name
-from rekur.tasks.backtest import Backtest
-from rekur.tasks.prediction import NAME, Prediction
+from rekur.core import Array
+from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.forecast import NAME, Forecast
+from rekur.metrics.forecast import at_level
+from rekur.report.chart_data import MOST, Fan, alone, axis_names, clock, fan, history, look_back
+from rekur.report.formatting import model_name
 
 Chart = dict[str, Any]
 
@@ -131,7 +132,7 @@ def area(parts: Sequence[tuple[Array, Array, Array]], percent: int) -> Chart:
     }
 
 
-def forecast_chart(prediction: Prediction, s: int, season: int | None = None) -> Chart:
+def forecast_chart(prediction: Forecast, s: int, season: int | None = None) -> Chart:
     """History, median and bands of series s."""
     table, h = prediction.table, prediction.values.shape[1]
     n = table.length(s)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from rekur.core import OptionError, choose
+from rekur.forecasting.forecast import NAME, Forecast
+from rekur.report.chart_data import alone, axis_names, fan, history, label, look_back
 from rekur.report.charts import LIGHT, forecast_chart, painted
-from rekur.report.drawing import alone, axis_names, fan, history, label, look_back
-from rekur.tasks.prediction import NAME, Prediction
 
 ENGINES = ("plotly", "matplotlib")
 
 
-def figure(prediction: Prediction, s: int = 0, engine: str = "plotly") -> Any:
+def figure(prediction: Forecast, s: int = 0, engine: str = "plotly") -> Any:
     """Draw the end of the history of one series, its median forecast and the 80 and 95 % bands.
 
     Parameters
@@ -43,7 +43,7 @@ def figure(prediction: Prediction, s: int = 0, engine: str = "plotly") -> Any:
     return _plotly(prediction, s) if engine == "plotly" else _matplotlib(prediction, s)
 
 
-def _plotly(prediction: Prediction, s: int) -> Any:
+def _plotly(prediction: Forecast, s: int) -> Any:
     """The chart of the page as a figure with a title and a legend of its own."""
     import plotly.graph_objects as go
 
@@ -60,7 +60,7 @@ def _plotly(prediction: Prediction, s: int) -> Any:
     return go.Figure(chart)
 
 
-def _matplotlib(prediction: Prediction, s: int) -> Any:
+def _matplotlib(prediction: Forecast, s: int) -> Any:
     """The same with matplotlib."""
     try:
         import matplotlib.pyplot as plt

@@ -16,13 +16,13 @@ import numpy as np
 
 from rekur import __version__
 from rekur.core import DataError, OptionError, positive
-from rekur.data.files import store
+from rekur.data.ingest.files import store
+from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.forecast import Forecast
 from rekur.report import sections
+from rekur.report.chart_data import BANDS, covered, label
 from rekur.report.charts import backtest_chart, forecast_chart, training_chart
-from rekur.report.drawing import BANDS, covered, label
-from rekur.report.words import plural
-from rekur.tasks.backtest import Backtest
-from rekur.tasks.prediction import Prediction
+from rekur.report.formatting import plural
 
 HERE = Path(__file__).parent
 SCRIPTED = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -38,7 +38,7 @@ CURES = {
 
 
 def html(
-    prediction: Prediction,
+    prediction: Forecast,
     backtest: Backtest | None = None,
     model: Any = None,
     *,
@@ -98,7 +98,7 @@ def html(
 
 def write(
     path: str | os.PathLike[str],
-    prediction: Prediction,
+    prediction: Forecast,
     backtest: Backtest | None = None,
     model: Any = None,
     *,
@@ -142,7 +142,7 @@ def save(path: str | os.PathLike[str], page: str) -> None:
 
 
 def _series(
-    prediction: Prediction, backtest: Backtest | None, model: Any, scores: sections.Scores, s: int
+    prediction: Forecast, backtest: Backtest | None, model: Any, scores: sections.Scores, s: int
 ) -> dict[str, Any]:
     """What the page draws and says of series s."""
     season = (getattr(model, "seasons_", None) or (None,))[0]

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from rekur import __version__
-from rekur.metrics import summary
+from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.forecast import NAME, Forecast
+from rekur.metrics.forecast import summary
 from rekur.report.charts import drawn_windows, xs
-from rekur.report.words import (
+from rekur.report.formatting import (
     MEASURES,
     distance,
     frequency,
@@ -22,8 +24,6 @@ from rekur.report.words import (
     plural,
     rows,
 )
-from rekur.tasks.backtest import Backtest
-from rekur.tasks.prediction import NAME, Prediction
 
 LISTED = 40  # series left out that are named
 Scores = dict[str, dict[str, float]]
@@ -34,7 +34,7 @@ def section(title: str, body: str, kind: str = "") -> str:
     return f'<section class="{kind}"><h2>{title}</h2>\n{body}</section>' if body else ""
 
 
-def head(prediction: Prediction, title: str, source: str | None, tested: bool) -> str:
+def head(prediction: Forecast, title: str, source: str | None, tested: bool) -> str:
     """Title and one line: source, series, rows, frequency, horizon and the span forecast."""
     table, h = prediction.table, prediction.values.shape[1]
     missing = int(np.isnan(table.y).sum())
@@ -116,7 +116,7 @@ def plot(name: str, words: str, kind: str = "") -> str:
     return f'<div class="plot {kind}" id="{name}" role="img" aria-label="{words}"></div>'
 
 
-def forecasts(prediction: Prediction, names: Sequence[str], bands: Sequence[int]) -> str:
+def forecasts(prediction: Forecast, names: Sequence[str], bands: Sequence[int]) -> str:
     """History, forecast and bands of the series chosen."""
     items = [("line", "history"), ("rekur", "rekur, median")]
     items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(bands)]
@@ -179,14 +179,14 @@ def training(records: Sequence[dict[str, float]]) -> str:
     return section("Training", f'{body}<p class="note">{text}.</p>')
 
 
-def settings(prediction: Prediction, backtest: Backtest | None, model: Any) -> str:
+def settings(prediction: Forecast, backtest: Backtest | None, model: Any) -> str:
     """How the model was built, as far as it tells."""
     if model is None:
         return ""
     recipe, blend = getattr(model, "recipe_", None), getattr(getattr(model, "ensemble_", None), "blend", None)
     items = []
     if hasattr(model, "cell"):
-        size = f"{plural(model.layers, 'layer')} of {model.hidden} units"
+        size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
         items.append(("cell", f"{model.cell.upper()}, {size}" if recipe else "none: too little to train on"))
     if blend is not None:
         items.append(("forecast", blend.describe()))
@@ -203,16 +203,21 @@ def settings(prediction: Prediction, backtest: Backtest | None, model: Any) -> s
         ]
         items.append(("held out", f"{plural(recipe.held, 'step')} at the end of each series, for validation"))
         t = recipe.training
-        items.append(("training", f"{t.optimizer}, rate {t.rate:g}, batch {t.batch}, {t.epochs} epochs at most"))
+        items.append(
+            (
+                "training",
+                f"{t.optimizer}, rate {t.learning_rate:g}, batch {t.batch_size}, {t.max_epochs} epochs at most",
+            )
+        )
     items.append(("horizon", plural(prediction.values.shape[1], "step")))
     if backtest is not None:
         items.append(("backtest", f"{plural(backtest.windows, 'window')} for each series"))
     if hasattr(model, "seed"):
-        items.append(("seed", str(model.seed)))
+        items.append(("seed", str(model.random_state)))
     return section("Settings", rows([*items, ("version", f"rekur {__version__}")]))
 
 
-def notes(prediction: Prediction, model: Any) -> str:
+def notes(prediction: Forecast, model: Any) -> str:
     """What was found in the data and done, and the series left out."""
     found = list(dict.fromkeys([*prediction.table.notes, *(getattr(model, "notes_", None) or ())]))
     body = listing(found) if found else ""

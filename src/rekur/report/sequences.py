@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rekur.inputs.words import sentence
+from rekur.metrics.sequence import beside, confusion
 from rekur.report.page import framed, save
-from rekur.report.picture import heat, image
+from rekur.report.png import heat, image
 from rekur.report.sections import section
-from rekur.scores import beside, confusion
 
 if TYPE_CHECKING:
-    from rekur.inputs.examples import Examples
+    from rekur.inputs.datasets import Dataset
 
 HERE = Path(__file__).parent
 SHOWN = 12  # examples in the page
@@ -27,12 +27,12 @@ STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a page without charts may load: not even a script of its own."""
 
 
-def write(path: str, model: Any, held: Examples, found: Mapping[str, float]) -> None:
+def write(path: str, model: Any, held: Dataset, found: Mapping[str, float]) -> None:
     """Write the report to a file, whole or not at all."""
     save(path, html(model, held, found))
 
 
-def html(model: Any, held: Examples, found: Mapping[str, float]) -> str:
+def html(model: Any, held: Dataset, found: Mapping[str, float]) -> str:
     """The report as one page that needs no network and runs no script.
 
     model : a fitted `Classifier`, `Tagger`, `Translator`, `Transcriber`, `Captioner` or `LanguageModel` ·
@@ -98,7 +98,7 @@ def shaded(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[floa
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def labels(model: Any, held: Examples) -> str:
+def labels(model: Any, held: Dataset) -> str:
     """What was taken for what, and the surest mistakes."""
     p = model.predict_proba(held.x)
     told = model.classes_[p.argmax(1)]
@@ -133,7 +133,7 @@ def seen(model: Any, value: Any, name: str) -> str:
     return f"{escape(name)}<br>{image(picture, f'{kind} of {name}', 'height:80px;width:100%;min-width:240px')}"
 
 
-def tags(model: Any, held: Examples) -> str:
+def tags(model: Any, held: Dataset) -> str:
     """Sentences with their labels, mistakes marked."""
     rows = []
     for words, actual, told in zip(held.x, held.y or [], model.predict(held.x), strict=True):
@@ -147,7 +147,7 @@ def tags(model: Any, held: Examples) -> str:
     return section("Sentences with mistakes", grid(heads, rows[:SHOWN])) if rows else ""
 
 
-def transcripts(model: Any, held: Examples) -> str:
+def transcripts(model: Any, held: Dataset) -> str:
     """Spectra with the text that was heard, each letter where it begins."""
     x = held.x[:SHOWN]
     rows = []
@@ -160,7 +160,7 @@ def transcripts(model: Any, held: Examples) -> str:
     return section("Heard", grid(["recording, letters where they begin", "said", "heard"], rows))
 
 
-def texts(model: Any, held: Examples) -> str:
+def texts(model: Any, held: Dataset) -> str:
     """What was written, and where the decoder looked while it wrote the first."""
     x, y = held.x[:SHOWN], (held.y or [])[:SHOWN]
     told = model.predict(x)

@@ -1,0 +1,1 @@
+"""Frequencies: arithmetic, inference, irregular sampling, calendar features and seasonality."""

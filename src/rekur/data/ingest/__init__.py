@@ -1,0 +1,1 @@
+"""Ingestion: from a user's file or data frame to a `Panel`."""

@@ -1,0 +1,1 @@
+"""Forecasting: from a panel of time series to calibrated quantile forecasts."""

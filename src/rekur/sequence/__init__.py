@@ -1,0 +1,1 @@
+"""Sequence models: from sequences to labels, values, tags, texts and transcripts."""

@@ -1,0 +1,1 @@
+"""Training: options, the loop, the optimizer, checkpoints and progress bars."""
