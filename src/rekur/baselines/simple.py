@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rekur.data.imputation import latest
+from rekur.data.imputation import last_observed
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ class Fit(NamedTuple):
 
 def _last(y: Floats) -> Floats:
     """Carry the last observation forward, (b, T); NaN before the first."""
-    return np.take_along_axis(y, np.maximum(latest(~np.isnan(y)), 0), axis=1)
+    return np.take_along_axis(y, np.maximum(last_observed(~np.isnan(y)), 0), axis=1)
 
 
 def shift(x: Floats, k: int) -> Floats:

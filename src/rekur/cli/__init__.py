@@ -71,11 +71,19 @@ def forecast(
 ) -> None:
     """Learn from a table, check on its past and forecast what comes next."""
     from rekur.cli.forecasting import run
+    from rekur.data.panel_group import ColumnOptions
+    from rekur.forecasting.forecaster import Forecaster
 
-    names = {"id_col": id, "time_col": time, "target_col": target, "duplicates": duplicates}
-    options = {"horizon": horizon, "freq": _whole(freq), "season_length": season, "cell": cell, "random_state": seed}
+    names: ColumnOptions = {"id_col": id, "time_col": time, "target_col": target, "duplicates": duplicates}
+    options: dict[str, Any] = {
+        "horizon": horizon,
+        "freq": _whole(freq),
+        "season_length": season,
+        "cell": cell,
+        "random_state": seed,
+    }
     outputs = {"out": out, "report": report, "save": save}
-    run(file, future, names, options, outputs, level or [80.0], windows, time_limit)
+    run(file, future, names, Forecaster(**options), outputs, level or [80.0], windows, time_limit)
 
 
 X = Annotated[str | None, typer.Option("--x", help="column of the sequences: texts, words or paths of files")]

@@ -1,10 +1,10 @@
-"""What the command line does with a file: read, check on the past, forecast, print, and write what was asked for."""
+"""Forecasting on the command line: backtest, fit, forecast, print and write."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,42 +12,49 @@ from rekur.cli.outputs import check, named, saved
 from rekur.core import DataError, positive
 from rekur.data.ingest import files
 from rekur.data.ingest.schema import IDS, TARGETS, TIMES
-from rekur.data.panel import Panel, read_panel, read_panels
-from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.backtest import Backtest
+from rekur.data.panel import read_panel
+from rekur.data.panel_group import ColumnOptions, PanelGroup, UserFrame, column_options, read_group
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
 
-SHOWN = 3  # series of a forecast that are printed, and steps of each
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+PREVIEW_SERIES = 3
+"""Series of a forecast that are printed, and steps of each."""
 
 
 def run(
     file: str,
     future: str | None,
-    names: Mapping[str, Any],
-    options: Mapping[str, Any],
+    columns: ColumnOptions,
+    model: Forecaster,
     outputs: Mapping[str, str | None],
     level: Sequence[float],
     windows: int | None,
     time_limit: float | None,
 ) -> None:
     """`rekur forecast`: backtest, fit, forecast, print and write."""
-    model = Forecaster(**options)
     model.check()
     check(outputs, level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
         time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
     df = files.read(file)
-    futr = None if future is None else files.read(future)
-    known = () if futr is None else covariates(futr, df, names)
-    read = read_panels(df, freq=model.freq, future=known, source=named(file), **names)
-    found = model.read(PanelGroup(tuple(read)), named(file))
-    count = default_windows(found, model.horizon) if windows is None else windows
-    tested = model.backtest(found, n_windows=count, time_limit=time_limit) if count else None
-    learn(model, found, time_limit, outputs["save"], names["duplicates"])
-    predicted = model.forecast(futr_df=futr)
-    finish(model, predicted, tested, outputs, level, named(file))
+    futr_df = None if future is None else files.read(future)
+    covariates = () if futr_df is None else future_covariates(futr_df, df, columns)
+    options: ColumnOptions = {**columns, "futr_exog_list": covariates}
+    panels = read_history(model, df, named(file), **options)
+    count = default_windows(panels, model.horizon) if windows is None else windows
+    backtest = model.backtest(panels, n_windows=count, time_limit=time_limit) if count else None
+    fit(model, panels, time_limit, outputs["save"], columns["duplicates"])
+    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, level, named(file))
+
+
+def read_history(model: Forecaster, df: UserFrame, source: str, **columns: Unpack[ColumnOptions]) -> PanelGroup:
+    """Read a table for a forecaster; series with too few values are left out and listed."""
+    return model.usable(read_group(df, column_options(df, **columns), freq=model.freq, source=source), source)
 
 
 def predict(
@@ -59,14 +66,14 @@ def predict(
     folder: str,
 ) -> None:
     """`rekur predict` with a saved forecaster."""
-    found = None if file is None else model.read(files.read(file), named(file))
-    futr = None if future is None else files.read(future)
-    predicted = model.forecast(found, futr_df=futr)
-    finish(model, predicted, None, {**outputs, "save": None}, level, named(file or folder), False)
+    panels = None if file is None else model.read(files.read(file), named(file))
+    futr_df = None if future is None else files.read(future)
+    forecast = model.forecast(panels, futr_df=futr_df)
+    finish(model, forecast, None, {**outputs, "save": None}, level, named(file or folder), False)
 
 
 def show(folder: str | None) -> None:
-    """`rekur demo`: both bundled data sets, with forecasts and reports where a folder is given."""
+    """`rekur demo`: both bundled data sets, with forecasts and reports if a folder is given."""
     from rekur.data import samples
 
     if folder is not None:
@@ -77,76 +84,74 @@ def show(folder: str | None) -> None:
     for name, horizon in (("nyc_weather", 48), ("oil_prices", 20)):
         print(f"{name}: the next {horizon} steps")
         model = Forecaster(horizon)
-        found = read_panel(samples.load(name)[["unique_id", "ds", "y"]], source=name)
-        tested = model.backtest(found)
-        model.fit(found)
+        panel = read_panel(samples.load(name)[["unique_id", "ds", "y"]], source=name)
+        backtest = model.backtest(panel)
+        model.fit(panel)
         outputs = {
-            kind: None if folder is None else f"{folder}/{name}{end}"
-            for kind, end in (("out", ".csv"), ("report", ".html"))
+            kind: None if folder is None else f"{folder}/{name}{suffix}"
+            for kind, suffix in (("out", ".csv"), ("report", ".html"))
         }
-        finish(model, model.forecast(), tested, {**outputs, "save": None}, [80.0], name)
+        finish(model, model.forecast(), backtest, {**outputs, "save": None}, [80.0], name)
         print()
 
 
-def learn(
-    model: Forecaster, found: Panel | PanelGroup, time_limit: float | None, save: str | None, duplicates: str
-) -> None:
+def fit(model: Forecaster, panels: PanelGroup, time_limit: float | None, save: str | None, duplicates: str) -> None:
     """Fit a forecaster and save it."""
     saved(
         model,
-        "ensemble_",
+        "multi_",
         save,
-        lambda beside: model.fit(found, time_limit=time_limit, checkpoint=beside, duplicates=duplicates),
+        lambda folder: model.fit(panels, time_limit=time_limit, checkpoint=folder, duplicates=duplicates),
     )
 
 
-def covariates(future: Any, df: Any, names: Mapping[str, Any]) -> tuple[str, ...]:
-    """The known future columns: those of the future table that are neither id nor time nor target."""
-    roles = {names["id_col"], names["time_col"], names["target_col"], *IDS, *TIMES, *TARGETS}
-    found = tuple(column for column in future.columns if column not in roles)
-    if not found:
+def future_covariates(future: UserFrame, df: UserFrame, columns: ColumnOptions) -> tuple[str, ...]:
+    """Columns of the table of future values that are neither id nor time nor target; the history must have them."""
+    others = {columns["id_col"], columns["time_col"], columns["target_col"], *IDS, *TIMES, *TARGETS}
+    covariates = tuple(column for column in future.columns if column not in others)
+    if not covariates:
         raise DataError("the future table has no column besides the id and the time; name known future values in it")
-    missing = [column for column in found if column not in df.columns]
+    missing = [column for column in covariates if column not in df.columns]
     if missing:
         raise DataError(f"the future table has the column {missing[0]!r}, but the table of the past does not")
-    return found
+    return covariates
 
 
-def default_windows(found: Panel | PanelGroup, horizon: int) -> int:
-    """Past windows for the backtest: 3, or fewer where they would take more than a third of a typical series."""
-    typical = int(np.quantile(found.lengths, 0.75))
+def default_windows(panels: PanelGroup, horizon: int) -> int:
+    """Windows of the backtest: 3, or fewer if they would take more than a third of a typical series."""
+    typical = int(np.quantile(np.concatenate([part.lengths for part in panels.parts]), 0.75))
     return int(np.clip(typical // 3 // horizon, 0 if typical < 2 * horizon + 8 else 1, 3))
 
 
 def finish(
     model: Forecaster,
-    predicted: Forecast,
-    tested: Backtest | None,
+    forecast: Forecast,
+    backtest: Backtest | None,
     outputs: Mapping[str, str | None],
     level: Sequence[float],
     source: str | None = None,
-    checked: bool = True,
+    tested: bool = True,
 ) -> None:
-    """Print the verdict and a small table, and write what was asked for."""
-    import pandas as pd
-
+    """Print the verdict and a preview, and write the outputs."""
     from rekur.cli.printing import preview, scores
 
-    frame: pd.DataFrame = predicted.frame(level)
-    for note in [*model.notes_, *(f"left out: {label!r}, {why}" for label, why in predicted.table.skipped)]:
+    frame = forecast.frame(level)
+    for note in [*model.notes_, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
         print(f"· {note}")
-    if tested is not None:
-        scores(tested)
-    elif checked:
+    if backtest is not None:
+        if note := backtest.skipped_note():
+            print(f"· {note}")
+        scores(backtest)
+    elif tested:
         print("· not checked on the past: the series are too short for a backtest, or --windows 0 was given")
-    preview(predicted, frame, SHOWN)
+    preview(forecast, frame, PREVIEW_SERIES)
     if outputs["out"] is not None:
         files.write(frame, outputs["out"])
         print(f"forecast written to {outputs['out']}")
     if outputs["report"] is not None:
         from rekur import report
 
-        report.write(outputs["report"], predicted, tested, model, source=source)
+        report.write(outputs["report"], forecast, backtest, model, source=source)
         print(f"report written to {outputs['report']}")
     if outputs["save"] is not None:
         print(f"model saved in {outputs['save']}")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from rekur.baselines import describe
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 
 
@@ -50,7 +50,9 @@ def preview(predicted: Forecast, frame: Any, most: int) -> None:
     for name in frame.columns:
         grid.add_column(str(name), justify="right" if frame[name].dtype.kind == "f" else "left")
     times = predicted.times
-    days = times.dtype.kind == "M" and predicted.table.tz is None and bool((times == times.astype("M8[D]")).all())
+    days = (
+        times.dtype.kind == "M" and predicted.panel.parts[0].tz is None and bool((times == times.astype("M8[D]")).all())
+    )
     for row in rows.itertuples(index=False):
         grid.add_row(*(cell(value, days) for value in row))
     out = console()

@@ -13,7 +13,6 @@ import numpy as np
 
 from rekur.core import Array
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup
 from rekur.metrics.forecast import at_level
 
 Band = tuple[Array, Array, Array]
@@ -39,37 +38,35 @@ class Fan:
     join: tuple[Array, Array] | None = None
 
 
-def label(table: Panel | PanelGroup, s: int) -> str:
+def label(table: Panel, s: int) -> str:
     """The name of series s; a table without names gives that of its target."""
     name = table.ids[s]
     return (table.columns.target or "y") if name is None else str(name)
 
 
-def axis_names(table: Panel | PanelGroup) -> tuple[str, str]:
+def axis_names(table: Panel) -> tuple[str, str]:
     """The names of the time and the value axis: the user's columns, and the zone of the times."""
     time = str(table.columns.time) + (f" ({table.tz})" if table.tz else "")
     return time, "value" if table.wide else str(table.columns.target or "y")
 
 
-def look_back(table: Panel | PanelGroup, s: int, horizon: int, season: int | None = None) -> int:
+def look_back(table: Panel, s: int, horizon: int, season: int | None = None) -> int:
     """How many rows at the end of series s are drawn: four horizons or three seasons, whichever is longer."""
-    wanted = max(4 * horizon, 3 * (season or table.step(s).season), FEWEST)
+    wanted = max(4 * horizon, 3 * (season or table.freq.season), FEWEST)
     return min(table.length(s), wanted, max(MOST, 2 * horizon))
 
 
-def clock(table: Panel | PanelGroup, s: int, rows: Any) -> Array:
+def clock(table: Panel, s: int, rows: Any) -> Array:
     """The times of some rows of series s as clocks in its zone show them; rows may lie beyond its end."""
     return table.clocks(np.asarray(s), np.asarray(rows))
 
 
-def history(table: Panel | PanelGroup, s: int, first: int, stop: int) -> tuple[Array, Array]:
+def history(table: Panel, s: int, first: int, stop: int) -> tuple[Array, Array]:
     """Times and values of the rows first … stop - 1 of series s, NaN where a value is missing."""
     return clock(table, s, np.arange(first, stop)), table.values(s)[first:stop]
 
 
-def fan(
-    table: Panel | PanelGroup, s: int, stop: int, quantiles: Array, levels: Sequence[float], join: bool = True
-) -> Fan:
+def fan(table: Panel, s: int, stop: int, quantiles: Array, levels: Sequence[float], join: bool = True) -> Fan:
     """Prepare the forecast, quantiles (h, Q), of the rows from `stop` on of series s.
 
     With `join` it starts at the value before, if that was seen. The band of a single step never does: it would
@@ -101,7 +98,7 @@ def covered(levels: Sequence[float], percent: int) -> bool:
     return levels[0] <= 0.5 - percent / 200 + 1e-9 and levels[-1] >= 0.5 + percent / 200 - 1e-9
 
 
-def sides(table: Panel | PanelGroup, s: int, k: int) -> Array:
+def sides(table: Panel, s: int, k: int) -> Array:
     """The times half a step before and half a step after row k of series s, (2,)."""
     before, at, after = clock(table, s, [k - 1, k, k + 1])
     return np.array([at - (at - before) / 2, at + (after - at) / 2])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rekur.core import Array
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.metrics.forecast import at_level
 from rekur.report.chart_data import MOST, Fan, alone, axis_names, clock, fan, history, look_back
@@ -59,7 +59,7 @@ def layout(table: Any, cuts: Sequence[Any] = ()) -> Chart:
         {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line, "layer": "below"}
         for x in cuts
     ]
-    if table.freqs[0].kind != "integer":
+    if table.freq.kind != "integer":
         chart["xaxis"]["type"] = "date"
     else:
         chart["xaxis"] |= {"type": "linear", "exponentformat": "none", "separatethousands": False}
@@ -134,10 +134,10 @@ def area(parts: Sequence[tuple[Array, Array, Array]], percent: int) -> Chart:
 
 def forecast_chart(prediction: Forecast, s: int, season: int | None = None) -> Chart:
     """History, median and bands of series s."""
-    table, h = prediction.table, prediction.values.shape[1]
-    n = table.length(s)
-    x, y = history(table, s, n - look_back(table, s, h, season), n)
-    found = fan(table, s, n, prediction.values[s], prediction.levels)
+    (table, k), h = prediction.panel.locate(s), prediction.horizon
+    n = table.length(k)
+    x, y = history(table, k, n - look_back(table, k, h, season), n)
+    found = fan(table, k, n, prediction.values[s], prediction.levels)
     data = [area([band], percent) for percent, band in found.bands.items()]
     data.append(observed(x, y, "history"))
     if found.join is not None:
@@ -179,10 +179,10 @@ def drawn_windows(backtest: Backtest, s: int) -> Array:
 
 def backtest_chart(backtest: Backtest, s: int, rival: str, season: int | None = None) -> Chart:
     """Actual values of series s beside rekur and the best baseline on its past windows."""
-    table, h = backtest.table, backtest.actual.shape[1]
-    w = drawn_windows(backtest, s)
+    w, h = drawn_windows(backtest, s), backtest.actual.shape[1]
+    table, s = backtest.panel.locate(s)
     stops = backtest.stop[w]
-    first = max(0, int(stops[0]) - max(2 * h, min(season or table.step(s).season, MOST), 20))
+    first = max(0, int(stops[0]) - max(2 * h, min(season or table.freq.season, MOST), 20))
     x, y = history(table, s, first, min(int(stops[-1]) + h, table.length(s)))
     fans = [fan(table, s, int(backtest.stop[k]), backtest.forecasts[NAME][k], backtest.levels, False) for k in w]
     data = [area([f.bands[80] for f in fans if 80 in f.bands], 80), observed(x, y, "actual")]

@@ -37,7 +37,7 @@ def figure(prediction: Forecast, s: int = 0, engine: str = "plotly") -> Any:
     >>> figure(prediction, 0).write_image("forecast.png")  # doctest: +SKIP
     """
     choose("engine", engine, ENGINES)
-    series = len(prediction.table)
+    series = len(prediction.panel)
     if not 0 <= s < series:
         raise OptionError(f"there is no series number {s!r}: choose one of 0 … {series - 1}")
     return _plotly(prediction, s) if engine == "plotly" else _matplotlib(prediction, s)
@@ -48,7 +48,7 @@ def _plotly(prediction: Forecast, s: int) -> Any:
     import plotly.graph_objects as go
 
     chart = painted(forecast_chart(prediction, s))
-    name = escape(label(prediction.table, s), quote=False)
+    name = escape(label(*prediction.panel.locate(s)), quote=False)
     chart["layout"] |= {
         "title": {"text": name, "x": 0, "xref": "paper"},
         "paper_bgcolor": "#ffffff",
@@ -69,10 +69,10 @@ def _matplotlib(prediction: Forecast, s: int) -> Any:
         raise OptionError(
             'engine="matplotlib" needs matplotlib, which is not installed: pip install "rekur[plot]"'
         ) from None
-    table, h = prediction.table, prediction.values.shape[1]
-    n = table.length(s)
-    x, y = history(table, s, n - look_back(table, s, h), n)
-    found = fan(table, s, n, prediction.values[s], prediction.levels)
+    (table, k), h = prediction.panel.locate(s), prediction.horizon
+    n = table.length(k)
+    x, y = history(table, k, n - look_back(table, k, h), n)
+    found = fan(table, k, n, prediction.values[s], prediction.levels)
     canvas, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
     blue, ink = LIGHT["@rekur"], LIGHT["@line"]
     for percent, band in found.bands.items():
@@ -87,7 +87,7 @@ def _matplotlib(prediction: Forecast, s: int) -> Any:
     axis.axvline(x[-1], color=LIGHT["@muted"], linewidth=1, linestyle=":")
     time, value = (_plain(name) for name in axis_names(table))
     axis.set(xlabel=time, ylabel=value)
-    axis.set_title(_plain(label(table, s)), loc="left")
+    axis.set_title(_plain(label(table, k)), loc="left")
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(x=0.01)
     if np.issubdtype(x.dtype, np.integer):

@@ -17,7 +17,7 @@ import numpy as np
 from rekur import __version__
 from rekur.core import DataError, OptionError, positive
 from rekur.data.ingest.files import store
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.report import sections
 from rekur.report.chart_data import BANDS, covered, label
@@ -71,9 +71,9 @@ def html(
     if isinstance(most, bool) or not isinstance(most, (int, np.integer)):
         raise OptionError(f"most must be a whole number, got {most!r}")
     positive("most", most)
-    table = prediction.table
+    table = prediction.panel
     shown = np.unique(np.linspace(0, len(table) - 1, min(int(most), len(table))).round().astype(int))
-    names = [label(table, int(s)) for s in shown]
+    names = [label(*table.locate(int(s))) for s in shown]
     scores = {} if backtest is None else backtest.metrics()
     bands = [percent for percent in BANDS if covered(prediction.levels, percent)]
     history = list(getattr(model, "history_", None) or [])
@@ -147,9 +147,9 @@ def _series(
     """What the page draws and says of series s."""
     season = (getattr(model, "seasons_", None) or (None,))[0]
     chart = forecast_chart(prediction, s, season)
-    found = {"label": label(prediction.table, s), "forecast": chart, "backtest": None, "said": ""}
+    found = {"label": label(*prediction.panel.locate(s)), "forecast": chart, "backtest": None, "said": ""}
     if backtest is not None:
-        place, best = sections.place(backtest, prediction.table.ids[s]), sections.rival(scores)
+        place, best = sections.place(backtest, prediction.panel.ids[s]), sections.rival(scores)
         found["said"] = sections.said(backtest, place, best)
         if place is not None:
             found["backtest"] = backtest_chart(backtest, place, best, season)

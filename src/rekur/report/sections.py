@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rekur import __version__
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.metrics.forecast import summary
 from rekur.report.charts import drawn_windows, xs
@@ -36,11 +36,13 @@ def section(title: str, body: str, kind: str = "") -> str:
 
 def head(prediction: Forecast, title: str, source: str | None, tested: bool) -> str:
     """Title and one line: source, series, rows, frequency, horizon and the span forecast."""
-    table, h = prediction.table, prediction.values.shape[1]
-    missing = int(np.isnan(table.y).sum())
-    count = plural(len(table.y), "row") + (f" ({missing:,} missing)" if missing else "")
-    facts = [source or "", plural(len(table), "series"), count, " and ".join(map(frequency, table.freqs))]
-    span = np.unique(table.clocks(np.arange(len(table))[:, None], table.lengths[:, None] + [0, h - 1]), axis=0)
+    parts, h = prediction.panel.parts, prediction.horizon
+    total, missing = sum(len(part.y) for part in parts), sum(int(np.isnan(part.y).sum()) for part in parts)
+    count = plural(total, "row") + (f" ({missing:,} missing)" if missing else "")
+    frequencies = " and ".join(frequency(part.freq) for part in parts)
+    facts = [source or "", plural(len(prediction.panel), "series"), count, frequencies]
+    ends_of = [part.clocks(np.arange(len(part))[:, None], part.lengths[:, None] + [0, h - 1]) for part in parts]
+    span = np.unique(np.concatenate(ends_of), axis=0)
     ahead = f"{plural(h, 'step')} ahead"
     if len(span) == 1:
         ends = dict.fromkeys(str(time).replace("T", " ") for time in xs(span[0]))
@@ -84,7 +86,7 @@ def measures(backtest: Backtest, scores: Scores) -> str:
         lines.append(f'<tr{own}><th scope="row">{escape(model_name(name))}</th>{cells}</tr>')
     h, tested = backtest.actual.shape[1], len(np.unique(backtest.series))
     said = (
-        f"{plural(backtest.windows, 'window')} of {plural(h, 'step')} at the end of "
+        f"{plural(backtest.n_windows, 'window')} of {plural(h, 'step')} at the end of "
         f"{plural(tested, 'series')}; every model saw only what came before. The best value of each column is "
         "bold; less is better, except for coverage."
     )
@@ -120,12 +122,12 @@ def forecasts(prediction: Forecast, names: Sequence[str], bands: Sequence[int]) 
     """History, forecast and bands of the series chosen."""
     items = [("line", "history"), ("rekur", "rekur, median")]
     items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(bands)]
-    hidden = len(prediction.table) - max(1, len(names))
+    hidden = len(prediction.panel) - max(1, len(names))
     note = ""
     if hidden:
         verb = "is" if hidden == 1 else "are"
         note = (
-            f'<p class="note">{len(names):,} of {len(prediction.table):,} series can be drawn here, '
+            f'<p class="note">{len(names):,} of {len(prediction.panel):,} series can be drawn here, '
             f"chosen evenly; {hidden:,} {verb} not shown.</p>"
         )
     body = legend(items, "forecast") + plot("forecast", "history and forecast of the series chosen")
@@ -142,7 +144,7 @@ def past(names: Sequence[str], scores: Scores) -> str:
 
 def place(backtest: Backtest, name: Any) -> int | None:
     """The number of a series in the backtest, None if it was not tested."""
-    found = [s for s, other in enumerate(backtest.table.ids) if other is name or other == name]
+    found = [s for s, other in enumerate(backtest.panel.ids) if other is name or other == name]
     return found[0] if found and (backtest.series == found[0]).any() else None
 
 
@@ -183,14 +185,14 @@ def settings(prediction: Forecast, backtest: Backtest | None, model: Any) -> str
     """How the model was built, as far as it tells."""
     if model is None:
         return ""
-    recipe, blend = getattr(model, "recipe_", None), getattr(getattr(model, "ensemble_", None), "blend", None)
+    recipe, blend = getattr(model, "config_", None), getattr(getattr(model, "ensemble_", None), "blend", None)
     items = []
     if hasattr(model, "cell"):
         size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
         items.append(("cell", f"{model.cell.upper()}, {size}" if recipe else "none: too little to train on"))
     if blend is not None:
         items.append(("forecast", blend.describe()))
-        factors = ", ".join(number(factor, 3) for factor in blend.widen)
+        factors = ", ".join(number(factor, 3) for factor in blend.interval_scale)
         items.append(("intervals", f"distance from the median × {factors} in the thirds of the horizon, as held out"))
     seasons = getattr(model, "seasons_", ())
     if seasons:
@@ -198,10 +200,12 @@ def settings(prediction: Forecast, backtest: Backtest | None, model: Any) -> str
         items.append(("season", plural(int(seasons[0]), "step") + more))
     if recipe is not None:
         items += [
-            ("past", f"{plural(recipe.past, 'step')} looked back on"),
-            ("patch", plural(recipe.patch, "step")),
+            ("past", f"{plural(recipe.context_length, 'step')} looked back on"),
+            ("patch", plural(recipe.patch_length, "step")),
         ]
-        items.append(("held out", f"{plural(recipe.held, 'step')} at the end of each series, for validation"))
+        items.append(
+            ("held out", f"{plural(recipe.validation_size, 'step')} at the end of each series, for validation")
+        )
         t = recipe.training
         items.append(
             (
@@ -211,7 +215,7 @@ def settings(prediction: Forecast, backtest: Backtest | None, model: Any) -> str
         )
     items.append(("horizon", plural(prediction.values.shape[1], "step")))
     if backtest is not None:
-        items.append(("backtest", f"{plural(backtest.windows, 'window')} for each series"))
+        items.append(("backtest", f"{plural(backtest.n_windows, 'window')} for each series"))
     if hasattr(model, "seed"):
         items.append(("seed", str(model.random_state)))
     return section("Settings", rows([*items, ("version", f"rekur {__version__}")]))
@@ -219,9 +223,9 @@ def settings(prediction: Forecast, backtest: Backtest | None, model: Any) -> str
 
 def notes(prediction: Forecast, model: Any) -> str:
     """What was found in the data and done, and the series left out."""
-    found = list(dict.fromkeys([*prediction.table.notes, *(getattr(model, "notes_", None) or ())]))
+    found = list(dict.fromkeys([*prediction.panel.notes, *(getattr(model, "notes_", None) or ())]))
     body = listing(found) if found else ""
-    skipped = prediction.table.skipped
+    skipped = prediction.panel.skipped
     if skipped:
         named = [f"{name}: {reason}" for name, reason in skipped[:LISTED]]
         if len(skipped) > LISTED:
