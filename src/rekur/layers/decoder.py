@@ -70,8 +70,8 @@ class Decoder(nn.Module):
         halves = torch.tanh(self.bridge(mean(memory.m, memory.inside))).chunk(2, dim=-1)
         states = []
         for direction, h in zip((self.first, self.second), halves, strict=True):
-            zeros = direction.cell.zeros(len(h), direction.H, h)
-            states.append(zeros._replace(h=h))
+            zeros = dict(zip(direction.cell.states, direction.cell.zeros(len(h), direction.H, h), strict=True))
+            states.append(direction.cell.state(**{**zeros, "h": h}))
         return states
 
     def forward(self, tokens: Tensor, memory: Memory, states: list[Any] | None = None) -> tuple[Written, list[Any]]:
