@@ -15,13 +15,13 @@ import torch
 from rekur import inputs
 from rekur.core import DataError, OptionError
 from rekur.data.items import Batcher, LazySequences, listed
-from rekur.inputs.audio import Audio, length
+from rekur.inputs.audio import Audio, num_samples
 from rekur.inputs.cache import Cache
 from rekur.inputs.datasets import DatasetColumns, read
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.inputs.tokenizer import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
-from rekur.inputs.video import Video, count
+from rekur.inputs.video import Video, num_frames
 from rekur.inputs.words import Words
 
 LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärger im Büro"] * 5
@@ -201,7 +201,7 @@ def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Pa
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "noise.wav").write_bytes(os.urandom(200))
     cases = {
-        tmp_path / "gone.wav": "is not there",
+        tmp_path / "gone.wav": "does not exist",
         tmp_path / "empty.wav": "it is empty",
         tmp_path / "noise.wav": "no recording that can be read",
         tone(tmp_path, "short.wav", 0.01): "shorter than 25 ms",
@@ -209,7 +209,7 @@ def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Pa
     }
     for path, why in cases.items():
         with pytest.raises(DataError, match=why) as raised:
-            length(path, 2.0)
+            num_samples(path, 2.0)
         assert str(path) in str(raised.value)
 
 
@@ -248,7 +248,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     (tmp_path / "noise.avi").write_bytes(os.urandom(500))
     tone(tmp_path, "sound.wav").rename(tmp_path / "sound.avi")
     cases = {
-        tmp_path / "gone.avi": "is not there",
+        tmp_path / "gone.avi": "does not exist",
         tmp_path / "empty.avi": "it is empty",
         tmp_path / "noise.avi": "no video that can be read",
         tmp_path / "sound.avi": "holds no pictures, only audio",
@@ -256,7 +256,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     }
     for path, why in cases.items():
         with pytest.raises(DataError, match=why) as raised:
-            count(path, 5.0)
+            num_frames(path, 5.0)
         assert str(path) in str(raised.value)
 
 
@@ -267,11 +267,11 @@ def test_the_memory_of_what_was_read_is_bounded() -> None:
         reads.append(key)
         return torch.zeros(100)
 
-    cache = Cache(make, most=1000)
+    cache = Cache(make, max_bytes=1000)
     for key in (0, 1, 0, 1, 2, 3, 0):
         cache(key)
     assert reads == [0, 1, 2, 3, 0]
-    assert cache.held <= 1000
+    assert cache.num_bytes <= 1000
 
 
 def test_examples_are_read_from_tables(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text"\n', "classify", "line 2 of"),
         ("a.jsonl", b"[1]\n", "classify", "no object"),
         ("a.txt", b"one\n", "classify", "no targets"),
-        ("a.csv", b"label,path\n1,gone.wav\n", "classify", "is not there"),
+        ("a.csv", b"label,path\n1,gone.wav\n", "classify", "does not exist"),
     ],
 )
 def test_files_without_examples_are_refused(tmp_path: Path, name: str, content: bytes, task: str, text: str) -> None:
@@ -344,3 +344,22 @@ def test_unknown_inputs_and_pieces_are_refused() -> None:
         Text(pieces="syllable").learn(LINES)
     with pytest.raises(OptionError, match="mels"):
         Audio(mels=0).learn([])
+
+
+def test_tensors_in_a_list_are_checked_like_arrays() -> None:
+    made = Numbers().learn([torch.zeros(3, 2, dtype=torch.float64), torch.ones(2, 2, requires_grad=True)])
+    items = made.items([torch.full((2, 2), 0.5, dtype=torch.float64)])
+    assert items[0].dtype is torch.float32
+    assert items[0].tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    with pytest.raises(DataError, match="sequence 1 of x holds nan at T=1, I=0"):
+        made.items([torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [torch.nan, 0.0]])])
+    with pytest.raises(DataError, match="3 columns, but the model was fitted with 2"):
+        made.items([torch.zeros(4, 3)])
+
+
+def test_inputs_are_importable_from_their_package() -> None:
+    for kind in inputs.INPUTS:
+        assert getattr(inputs, kind.capitalize()) is inputs.find(kind)
+        assert inputs.find(kind).kind == kind
+    with pytest.raises(AttributeError, match="no attribute 'Images'"):
+        inputs.Images  # noqa: B018

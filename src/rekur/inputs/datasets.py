@@ -230,9 +230,9 @@ def readable(found: Dataset, source: str) -> Dataset:
 def check(path: Path) -> None:
     """Raise a DataError unless a recording or video can be read to its end and is not too long."""
     if path.suffix.lower() in VIDEOS:
-        video.count(path, video.Video().longest)
+        video.num_frames(path, video.Video().longest)
         for _ in video.decoded(path, 8):
             pass
     else:
-        audio.length(path, audio.Audio().longest)
+        audio.num_samples(path, audio.Audio().longest)
         audio.wave(os.fspath(path))
