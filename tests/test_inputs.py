@@ -15,13 +15,13 @@ import torch
 from rekur import inputs
 from rekur.core import DataError, OptionError
 from rekur.data.items import Batcher, LazySequences, listed
-from rekur.inputs.audio import Audio, num_samples
-from rekur.inputs.cache import Cache
+from rekur.inputs.audio import Audio, count_samples
 from rekur.inputs.datasets import DatasetColumns, read
+from rekur.inputs.media_files import Cache
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.inputs.tokenizer import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
-from rekur.inputs.video import Video, num_frames
+from rekur.inputs.video import Video, count_frames
 from rekur.inputs.words import Words
 
 LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärger im Büro"] * 5
@@ -99,15 +99,15 @@ def test_pieces_may_be_words_or_letters(pieces: str, n: int) -> None:
 
 
 def test_small_and_large_letters_may_be_alike() -> None:
-    made = Text(vocabulary=60, lower=True).learn(LINES)
+    made = Text(vocabulary_size=60, lowercase=True).learn(LINES)
     torch.testing.assert_close(made.items(["THE CAT"])[0], made.items(["the cat"])[0])
-    assert len(Text(vocabulary=60, longest=3).learn(LINES).items(LINES)[0]) == 3
+    assert len(Text(vocabulary_size=60, max_length=3).learn(LINES).items(LINES)[0]) == 3
 
 
 def test_a_vocabulary_counts_and_keeps_room_for_what_is_not_known() -> None:
-    made = Vocabulary.learn(["b", "a", "b", "c"], least=1)
+    made = Vocabulary.learn(["b", "a", "b", "c"], min_count=1)
     assert [made.number(word) for word in ("b", "a", "c", "d")] == [4, 5, 6, UNKNOWN]
-    assert len(Vocabulary.learn(["a", "b", "b"], least=2)) == SPECIAL + 1
+    assert len(Vocabulary.learn(["a", "b", "b"], min_count=2)) == SPECIAL + 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_is_no_text_is_named(values: list, text: str) -> None:
 
 
 def test_words_are_read_with_their_letters() -> None:
-    made = Words(least=2, letters=4).learn([["The", "cat", "sat"], ["the", "zebra", "7"]])
+    made = Words(min_count=2, max_letters=4).learn([["The", "cat", "sat"], ["the", "zebra", "7"]])
     first = made.items([["the", "cat", "unbelievable"]])[0]
     assert first.shape == (3, 5)
     assert first[0, 0] == made.words.number("the") != UNKNOWN
@@ -177,7 +177,7 @@ def tone(folder: Path, name: str, seconds: float = 0.5, rate: int = 8000, pitch:
 
 @pytest.mark.parametrize("seconds", [0.025, 0.0351, 0.5, 1.2345])
 def test_the_length_of_a_recording_is_known_before_it_is_read(tmp_path: Path, seconds: float) -> None:
-    made = Audio(mels=20).learn([tone(tmp_path, "a.wav")])
+    made = Audio(n_mels=20).learn([tone(tmp_path, "a.wav")])
     for rate, name in ((8000, "b.wav"), (16000, "c.flac")):
         items = made.items([tone(tmp_path, name, seconds, rate)])
         assert items[0].shape == (items.lengths[0], 20)
@@ -185,7 +185,7 @@ def test_the_length_of_a_recording_is_known_before_it_is_read(tmp_path: Path, se
 
 
 def test_a_tone_is_loud_in_its_band_at_any_rate(tmp_path: Path) -> None:
-    made = Audio(mels=30).learn([tone(tmp_path, "a.wav")])
+    made = Audio(n_mels=30).learn([tone(tmp_path, "a.wav")])
     loud = [
         int(made.items([tone(tmp_path, f"{rate}.wav", 0.5, rate, pitch)])[0].mean(0).argmax())
         for pitch in (300.0, 2000.0)
@@ -209,7 +209,7 @@ def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Pa
     }
     for path, why in cases.items():
         with pytest.raises(DataError, match=why) as raised:
-            num_samples(path, 2.0)
+            count_samples(path, 2.0)
         assert str(path) in str(raised.value)
 
 
@@ -228,19 +228,19 @@ def film(folder: Path, name: str, frames: int = 12, rate: int = 10) -> Path:
 @pytest.mark.parametrize("name", ["a.avi", "b.mp4", "c.mkv"])
 def test_frames_are_taken_evenly(tmp_path: Path, name: str) -> None:
     path = film(tmp_path, name)
-    made = Video(frames=4, size=16).learn([path])
+    made = Video(num_frames=4, size=16).learn([path])
     items = made.items([path])
     assert items.lengths.tolist() == [4]
     assert items[0].shape == (4, 3, 16, 16)
     light = items[0].float().mean((1, 2, 3)).numpy()
     np.testing.assert_allclose(light, [240 * k // 12 for k in (0, 4, 7, 11)], atol=6)
-    whole = Video(frames=50, size=16).learn([path]).items([path])
+    whole = Video(num_frames=50, size=16).learn([path]).items([path])
     assert whole[0].shape[0] == whole.lengths[0] == 12
 
 
 def test_videos_may_be_arrays() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (9, 20, 30, 3), dtype=np.uint8)
-    assert Video(frames=3, size=8).learn([frames]).items([frames])[0].shape == (3, 3, 8, 8)
+    assert Video(num_frames=3, size=8).learn([frames]).items([frames])[0].shape == (3, 3, 8, 8)
 
 
 def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     }
     for path, why in cases.items():
         with pytest.raises(DataError, match=why) as raised:
-            num_frames(path, 5.0)
+            count_frames(path, 5.0)
         assert str(path) in str(raised.value)
 
 
@@ -342,8 +342,8 @@ def test_files_without_examples_are_refused(tmp_path: Path, name: str, content: 
 def test_unknown_inputs_and_pieces_are_refused() -> None:
     with pytest.raises(OptionError, match="'unigram'"):
         Text(pieces="syllable").learn(LINES)
-    with pytest.raises(OptionError, match="mels"):
-        Audio(mels=0).learn([])
+    with pytest.raises(OptionError, match="n_mels"):
+        Audio(n_mels=0).learn([])
 
 
 def test_tensors_in_a_list_are_checked_like_arrays() -> None:

@@ -303,7 +303,7 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
     hidden = (tokens.train()(x)[0] == tokens.embedding.weight[1]).all(-1).float().mean()
     assert 0.3 < float(hidden) < 0.7
     torch.testing.assert_close(tokens.eval()(x)[0], tokens.embedding(x))
-    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, mask_share=0.5)
+    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, spec_mask=0.5)
     made = SimpleNamespace(a=speech.train()(torch.ones(2, 40, 4))[0], b=speech.train()(torch.ones(2, 40, 4))[0])
     assert not torch.equal(made.a, made.b)
 
@@ -311,7 +311,7 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
 def test_only_bands_are_stretched_and_tilted_other_features_are_hidden_or_stay() -> None:
     x = torch.randn(2, 40, 8)
     for bands in (True, False):
-        speech = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), 8, mask_share=0.2, bands=bands)
+        speech = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), 8, spec_mask=0.2, bands=bands)
         speech.layers = nn.ModuleList()  # what the convolutions would read
         plain, varied = speech.eval()(x)[0], speech.train()(x)[0]
         stays = ((varied == plain) | (varied == 0)).float().mean()

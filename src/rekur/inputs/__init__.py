@@ -63,8 +63,8 @@ def find(kind: str) -> type[Input]:
 
     Examples
     --------
-    >>> find("text")(vocabulary=500)
-    Text(vocabulary=500, pieces='unigram', lower=False, longest=1000)
+    >>> find("text")(vocabulary_size=500)
+    Text(vocabulary_size=500, pieces='unigram', lowercase=False, max_length=1000)
     """
     return __getattr__(INPUTS[kind])
 

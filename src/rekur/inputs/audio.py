@@ -12,8 +12,7 @@ import numpy as np
 
 from rekur.core import DataError, library, positive
 from rekur.data.items import LazySequences
-from rekur.inputs.cache import Cache
-from rekur.inputs.media_files import check_duration, existing_path, is_file, label_of
+from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +42,7 @@ class FilterBank(Protocol):
         """End the recording."""
 
     def get_frame(self, frame: int) -> Wave:
-        """Spectrum (mels,) of one frame."""
+        """Spectrum (n_mels,) of one frame."""
 
     def pop(self, n: int) -> None:
         """Forget the first n frames that are still held."""
@@ -57,12 +56,12 @@ class Audio:
 
     Parameters
     ----------
-    mels : int, default 40
+    n_mels : int, default 40
         Number of bands, equally wide on the mel scale.
-    rate : int or None, default None
+    sample_rate : int or None, default None
         Samples a second; recordings of other rates are resampled. None takes the most frequent rate of the training
         data.
-    longest : float, default 60.0
+    max_seconds : float, default 60.0
         Largest duration in seconds; longer recordings are refused.
 
     Notes
@@ -74,14 +73,14 @@ class Audio:
     --------
     >>> import numpy as np
     >>> samples = np.sin(2 * np.pi * 440 * np.arange(4000) / 8000)
-    >>> reader = Audio(mels=20).learn([(samples, 8000)])
+    >>> reader = Audio(n_mels=20).learn([(samples, 8000)])
     >>> reader.rate, reader.items([(samples, 8000)])[0].shape
     (8000, torch.Size([48, 20]))
     """
 
-    mels: int = 40
-    rate: int | None = None
-    longest: float = 60.0
+    n_mels: int = 40
+    sample_rate: int | None = None
+    max_seconds: float = 60.0
     kind: ClassVar[str] = "audio"
 
     def learn(self, values: Sequence[Recording]) -> AudioReader:
@@ -96,10 +95,13 @@ class Audio:
         """
         import torch
 
-        positive("mels", self.mels)
-        positive("longest", self.longest)
-        rate = self.rate or Counter(num_samples(value, self.longest)[1] for value in values).most_common(1)[0][0]
-        reader = AudioReader(self, int(rate), torch.tensor([[0.0] * self.mels, [1.0] * self.mels]))
+        positive("n_mels", self.n_mels)
+        positive("max_seconds", self.max_seconds)
+        rate = (
+            self.sample_rate
+            or Counter(count_samples(value, self.max_seconds)[1] for value in values).most_common(1)[0][0]
+        )
+        reader = AudioReader(self, int(rate), torch.tensor([[0.0] * self.n_mels, [1.0] * self.n_mels]))
         count = min(STATISTICS_RECORDINGS, len(values))
         rows = np.unique(np.linspace(0, len(values) - 1, count).astype(int))
         spectra = torch.cat([reader.spectra(values[row]) for row in rows])
@@ -112,7 +114,7 @@ class Audio:
 
 @dataclass(frozen=True)
 class AudioReader:
-    """Recordings to log-mel spectra (T, mels), one every 10 ms.
+    """Recordings to log-mel spectra (T, n_mels), one every 10 ms.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ class AudioReader:
     rate : int
         Samples a second.
     statistics : Tensor
-        Mean and standard deviation (2, mels) of each band over the training data.
+        Mean and standard deviation (2, n_mels) of each band over the training data.
     """
 
     options: Audio
@@ -131,11 +133,11 @@ class AudioReader:
     @property
     def size(self) -> int:
         """Number of bands."""
-        return self.options.mels
+        return self.options.n_mels
 
     def items(self, values: Sequence[Recording]) -> LazySequences:
-        """Spectra (T, mels) of each recording; files are opened for their lengths now, and read on demand."""
-        sizes = [num_samples(value, self.options.longest) for value in values]
+        """Spectra (T, n_mels) of each recording; files are opened for their lengths now, and read on demand."""
+        sizes = [count_samples(value, self.options.max_seconds) for value in values]
         lengths = [
             1 + int((round(n * self.rate / rate) / self.rate - FRAME_LENGTH) / FRAME_SHIFT + 1e-6) for n, rate in sizes
         ]
@@ -143,14 +145,14 @@ class AudioReader:
         return LazySequences(cache, np.array(lengths, dtype=np.int64))
 
     def spectra(self, value: Recording) -> Tensor:
-        """Spectra (T, mels) of one recording."""
+        """Spectra (T, n_mels) of one recording."""
         samples, rate = wave(value)
         if rate != self.rate:
             samples = resample(samples, rate, self.rate)
         return self.filter(samples)
 
     def filter(self, samples: Wave) -> Tensor:
-        """Spectra (T, mels) of samples (n,) in -1 … 1."""
+        """Spectra (T, n_mels) of samples (n,) in -1 … 1."""
         import torch
 
         bank = self.online()
@@ -165,7 +167,7 @@ class AudioReader:
         options.frame_opts.dither = 0.0
         options.frame_opts.samp_freq = self.rate
         options.frame_opts.snip_edges = True
-        options.mel_opts.num_bins = self.options.mels
+        options.mel_opts.num_bins = self.options.n_mels
         bank: FilterBank = fbank.OnlineFbank(options)
         return bank
 
@@ -178,7 +180,7 @@ class AudioReader:
         return {"scale": self.statistics}
 
 
-def num_samples(value: Recording, longest: float) -> tuple[int, int]:
+def count_samples(value: Recording, max_seconds: float) -> tuple[int, int]:
     """Number of samples and samples a second of a recording, from the header of its file.
 
     Raises
@@ -198,7 +200,7 @@ def num_samples(value: Recording, longest: float) -> tuple[int, int]:
     if n < FRAME_LENGTH * rate:
         name = label_of(value, "recording")
         raise DataError(f"{name} is shorter than {FRAME_LENGTH * 1000:.0f} ms: leave it out, or join it with another")
-    check_duration(value, "recording", n / rate, longest)
+    check_duration(value, "recording", n / rate, max_seconds)
     return n, rate
 
 

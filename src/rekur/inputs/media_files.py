@@ -1,14 +1,19 @@
-"""Checks of recordings and videos, given as files or as arrays."""
+"""Recordings and videos, given as files or as arrays: checks, and a cache of what was read from them."""
 
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rekur.core import DataError
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from typing_extensions import TypeIs
+
+MAX_CACHE_BYTES = 256 * 2**20
 
 
 def is_file(value: object) -> TypeIs[str | os.PathLike[str]]:
@@ -31,9 +36,28 @@ def existing_path(value: str | os.PathLike[str], kind: str) -> str:
     return path
 
 
-def check_duration(value: object, kind: str, seconds: float, longest: float) -> None:
-    """Raise a DataError if a recording or video lasts longer than `longest` seconds."""
-    if seconds > longest:
-        raise DataError(
-            f"{label_of(value, kind)} lasts {seconds:.0f} s, longer than {longest:g} s: cut it, or set `longest`"
-        )
+def check_duration(value: object, kind: str, seconds: float, max_seconds: float) -> None:
+    """Raise a DataError if a recording or video lasts longer than `max_seconds` seconds."""
+    if seconds > max_seconds:
+        name = label_of(value, kind)
+        raise DataError(f"{name} lasts {seconds:.0f} s, longer than {max_seconds:g} s: cut it, or set `max_seconds`")
+
+
+class Cache:
+    """Least-recently-used cache: results of `read(row)`, up to `max_bytes`."""
+
+    def __init__(self, read: Callable[[int], Tensor], max_bytes: int = MAX_CACHE_BYTES) -> None:
+        self.read, self.max_bytes, self.num_bytes = read, max_bytes, 0
+        self.entries: OrderedDict[int, Tensor] = OrderedDict()
+
+    def __call__(self, row: int) -> Tensor:
+        """Result of `read(row)`, from the cache if it is held."""
+        if row in self.entries:
+            self.entries.move_to_end(row)
+            return self.entries[row]
+        sequence = self.read(row)
+        self.num_bytes += sequence.nbytes
+        self.entries[row] = sequence
+        while self.num_bytes > self.max_bytes and self.entries:
+            self.num_bytes -= self.entries.popitem(last=False)[1].nbytes
+        return sequence

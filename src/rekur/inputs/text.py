@@ -25,28 +25,28 @@ class Text:
 
     Parameters
     ----------
-    vocabulary : int, default 8000
+    vocabulary_size : int, default 8000
         Largest number of distinct tokens.
     pieces : {"unigram", "word", "char"}, default "unigram"
         Kind of tokens: subwords, words separated by blanks, or characters.
-    lower : bool, default False
+    lowercase : bool, default False
         Whether to lower-case the text.
-    longest : int, default 1000
+    max_length : int, default 1000
         Largest number of tokens of a text; the rest is cut off.
 
     Examples
     --------
-    >>> reader = Text(vocabulary=60, pieces="word").learn(["the cat sat on the mat"] * 5)
+    >>> reader = Text(vocabulary_size=60, pieces="word").learn(["the cat sat on the mat"] * 5)
     >>> reader.items(["the cat", "the mat sat"]).lengths.tolist()
     [2, 3]
     >>> reader.tokenizer.decode(reader.items(["the cat"])[0].tolist())
     'the cat'
     """
 
-    vocabulary: int = 8000
+    vocabulary_size: int = 8000
     pieces: str = "unigram"
-    lower: bool = False
-    longest: int = 1000
+    lowercase: bool = False
+    max_length: int = 1000
     kind: ClassVar[str] = "text"
 
     def learn(self, values: Sequence[str]) -> TextReader:
@@ -59,8 +59,8 @@ class Text:
         DataError
             A value is no string, or the text is too small for a vocabulary.
         """
-        positive("longest", self.longest)
-        return TextReader(self, Tokenizer.learn(strings(values), self.vocabulary, self.pieces, self.lower))
+        positive("max_length", self.max_length)
+        return TextReader(self, Tokenizer.learn(strings(values), self.vocabulary_size, self.pieces, self.lowercase))
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> TextReader:
         """Reader with what `TextReader.tensors` returned."""
@@ -91,7 +91,7 @@ class TextReader:
         """Tokens of each string; a string without any is one unknown token."""
         import torch
 
-        rows = [self.tokenizer.encode(text)[: self.options.longest] or [UNKNOWN] for text in strings(values)]
+        rows = [self.tokenizer.encode(text)[: self.options.max_length] or [UNKNOWN] for text in strings(values)]
         return listed([torch.tensor(row) for row in rows])
 
     def describe(self) -> Description:

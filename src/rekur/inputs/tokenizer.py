@@ -51,7 +51,7 @@ class Tokenizer:
         return int(self.processor.get_piece_size())
 
     @classmethod
-    def learn(cls, texts: Iterable[str], size: int, pieces: str = "unigram", lower: bool = False) -> Tokenizer:
+    def learn(cls, texts: Iterable[str], size: int, pieces: str = "unigram", lowercase: bool = False) -> Tokenizer:
         """Tokenizer learned from text.
 
         Parameters
@@ -62,7 +62,7 @@ class Tokenizer:
             Largest number of tokens, the special ones included.
         pieces : {"unigram", "word", "char"}, default "unigram"
             Kind of tokens: subwords, words separated by blanks, or characters.
-        lower : bool, default False
+        lowercase : bool, default False
             Whether to lower-case the text.
 
         Returns
@@ -90,7 +90,7 @@ class Tokenizer:
                 vocab_size=size,
                 hard_vocab_limit=False,
                 character_coverage=1.0 if pieces == "char" else 0.9999,
-                normalization_rule_name="nmt_nfkc_cf" if lower else "nmt_nfkc",
+                normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
                 max_sentence_length=1_000_000,
                 input_sentence_size=MAX_TRAINING_LINES,
                 shuffle_input_sentence=False,
@@ -156,10 +156,12 @@ class Vocabulary:
         return SPECIAL + len(self.words)
 
     @classmethod
-    def learn(cls, words: Iterable[str], least: int = 1) -> Vocabulary:
-        """Vocabulary of the words that occur at least `least` times, the most frequent first."""
+    def learn(cls, words: Iterable[str], min_count: int = 1) -> Vocabulary:
+        """Vocabulary of the words that occur at least `min_count` times, the most frequent first."""
         counts = Counter(words)
-        frequent = sorted((word for word, n in counts.items() if n >= least), key=lambda word: (-counts[word], word))
+        frequent = sorted(
+            (word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word)
+        )
         return cls(frequent)
 
     def number(self, word: str) -> int:

@@ -11,8 +11,7 @@ import numpy as np
 
 from rekur.core import DataError, library, positive
 from rekur.data.items import LazySequences
-from rekur.inputs.cache import Cache
-from rekur.inputs.media_files import check_duration, existing_path, is_file, label_of
+from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,25 +31,25 @@ class Video:
 
     Parameters
     ----------
-    frames : int, default 16
+    num_frames : int, default 16
         Largest number of frames of a video, evenly spaced.
     size : int, default 48
         Height and width in pixels to which frames are scaled.
-    longest : float, default 600.0
+    max_seconds : float, default 600.0
         Largest duration in seconds; longer files are refused.
 
     Examples
     --------
     >>> import numpy as np
     >>> video = np.zeros((9, 20, 30, 3), dtype=np.uint8)
-    >>> reader = Video(frames=3, size=8).learn([video])
+    >>> reader = Video(num_frames=3, size=8).learn([video])
     >>> reader.items([video])[0].shape
     torch.Size([3, 3, 8, 8])
     """
 
-    frames: int = 16
+    num_frames: int = 16
     size: int = 48
-    longest: float = 600.0
+    max_seconds: float = 600.0
     kind: ClassVar[str] = "video"
 
     def learn(self, values: Sequence[VideoValue]) -> VideoReader:
@@ -61,9 +60,9 @@ class Video:
         OptionError
             An option is not positive.
         """
-        positive("frames", self.frames)
+        positive("num_frames", self.num_frames)
         positive("size", self.size)
-        positive("longest", self.longest)
+        positive("max_seconds", self.max_seconds)
         return VideoReader(self)
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> VideoReader:
@@ -90,8 +89,8 @@ class VideoReader:
 
     def items(self, values: Sequence[VideoValue]) -> LazySequences:
         """Frames of each video; files are opened for their lengths now, and decoded on demand."""
-        totals = [num_frames(value, self.options.longest) for value in values]
-        lengths = [min(self.options.frames, total) for total in totals]
+        totals = [count_frames(value, self.options.max_seconds) for value in values]
+        lengths = [min(self.options.num_frames, total) for total in totals]
         cache = Cache(lambda row: self.read(values[row], lengths[row], totals[row]))
         return LazySequences(cache, np.array(lengths, dtype=np.int64))
 
@@ -134,7 +133,7 @@ def open_video(value: str | os.PathLike[str]) -> Any:
     return container
 
 
-def num_frames(value: VideoValue, longest: float) -> int:
+def count_frames(value: VideoValue, max_seconds: float) -> int:
     """Number of frames of a video.
 
     Raises
@@ -149,7 +148,7 @@ def num_frames(value: VideoValue, longest: float) -> int:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
-        check_duration(value, "video", max(seconds, stream.frames / rate), longest)
+        check_duration(value, "video", max(seconds, stream.frames / rate), max_seconds)
         if stream.frames:
             return int(stream.frames)
         try:

@@ -25,21 +25,21 @@ class Words:
 
     Parameters
     ----------
-    least : int, default 2
+    min_count : int, default 2
         Smallest number of occurrences in the training data of a word with an embedding of its own; the others are
         read by their letters only.
-    letters : int, default 16
+    max_letters : int, default 16
         Largest number of letters of a word that are read; of a longer word the first half and the last half of them.
 
     Examples
     --------
-    >>> reader = Words(letters=4).learn([["the", "cat"], ["the", "dog"]])
+    >>> reader = Words(max_letters=4).learn([["the", "cat"], ["the", "dog"]])
     >>> reader.size, reader.items([["The", "zebra"]])[0].shape
     (5, torch.Size([2, 5]))
     """
 
-    least: int = 2
-    letters: int = 16
+    min_count: int = 2
+    max_letters: int = 16
     kind: ClassVar[str] = "words"
 
     def learn(self, values: Sequence[str | Sequence[str]]) -> WordsReader:
@@ -52,9 +52,9 @@ class Words:
         DataError
             A sentence is no list of words.
         """
-        positive("letters", self.letters)
+        positive("max_letters", self.max_letters)
         sentences = checked(values)
-        words = Vocabulary.learn((plain(word) for sentence in sentences for word in sentence), least=self.least)
+        words = Vocabulary.learn((plain(word) for sentence in sentences for word in sentence), min_count=self.min_count)
         letters = Vocabulary.learn(letter for sentence in sentences for word in sentence for letter in word)
         return WordsReader(self, words, letters)
 
@@ -94,7 +94,7 @@ class WordsReader:
 
     def read(self, word: str) -> list[int]:
         """Number of a word and of its letters, with zeros behind them."""
-        n = self.options.letters
+        n = self.options.max_letters
         text = word if len(word) <= n else word[: n // 2] + word[len(word) - (n - n // 2) :]
         letters = [self.letters.number(letter) for letter in text] or [UNKNOWN]
         return [self.words.number(plain(word)), *letters, *[0] * (n - len(letters))]

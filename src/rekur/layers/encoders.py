@@ -211,7 +211,7 @@ class SpeechEncoder(Encoder):
         Size H of the vectors.
     dropout : float, default 0.0
         Share of entries set to zero during training.
-    mask_share : float, default 0.15
+    spec_mask : float, default 0.15
         Largest share of the bands and of the steps that each of two masks sets to zero during training (SpecAugment).
         Mel bands are also stretched by up to half of it, and given a random gain and tilt of this strength.
     reduction : int, default 2
@@ -248,14 +248,14 @@ class SpeechEncoder(Encoder):
         statistics: Tensor,
         hidden_size: int = 128,
         dropout: float = 0.0,
-        mask_share: float = 0.15,
+        spec_mask: float = 0.15,
         reduction: int = 2,
         centre: Centre = "whole",
         bands: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.dropout, self.mask_share = hidden_size, dropout, mask_share
+        self.size, self.dropout, self.spec_mask = hidden_size, dropout, spec_mask
         self.centre, self.bands = centre, bands
         self.register_buffer("statistics", statistics.clone())
         with torch.random.fork_rng(devices=[]):
@@ -268,7 +268,7 @@ class SpeechEncoder(Encoder):
         lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
         mask = length_mask(lengths, x)[:, None]  # (B, 1, T)
         x = self.standardized(x).masked_fill(~mask, 0)
-        share = self.mask_share if self.training else 0.0
+        share = self.spec_mask if self.training else 0.0
         strength = share if self.bands else 0.0
         x = frequency_warp(x, strength / 2) if strength else x
         x = self.centred(x, lengths)
@@ -362,7 +362,7 @@ class FrameEncoder(Encoder):
         Number I of channels of the last convolution, and size of each half.
     dropout : float, default 0.0
         Share of entries set to zero during training.
-    distortion : float, default 0.0
+    affine : float, default 0.0
         Strength of `random_affine` during training: largest change of the affine map and of the colours.
     images : bool, default False
         Whether to leave out the last step, for stacks over images, see `ConvRecurrentStack`.
@@ -390,13 +390,13 @@ class FrameEncoder(Encoder):
         self,
         embedding_size: int = 64,
         dropout: float = 0.0,
-        distortion: float = 0.0,
+        affine: float = 0.0,
         images: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         I = embedding_size  # noqa: E741
-        self.size, self.dropout, self.distortion = I if images else 2 * I, dropout, distortion
+        self.size, self.dropout, self.affine = I if images else 2 * I, dropout, affine
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[nn.Module] = []
@@ -408,7 +408,7 @@ class FrameEncoder(Encoder):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Vectors (B, T, 2·I) or images (B, T, I, 6, 6) of frames x (B, T, 3, height, width), and the lengths."""
         x = x.float() / 127.5 - 1
-        x = random_affine(x, self.distortion) if self.training and self.distortion else x
+        x = random_affine(x, self.affine) if self.training and self.affine else x
         y = self.layers(x.flatten(0, 1))  # (B·T, I, 6, 6)
         if self.places is not None:
             halves = torch.stack([self.places(y.flatten(1)), y.amax((2, 3))], dim=1)  # (B·T, 2, I)
@@ -439,8 +439,8 @@ def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: f
     dropout : float
         Share of entries set to zero during training.
     augmentation : float
-        Strength of the augmentation: `token_dropout` of text and words, `noise_std` of numbers, `mask_share` of
-        audio, `distortion` of video.
+        Strength of the augmentation: `token_dropout` of text and words, `noise_std` of numbers, `spec_mask` of
+        audio, `affine` of video.
     seed : int
         Seed of the initial weights.
 
