@@ -9,6 +9,7 @@ from torch import nn
 
 from rekur.core import OptionError
 from rekur.layers.autoregression import seasonal_naive, solve
+from rekur.layers.dropout import variational_dropout
 from rekur.layers.forecast_nets import PatchNet
 from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
 from rekur.layers.stack import Stack
@@ -166,3 +167,27 @@ def test_patches_begin_at_the_linear_forecast_and_the_past_flows_into_the_future
     (gradient,) = torch.autograd.grad(raw[:, :4].sum(), x)
     assert gradient[:, 0].abs().max() > 0
     assert gradient[:, -1].abs().max() == 0
+
+
+def test_variational_dropout_drops_the_same_entries_at_every_step() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(3, 6, 40) + 0.5
+    y = variational_dropout(x, 0.25)
+    dropped = y == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(y))
+    torch.testing.assert_close(y[~dropped], x[~dropped] / 0.75)
+    assert 0.1 < float(dropped.float().mean()) < 0.4
+    assert variational_dropout(x, 0.25, training=False) is x
+    assert variational_dropout(x, 0.0) is x
+
+
+def test_the_loss_and_labels_of_steps_do_not_depend_on_how_they_are_shaped() -> None:
+    """(B, T) steps at once, or one row of B·T labels."""
+    random = torch.Generator().manual_seed(0)
+    head, h = LabelHead(4, 3), torch.randn(2, 5, 4, generator=random)
+    target, weight = torch.randint(0, 3, (2, 5), generator=random), torch.rand(2, 5, generator=random)
+    raw = head(h)
+    torch.testing.assert_close(
+        head.loss(raw, target, weight), head.loss(raw.flatten(0, 1), target.flatten(), weight.flatten())
+    )
+    assert head.decode(raw, torch.tensor([5, 3])).tolist() == head.probabilities(raw).argmax(-1).tolist()

@@ -12,7 +12,7 @@ from torch import nn
 
 from rekur.data.items import padded
 from rekur.layers.attention import Attention
-from rekur.layers.augmentation import frequency_warp, random_affine
+from rekur.layers.augmentation import frequency_warp, gain_and_tilt, random_affine, spec_augment
 from rekur.layers.beam_search import beam_search
 from rekur.layers.crf import CRFHead
 from rekur.layers.ctc import CTCHead, collapse_path
@@ -323,3 +323,30 @@ def test_sequences_are_padded_with_zeros() -> None:
     whole, lengths = padded([torch.ones(2, 3), torch.ones(1, 3)])
     assert lengths.tolist() == [2, 1]
     assert whole[1, 1].tolist() == [0, 0, 0]
+
+
+def test_a_path_that_continues_another_one_merges_the_label_at_the_seam() -> None:
+    path = [0, 1, 1, 0, 1, 2, 2, 0, 0, 2]
+    whole = [label for label, _ in collapse_path(path, 0)]
+    for cut in range(1, len(path)):
+        first, second = collapse_path(path[:cut], 0), collapse_path(path[cut:], 0, path[cut - 1])
+        assert [label for label, _ in first + second] == whole == [1, 1, 2, 2]
+
+
+def test_gain_and_tilt_are_straight_lines_over_the_bands() -> None:
+    x = torch.randn(5, 8, 3)
+    change = gain_and_tilt(x, 0.2) - x
+    torch.testing.assert_close(change, change[..., :1].expand_as(x), atol=1e-5, rtol=0)  # alike in all steps
+    steps = change[..., 0].diff(dim=1)
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), atol=1e-5, rtol=0)
+    assert bool((change[:, 0, 0] != 0).all())
+
+
+def test_masks_of_spectra_cover_at_most_their_share() -> None:
+    x, lengths = torch.ones(64, 20, 40), torch.tensor([40, 20] * 32)
+    masked = spec_augment(x, lengths, 0.25) == 0
+    bands, steps = masked.all(2), masked.all(1)
+    assert 0 < int(bands.sum(1).max()) <= 2 * (0.25 * 20 + 1)
+    assert 0 < int(steps[1::2].sum(1).max()) <= 2 * (0.25 * 20 + 1)
+    assert not bool(steps[1::2, 20:].any())
+    torch.testing.assert_close(masked, bands[:, :, None] | steps[:, None])

@@ -1,8 +1,8 @@
 """Inputs: options of text, words, numbers, audio and video, and the readers that turn them into sequences.
 
-An input is a frozen dataclass of options; its `learn` looks at the training data and returns a reader, which turns
-values into `LazySequences`. A reader is data: `describe` and `tensors` go into the folder of a saved model, `restore`
-builds it again.
+An input is a frozen dataclass of options, see `rekur.inputs.reader.Input`. Its method learn looks at the training data
+and returns a reader, see `rekur.inputs.reader.Reader`, which turns values into sequences that are read on demand and is
+saved with the model; `restore` builds it again.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def restore(description: Description, tensors: dict[str, Tensor]) -> Reader:
     Parameters
     ----------
     description : dict
-        Result of the reader's `describe`.
+        Result of the reader's method describe.
     tensors : dict of str to Tensor
-        Result of the reader's `tensors`.
+        Result of the reader's method tensors.
 
     Returns
     -------

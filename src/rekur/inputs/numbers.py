@@ -164,6 +164,6 @@ def read(values: NumberSequences) -> list[Tensor]:
     ragged = isinstance(array, list) and len({np.shape(row) for row in array}) > 1
     if ragged and lengths is None:
         return [floats(f"sequence {row} of x", one, "TI") for row, one in enumerate(array)]
-    whole = floats("x", array, "BTI")
-    steps = whole_lengths(lengths, *whole.shape[:2])
-    return list(whole) if steps is None else [row[:n] for row, n in zip(whole, steps.tolist(), strict=True)]
+    batch = floats("x", array, "BTI")
+    steps = whole_lengths(lengths, *batch.shape[:2])
+    return list(batch) if steps is None else [row[:n] for row, n in zip(batch, steps.tolist(), strict=True)]

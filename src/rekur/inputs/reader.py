@@ -30,7 +30,7 @@ class Input(Protocol):
         """Reader with what it learns from the training data."""
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> Reader:
-        """Reader with what `describe` and `tensors` of another one returned."""
+        """Reader with what another one's methods describe and tensors returned."""
 
 
 class Reader(Protocol):

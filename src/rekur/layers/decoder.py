@@ -23,11 +23,28 @@ if TYPE_CHECKING:
 
 
 class DecoderOutput(NamedTuple):
-    """Outputs of a decoder for U steps, from which `Decoder.log_p` and `Decoder.loss` compute probabilities."""
+    """Outputs of a decoder for U steps, from which `Decoder.log_p` and `Decoder.loss` compute probabilities.
 
-    features: Tensor  # (B, U, I)
-    attention: Tensor  # (B, U, T)
-    gate: Tensor | None = None  # (B, U, 1), logit of copying, with a pointer-generator network
+    Attributes
+    ----------
+    features : Tensor
+        Features o (B, U, I).
+    attention : Tensor
+        Weights (B, U, T) of the positions of the memory.
+    gate : Tensor or None, default None
+        Logit (B, U, 1) of copying a source token, with a pointer-generator network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> output = DecoderOutput(features=torch.zeros(1, 3, 8), attention=torch.full((1, 3, 2), 0.5))
+    >>> output.attention.sum(-1).tolist(), output.gate
+    ([[1.0, 1.0, 1.0]], None)
+    """
+
+    features: Tensor
+    attention: Tensor
+    gate: Tensor | None = None
 
 
 class Decoder(nn.Module):

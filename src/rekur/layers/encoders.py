@@ -1,7 +1,7 @@
 """Encoders of tokens, words, numbers, spectra and video frames: from an input to the vectors that a stack reads.
 
 Every encoder maps a padded batch x (B, T, ...) and lengths (B,) or None to vectors (B, T', I) and their lengths, and
-has the attribute `size`, the number I. Steps beyond a length reach no result.
+has the attribute `Encoder.size`, the number I. Steps beyond a length reach no result.
 """
 
 from __future__ import annotations
@@ -365,7 +365,7 @@ class FrameEncoder(Encoder):
     affine : float, default 0.0
         Strength of `random_affine` during training: largest change of the affine map and of the colours.
     images : bool, default False
-        Whether to leave out the last step, for stacks over images, see `ConvRecurrentStack`.
+        Whether to leave out the last step, for stacks over images, see `rekur.layers.ConvRecurrentStack`.
     seed : int, default 0
         Seed of the initial weights.
 
@@ -439,8 +439,8 @@ def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: f
     dropout : float
         Share of entries set to zero during training.
     augmentation : float
-        Strength of the augmentation: `token_dropout` of text and words, `noise_std` of numbers, `spec_mask` of
-        audio, `affine` of video.
+        Strength of the augmentation: share of unknown tokens for text and words, standard deviation of the noise for
+        numbers, share of masked bands and steps for audio, affine maps for video.
     seed : int
         Seed of the initial weights.
 

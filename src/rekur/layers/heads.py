@@ -1,8 +1,8 @@
 """Output heads for values, labels and quantiles, each with its loss and its decoding.
 
-A head maps features h (..., H) to a raw output; `loss(raw, target, weight)` compares the raw output with the target
-and `decode(raw)` turns it into predictions, so that training and prediction share one parametrisation. `weight` has
-the leading shape of the target, or is None for equal weights.
+A head maps features h (..., H) to a raw output; its method loss compares the raw output with the target and its method
+decode turns it into predictions, so that training and prediction share one parametrisation. Weights have the leading
+shape of the target, or are None for equal weights.
 """
 
 from __future__ import annotations

@@ -18,19 +18,28 @@ FOLLOW_BIAS = 3.0  # initial attention bias of the positions behind the previous
 
 
 class Memory(NamedTuple):
-    """Outputs of an encoder for a decoder to attend to: vectors, mask and source tokens.
+    """Outputs of an encoder for a decoder to attend to.
+
+    Attributes
+    ----------
+    vectors : Tensor
+        Vectors m (B, T, M).
+    mask : Tensor
+        (B, T) bool, true within the length of a row.
+    tokens : Tensor or None, default None
+        Tokens (B, T) int64 of a source text, for a pointer-generator network.
 
     Examples
     --------
     >>> import torch
-    >>> memory = Memory(torch.zeros(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
+    >>> memory = Memory(vectors=torch.zeros(2, 5, 6), mask=torch.ones(2, 5, dtype=torch.bool))
     >>> memory.vectors.shape, memory.tokens is None
     (torch.Size([2, 5, 6]), True)
     """
 
-    vectors: Tensor  # (B, T, M)
-    mask: Tensor  # (B, T) bool, true within the length
-    tokens: Tensor | None = None  # (B, T) int64, of a source text
+    vectors: Tensor
+    mask: Tensor
+    tokens: Tensor | None = None
 
     @property
     def source(self) -> Tensor:
