@@ -11,7 +11,7 @@ import pytest
 
 from rekur import report
 from rekur.baselines import describe
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, MissingDependencyError, OptionError
 from rekur.data.frequency.frequency import parse
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.config import LEVELS
@@ -277,7 +277,7 @@ def test_engines(monkeypatch: pytest.MonkeyPatch) -> None:
         figure(prediction.table, 1, prediction.values[0], prediction.levels)
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"] or ["matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(OptionError, match=r'pip install "rekur\[plot\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "rekur\[plot\]"'):
         prediction.plot(engine="matplotlib")
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers 
     from rekur.core import (
         BackendError,
         DataError,
+        MissingDependencyError,
         ModelFileError,
+        NotFittedError,
         OptionError,
         RekurError,
         TrainingError,
@@ -44,7 +46,16 @@ if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "rekur.core": ("BackendError", "DataError", "ModelFileError", "OptionError", "RekurError", "TrainingError"),
+    "rekur.core": (
+        "BackendError",
+        "DataError",
+        "MissingDependencyError",
+        "ModelFileError",
+        "NotFittedError",
+        "OptionError",
+        "RekurError",
+        "TrainingError",
+    ),
     "rekur.forecasting.backtest": ("Backtest",),
     "rekur.forecasting.forecast": ("Forecast",),
     "rekur.inputs.audio": ("Audio",),
@@ -77,7 +88,9 @@ __all__ = [
     "Forecaster",
     "GenerationConfig",
     "LanguageModel",
+    "MissingDependencyError",
     "ModelFileError",
+    "NotFittedError",
     "Numbers",
     "OptionError",
     "Regressor",

@@ -91,7 +91,6 @@ def learn(
     """Fit a forecaster and save it."""
     fit_and_save(
         model,
-        "ensemble_",
         save,
         lambda beside: model.fit(found, time_limit=time_limit, checkpoint=beside, duplicates=duplicates),
     )

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from rekur.cli.options import Outputs
 from rekur.core import DataError, OptionError
@@ -17,21 +17,23 @@ from rekur.training.checkpoint import Checkpoint
 
 
 class Savable(Protocol):
-    """A model that can be written to a folder."""
+    """A model that can be written to a folder once it has the attribute `fitted_attribute`."""
+
+    fitted_attribute: ClassVar[str]
 
     def save(self, folder: str) -> None:
         """Write the fitted model to a folder."""
 
 
-def fit_and_save(model: Savable, fitted: str, save: str | None, fit: Callable[[str | None], object]) -> None:
+def fit_and_save(model: Savable, save: str | None, fit: Callable[[str | None], object]) -> None:
     """Fit a model and save it, with a checkpoint next to the folder meanwhile; Ctrl-C saves the best weights so far.
 
-    `fit` takes the folder of the checkpoint; `fitted` is the attribute without which the model cannot be saved.
+    `fit` takes the folder of the checkpoint.
     """
     try:
         fit(None if save is None else checkpoint_of(save))
     except KeyboardInterrupt:
-        if save is not None and hasattr(model, fitted):
+        if save is not None and hasattr(model, model.fitted_attribute):
             model.save(save)
             remove_checkpoints(save)
             print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)

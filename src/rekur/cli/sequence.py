@@ -124,7 +124,6 @@ def train_and_save(
     validation = (held_out.x, held_out.y) if layout.has_targets else held_out.x
     fit_and_save(
         model,
-        "net_",
         save,
         lambda checkpoint: model.fit(*data, validation=validation, epochs=epochs, checkpoint=checkpoint),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rekur.core import Array, OptionError, choose
+from rekur.core import Array, OptionError, choose, library
 from rekur.data.panel import Panel
 from rekur.plotting.chart_data import axis_names, fan_chart, history, history_rows, isolated, series_label
 from rekur.plotting.traces import LIGHT, MAX_MARKED_STEPS, MODEL, forecast_chart, with_colors
@@ -46,7 +46,9 @@ def figure(
     Raises
     ------
     OptionError
-        If the engine is unknown or not installed, or there is no such series.
+        If the engine is unknown, or there is no such series.
+    MissingDependencyError
+        If the library is not installed.
 
     Examples
     --------
@@ -82,13 +84,10 @@ def _plotly(panel: Panel, s: int, quantiles: Array, levels: Sequence[float]) -> 
 
 def _matplotlib(panel: Panel, s: int, quantiles: Array, levels: Sequence[float]) -> matplotlib.figure.Figure:
     """The same chart with matplotlib."""
-    try:
-        import matplotlib.pyplot as plt
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise OptionError(
-            'engine="matplotlib" needs matplotlib, which is not installed: pip install "rekur[plot]"'
-        ) from None
+    library("matplotlib", 'engine="matplotlib" needs matplotlib, which is not installed: pip install "rekur[plot]"')
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
+
     h, n = len(quantiles), panel.length(s)
     x, y = history(panel, s, n - history_rows(panel, s, h), n)
     fan = fan_chart(panel, s, n, quantiles, levels)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rekur import __version__
-from rekur.core import DataError, OptionError, positive
+from rekur.core import DataError, MissingDependencyError, OptionError, positive
 from rekur.data.ingest.files import store
 from rekur.data.panel_group import locate
 from rekur.forecasting.backtest import Backtest
@@ -79,7 +79,9 @@ def html(
     Raises
     ------
     OptionError
-        If `max_series` is not an integer above zero, or plotly is not installed.
+        If `max_series` is not an integer above zero.
+    MissingDependencyError
+        If plotly is not installed.
 
     Examples
     --------
@@ -216,4 +218,4 @@ def _plotly() -> str:
         file = Path(folder) / "package_data" / "plotly.min.js"
         if file.is_file():
             return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
-    raise OptionError('the report needs plotly, which is not installed: pip install "plotly>=6"')
+    raise MissingDependencyError('the report needs plotly, which is not installed: pip install "plotly>=6"')
