@@ -2,74 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rekur.cli.outputs import check, named, saved
+from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
+from rekur.cli.outputs import check, fit_and_save, source_name
 from rekur.core import DataError, positive
 from rekur.data.ingest import files
 from rekur.data.ingest.schema import IDS, TARGETS, TIMES
 from rekur.data.panel import read_panel
-from rekur.data.panel_group import ColumnOptions, PanelGroup, UserFrame, column_options, read_group
+from rekur.data.panel_group import PanelGroup, UserFrame, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-PREVIEW_SERIES = 3
-"""Series of a forecast that are printed, and steps of each."""
 
 
 def run(
     file: str,
     future: str | None,
-    columns: ColumnOptions,
-    model: Forecaster,
-    outputs: Mapping[str, str | None],
-    level: Sequence[float],
-    windows: int | None,
-    time_limit: float | None,
+    columns: PanelColumns,
+    options: ForecastOptions,
+    outputs: Outputs,
 ) -> None:
     """`rekur forecast`: backtest, fit, forecast, print and write."""
+    model = Forecaster(
+        options.horizon, options.freq, options.season_length, options.cell, random_state=options.random_state
+    )
     model.check()
-    check(outputs, level, windows)
+    windows, time_limit = options.windows, options.time_limit
+    check(outputs, options.level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
         time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
     df = files.read(file)
     futr_df = None if future is None else files.read(future)
-    covariates = () if futr_df is None else future_covariates(futr_df, df, columns)
-    options: ColumnOptions = {**columns, "futr_exog_list": covariates}
-    panels = read_history(model, df, named(file), **options)
+    panels = read_history(model, df, futr_df, columns, source_name(file))
     count = default_windows(panels, model.horizon) if windows is None else windows
     backtest = model.backtest(panels, n_windows=count, time_limit=time_limit) if count else None
-    fit(model, panels, time_limit, outputs["save"], columns["duplicates"])
-    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, level, named(file))
+    fit(model, panels, time_limit, outputs.save, columns.duplicates)
+    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file))
 
 
-def read_history(model: Forecaster, df: UserFrame, source: str, **columns: Unpack[ColumnOptions]) -> PanelGroup:
-    """Read a table for a forecaster; series with too few values are left out and listed."""
-    return model.usable(read_group(df, column_options(df, **columns), freq=model.freq, source=source), source)
+def read_history(
+    model: Forecaster, df: UserFrame, futr_df: UserFrame | None, columns: PanelColumns, source: str
+) -> PanelGroup:
+    """Read the history for a forecaster, with the covariates of the table of future values."""
+    covariates = () if futr_df is None else future_covariates(futr_df, df, columns)
+    column = column_options(df, **asdict(columns), futr_exog_list=covariates)
+    return model.usable(read_group(df, column, freq=model.freq, source=source), source)
 
 
 def predict(
     model: Forecaster,
     file: str | None,
     future: str | None,
-    outputs: Mapping[str, str | None],
+    outputs: Outputs,
     level: Sequence[float],
     folder: str,
 ) -> None:
     """`rekur predict` with a saved forecaster."""
-    panels = None if file is None else model.read(files.read(file), named(file))
+    panels = None if file is None else model.read(files.read(file), source_name(file))
     futr_df = None if future is None else files.read(future)
     forecast = model.forecast(panels, futr_df=futr_df)
-    finish(model, forecast, None, {**outputs, "save": None}, level, named(file or folder), False)
+    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder), False)
 
 
 def show(folder: str | None) -> None:
@@ -87,27 +85,23 @@ def show(folder: str | None) -> None:
         panel = read_panel(samples.load(name)[["unique_id", "ds", "y"]], source=name)
         backtest = model.backtest(panel)
         model.fit(panel)
-        outputs = {
-            kind: None if folder is None else f"{folder}/{name}{suffix}"
-            for kind, suffix in (("out", ".csv"), ("report", ".html"))
-        }
-        finish(model, model.forecast(), backtest, {**outputs, "save": None}, [80.0], name)
+        outputs = Outputs() if folder is None else Outputs(f"{folder}/{name}.csv", f"{folder}/{name}.html")
+        finish(model, model.forecast(), backtest, outputs, [80.0], name)
         print()
 
 
 def fit(model: Forecaster, panels: PanelGroup, time_limit: float | None, save: str | None, duplicates: str) -> None:
     """Fit a forecaster and save it."""
-    saved(
+    fit_and_save(
         model,
-        "multi_",
         save,
         lambda folder: model.fit(panels, time_limit=time_limit, checkpoint=folder, duplicates=duplicates),
     )
 
 
-def future_covariates(future: UserFrame, df: UserFrame, columns: ColumnOptions) -> tuple[str, ...]:
+def future_covariates(future: UserFrame, df: UserFrame, columns: PanelColumns) -> tuple[str, ...]:
     """Columns of the table of future values that are neither id nor time nor target; the history must have them."""
-    others = {columns["id_col"], columns["time_col"], columns["target_col"], *IDS, *TIMES, *TARGETS}
+    others = {columns.id_col, columns.time_col, columns.target_col, *IDS, *TIMES, *TARGETS}
     covariates = tuple(column for column in future.columns if column not in others)
     if not covariates:
         raise DataError("the future table has no column besides the id and the time; name known future values in it")
@@ -127,7 +121,7 @@ def finish(
     model: Forecaster,
     forecast: Forecast,
     backtest: Backtest | None,
-    outputs: Mapping[str, str | None],
+    outputs: Outputs,
     level: Sequence[float],
     source: str | None = None,
     tested: bool = True,
@@ -144,14 +138,14 @@ def finish(
         scores(backtest)
     elif tested:
         print("· not checked on the past: the series are too short for a backtest, or --windows 0 was given")
-    preview(forecast, frame, PREVIEW_SERIES)
-    if outputs["out"] is not None:
-        files.write(frame, outputs["out"])
-        print(f"forecast written to {outputs['out']}")
-    if outputs["report"] is not None:
+    preview(forecast, frame)
+    if outputs.out is not None:
+        files.write(frame, outputs.out)
+        print(f"forecast written to {outputs.out}")
+    if outputs.report is not None:
         from rekur import report
 
-        report.write(outputs["report"], forecast, backtest, model, source=source)
-        print(f"report written to {outputs['report']}")
-    if outputs["save"] is not None:
-        print(f"model saved in {outputs['save']}")
+        report.write(outputs.report, forecast, backtest, model, source=source)
+        print(f"report written to {outputs.report}")
+    if outputs.save is not None:
+        print(f"model saved in {outputs.save}")

@@ -16,6 +16,7 @@ from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup, UserFrame
 from rekur.forecasting.sample_paths import draw_paths
 from rekur.metrics.forecast import at_level
+from rekur.plotting import figure
 
 NAME = "rekur"
 """Name of the column of the median forecast."""
@@ -169,9 +170,8 @@ class Forecast:
         -------
         plotly.graph_objects.Figure or matplotlib.figure.Figure
         """
-        from rekur.report import figure
-
-        return figure(self, 0 if series is None else self.row(series), engine)
+        s = 0 if series is None else self.row(series)
+        return figure(*self.panel.locate(s), self.values[s], self.levels, engine)
 
     def row(self, series: object) -> int:
         """Number of the series with a label.

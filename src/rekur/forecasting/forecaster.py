@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,7 @@ from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
 from rekur.forecasting.training import TrainingInterrupted, train_ensemble
+from rekur.training.config import Training
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from rekur.training.checkpoint import Checkpoint
-    from rekur.training.config import Training
 
 
 class Forecaster(BaseEstimator):
@@ -83,7 +83,8 @@ class Forecaster(BaseEstimator):
     num_layers : int, default 2
         Number of recurrent blocks of the first network.
     training : Training, default None
-        Options of training; chosen by the size of the data if None. An epoch is 100 batches of windows drawn at random.
+        Options of training that replace the defaults, which are chosen by the size of the data. An epoch is 100 batches
+        of windows drawn at random.
     random_state : int, default 0
         Seed; the same seed gives the same numbers.
     ensemble_size : int, default 1
@@ -117,6 +118,9 @@ class Forecaster(BaseEstimator):
     >>> rekur.Forecaster(horizon=3).fit(df).predict()["rekur"].round().abs().tolist()
     [0.0, 1.0, 2.0]
     """
+
+    fitted_attribute = "multi_"
+    nested_options: ClassVar[Mapping[str, type]] = {"training": Training}
 
     panel_: Panel
     ensemble_: Ensemble
@@ -276,7 +280,7 @@ class Forecaster(BaseEstimator):
 
     def unfitted(self) -> Forecaster:
         """A forecaster with the same parameters that has learned nothing."""
-        return type(self)(**self.get_params())
+        return type(self)(**self.get_params(deep=False))
 
     def read(self, df: UserFrame, source: str = "the table", *, static_df: UserFrame | None = None) -> PanelGroup:
         """Read new data by the columns, frequencies and labels that were learned.
@@ -302,7 +306,7 @@ class Forecaster(BaseEstimator):
         >>> len(rekur.Forecaster(horizon=3).fit(df).read(df))
         1
         """
-        self.check_fitted("multi_")
+        self.check_fitted()
         return self._read_again(df, self.columns_, source, static_df)
 
     def _read_again(
@@ -400,8 +404,8 @@ class Forecaster(BaseEstimator):
         config = replace(config, has_gaps=bool(np.isnan(panel.y).mean() >= GAP_SHARE))
         if self.training is None:
             return config
-        seconds = self.training.max_seconds if time_limit is None else time_limit
-        return replace(config, training=replace(self.training, max_seconds=seconds))
+        training = self.training.merged_with(config.training)
+        return replace(config, training=training if time_limit is None else replace(training, max_seconds=time_limit))
 
     def forecast(
         self,
@@ -430,7 +434,7 @@ class Forecaster(BaseEstimator):
         >>> rekur.Forecaster(horizon=3).fit(df).forecast(h=5).values.shape
         (1, 5, 13)
         """
-        self.check_fitted("multi_")
+        self.check_fitted()
         steps = self.horizon if h is None else h
         _check_whole("h", steps)
         parts = self._parts()
@@ -487,7 +491,7 @@ class Forecaster(BaseEstimator):
         >>> model.make_future_frame().columns.tolist()
         ['ds', 'promo']
         """
-        self.check_fitted("multi_")
+        self.check_fitted()
         group = PanelGroup(self._learned_panels()) if df is None else self.read(df)
         steps = self.horizon if h is None else h
         _check_whole("h", steps)
@@ -757,7 +761,7 @@ class Forecaster(BaseEstimator):
         >>> model.fine_tune(df.assign(y=df.y + 1)).predict().shape
         (3, 2)
         """
-        self.check_fitted("multi_")
+        self.check_fitted()
         options: ColumnOptions = {**self.columns_, **columns}
         column_options(None, **options)  # refuses unknown names
         tuned = copy.copy(self)
@@ -816,7 +820,7 @@ class Forecaster(BaseEstimator):
         >>> rekur.load(folder).horizon
         3
         """
-        self.check_fitted("multi_")
+        self.check_fitted()
         serialization.save(self, folder)
 
     def restore_state(
