@@ -16,7 +16,9 @@ from rekur.core import DataError, ModelFileError, OptionError
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.training.config import Training
 
-QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
+QUICK = Training(
+    max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw", weight_decay=0.0, warmup=0.0, ema_decay=0.0
+)
 
 
 def panel(series: int = 3, n: int = 90, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
