@@ -159,7 +159,7 @@ def test_exported() -> None:
     class Model(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.stack, self.head = Stack("lstm", 3, 5, layers=2), torch.nn.Linear(5, 2)
+            self.stack, self.head = Stack("lstm", 3, 5, num_layers=2), torch.nn.Linear(5, 2)
 
         def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
             return self.head(self.stack(x, None, lengths)[0])  # type: ignore[no-any-return]
@@ -312,7 +312,7 @@ def test_torch_func(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_functional_call() -> None:
-    model, x = Stack("gru", 3, 5, layers=2).double(), torch.randn(2, 4, 3, dtype=torch.float64)
+    model, x = Stack("gru", 3, 5, num_layers=2).double(), torch.randn(2, 4, 3, dtype=torch.float64)
 
     def loss(parameters: Named) -> Tensor:
         return functional_call(model, parameters, (x,))[0].square().sum()  # type: ignore[no-any-return]
@@ -435,7 +435,7 @@ def test_memory_of_graphs_comes_back() -> None:
 
 def test_copies_and_pickles_of_a_module() -> None:
     """After use as before it."""
-    model, x = Stack("gru", 3, 5, layers=2), torch.randn(2, 4, 3)
+    model, x = Stack("gru", 3, 5, num_layers=2), torch.randn(2, 4, 3)
     model(x)[0].sum().backward()
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(twin(x)[0], model(x)[0])

@@ -127,6 +127,14 @@ class OptionError(RekurError, ValueError):
     """An option has a value that rekur does not know or cannot use."""
 
 
+class NotFittedError(OptionError, AttributeError):
+    """An estimator was used before `fit`; also scikit-learn's error of that name where scikit-learn is loaded."""
+
+
+class MissingDependencyError(RekurError, ImportError):
+    """A library that only some tasks need is missing or broken; the text says how to install it."""
+
+
 class BackendError(RekurError, RuntimeError):
     """A kernel that was asked for by name cannot run this problem."""
 
@@ -140,18 +148,28 @@ class ModelFileError(RekurError, ValueError):
 
 
 def library(name: str, needs: str) -> ModuleType:
-    """Import a library that only some tasks need, or raise a DataError that says how to get it: `needs`."""
+    """Import a library that only some tasks need, or raise a MissingDependencyError with the text `needs`."""
     try:
         return import_module(name)
-    except (ImportError, OSError):  # OSError: without the native library that it wraps
-        raise DataError(needs) from None
+    except (ImportError, OSError) as error:  # OSError: without the native library that it wraps
+        raise MissingDependencyError(needs) from error
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """A suggestion for a misspelt name, to end a message with: "; did you mean 'gru'?", or "" where none is close."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in reversed(list(known))}
+    close = get_close_matches(value.lower(), names, n=1)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
 
 
 def choose(name: str, value: str, known: Iterable[str]) -> str:
     """Return `value` if it is one of `known`, else raise an OptionError that lists them."""
     valid = list(known)
     if value not in valid:
-        raise OptionError(f"{name}={value!r} is not known; choose one of {', '.join(map(repr, valid))}")
+        listed = ", ".join(map(repr, valid))
+        raise OptionError(f"{name}={value!r} is not known; choose one of {listed}{nearest(str(value), valid)}")
     return value
 
 
