@@ -21,7 +21,7 @@ from cases import Case, Named, build, lay_out, leaves, probe, runner, threads, w
 from laws import assert_near, assert_same_bits
 from rekur.cells import CELLS, cell
 from rekur.core import BackendError, DataError
-from rekur.kernels import extension, native, scan, step, why_not
+from rekur.kernels import extension, scan, step, unsupported_reason
 from rekur.layers.stack import Stack
 
 _native = pytest.importorskip("rekur._native", reason="the extension is not built")
@@ -87,13 +87,13 @@ def test_a_tape_is_the_same_size_on_every_target_and_knows_its_own(name: str) ->
         given = operands(name, case, asks=True)
         sizes, x = {}, given[1]
         for target in _native.targets():
-            with native.forced(target):
+            with extension.forced(target):
                 told = extension.tape_bytes(name, x, given[3], None)
                 sizes[target] = torch.ops.rekur.scan_tape(*given)[-1].shape, told
                 y = torch.ops.rekur.scan(*given)[0]
                 (want,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
             for other in _native.targets():
-                with native.forced(other):
+                with extension.forced(other):
                     (got,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
                 assert torch.equal(got, want), f"{name}: forward on {target}, backward on {other}"
         assert len(set(sizes.values())) == 1, f"{name}: {sizes}"
@@ -442,16 +442,16 @@ def test_copies_and_pickles_of_a_module() -> None:
 
 
 @SCRIPT
-def test_why_not_tells_of_forward_mode() -> None:
+def test_unsupported_reason_names_forward_mode() -> None:
     problem = build(CASE, cell("gru"))
     with torch.autograd.forward_ad.dual_level():
-        assert "forward mode" in str(why_not(problem.cell, problem.x, problem.weights))
+        assert "forward mode" in str(unsupported_reason(problem.cell, problem.x, problem.weights))
         dual = torch.autograd.forward_ad.make_dual(problem.x, problem.x)
         y, _ = scan(*problem._replace(x=dual)[:5])
         tangent = torch.autograd.forward_ad.unpack_dual(y).tangent
     want = jvp(lambda x: scan(*problem._replace(x=x)[:5], backend="reference")[0], (problem.x,), (problem.x,))[1]
     assert torch.equal(tangent, want)
-    assert why_not(problem.cell, problem.x, problem.weights) is None
+    assert unsupported_reason(problem.cell, problem.x, problem.weights) is None
 
 
 # Processes
