@@ -26,6 +26,7 @@ from rekur.data.ingest import files
 from rekur.inputs import datasets as examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
+from rekur.registry import TASKS
 from rekur.sequence.seq2seq import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,7 +84,7 @@ def intents(seed: int, show: bool) -> Scores:
 
 def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
     """Words and parts of speech of a part of the English Web Treebank."""
-    sentences = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), "tag")
+    sentences = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), TASKS["Tagger"].dataset)
     return sentences.x, sentences.y
 
 

@@ -23,6 +23,7 @@ from rekur.inputs.text import Text
 from rekur.inputs.tokenizer import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
 from rekur.inputs.video import Video, count_frames
 from rekur.inputs.words import Words
+from rekur.registry import COMMANDS
 
 LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärger im Büro"] * 5
 
@@ -276,32 +277,32 @@ def test_the_memory_of_what_was_read_is_bounded() -> None:
 
 def test_examples_are_read_from_tables(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("label,text\n1,good\n0,\n0,bad\n")
-    found = read(str(tmp_path / "a.csv"), "classify")
+    found = read(str(tmp_path / "a.csv"), COMMANDS["classify"].dataset)
     assert (found.x, found.y, found.names) == (["good", "bad"], [1, 0], ["row 1", "row 3"])
     assert found.skipped == [("row 2", "a value is missing")]
     (tmp_path / "b.jsonl").write_text("\n".join(json.dumps({"source": s, "target": s.upper()}) for s in ("a", "b")))
-    assert read(str(tmp_path / "b.jsonl"), "translate").y == ["A", "B"]
+    assert read(str(tmp_path / "b.jsonl"), COMMANDS["translate"].dataset).y == ["A", "B"]
     (tmp_path / "c.tsv").write_text("tokens\tslots\nfly to Rome\tO O B-city\n")
-    assert read(str(tmp_path / "c.tsv"), "tag").y == [["O", "O", "B-city"]]
+    assert read(str(tmp_path / "c.tsv"), COMMANDS["tag"].dataset).y == [["O", "O", "B-city"]]
     (tmp_path / "d.csv").write_text("who,v,label\n1,0.5,x\n1,0.6,x\n2,0.1,y\n")
-    found = read(str(tmp_path / "d.csv"), "classify", DatasetColumns(id="who"))
+    found = read(str(tmp_path / "d.csv"), COMMANDS["classify"].dataset, DatasetColumns(id="who"))
     assert [one.shape for one in found.x] == [(2, 1), (1, 1)]
     assert (found.y, found.names) == (["x", "y"], ["1", "2"])
     (tmp_path / "e.txt").write_text("one line\n\nanother\n")
-    assert read(str(tmp_path / "e.txt"), "classify", targets=False).x == ["one line", "another"]
+    assert read(str(tmp_path / "e.txt"), COMMANDS["classify"].dataset, targets=False).x == ["one line", "another"]
 
 
 def test_examples_are_read_from_conll_files(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("fly O\nRome B-city\n\nnow O\n")
-    assert read(str(tmp_path / "a.conll"), "tag").x == [["fly", "Rome"], ["now"]]
+    assert read(str(tmp_path / "a.conll"), COMMANDS["tag"].dataset).x == [["fly", "Rome"], ["now"]]
     row = "{}\t{}\t_\t{}\t_\t_\t0\t_\t_\t_\n"
     text = "# text = I am\n" + row.format("1-2", "I'm", "_") + row.format(1, "I", "PRON") + row.format(2, "am", "AUX")
     (tmp_path / "b.conllu").write_text(text)
-    found = read(str(tmp_path / "b.conllu"), "tag")
+    found = read(str(tmp_path / "b.conllu"), COMMANDS["tag"].dataset)
     assert (found.x, found.y) == ([["I", "am"]], [["PRON", "AUX"]])
     (tmp_path / "c.conll").write_text("fly O\nRome\n")
     with pytest.raises(DataError, match="line 2 of"):
-        read(str(tmp_path / "c.conll"), "tag")
+        read(str(tmp_path / "c.conll"), COMMANDS["tag"].dataset)
 
 
 def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) -> None:
@@ -309,15 +310,15 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
         (tmp_path / label).mkdir()
         tone(tmp_path / label, "a.wav")
     (tmp_path / "low" / "b.wav").write_bytes(b"")
-    found = read(str(tmp_path), "classify")
+    found = read(str(tmp_path), COMMANDS["classify"].dataset)
     assert (found.y, found.names) == (["high", "low"], ["high/a.wav", "low/a.wav"])
     assert [name for name, _ in found.skipped] == ["low/b.wav"]
     (tmp_path / "low" / "a.txt").write_text("low tone\n")
-    found = read(str(tmp_path / "low"), "transcribe")
+    found = read(str(tmp_path / "low"), COMMANDS["transcribe"].dataset)
     assert found.y == ["low tone"]
     tone(tmp_path, "c.wav")
     with pytest.raises(DataError, match=r"c\.wav stands in no folder of its label"):
-        read(str(tmp_path), "classify")
+        read(str(tmp_path), COMMANDS["classify"].dataset)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
 def test_files_without_examples_are_refused(tmp_path: Path, name: str, content: bytes, task: str, text: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=text):
-        read(str(tmp_path / name), task)
+        read(str(tmp_path / name), COMMANDS[task].dataset)
 
 
 def test_unknown_inputs_and_pieces_are_refused() -> None:

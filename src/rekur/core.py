@@ -155,11 +155,21 @@ def library(name: str, needs: str) -> ModuleType:
         raise MissingDependencyError(needs) from error
 
 
+def nearest(value: str, known: Iterable[str]) -> str:
+    """A suggestion for a misspelt name, to end a message with: "; did you mean 'gru'?", or "" where none is close."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in reversed(list(known))}
+    close = get_close_matches(value.lower(), names, n=1)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
+
+
 def choose(name: str, value: str, known: Iterable[str]) -> str:
     """Return `value` if it is one of `known`, else raise an OptionError that lists them."""
     valid = list(known)
     if value not in valid:
-        raise OptionError(f"{name}={value!r} is not known; choose one of {', '.join(map(repr, valid))}")
+        listed = ", ".join(map(repr, valid))
+        raise OptionError(f"{name}={value!r} is not known; choose one of {listed}{nearest(str(value), valid)}")
     return value
 
 
