@@ -32,7 +32,7 @@ def test_real_clips_are_decoded_and_captioned(clips: pd.DataFrame, tmp_path: Pat
     assert len(found.x) == len(clips) == 4
     assert found.skipped == []
     training = Training(batch_size=2, learning_rate=2e-3)
-    model = rekur.Captioner(hidden_size=64, dropout=0.0, training=training, input=Video(frames=8, size=32))
+    model = rekur.Captioner(hidden_size=64, dropout=0.0, training=training, input=Video(num_frames=8, size=32))
     model.fit(found.x, found.y, epochs=60)
     model.save(tmp_path / "m")
     told = rekur.load(tmp_path / "m").predict(found.x)

@@ -309,9 +309,9 @@ def decodable(dataset: Dataset, source: str) -> Dataset:
 def check_media(path: Path) -> None:
     """Raise a DataError unless a recording or video can be decoded to its end and is not too long."""
     if path.suffix.lower() in VIDEOS:
-        video.count(path, video.Video().longest)
+        video.count_frames(path, video.Video().max_seconds)
         for _ in video.decoded(path, 8):
             pass
     else:
-        audio.length(path, audio.Audio().longest)
+        audio.count_samples(path, audio.Audio().max_seconds)
         audio.wave(os.fspath(path))
