@@ -113,7 +113,7 @@ def predict(model: Any, source: str, columns: DatasetColumns, out: str | None) -
     if len(frame) > SHOWN:
         print(f"… {len(frame):,} in all")
     if out is not None:
-        files.write(frame, out)
+        files.write_file(frame, out)
         print(f"predictions written to {out}")
 
 

@@ -76,7 +76,7 @@ def read(source: str, task: str, columns: DatasetColumns = DatasetColumns(), tar
     elif task == "tag" and unpacked(path) in CONLL:
         found = conll(source, columns)
     elif source == "-" or unpacked(path) == ".txt":
-        lines = [line for line in files.text(source).splitlines() if line.strip()]
+        lines = [line for line in files.read_text(source).splitlines() if line.strip()]
         x: list[Any] = [line.split() for line in lines] if task == "tag" else list(lines)
         found = Dataset(x, None, [f"line {k + 1}" for k in range(len(lines))])
     else:
@@ -109,7 +109,7 @@ def folder(path: Path, task: str, targets: bool) -> Dataset:
     texts = [file.with_suffix(".txt") for file in found]
     missing = [(name, "no text stands beside it") for name, text in zip(names, texts, strict=True) if not text.exists()]
     kept = [k for k, text in enumerate(texts) if text.exists()]
-    y = [files.text(str(texts[k])).strip() for k in kept]
+    y = [files.read_text(str(texts[k])).strip() for k in kept]
     return Dataset([found[k] for k in kept], y, [names[k] for k in kept], missing)
 
 
@@ -126,7 +126,7 @@ def conll(source: str, columns: DatasetColumns) -> Dataset:
     word, tag = (int(part) - 1 for part in where)
     x: list[Any] = [[]]
     y: list[Any] = [[]]
-    for number, line in enumerate(files.text(source).splitlines(), start=1):
+    for number, line in enumerate(files.read_text(source).splitlines(), start=1):
         cells = line.split("\t") if universal else line.split()
         if not line.strip() or line.startswith("-DOCSTART-"):
             x, y = ([*x, []], [*y, []]) if x[-1] else (x, y)
@@ -141,7 +141,7 @@ def conll(source: str, columns: DatasetColumns) -> Dataset:
 
 def table(source: str, task: str, columns: DatasetColumns, targets: bool) -> Dataset:
     """A table with a column of texts or of paths (from the table's folder on), or of readings told apart by `id`."""
-    frame = files.read(source)
+    frame = files.read_file(source)
     for name in (columns.x, columns.y, columns.id):
         if name is not None and name not in frame.columns:
             raise DataError(f"{source} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")

@@ -16,7 +16,7 @@ import numpy as np
 
 from rekur import __version__
 from rekur.core import DataError, OptionError, positive
-from rekur.data.ingest.files import store
+from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.report import sections
@@ -134,7 +134,7 @@ def framed(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> 
 def save(path: str | os.PathLike[str], page: str) -> None:
     """Write a page to a file, whole or not at all; an error says what to do about it."""
     try:
-        store(Path(path), page.encode("utf-8", "replace"))
+        write_bytes(Path(path), page.encode("utf-8", "replace"))
     except OSError as error:
         cure = CURES.get(error.errno or 0, "choose a path that you may write to")
         why = error.strerror or str(error)
