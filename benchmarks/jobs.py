@@ -26,6 +26,7 @@ from rekur.data.ingest import files
 from rekur.inputs import datasets as examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
+from rekur.registry import TASKS
 from rekur.sequence.seq2seq import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,18 +74,18 @@ def intents(seed: int, show: bool) -> Scores:
     slots = {part: [tags.split() for tags in frame.slots] for part, frame in parts.items()}
     tagger = rekur.Tagger(random_state=seed)
     tagger.fit(words["train"], slots["train"], validation=(words["valid"], slots["valid"]), progress=show)
-    found = tagger.evaluate(words["test"], slots["test"])
+    slot_scores = tagger.evaluate(words["test"], slots["test"])
     held = (parts["valid"].tokens.tolist(), parts["valid"].intent)
     model = rekur.Classifier(random_state=seed)
     model.fit(parts["train"].tokens.tolist(), parts["train"].intent, validation=held, progress=show)
-    told = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
-    return {"intent": told["accuracy"], "baseline intent": told["baseline accuracy"], **found}
+    scores = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
+    return {"intent": scores["accuracy"], "baseline intent": scores["baseline accuracy"], **slot_scores}
 
 
 def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
     """Words and parts of speech of a part of the English Web Treebank."""
-    found = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), "tag")
-    return found.x, found.y
+    sentences = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), TASKS["Tagger"].dataset)
+    return sentences.x, sentences.y
 
 
 def speech_parts(seed: int, show: bool) -> Scores:
@@ -103,7 +104,7 @@ def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
 
     def run(seed: int, show: bool) -> Scores:
         part = {p: [lines(f"multi30k/{p}.{k}.gz") for k in (source, target)] for p in ("train", "val")}
-        model = rekur.Translator(input=Text(vocabulary=5000), random_state=seed)
+        model = rekur.Translator(input=Text(vocabulary_size=5000), random_state=seed)
         model.fit(*part["train"], validation=tuple(part["val"]), progress=show)
         return model.evaluate(*(lines(f"multi30k/test_2016_flickr.{k}.gz") for k in (source, target)))
 
@@ -114,7 +115,7 @@ def headlines(seed: int, show: bool) -> Scores:
     """The headline of a piece of news: rows 0-6,000 to train, 800 to choose, 800 to test."""
     frame = table("ag_news/ag_news_test.csv.gz")
     x, y = frame.description.tolist(), frame.title.tolist()
-    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary=3000), random_state=seed)
+    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary_size=3000), random_state=seed)
     model.fit(x[:6000], y[:6000], validation=(x[6000:6800], y[6000:6800]), epochs=20, progress=show)
     return model.evaluate(x[6800:], y[6800:])
 
@@ -123,7 +124,7 @@ def papers(seed: int, show: bool) -> Scores:
     """One sentence for the abstract of a paper."""
     part = {p: pd.read_json(DATA / f"scitldr/{p}.jsonl.gz", lines=True) for p in ("train", "dev", "test")}
     x = {p: [" ".join(sentences) for sentences in frame.source] for p, frame in part.items()}
-    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary=5000, longest=400), random_state=seed)
+    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary_size=5000, max_length=400), random_state=seed)
     held = (x["dev"], [targets[0] for targets in part["dev"].target])
     model.fit(x["train"], [targets[0] for targets in part["train"].target], validation=held, progress=show)
     return model.evaluate(x["test"], part["test"].target.tolist())
@@ -132,8 +133,8 @@ def papers(seed: int, show: bool) -> Scores:
 def treebank(seed: int, show: bool) -> Scores:
     """The next word of the Penn Treebank."""
     part = {p: [line.strip() for line in lines(f"ptb/ptb.{p}.txt.gz")] for p in ("train", "valid", "test")}
-    part = {p: [line.replace("<unk>", "⁇") for line in told] for p, told in part.items()}
-    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary=10_003), random_state=seed)
+    part = {p: [line.replace("<unk>", "⁇") for line in lines] for p, lines in part.items()}
+    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary_size=10_003), random_state=seed)
     model.fit(part["train"], validation=part["valid"], progress=show)
     return model.evaluate(part["test"])
 
@@ -176,13 +177,13 @@ def joined(frame: pd.DataFrame, folder: Path, count: int, rng: np.random.Generat
     paths, said = [], []
     speakers = frame.speaker.unique()
     for k in range(count):
-        own = frame[frame.speaker == rng.choice(speakers)]
-        picked = own.iloc[rng.integers(len(own), size=rng.integers(3, 8))]
-        with wave.open(str(folder / f"{k:05d}.wav"), "wb") as made:
-            made.setparams((1, 2, 8000, 0, "NONE", ""))
+        speaker_rows = frame[frame.speaker == rng.choice(speakers)]
+        picked = speaker_rows.iloc[rng.integers(len(speaker_rows), size=rng.integers(3, 8))]
+        with wave.open(str(folder / f"{k:05d}.wav"), "wb") as recording:
+            recording.setparams((1, 2, 8000, 0, "NONE", ""))
             for path in picked.path:
                 with wave.open(str(path)) as one:
-                    made.writeframes(one.readframes(one.getnframes()))
+                    recording.writeframes(one.readframes(one.getnframes()))
         paths.append(folder / f"{k:05d}.wav")
         said.append("".join(picked.digit))
     return paths, said
@@ -225,10 +226,10 @@ def archive(name: str) -> Callable[[int, bool], Scores]:
     """A set of the UEA archive, as the package aeon ships it (pip install --no-deps aeon): train and test part."""
 
     def run(seed: int, show: bool) -> Scores:
-        found = importlib.util.find_spec("aeon")
-        if found is None or found.origin is None:
+        spec = importlib.util.find_spec("aeon")
+        if spec is None or spec.origin is None:
             raise ModuleNotFoundError("it needs the data of aeon: pip install --no-deps aeon")
-        folder = Path(found.origin).parent / "datasets" / "data" / name
+        folder = Path(spec.origin).parent / "datasets" / "data" / name
         model = rekur.Classifier(random_state=seed).fit(*ts(folder / f"{name}_TRAIN.ts"), progress=show)
         return model.evaluate(*ts(folder / f"{name}_TEST.ts"))
 
@@ -242,14 +243,14 @@ def skeletons(seed: int, show: bool) -> Scores:
     centre = joints.mean(1, keepdims=True)
     flat = np.concatenate([(joints - centre).reshape(len(joints), -1), centre[:, 0]], axis=1)
     whole = np.split(flat, np.cumsum(stored["lengths"])[:-1])
-    found = []
+    scores = []
     for split in ("split1", "split2", "split3"):
         rows = {part: np.flatnonzero(frame[split] == part) for part in ("train", "test")}
         data = {part: ([whole[k] for k in where], frame.label[where]) for part, where in rows.items()}
         model = rekur.Classifier(hidden_size=128, dropout=0.5, input=Numbers(deltas=True), random_state=seed)
         model.fit(*data["train"], validation=0.0, progress=show)
-        found.append(model.evaluate(*data["test"]))
-    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+        scores.append(model.evaluate(*data["test"]))
+    return {key: float(np.mean([one[key] for one in scores])) for key in scores[0]}
 
 
 def features(seed: int, show: bool) -> Scores:
@@ -275,7 +276,7 @@ def actions(seed: int, show: bool) -> Scores:
         x, frame = made_clips(Path(folder))
         label = {p: frame.label[frame.split == p].tolist() for p in x}
         model = rekur.Classifier(random_state=seed).fit(x["train"], label["train"], progress=show)
-        still = rekur.Classifier(input=rekur.inputs.find("video")(frames=1), random_state=seed)
+        still = rekur.Classifier(input=rekur.inputs.find("video")(num_frames=1), random_state=seed)
         still.fit(x["train"], label["train"], progress=show)
         alone = still.evaluate(x["test"], label["test"])["accuracy"]
         return {**model.evaluate(x["test"], label["test"]), "single frame": alone}

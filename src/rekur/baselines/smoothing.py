@@ -1,6 +1,6 @@
 """Exponential smoothing: seasonal adjustment, then the mean of Theta and damped trend smoothing, averaged over rates.
 
-    b series · T time · h horizon · P smoothing rates · K scored horizons · m season · n seasons
+b series · T time · h horizon · P smoothing rates · K scored horizons · m season · n seasons
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,19 @@ _HOMES = {
     "read_panel": "rekur.data.panel",
     "read_panels": "rekur.data.panel",
 }
+_PACKAGES = ("samples",)
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name on first use, so that arrays of numpy alone do not need pandas."""
-    if name == "samples":
-        return import_module("rekur.data.samples")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report a misspelt name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use, so that code for plain arrays does not load pandas."""
+        if name in _PACKAGES:
+            return import_module(f"rekur.data.{name}")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'rekur.data' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:
-    """List the public names."""
     return __all__

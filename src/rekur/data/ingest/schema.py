@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import narwhals as nw
 import pandas as pd
 
-from rekur.core import DataError
+from rekur.core import DataError, nearest
 from rekur.data.ingest.parsing import Column, Table, is_number, is_text, is_time
 
 __all__ = [
@@ -120,6 +120,7 @@ def _checked_name(table: Table, name: str, option: str, source: str) -> str:
     if name not in table.columns:
         raise DataError(
             f"{source} has no column {name!r}; its columns are {quoted(table.columns)}: name one of them with {option}"
+            f"{nearest(name, table.columns)}"
         )
     return name
 
@@ -234,7 +235,9 @@ def infer_schema(
     names = table.columns
     for name in covariates:
         if name not in names:
-            raise DataError(f"{source} has no column {name!r} (covariate); its columns are {quoted(names)}")
+            raise DataError(
+                f"{source} has no column {name!r} (covariate); its columns are {quoted(names)}{nearest(name, names)}"
+            )
     taken = {name for name in (target_col, *covariates) if name is not None}
     if id_col is None:
         id_col = _match_alias([name for name in names if name not in taken and name != time_col], ID_COLUMNS)
