@@ -12,7 +12,7 @@ import pytest
 from rekur import report
 from rekur.baselines import describe
 from rekur.core import DataError, MissingDependencyError, OptionError
-from rekur.data.frequency.frequency import parse
+from rekur.data.frequency.frequency import Frequency
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.forecast import Forecast
@@ -230,7 +230,7 @@ def test_numbers(value: float, text: str) -> None:
     ],
 )  # fmt: skip
 def test_frequencies(freq: str, text: str) -> None:
-    assert format_frequency(parse(freq)) == text
+    assert format_frequency(Frequency.parse(freq)) == text
 
 
 @pytest.mark.parametrize("size", [1e12, 1e-12])

@@ -13,7 +13,7 @@ from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name
 from rekur.core import DataError, positive
 from rekur.data.ingest import files
-from rekur.data.ingest.schema import IDS, TARGETS, TIMES
+from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, TIME_COLUMNS
 from rekur.data.panel import Panel, read_panel, read_panels
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.backtest import Backtest
@@ -38,8 +38,8 @@ def run(
     if time_limit is not None:
         positive("--time-limit", time_limit)
         time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
-    df = files.read(file)
-    futr = None if future is None else files.read(future)
+    df = files.read_file(file)
+    futr = None if future is None else files.read_file(future)
     known = () if futr is None else covariates(futr, df, columns)
     read = read_panels(df, freq=model.freq, future=known, source=source_name(file), **vars(columns))
     found = model.read(PanelGroup(tuple(read)), source_name(file))
@@ -59,8 +59,8 @@ def predict(
     folder: str,
 ) -> None:
     """`rekur predict` with a saved forecaster."""
-    found = None if file is None else model.read(files.read(file), source_name(file))
-    futr = None if future is None else files.read(future)
+    found = None if file is None else model.read(files.read_file(file), source_name(file))
+    futr = None if future is None else files.read_file(future)
     predicted = model.forecast(found, futr_df=futr)
     finish(model, predicted, None, replace(outputs, save=None), level, source_name(file or folder), False)
 
@@ -98,7 +98,7 @@ def learn(
 
 def covariates(future: Any, df: Any, names: PanelColumns) -> tuple[str, ...]:
     """The known future columns: those of the future table that are neither id nor time nor target."""
-    roles = {names.id_col, names.time_col, names.target_col, *IDS, *TIMES, *TARGETS}
+    roles = {names.id_col, names.time_col, names.target_col, *ID_COLUMNS, *TIME_COLUMNS, *TARGET_COLUMNS}
     found = tuple(column for column in future.columns if column not in roles)
     if not found:
         raise DataError("the future table has no column besides the id and the time; name known future values in it")
@@ -137,7 +137,7 @@ def finish(
         print("· not checked on the past: the series are too short for a backtest, or --windows 0 was given")
     preview(predicted, frame)
     if outputs.out is not None:
-        files.write(frame, outputs.out)
+        files.write_file(frame, outputs.out)
         print(f"forecast written to {outputs.out}")
     if outputs.report is not None:
         from rekur import report

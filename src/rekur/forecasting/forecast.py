@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rekur.core import Array, OptionError, positive
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup, locate, parts_of
 from rekur.forecasting.sample_paths import draw
@@ -74,7 +74,7 @@ class Forecast:
         columns[times] = self.times.ravel()
         for name, values in spread(self.values, self.levels, level, quantiles, NAME).items():
             columns[name] = values.ravel()
-        return frame(columns, kind(self.like), self.table.tz)
+        return to_frame(columns, kind(self.like), self.table.tz)
 
     def sample_frame(self, samples: int, seed: int = 0) -> Any:
         """One row for each series, path and step: id, time, the number of the path `sample`, and its value `rekur`."""
@@ -86,7 +86,7 @@ class Forecast:
         columns[self.table.columns.time] = np.repeat(self.times[:, None], n, axis=1).ravel()
         columns["sample"] = np.tile(np.repeat(np.arange(n), h), S)
         columns[NAME] = paths.ravel()
-        return frame(columns, kind(self.like), self.table.tz)
+        return to_frame(columns, kind(self.like), self.table.tz)
 
     def plot(self, series: Any = None, engine: str = "plotly") -> Any:
         """Draw the end of the history, the forecast and its 80 and 95 % bands.
