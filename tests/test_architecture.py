@@ -36,8 +36,8 @@ RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its ow
 MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and why
     "Training": "the options of one training run as one value, each with a default",
     "Panel": "the columns of the one table; only `read_panels` builds it",
-    "ForecastConfig": "how one forecaster is built, as one value; only `recipe` builds it",
-    "Backtest": "the windows of one backtest; only `run` builds it",
+    "ForecastConfig": "how one forecaster is built, as one value; only `default_config` builds it",
+    "Backtest": "the windows of one backtest; only `cross_validate` builds it",
     "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
     "read_panels": "the column names of a table come in the user's own words",
     "fit": "the column names of a table, and the options of a command, come in the user's own words",
