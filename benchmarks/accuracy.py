@@ -43,18 +43,20 @@ from sets import ROOT, SETS, Set
 
 NAIVE2 = {48: (18.383, 2.395), 13: (9.161, 2.777)}  # sMAPE and MASE of Naive2 on M4 Hourly and Weekly, as published
 CHUNK = 4_000  # windows forecast at a time
-KEPT = [LEVELS.index(level) for level in (0.1, 0.5, 0.9)]
+FORECAST_LEVELS = [LEVELS.index(level) for level in (0.1, 0.5, 0.9)]
 HEADER = (
     "| set | measure | rekur | must | stretch | seasonal naive | smoothing | others | covers | fit s | test s | blend |"
 )
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def forecasts(made: Any, series: Array, stop: Array) -> Array:
+def forecasts(predict: Any, series: Array, stop: Array) -> Array:
     """Levels 0.1, 0.5 and 0.9 of what `made(series, stop)` forecasts, (W, h, 3)."""
     each = len(series) // len(np.unique(series))  # windows of one series, which stay together
     parts = np.array_split(np.arange(len(series)), -(-len(series) // max(CHUNK, each)))
-    return np.concatenate([made(series[some], stop[some])[..., KEPT].astype(np.float32) for some in parts])
+    return np.concatenate(
+        [predict(series[rows], stop[rows])[..., FORECAST_LEVELS].astype(np.float32) for rows in parts]
+    )
 
 
 def score(task: Set, full: Panel, history: Panel, y: Array, point: Array, series: Array) -> float:
@@ -113,9 +115,11 @@ def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
         "score": score(task, full, history, y, q[..., 1], series),
     }
     for each in () if options.alone else ("seasonal_naive", "smoothing"):
-        made = partial(baseline, each, full)
-        own = forecasts(lambda s, t, made=made: made((s, t), model.seasons_, task.horizon, LEVELS), series, stop)
-        record[each] = score(task, full, history, y, own[..., 1], series)
+        predict = partial(baseline, each, full)
+        theirs = forecasts(
+            lambda s, t, predict=predict: predict((s, t), model.seasons_, task.horizon, LEVELS), series, stop
+        )
+        record[each] = score(task, full, history, y, theirs[..., 1], series)
     record["smape"] = metrics.smape(y, q[..., 1])
     record.update({f"covers_{k + 1}": 100 * share for k, share in enumerate(covers(y, q))})
     return {**record, "fit_s": fitted - start, "test_s": done - fitted, "blend": model.ensemble_.blend.describe()}
@@ -165,20 +169,20 @@ def rivals(records: dict[str, dict[str, Any]]) -> str:
     file = ROOT / "benchmarks" / "results" / "forecasters.csv"
     if not file.exists():
         return ""
-    found = pd.read_csv(file)
-    models = list(dict.fromkeys(found.library + " " + found.version + " " + found.model))
+    runs = pd.read_csv(file)
+    models = list(dict.fromkeys(runs.library + " " + runs.version + " " + runs.model))
     text = (
         "## Other libraries, run here\n\nWith their defaults, by `benchmarks/forecasters.py`: the measure of the set, "
     )
     text += "and seconds of fit and forecast where other runs shared the machine. Bold is the best.\n\n"
     text += "| set | measure | rekur | "
     text += " | ".join(models) + " |\n|---|---|---|" + "---|" * len(models) + "\n"
-    for name in [name for name in SETS if name in set(found.set) and name in records]:
-        here = found[found.set == name]
-        own = {f"{r.library} {r.version} {r.model}": (r.score, r.seconds) for r in here.itertuples()}
+    for name in [name for name in SETS if name in set(runs.set) and name in records]:
+        here = runs[runs.set == name]
+        theirs = {f"{r.library} {r.version} {r.model}": (r.score, r.seconds) for r in here.itertuples()}
         ours = records[name]["score"], records[name]["fit_s"] + records[name]["test_s"]
-        best = min(score for score, _ in [ours, *own.values()])
-        cells = [ours, *(own.get(model) for model in models)]
+        best = min(score for score, _ in [ours, *theirs.values()])
+        cells = [ours, *(theirs.get(model) for model in models)]
         shown = [
             "–"
             if cell is None
@@ -216,7 +220,7 @@ def main() -> None:
     parser.add_argument("--results", default=str(ROOT / "benchmarks" / "results" / "accuracy.csv"), help="the records")
     parser.add_argument("--write", default=str(ROOT / "docs" / "accuracy.md"), help="file for the page")
     options = parser.parse_args()
-    kept = Path(options.results)
+    results = Path(options.results)
     for name in options.sets:
         try:
             record = run(name, SETS[name], options)
@@ -225,10 +229,10 @@ def main() -> None:
             continue
         print(line(name, SETS[name], record), flush=True)
         if not options.rehearse:
-            old = pd.read_csv(kept) if kept.exists() else pd.DataFrame({"set": []})
-            pd.concat([old[old.set != name], pd.DataFrame([record])]).to_csv(kept, index=False, float_format="%.5g")
-    if not options.rehearse and kept.exists():
-        records = {record["set"]: record for record in pd.read_csv(kept).to_dict("records")}
+            old = pd.read_csv(results) if results.exists() else pd.DataFrame({"set": []})
+            pd.concat([old[old.set != name], pd.DataFrame([record])]).to_csv(results, index=False, float_format="%.5g")
+    if not options.rehearse and results.exists():
+        records = {record["set"]: record for record in pd.read_csv(results).to_dict("records")}
         Path(options.write).write_text(page(records, options.seed), encoding="utf-8")
 
 

@@ -69,8 +69,8 @@ def darts(df: pd.DataFrame, h: int, season: int) -> Array:
     series = scaler.fit_transform([TimeSeries.from_values(y) for y in groups])
     model = BlockRNNModel(2 * h, h, pl_trainer_kwargs=QUIET)
     model.fit(series)
-    made = scaler.inverse_transform(model.predict(h, series))
-    return np.stack([each.values()[:, 0] for each in made])
+    predictions = scaler.inverse_transform(model.predict(h, series))
+    return np.stack([each.values()[:, 0] for each in predictions])
 
 
 def statistical(name: str) -> Rival:
@@ -112,11 +112,11 @@ RIVALS: dict[str, tuple[str, Rival]] = {
 }
 
 
-def plain(found: Panel) -> pd.DataFrame:
+def plain(panel: Panel) -> pd.DataFrame:
     """The table as these libraries take it: ids in their order, steps as whole numbers, gaps filled linearly."""
     parts = []
-    for s in range(len(found)):
-        y = pd.Series(found.values(s)).interpolate(limit_direction="both").to_numpy()
+    for s in range(len(panel)):
+        y = pd.Series(panel.values(s)).interpolate(limit_direction="both").to_numpy()
         parts.append(pd.DataFrame({"unique_id": f"{s:05d}", "ds": np.arange(len(y)), "y": y}))
     return pd.concat(parts, ignore_index=True)
 
@@ -132,7 +132,7 @@ def main() -> None:
     os.environ["NIXTLA_ID_AS_COL"] = "1"
     for name in ("pytorch_lightning", "lightning.pytorch", "darts"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    kept = Path(options.results)
+    results = Path(options.results)
     for name in options.sets:
         task = SETS[name]
         full = read_panel(task.read())
@@ -154,9 +154,9 @@ def main() -> None:
             record |= {"score": score(task, full, history, y, point, series), "smape": metrics.smape(y, point)}
             record["seconds"] = seconds
             print(record, flush=True)
-            old = pd.read_csv(kept) if kept.exists() else pd.DataFrame({"set": [], "model": []})
+            old = pd.read_csv(results) if results.exists() else pd.DataFrame({"set": [], "model": []})
             rest = old[(old.set != name) | (old.model != rival)]
-            pd.concat([rest, pd.DataFrame([record])]).to_csv(kept, index=False, float_format="%.5g")
+            pd.concat([rest, pd.DataFrame([record])]).to_csv(results, index=False, float_format="%.5g")
 
 
 if __name__ == "__main__":

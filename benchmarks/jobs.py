@@ -73,18 +73,18 @@ def intents(seed: int, show: bool) -> Scores:
     slots = {part: [tags.split() for tags in frame.slots] for part, frame in parts.items()}
     tagger = rekur.Tagger(random_state=seed)
     tagger.fit(words["train"], slots["train"], validation=(words["valid"], slots["valid"]), progress=show)
-    found = tagger.evaluate(words["test"], slots["test"])
+    slot_scores = tagger.evaluate(words["test"], slots["test"])
     held = (parts["valid"].tokens.tolist(), parts["valid"].intent)
     model = rekur.Classifier(random_state=seed)
     model.fit(parts["train"].tokens.tolist(), parts["train"].intent, validation=held, progress=show)
-    told = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
-    return {"intent": told["accuracy"], "baseline intent": told["baseline accuracy"], **found}
+    scores = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
+    return {"intent": scores["accuracy"], "baseline intent": scores["baseline accuracy"], **slot_scores}
 
 
 def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
     """Words and parts of speech of a part of the English Web Treebank."""
-    found = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), "tag")
-    return found.x, found.y
+    sentences = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), "tag")
+    return sentences.x, sentences.y
 
 
 def speech_parts(seed: int, show: bool) -> Scores:
@@ -132,7 +132,7 @@ def papers(seed: int, show: bool) -> Scores:
 def treebank(seed: int, show: bool) -> Scores:
     """The next word of the Penn Treebank."""
     part = {p: [line.strip() for line in lines(f"ptb/ptb.{p}.txt.gz")] for p in ("train", "valid", "test")}
-    part = {p: [line.replace("<unk>", "⁇") for line in told] for p, told in part.items()}
+    part = {p: [line.replace("<unk>", "⁇") for line in lines] for p, lines in part.items()}
     model = rekur.LanguageModel(input=Text(pieces="word", vocabulary=10_003), random_state=seed)
     model.fit(part["train"], validation=part["valid"], progress=show)
     return model.evaluate(part["test"])
@@ -176,13 +176,13 @@ def joined(frame: pd.DataFrame, folder: Path, count: int, rng: np.random.Generat
     paths, said = [], []
     speakers = frame.speaker.unique()
     for k in range(count):
-        own = frame[frame.speaker == rng.choice(speakers)]
-        picked = own.iloc[rng.integers(len(own), size=rng.integers(3, 8))]
-        with wave.open(str(folder / f"{k:05d}.wav"), "wb") as made:
-            made.setparams((1, 2, 8000, 0, "NONE", ""))
+        speaker_rows = frame[frame.speaker == rng.choice(speakers)]
+        picked = speaker_rows.iloc[rng.integers(len(speaker_rows), size=rng.integers(3, 8))]
+        with wave.open(str(folder / f"{k:05d}.wav"), "wb") as recording:
+            recording.setparams((1, 2, 8000, 0, "NONE", ""))
             for path in picked.path:
                 with wave.open(str(path)) as one:
-                    made.writeframes(one.readframes(one.getnframes()))
+                    recording.writeframes(one.readframes(one.getnframes()))
         paths.append(folder / f"{k:05d}.wav")
         said.append("".join(picked.digit))
     return paths, said
@@ -225,10 +225,10 @@ def archive(name: str) -> Callable[[int, bool], Scores]:
     """A set of the UEA archive, as the package aeon ships it (pip install --no-deps aeon): train and test part."""
 
     def run(seed: int, show: bool) -> Scores:
-        found = importlib.util.find_spec("aeon")
-        if found is None or found.origin is None:
+        spec = importlib.util.find_spec("aeon")
+        if spec is None or spec.origin is None:
             raise ModuleNotFoundError("it needs the data of aeon: pip install --no-deps aeon")
-        folder = Path(found.origin).parent / "datasets" / "data" / name
+        folder = Path(spec.origin).parent / "datasets" / "data" / name
         model = rekur.Classifier(random_state=seed).fit(*ts(folder / f"{name}_TRAIN.ts"), progress=show)
         return model.evaluate(*ts(folder / f"{name}_TEST.ts"))
 
@@ -242,14 +242,14 @@ def skeletons(seed: int, show: bool) -> Scores:
     centre = joints.mean(1, keepdims=True)
     flat = np.concatenate([(joints - centre).reshape(len(joints), -1), centre[:, 0]], axis=1)
     whole = np.split(flat, np.cumsum(stored["lengths"])[:-1])
-    found = []
+    scores = []
     for split in ("split1", "split2", "split3"):
         rows = {part: np.flatnonzero(frame[split] == part) for part in ("train", "test")}
         data = {part: ([whole[k] for k in where], frame.label[where]) for part, where in rows.items()}
         model = rekur.Classifier(hidden_size=128, dropout=0.5, input=Numbers(deltas=True), random_state=seed)
         model.fit(*data["train"], validation=0.0, progress=show)
-        found.append(model.evaluate(*data["test"]))
-    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+        scores.append(model.evaluate(*data["test"]))
+    return {key: float(np.mean([one[key] for one in scores])) for key in scores[0]}
 
 
 def features(seed: int, show: bool) -> Scores:

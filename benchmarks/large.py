@@ -66,15 +66,15 @@ class Dealing:
 
         def dealt(deal: Any, windows: Any) -> Any:
             start = time.perf_counter()
-            made = batch(deal, windows)
+            result = batch(deal, windows)
             self.batches += time.perf_counter() - start
-            return made
+            return result
 
-        def fitted(*given: Any) -> Any:
+        def fitted(*arguments: Any) -> Any:
             start = time.perf_counter()
-            made = fit(*given)
+            result = fit(*arguments)
             self.loops += time.perf_counter() - start
-            return made
+            return result
 
         network.WindowTrainer.batch, network.fit = dealt, fitted  # type: ignore[method-assign]
 

@@ -75,7 +75,7 @@ def errors(answer: Named, ours: Named, training: bool) -> tuple[float, float]:
     needed = {"y", "dW", "dR", "dbW"} if training else {"y"}
     if not needed <= set(answer) or any(answer[name].shape != ours[name].shape for name in answer):
         return np.inf, np.inf
-    apart = {name: float(abs(found - ours[name]).max()) for name, found in answer.items()}
+    apart = {name: float(abs(rows - ours[name]).max()) for name, rows in answer.items()}
     return apart.pop("y"), float(np.max([0.0, *(apart[name] / abs(ours[name]).max() for name in apart)]))
 
 
@@ -102,17 +102,17 @@ class Bench:
         numbers = home.ask("numbers", case, cell)
         asked = "training" if mode == "unequal" else mode
         job = Job(cell, asked, precision, self.threads, numbers, case.lengths)
-        made = {"rekur": home.ask("prepare", "rekur", job)}
-        if made["rekur"]["status"] == "ok":
+        response = {"rekur": home.ask("prepare", "rekur", job)}
+        if response["rekur"]["status"] == "ok":
             for worker in self.workers:
                 for name in worker.names:
                     if name != "rekur" and self.takes_part(name, case, mode):
-                        made[name] = checked(worker.ask("prepare", name, job), made["rekur"]["answer"], job)
-        ready = [name for name, each in made.items() if each["status"] == "ok"]
+                        response[name] = checked(worker.ask("prepare", name, job), response["rekur"]["answer"], job)
+        ready = [name for name, each in response.items() if each["status"] == "ok"]
         rounds = list(self.rounds(ready))
         for worker in self.workers:
             worker.ask("drop")
-        for name, each in made.items():
+        for name, each in response.items():
             yield {"tool": name, **each, **summary(name, rounds)}
 
     def takes_part(self, name: str, case: Case, mode: str) -> bool:
@@ -143,15 +143,16 @@ class Bench:
             worker.end()
 
 
-def checked(made: dict[str, Any], ours: Named, job: Job) -> dict[str, Any]:
+def checked(response: dict[str, Any], ours: Named, job: Job) -> dict[str, Any]:
     """What `prepare` gave, with its differences from rekur; those beyond rounding are a mismatch."""
-    if made["status"] != "ok" or not made["answer"]:
-        return made
-    found, limits = errors(made["answer"], ours, job.training), tolerances(job.sizes[1], job.precision)
-    text = f"y {found[0]:.1e} (at most {limits[0]:.1e}), gradients {found[1]:.1e} (at most {limits[1]:.1e})"
-    if not all(error <= limit for error, limit in zip(found, limits, strict=True)):
-        made["status"] = f"mismatch: {text}"
-    return made | {"y_error": f"{found[0]:.2g}", "gradient_error": f"{found[1]:.2g}" if job.training else ""}
+    if response["status"] != "ok" or not response["answer"]:
+        return response
+    differences, limits = errors(response["answer"], ours, job.training), tolerances(job.sizes[1], job.precision)
+    y, gradients = differences
+    text = f"y {y:.1e} (at most {limits[0]:.1e}), gradients {gradients:.1e} (at most {limits[1]:.1e})"
+    if not all(error <= limit for error, limit in zip(differences, limits, strict=True)):
+        response["status"] = f"mismatch: {text}"
+    return response | {"y_error": f"{y:.2g}", "gradient_error": f"{gradients:.2g}" if job.training else ""}
 
 
 def summary(name: str, rounds: list[dict[str, list[float]]]) -> Row:
@@ -170,9 +171,9 @@ def spread(values: list[float], unit: str, ratio: float) -> Row:
 
 def memory(cell: str, case: Case, threads: int, rivals: list[str]) -> Iterator[Row]:
     """The growth of the process in a training step, for rekur and torch."""
-    found = {name: growths(name, cell, case, threads) for name in ("rekur", "torch") if name in ("rekur", *rivals)}
-    for name, grown in found.items():
-        ratio = statistics.median(grown) / statistics.median(found["rekur"])
+    rows = {name: growths(name, cell, case, threads) for name in ("rekur", "torch") if name in ("rekur", *rivals)}
+    for name, grown in rows.items():
+        ratio = statistics.median(grown) / statistics.median(rows["rekur"])
         yield {"tool": name, "status": "ok", "versions": TOOLS[name].versions(), **spread(grown, "MiB", ratio)}
 
 
@@ -188,14 +189,14 @@ def rows(args: argparse.Namespace) -> Iterator[Row]:
             for mode, case in wanted:
                 for cell in args.cells:
                     if mode != "memory":
-                        found = bench.measure(cell, case, mode, precision)
+                        rows = bench.measure(cell, case, mode, precision)
                     elif precision == "float32":
-                        found = memory(cell, case, threads, args.rivals)
+                        rows = memory(cell, case, threads, args.rivals)
                     else:
                         continue
                     where = {"threads": threads, "cell": cell, "precision": precision, "mode": mode}
                     where |= dict(zip("BTIH", shape(case), strict=True))
-                    yield from (where | row | about for row in found)
+                    yield from (where | row | about for row in rows)
         bench.end()
 
 

@@ -64,10 +64,8 @@ if __name__ == "__main__":
         train(asked.train[0], int(asked.train[1]))
         sys.exit()
     for kind, (count, *_) in KINDS.items():
-        found = []
+        rows = []
         for n in (count, 4 * count):
             command = [sys.executable, __file__, "--train", kind, str(n)]
-            found.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-        print(
-            f"{count} {kind}: {found[0]} MiB; {4 * count}: {found[1]} MiB, {found[1] / found[0]:.2f} times", flush=True
-        )
+            rows.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        print(f"{count} {kind}: {rows[0]} MiB; {4 * count}: {rows[1]} MiB, {rows[1] / rows[0]:.2f} times", flush=True)

@@ -192,12 +192,12 @@ def rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield start | {"versions": f"rekur={rekur.__version__} kernel={kernel} {about}", "started": now} | row
 
 
-def table(found: list[dict[str, Any]]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """A Markdown table with a line for each model."""
     lines = ["| peer | model | layers replaced | loss, first → last | difference | plain s | rekur s | plain ÷ rekur |"]
     lines.append("|---" * 8 + "|")
-    for peer, model in dict.fromkeys((row["peer"], row["model"]) for row in found):
-        mine = [row for row in found if (row["peer"], row["model"]) == (peer, model)]
+    for peer, model in dict.fromkeys((row["peer"], row["model"]) for row in rows):
+        mine = [row for row in rows if (row["peer"], row["model"]) == (peer, model)]
         if mine[0]["status"] != "ok":
             lines.append(f"| {peer} | {model} | {mine[0]['status']} |" + " |" * 5)
             continue
@@ -224,19 +224,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0 leaves its default")
     parser.add_argument("--csv", type=Path, default=HERE / "results/peers.csv")
     args = parser.parse_args()
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     with args.csv.open("w", newline="") as file:
         sheet = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         sheet.writeheader()
         for row in rows(args):
-            found.append(row)
+            rows.append(row)
             sheet.writerow(row)
             file.flush()
             print(*(row.get(name, "") for name in COLUMNS[:13]), file=sys.stderr)
     print(" · ".join(f"{name} {value}" for name, value in machine().items()), f"· {args.steps} steps\n")
-    print(table(found))
-    ours = [row for row in found if row.get("way") == "rekur"]
+    print(table(rows))
+    ours = [row for row in rows if row.get("way") == "rekur"]
     wrong = [row for row in ours if not row["replaced"] or not row["difference"] <= LIMIT]
     if wrong or not ours:
         named = {f"{row['peer']} {row['model']}" for row in wrong} or {"nothing ran"}

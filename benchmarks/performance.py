@@ -114,9 +114,9 @@ def every_shape(rows: list[Row], mode: str, precision: str) -> str:
         here = select(rows, cell=ours["cell"], shape=ours["shape"])
         line = [name(ours, "cell"), ours["shape"], ours["median"]]
         for tool in rivals:
-            found = select(here, tool=tool)
-            timed = found and found[0]["status"] == "ok"
-            line.append(shown(ratio(found[0])) if timed else "✗" if found else "–")
+            matches = select(here, tool=tool)
+            timed = matches and matches[0]["status"] == "ok"
+            line.append(shown(ratio(matches[0])) if timed else "✗" if matches else "–")
         lines.append([*line, *(f"{name(row)} {shown(ratio(row))}" for row in best(here))])
     return table(["cell", "shape", "rekur ms", *(NAMES.get(tool, tool) for tool in rivals), "best rival"], lines)
 
@@ -136,9 +136,10 @@ def share(rows: list[Row]) -> str:
         line = [name(yardstick, "cell"), same["mode"], same["precision"]]
         line.append(f"{PRODUCT / float(yardstick['median']) / 1e6:.0f}")
         for tool in ("rekur", "torch"):
-            found = select(rows, tool=tool, status="ok", **same)
-            part = operations(found[0]) / PRODUCT * ratio(yardstick) / ratio(found[0]) if found else math.nan
-            line += [f"{operations(found[0]) / float(found[0]['median']) / 1e6:.0f}" if found else "–", f"{part:.0%}"]
+            matches = select(rows, tool=tool, status="ok", **same)
+            part = operations(matches[0]) / PRODUCT * ratio(yardstick) / ratio(matches[0]) if matches else math.nan
+            speed = operations(matches[0]) / float(matches[0]["median"]) / 1e6 if matches else math.nan
+            line += [f"{speed:.0f}" if matches else "–", f"{part:.0%}"]
         lines.append(line)
     header = ["cell", "mode", "precision", "product GFLOP/s", "rekur GFLOP/s", "share", "torch.nn GFLOP/s", "share"]
     return table(header, lines)
@@ -162,9 +163,10 @@ def absent(rows: list[Row]) -> str:
         if row["status"] != "ok":
             groups.setdefault((name(row), row["precision"], row["status"].split(":")[0]), []).append(row)
     lines = []
-    for (tool, precision, _), found in groups.items():
-        first = f"{name(found[0], 'cell')} {found[0]['shape']} {found[0]['mode']}"
-        lines.append(f"- {tool} in {precision}, {len(found)} of the problems, the first {first}: {found[0]['status']}")
+    for (tool, precision, _), matches in groups.items():
+        first = f"{name(matches[0], 'cell')} {matches[0]['shape']} {matches[0]['mode']}"
+        status = matches[0]["status"]
+        lines.append(f"- {tool} in {precision}, {len(matches)} of the problems, the first {first}: {status}")
     return "\n".join(lines) + "\n" if lines else ""
 
 

@@ -54,10 +54,10 @@ def page(records: pd.DataFrame) -> str:
         if name not in records.index:
             continue
         record = records.loc[name]
-        value, told = float(record.score), json.loads(record["all"])
-        must = told[f"baseline {job.score}"] if job.must == 0 else job.must
+        value, all_scores = float(record.score), json.loads(record["all"])
+        must = all_scores[f"baseline {job.score}"] if job.must == 0 else job.must
         mark = "**" if reached(job, value, must) else ""
-        rest = ", ".join(f"{key} {figure:.4g}" for key, figure in told.items() if key != job.score)
+        rest = ", ".join(f"{key} {figure:.4g}" for key, figure in all_scores.items() if key != job.score)
         stretch = "–" if job.stretch is None else f"{job.stretch:g}"
         cells = [name, job.what, job.score, f"{mark}{value:.4g}{mark}", f"{must:.4g}", stretch, job.reference or "–"]
         cells += [f"{record.seconds / 60:.1f}", f"{record.gib:.2f}", rest]
@@ -81,14 +81,14 @@ if __name__ == "__main__":
     known = pd.read_csv(asked.results, index_col="job") if asked.results.exists() else pd.DataFrame()
     for name in asked.jobs:
         try:
-            made = run(name, JOBS[name], asked.seed, asked.progress)
+            scores = run(name, JOBS[name], asked.seed, asked.progress)
         except (FileNotFoundError, ModuleNotFoundError) as error:
             print(f"{name}: left out, {error}")
             continue
         except RekurError as error:
             print(f"{name}: {error}")
             continue
-        print({key: made[key] for key in ("job", "score", "seconds", "gib")}, made["all"], flush=True)
-        known = pd.concat([known.drop(index=name, errors="ignore"), pd.DataFrame([made]).set_index("job")])
+        print({key: scores[key] for key in ("job", "score", "seconds", "gib")}, scores["all"], flush=True)
+        known = pd.concat([known.drop(index=name, errors="ignore"), pd.DataFrame([scores]).set_index("job")])
         known.to_csv(asked.results)
     asked.write.write_text(page(known), encoding="utf-8")

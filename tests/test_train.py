@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
+import pickle
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,9 +20,9 @@ from rekur.core import DataError, ModelFileError, OptionError, TrainingError
 from rekur.data.batching import Arrays, Batch, chunks
 from rekur.layers.stack import Stack
 from rekur.training.checkpoint import Checkpoint
-from rekur.training.config import Training
+from rekur.training.config import OPTIMIZERS, Training
 from rekur.training.loop import Problem, detach, fit, train
-from rekur.training.optimizer import OPTIMIZERS, Optimizer
+from rekur.training.optimizer import Optimizer
 from rekur.training.progress import Progress
 
 
@@ -111,6 +115,24 @@ def test_schedule_rises_then_falls() -> None:
 def test_options_that_cannot_be_are_refused(wrong: dict, text: str) -> None:
     with pytest.raises(OptionError, match=text):
         Training(**wrong)
+
+
+def test_a_field_that_is_passed_changes_that_field_of_the_defaults_alone() -> None:
+    """Also where the value passed is that of the class, and through copies, pickles and files."""
+    tuned = Training(max_epochs=30, batch_size=20, learning_rate=2e-3, optimizer="adamw", patience=5)
+    options = Training(batch_size=32)
+    assert options.merged_with(tuned) == tuned.replace(batch_size=32).merged_with(Training())
+    assert Training(3).merged_with(tuned).batch_size == 20
+    copies = [replace(options), copy.deepcopy(options), pickle.loads(pickle.dumps(options)), options.replace()]
+    copies.append(Training(**json.loads(json.dumps(asdict(options)))))
+    for one in copies:
+        assert one == options
+        assert one.merged_with(tuned) == options.merged_with(tuned)
+    assert replace(options, patience=None, max_epochs=9).explicit == ("max_epochs", "batch_size")
+    assert options.replace(patience=None).merged_with(tuned).patience is None
+    assert repr(options) == "Training(batch_size=32)"
+    with pytest.raises(OptionError, match="no field 'batch'"):
+        options.replace(batch=3)
 
 
 def test_training_stops_when_it_no_longer_improves_and_keeps_the_best() -> None:

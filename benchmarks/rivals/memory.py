@@ -64,7 +64,7 @@ def _grow(pipe: Connection, name: str, cell: str, case: Case, threads: int) -> N
 
 def _status(field: str) -> int:
     """KiB, from /proc/self/status."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if not found:
+    match = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if not match:
         raise SystemExit(f"/proc/self/status has no {field}")
-    return int(found[1])
+    return int(match[1])

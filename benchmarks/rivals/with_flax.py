@@ -54,8 +54,8 @@ def _layer(job: Job, kind: Any, unroll: int) -> Ready:
     def call() -> Any:
         return jax.block_until_ready(train(params, x, dy) if job.training else (forward(params, x), None))
 
-    def answer(found: Any) -> Named:
-        y, grads = found
+    def answer(outputs: Any) -> Named:
+        y, grads = outputs
         named = {"y": np.asarray(y, np.float32)}
         return named | (_gradients(nnx.to_pure_dict(grads)["cell"], kind) if job.training else {})
 
@@ -77,10 +77,10 @@ def _load(cell: Any, job: Job) -> None:
 
 def _gradients(grads: Any, kind: Any) -> Named:
     sides = PLAIN if kind is nnx.LSTMCell else (("dense_i",), ("dense_h",))
-    found: dict[str, list[Any]] = {"dW": [], "dR": [], "dbW": []}
+    outputs: dict[str, list[Any]] = {"dW": [], "dR": [], "dbW": []}
     for side, name in zip(sides, ("dW", "dR"), strict=True):
         for layer in side:
-            found[name].append(np.asarray(grads[layer]["kernel"]).T)
+            outputs[name].append(np.asarray(grads[layer]["kernel"]).T)
             if "bias" in grads[layer]:
-                found["dbW"].append(np.asarray(grads[layer]["bias"]))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+                outputs["dbW"].append(np.asarray(grads[layer]["bias"]))
+    return {name: np.concatenate(parts) for name, parts in outputs.items()}

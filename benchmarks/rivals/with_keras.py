@@ -33,14 +33,14 @@ def prepare(name: str, job: Job) -> Ready:
     weights = [keras.ops.convert_to_tensor(array, "float32") for array in arrays]
     others = [variable.value for variable in layer.non_trainable_variables]
     x, dy = (np.ascontiguousarray(job.numbers[key].swapaxes(0, 1)) for key in ("x", "dy"))
-    given = (weights, keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(dy, dtype))
+    arguments = (weights, keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(dy, dtype))
 
     def forward(weights: Any, x: Any) -> Any:
         weights, x = [keras.ops.cast(weight, dtype) for weight in weights], keras.ops.cast(x, dtype)
         return layer.stateless_call(weights, others, x)[0]
 
-    calls = (_with_jax if name == "keras-jax" else _with_tensorflow)(forward, job.training, *given)
-    return fastest(Ready(call, lambda found: _answer(job, *found), variant) for variant, call in calls)
+    calls = (_with_jax if name == "keras-jax" else _with_tensorflow)(forward, job.training, *arguments)
+    return fastest(Ready(call, lambda outputs: _answer(job, *outputs), variant) for variant, call in calls)
 
 
 def _with_jax(forward: Any, training: bool, weights: Any, x: Any, dy: Any) -> Variants:
@@ -75,6 +75,6 @@ def _answer(job: Job, y: Any, grads: Any) -> Named:
     if job.training:
         dW, dR, db = (np.asarray(grad, np.float32) for grad in grads)
         biases = {"dbW": db[0], "dbR": db[1]} if job.cell == "gru" else {"dbW": db}
-        found = {"dW": dW.T, "dR": dR.T, **biases}
-        named |= {key: regate(grad, ORDER[job.cell]) for key, grad in found.items()}
+        outputs = {"dW": dW.T, "dR": dR.T, **biases}
+        named |= {key: regate(grad, ORDER[job.cell]) for key, grad in outputs.items()}
     return named

@@ -61,9 +61,9 @@ def _once(name: str, job: Job, bf16: bool) -> Tensor:
 def _layer(name: str, job: Job, bf16: bool) -> Ready:
     _, _, I, H = job.sizes  # noqa: E741
     module = getattr(nn if name == "torch" else rekur.nn, job.cell.upper())(I, H).train(job.training)
-    own = {key: getattr(module, attribute) for key, attribute in PARAMETERS.items()}
+    parameters = {key: getattr(module, attribute) for key, attribute in PARAMETERS.items()}
     with torch.no_grad():
-        for key, parameter in own.items():
+        for key, parameter in parameters.items():
             parameter.copy_(torch.from_numpy(job.numbers[key]))
     x, fold = torch.from_numpy(job.numbers["x"]), _fold(name, module, job)
 
@@ -74,7 +74,7 @@ def _layer(name: str, job: Job, bf16: bool) -> Ready:
     dy = torch.from_numpy(job.numbers["dy"]).to(inference().dtype if bf16 else torch.float32)
 
     def training() -> Tensor:
-        for parameter in own.values():
+        for parameter in parameters.values():
             parameter.grad = None
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             y = fold(x)
@@ -82,8 +82,8 @@ def _layer(name: str, job: Job, bf16: bool) -> Ready:
         return y
 
     def answer(y: Tensor) -> Named:
-        found = {"y": y, **{f"d{key}": parameter.grad for key, parameter in own.items() if job.training}}
-        return {key: tensor.detach().float().numpy() for key, tensor in found.items()}
+        results = {"y": y, **{f"d{key}": parameter.grad for key, parameter in parameters.items() if job.training}}
+        return {key: tensor.detach().float().numpy() for key, tensor in results.items()}
 
     return Ready(training if job.training else inference, answer, describe() if name == "rekur" else "")
 

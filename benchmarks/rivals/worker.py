@@ -28,9 +28,9 @@ class Worker:
         self.process.start()
         theirs.close()
 
-    def ask(self, command: str, *given: Any) -> Any:
+    def ask(self, command: str, *arguments: Any) -> Any:
         """Send a command and wait for its result."""
-        self.pipe.send((command, *given))
+        self.pipe.send((command, *arguments))
         try:
             return self.pipe.recv()
         except EOFError:
@@ -51,20 +51,20 @@ def _serve(pipe: Connection, names: list[str], threads: int) -> None:
             os.environ["KERAS_BACKEND"] = name.removeprefix("keras-")
     ready: dict[str, Ready] = {}
     with suppress(EOFError):  # the parent has gone
-        for command, *given in iter(pipe.recv, None):
-            pipe.send(_run(command, given, ready))
+        for command, *arguments in iter(pipe.recv, None):
+            pipe.send(_run(command, arguments, ready))
 
 
-def _run(command: str, given: list[Any], ready: dict[str, Ready]) -> Any:
+def _run(command: str, arguments: list[Any], ready: dict[str, Ready]) -> Any:
     """The result of one command: `prepare` a job, take a `turn`, draw `numbers`, or `drop` all jobs."""
     if command == "prepare":
-        return _prepare(*given, ready)
+        return _prepare(*arguments, ready)
     if command == "turn":
-        return _turn(ready, *given)
+        return _turn(ready, *arguments)
     if command == "numbers":
         from rivals.with_torch import numbers
 
-        return numbers(*given)
+        return numbers(*arguments)
     ready.clear()
     return gc.collect()
 
@@ -73,17 +73,17 @@ def _prepare(name: str, job: Job, ready: dict[str, Ready]) -> dict[str, Any]:
     """Make a job ready, run it once and return its answer; or the reason why it cannot be run."""
     start = time.perf_counter()
     try:
-        made = TOOLS[name].prepare(name, job)
-        answer: Named = made.answer(made.call())
+        ready_tool = TOOLS[name].prepare(name, job)
+        answer: Named = ready_tool.answer(ready_tool.call())
     except ImportError as error:
         return {"status": f"not installed: {error}"}
     except RefusedError as error:
         return {"status": f"not offered: {error}"}
     except Exception as error:  # the run goes on with the other tools, and the table says so
         return {"status": f"failed: {type(error).__name__}: {str(error)[:200].partition(chr(10))[0]}"}
-    ready[name] = made
+    ready[name] = ready_tool
     settle()
-    about = {"variant": made.variant, "versions": TOOLS[name].versions()}
+    about = {"variant": ready_tool.variant, "versions": TOOLS[name].versions()}
     return {"status": "ok", "answer": answer, "prepared_s": round(time.perf_counter() - start, 2), **about}
 
 

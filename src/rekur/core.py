@@ -70,6 +70,14 @@ class OptionError(RekurError, ValueError):
     """An option has a value that rekur does not know or cannot use."""
 
 
+class NotFittedError(OptionError, AttributeError):
+    """An estimator was used before `fit`; also scikit-learn's error of that name where scikit-learn is loaded."""
+
+
+class MissingDependencyError(RekurError, ImportError):
+    """A library that only some tasks need is missing or broken; the text says how to install it."""
+
+
 class BackendError(RekurError, RuntimeError):
     """A kernel that was asked for by name cannot run this problem."""
 
@@ -83,11 +91,11 @@ class ModelFileError(RekurError, ValueError):
 
 
 def library(name: str, needs: str) -> Any:
-    """Import a library that only some tasks need, or raise a DataError that says how to get it: `needs`."""
+    """Import a library that only some tasks need, or raise a MissingDependencyError with the text `needs`."""
     try:
         return import_module(name)
-    except (ImportError, OSError):  # OSError: without the native library that it wraps
-        raise DataError(needs) from None
+    except (ImportError, OSError) as error:  # OSError: without the native library that it wraps
+        raise MissingDependencyError(needs) from error
 
 
 def choose(name: str, value: str, known: Iterable[str]) -> str:

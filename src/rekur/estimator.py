@@ -1,47 +1,170 @@
-"""What every estimator shares: parameters by name, in the manner of scikit-learn, and what fitting shares."""
+"""Base of all estimators: parameters by name, clone, tags and fitted state as scikit-learn knows them, summary."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
+from html import escape
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from rekur.core import OptionError
+from rekur.core import NotFittedError, OptionError
 
 
 class BaseEstimator:
-    """The constructor stores its arguments and nothing else; what is learned ends in an underscore."""
+    """Parameters, fitted state and display of an estimator.
+
+    The constructor stores its arguments and nothing else; attributes learned by `fit` end in an underscore. Parameters
+    that are themselves values with fields, such as `training`, are reached by `training__learning_rate`.
+    """
+
+    estimator_type: ClassVar[Literal["classifier", "regressor"] | None] = None
+    fitted_attribute: ClassVar[str] = "net_"
+    nested_options: ClassVar[Mapping[str, type]] = {}
+    """Types of the options that may be None and still be reached by `name__field`."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """All constructor arguments by name."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        """Constructor arguments by name.
 
-    def set_params(self, **params: Any) -> Any:
-        """Change constructor arguments by name."""
+        Parameters
+        ----------
+        deep : bool, default True
+            Also the fields of arguments that are option values, as `training__batch_size`.
+
+        Returns
+        -------
+        dict of str to object
+            The arguments.
+        """
+        parameters = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        if not deep:
+            return parameters
+        nested = {
+            f"{name}__{each.name}": getattr(value, each.name)
+            for name, value in parameters.items()
+            if is_dataclass(value)
+            for each in option_fields(value)
+        }
+        return parameters | nested
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments by name.
+
+        Parameters
+        ----------
+        **params : object
+            New values; `training__batch_size=64` changes one field of `training`.
+
+        Returns
+        -------
+        Self
+            The estimator itself.
+
+        Raises
+        ------
+        OptionError
+            If there is no such parameter.
+        """
         known = inspect.signature(type(self)).parameters
-        for name, value in params.items():
+        nested: dict[str, dict[str, Any]] = {}
+        for key, value in params.items():
+            name, _, option = key.partition("__")
             if name not in known:
                 raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}")
-            setattr(self, name, value)
+            if option:
+                nested.setdefault(name, {})[option] = value
+            else:
+                setattr(self, name, value)
+        for name, changes in nested.items():
+            setattr(self, name, self._changed(name, changes))
         return self
+
+    def _changed(self, name: str, changes: dict[str, Any]) -> Any:
+        """The option value `name` with some fields changed; made anew where it is None."""
+        value, kind = getattr(self, name), self.nested_options.get(name)
+        if value is None and kind is not None:
+            value = kind()
+        if not is_dataclass(value) or isinstance(value, type):
+            raise OptionError(
+                f"{name}={value!r} has no fields: set {name} itself, or give it a value with fields first"
+            )
+        known = [each.name for each in option_fields(value)]
+        unknown = set(changes) - set(known)
+        if unknown:
+            raise OptionError(f"{name} has no field {min(unknown)!r}; it has {', '.join(known)}")
+        return value.replace(**changes) if hasattr(value, "replace") else replace(value, **changes)
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters
-        changed = {n: v for n, v in self.get_params().items() if v != defaults[n].default}
+        changed = {n: v for n, v in self.get_params(deep=False).items() if v is not defaults[n].default}
+        changed = {
+            n: v for n, v in changed.items() if type(v) is not type(defaults[n].default) or v != defaults[n].default
+        }
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
-    def check_fitted(self, attribute: str) -> None:
-        """Raise an OptionError unless `fit` has set the attribute."""
-        if not hasattr(self, attribute):
-            raise OptionError(f"this {type(self).__name__} is not fitted yet: call fit first")
+    def _summary(self) -> list[tuple[str, str]]:
+        """Lines (label, text) on a fitted estimator: task, data seen, score beside that of the baseline."""
+        return []
+
+    def _repr_html_(self) -> str:
+        """The estimator as a notebook shows it: its constructor and, once fitted, its summary."""
+        rows = self._summary() if self.__sklearn_is_fitted__() else [("state", "not fitted")]
+        cells = "".join(
+            f'<tr><th scope="row" style="text-align:left">{escape(label)}</th>'
+            f'<td style="text-align:left">{escape(text)}</td></tr>'
+            for label, text in rows
+        )
+        return f"<div><code>{escape(repr(self))}</code><table>{cells}</table></div>"
+
+    def check_fitted(self, attribute: str | None = None) -> None:
+        """Raise a NotFittedError unless `fit` has set the attribute, `fitted_attribute` by default."""
+        if not hasattr(self, attribute or self.fitted_attribute):
+            raise not_fitted(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, self.fitted_attribute)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags of the estimator, for scikit-learn 1.6 or newer, which alone asks for them."""
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=self.estimator_type,
+            target_tags=TargetTags(required=True, multi_output=self.estimator_type == "regressor"),
+            classifier_tags=ClassifierTags() if self.estimator_type == "classifier" else None,
+            regressor_tags=RegressorTags() if self.estimator_type == "regressor" else None,
+            input_tags=InputTags(two_d_array=True, three_d_array=True),
+        )
+
+
+def option_fields(value: Any) -> list[Any]:
+    """Fields of an option value that a user sets."""
+    return [each for each in fields(value) if each.name != "explicit"]
+
+
+def not_fitted(message: str) -> NotFittedError:
+    """A NotFittedError that is also scikit-learn's where scikit-learn is loaded."""
+    exceptions = sys.modules.get("sklearn.exceptions")
+    if exceptions is None:
+        return NotFittedError(message)
+
+    class Error(NotFittedError, exceptions.NotFittedError):  # type: ignore[misc, name-defined]
+        """Both errors in one."""
+
+        def __reduce__(self) -> tuple[type[NotFittedError], tuple[object, ...]]:
+            return NotFittedError, self.args
+
+    Error.__name__ = Error.__qualname__ = "NotFittedError"
+    return Error(message)
 
 
 @contextmanager
-def learning(model: Any, usable: str) -> Iterator[None]:
-    """Forget what the model has learned; if learning ends before `usable` is set again, remember it as it was."""
+def learning(model: BaseEstimator, usable: str) -> Iterator[None]:
+    """Clear what the model has learned; if learning fails before `usable` is set again, restore the model."""
     before = dict(vars(model))
     vars(model).pop(usable, None)
     try:
@@ -53,7 +176,7 @@ def learning(model: Any, usable: str) -> Iterator[None]:
         raise
 
 
-def check_seed(seed: Any) -> None:
+def check_seed(seed: object) -> None:
     """Raise an OptionError unless the seed is a whole number in 0 … 2³¹ - 1."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-        raise OptionError(f"seed must be a whole number in 0 … 2147483647, got {seed!r}")
+        raise OptionError(f"random_state must be a whole number in 0 … 2147483647, got {seed!r}")

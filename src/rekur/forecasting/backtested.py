@@ -82,7 +82,7 @@ class Backtested(BaseEstimator):
 
     def _reader(self, df: Any, names: dict[str, Any]) -> tuple[Any, Panel | PanelGroup]:
         """A copy that has learned nothing, and the table as it reads it."""
-        copy: Any = type(self)(**self.get_params())
+        copy: Any = type(self)(**self.get_params(deep=False))
         copy.check()
         copy.names_ = names_of(df, {**NAMES, **names})
         refuse_unknown(names)

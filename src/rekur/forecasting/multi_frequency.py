@@ -37,7 +37,7 @@ def fit(
     seconds = share(time_limit, found.parts)
     made, stopped = list[Any](), None
     for k, part in enumerate(found.parts):
-        own = type(model)(**model.get_params())
+        own = type(model)(**model.get_params(deep=False))
         beside = None if checkpoint is None else f"{os.fspath(checkpoint)}-{k}"
         try:
             own.fit(part, time_limit=seconds, progress=progress, checkpoint=beside)

@@ -29,7 +29,7 @@ from rekur.training.config import Training
 
 def describe(model: Any) -> dict[str, Any]:
     """What is trained, in words and numbers: enough to refuse the checkpoint of another training."""
-    parameters = model.get_params()
+    parameters = model.get_params(deep=False)
     if parameters["training"] is not None:
         parameters["training"] = asdict(parameters["training"])
     recipe = None if model.recipe_ is None else asdict(model.recipe_)
@@ -123,7 +123,7 @@ def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], 
         for k, part in enumerate(description["parts"]):
             own = {key.removeprefix(f"{k}/"): t for key, t in tensors.items() if key.startswith(f"{k}/")}
             made.append(restore(kind, part, own, folder))
-        model = kind(**made[0].get_params())
+        model = kind(**made[0].get_params(deep=False))
         model.names_, model.like_ = description["names"], None
         multi_frequency.gather(model, made)
         return model

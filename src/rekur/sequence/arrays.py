@@ -181,7 +181,7 @@ class ArrayEstimator(BaseEstimator):
                 yield head.decode(raw).numpy()
 
     def _describe(self) -> dict[str, Any]:
-        parameters = {**self.get_params(), "training": asdict(self.training)}
+        parameters = {**self.get_params(deep=False), "training": asdict(self.training)}
         return {"kind": type(self).__name__, "parameters": parameters, "sizes": self.sizes_}
 
     def save(self, folder: str | os.PathLike[str]) -> None:

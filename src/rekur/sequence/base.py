@@ -113,8 +113,9 @@ class SequenceEstimator(BaseEstimator):
         self._settle(items, targets)
         self._check(items, targets)
         train, held = self._split(items, targets, validation)
-        train = replace(train, size=(self.training or recipe.training).batch_size)
-        options = self._options(recipe, len(train), epochs)
+        options = (self.training or Training()).merged_with(recipe.training)
+        train = replace(train, size=options.batch_size)
+        options = recipe.trained(len(train), self.training, epochs)
         net = self._build()
         validate = None if held is None else lambda: self._error(net, replace(held, size=2 * options.batch_size))
         problem = Problem(net, train.shuffled, len(train), partial(self._loss, net), validate)
@@ -131,11 +132,6 @@ class SequenceEstimator(BaseEstimator):
             raise
         self.net_ = net
         return train, held
-
-    def _options(self, recipe: TaskDefaults, length: int, epochs: int | None) -> Training:
-        if self.training is None:
-            return recipe.trained(length, epochs)
-        return self.training if epochs is None else replace(self.training, max_epochs=epochs)
 
     def _split(self, items: LazySequences, targets: Any, validation: Any) -> tuple[Batcher, Batcher | None]:
         """Rows to train on and rows held out: those given, or a share drawn by the seed."""
@@ -169,7 +165,7 @@ class SequenceEstimator(BaseEstimator):
         return [told[row] for row in range(len(told))]
 
     def _describe(self) -> dict[str, Any]:
-        parameters = dict(self.get_params())
+        parameters = dict(self.get_params(deep=False))
         parameters["training"] = None if self.training is None else asdict(self.training)
         parameters["input"] = None if self.input is None else {"kind": self.input.kind, **asdict(self.input)}
         about = {"reader": self.reader_.describe(), "shape": asdict(self.shape_), "learned": self.learned_}

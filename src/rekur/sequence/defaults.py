@@ -42,12 +42,19 @@ class TaskDefaults:
     steps: int
     epochs: tuple[int, int]
 
-    def trained(self, length: int, epochs: int | None = None) -> Training:
-        """How to train where an epoch has so many steps, for so many epochs if they are given."""
+    def trained(self, length: int, training: Training | None = None, epochs: int | None = None) -> Training:
+        """Options for epochs of `length` steps: the fields of `training`, and these defaults for all others.
+
+        `epochs` takes the place of `training.max_epochs`.
+        """
+        options = Training() if training is None else training
         fewest, most = self.epochs
-        given = max(fewest, min(most, round(self.steps / length))) if epochs is None else epochs
-        rising = min(0.3, max(self.training.warmup, RISING / (length * given)))
-        return replace(self.training, max_epochs=given, patience=max(5, given // 3), warmup=rising)
+        if epochs is not None:
+            options = options.replace(max_epochs=epochs)
+        elif "max_epochs" not in options.explicit:
+            options = options.replace(max_epochs=max(fewest, min(most, round(self.steps / length))))
+        warmup = min(0.3, max(self.training.warmup, RISING / (length * options.max_epochs)))
+        return options.merged_with(self.training.replace(patience=max(5, options.max_epochs // 3), warmup=warmup))
 
 
 STEADY = Training(

@@ -138,7 +138,7 @@ class LanguageModel(SequenceEstimator):
 
     @property
     def _recipe(self) -> Training:
-        return DEFAULTS["next", "text"].training if self.training is None else self.training
+        return (self.training or Training()).merged_with(DEFAULTS["next", "text"].training)
 
     def _items(self, x: Sequence[str]) -> LazySequences:
         tokens = self._stream(x)

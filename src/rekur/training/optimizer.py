@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rekur.core import choose
-
-OPTIMIZERS = ("adam", "adamw", "sgd")
+from rekur.training.config import OPTIMIZERS
 
 
 class Optimizer:
