@@ -6,7 +6,7 @@ pipelines, ensembles and benchmarks.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,6 @@ from rekur.forecasting.forecaster import Forecaster
 from rekur.interop.panels import ClassifierAdapter, RegressorAdapter, shared_parameters
 from rekur.training.config import Training
 
-__all__ = ["RekurClassifier", "RekurForecaster", "RekurRegressor"]
-
 try:
     from aeon.classification import BaseClassifier
     from aeon.forecasting.base import BaseForecaster, SeriesToSeriesForecastingMixin
@@ -25,7 +23,7 @@ try:
 except ImportError as error:
     raise DataError("rekur.interop.aeon needs aeon: pip install aeon") from error
 
-TEST_NETWORKS = [
+TEST_NETWORKS: list[dict[str, object]] = [
     {"hidden_size": 4, "num_layers": 1, "training": Training(max_epochs=1)},
     {"cell": "lstm", "hidden_size": 3, "num_layers": 1, "training": Training(max_epochs=1)},
 ]
@@ -116,7 +114,7 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         return np.asarray(forecast["rekur"])
 
     @classmethod
-    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
         """Return the parameters of the instances that aeon's estimator checks use."""
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "horizon": 3, "likelihood": "student_t"}]
 
@@ -152,7 +150,7 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
     }
 
     @classmethod
-    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
         """Return the parameters of the instances that aeon's estimator checks use."""
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "class_weight": "balanced"}]
 
@@ -188,7 +186,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
     }
 
     @classmethod
-    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
         """Return the parameters of the instances that aeon's estimator checks use."""
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "loss": "huber"}]
 

@@ -20,8 +20,6 @@ from rekur.sequence.classifier import Classifier
 from rekur.sequence.regressor import Regressor
 from rekur.training.config import Training
 
-__all__ = ["ClassifierAdapter", "Collection", "RegressorAdapter", "padded", "shared_parameters"]
-
 Collection: TypeAlias = "Array | Sequence[Array | pd.DataFrame]"
 """Time series as one array, as a list of arrays or as a list of frames."""
 
@@ -104,7 +102,7 @@ class ClassifierAdapter:
         bidirectional: bool | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: Any = None,
+        input: object = None,
         class_weight: str | Mapping[Any, float] | None = None,
         random_state: int = 0,
     ) -> None:

@@ -17,8 +17,6 @@ from rekur.forecasting.forecaster import Forecaster
 from rekur.interop.panels import ClassifierAdapter, RegressorAdapter, shared_parameters
 from rekur.training.config import Training
 
-__all__ = ["RekurClassifier", "RekurForecaster", "RekurRegressor"]
-
 try:
     from sktime.classification.base import BaseClassifier
     from sktime.datatypes import update_data
@@ -29,7 +27,7 @@ except ImportError as error:
 
 ID, TIME, TARGET = "unique_id", "ds", "y"
 
-TEST_NETWORKS = [
+TEST_NETWORKS: list[dict[str, object]] = [
     {"hidden_size": 4, "num_layers": 1, "training": Training(max_epochs=1)},
     {"cell": "lstm", "hidden_size": 3, "num_layers": 1, "training": Training(max_epochs=1)},
 ]
@@ -100,9 +98,11 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         "X_inner_mtype": ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"],
     }
 
-    _config: ClassVar[dict[str, object]] = {"remember_data": False}  # the history is kept here
+    _config: ClassVar[dict[str, object]] = {"remember_data": False}  # `_cur_y` and `_cur_X` do
 
     forecaster_: Forecaster
+    _cur_y: Series
+    _cur_X: pd.DataFrame | None
 
     def __init__(
         self,
@@ -128,29 +128,42 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         self.ensemble_size = ensemble_size
         self.likelihood = likelihood
         super().__init__()
+        self._y = self._X = None  # filled by sktime where the configuration sets `remember_data`
         if horizon is not None:
             self.set_tags(**{"requires-fh-in-fit": False})
 
     def _fit(self, y: Series, X: pd.DataFrame | None, fh: Horizon | None) -> Self:
         """Fit to a series or a panel, and to exogenous variables with the same index."""
-        self._cur_y, self._cur_X, self._instances = y, X, labels(y.index).unique()
+        self._cur_y, self._cur_X = y, X
         parameters = shared_parameters(self, Forecaster)
         if self.horizon is None and fh is not None:
             parameters["horizon"] = int(max(fh.to_indexer(self.cutoff))) + 1
         if self.freq is None:
-            parameters["freq"] = frequency(y.index)
-        self.forecaster_ = Forecaster(**parameters).fit(self._history(), **self._columns(), progress=False)
+            parameters["freq"] = frequency(self.cutoff)
+        self.forecaster_ = self._trained(Forecaster(**parameters))
         return self
 
     def _update(self, y: Series, X: pd.DataFrame | None = None, update_params: bool = True) -> Self:
         """Append to the history and, if `update_params`, train the networks further."""
         self._cur_y, self._cur_X = update_data(self._cur_y, y), update_data(self._cur_X, X)
-        self._instances = self._instances.union(labels(y.index).unique(), sort=False)
         if update_params and self.forecaster_.ensemble_.networks:
             self.forecaster_.fine_tune(self._history(), progress=False)
         elif update_params:
-            self.forecaster_.fit(self._history(), **self._columns(), progress=False)
+            self._trained(self.forecaster_)
         return self
+
+    def _trained(self, forecaster: Forecaster) -> Forecaster:
+        """Fit a forecaster to the history and return it."""
+        identifier = ID if self._cur_y.index.nlevels > 1 else None
+        covariates = [] if self._cur_X is None else covariate_columns(self._cur_X)
+        return forecaster.fit(
+            self._history(),
+            id_col=identifier,
+            time_col=TIME,
+            target_col=TARGET,
+            futr_exog_list=covariates,
+            progress=False,
+        )
 
     def _predict(self, fh: Horizon, X: pd.DataFrame | None) -> Series:
         """Forecast the medians at the times of the horizon."""
@@ -168,60 +181,43 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         """Return the index of n times to forecast, and their medians and quantiles (n, 1 + levels)."""
         cutoffs = self._cutoffs()
         steps = np.array([fh.to_indexer(cutoff) for cutoff in cutoffs])
-        h = int(steps.max()) + 1
-        future = None if X is None else self._frame(X.index, X)
-        forecast = self.forecaster_.predict(self._history(), futr_df=future, h=h, quantiles=levels)
+        future = None if X is None else long_frame(X.index, X)
+        forecast = self.forecaster_.forecast(self._history(), futr_df=future, h=int(steps.max()) + 1)
+        if forecast.table.skipped:
+            name, reason = forecast.table.skipped[0]
+            raise DataError(f"the series {name!r} cannot be forecast ({reason}): leave it out")
+        frame = forecast.frame(quantiles=levels)
+        if ID in frame:
+            frame = frame.set_index(ID).loc[pd.unique(identifiers(self._cur_y.index))]
         columns = ["rekur", *(f"rekur_ql{level:g}" for level in levels)]
-        values = forecast[columns].to_numpy().reshape(len(cutoffs), h, -1)
-        times = [fh.to_absolute_index(cutoff) for cutoff in cutoffs]
+        values = frame[columns].to_numpy().reshape(len(cutoffs), -1, len(columns))
         selected = np.take_along_axis(values, steps[..., None], axis=1).reshape(-1, len(columns))
-        return self._index(times), selected
+        return self._index([fh.to_absolute_index(cutoff) for cutoff in cutoffs]), selected
 
     def _cutoffs(self) -> list[pd.Index]:
         """Return the last time of each series as an index of one entry."""
         index = self._cur_y.index
         if index.nlevels == 1:
             return [self.cutoff]
-        last = pd.Series(np.arange(len(index))).groupby(self._codes(index)).max()
+        last = pd.Series(np.arange(len(index))).groupby(identifiers(index), sort=False).max()
         return [index.get_level_values(-1)[[row]] for row in last]
 
     def _index(self, times: Sequence[pd.Index]) -> pd.Index:
         """Return the index of forecasts from the times of each series."""
         index = self._cur_y.index
-        if index.nlevels == 1:
+        if not isinstance(index, pd.MultiIndex):
             return times[0]
-        repeated = self._instances.repeat([len(part) for part in times])
-        levels = [repeated.get_level_values(level) for level in range(repeated.nlevels)]
+        labels = index.droplevel(-1).unique().repeat([len(part) for part in times])
+        levels = [labels.get_level_values(level) for level in range(labels.nlevels)]
         return pd.MultiIndex.from_arrays([*levels, times[0].append(list(times[1:]))], names=index.names)
-
-    def _columns(self) -> dict[str, Any]:
-        """Return the roles of the columns of the history, as `rekur.Forecaster.fit` takes them."""
-        identifier = ID if self._cur_y.index.nlevels > 1 else None
-        covariates = [] if self._cur_X is None else covariate_columns(self._cur_X)
-        return {"id_col": identifier, "time_col": TIME, "target_col": TARGET, "futr_exog_list": covariates}
 
     def _history(self) -> pd.DataFrame:
         """Return all values and exogenous variables so far as a long frame."""
-        frame = self._frame(self._cur_y.index, self._cur_X)
+        frame = long_frame(self._cur_y.index, self._cur_X)
         return frame.assign(**{TARGET: self._cur_y.to_numpy(dtype=float).ravel()})
 
-    def _frame(self, index: pd.Index, X: pd.DataFrame | None) -> pd.DataFrame:
-        """Return a long frame with the identifiers, the times and the exogenous variables of an index."""
-        times = index.get_level_values(-1)
-        columns: dict[str, Any] = {TIME: times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times}
-        if index.nlevels > 1:
-            columns[ID] = self._codes(index)
-        if X is not None:
-            X = X.reindex(index)
-            columns.update(zip(covariate_columns(X), (X.iloc[:, k].array for k in range(X.shape[1])), strict=True))
-        return pd.DataFrame(columns)
-
-    def _codes(self, index: pd.Index) -> Array:
-        """Return the position of each row's instance in the order of first appearance."""
-        return self._instances.get_indexer(labels(index))
-
     @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
         """Return the parameters of the instances that sktime's estimator checks use."""
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "horizon": 3, "likelihood": "student_t"}]
 
@@ -264,7 +260,7 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
     }
 
     @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
         """Return the parameters of the instances that sktime's estimator checks use."""
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "class_weight": "balanced"}]
 
@@ -305,22 +301,34 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
     }
 
     @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
         """Return the parameters of the instances that sktime's estimator checks use."""
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "loss": "huber"}]
 
 
-def labels(index: pd.Index) -> pd.Index:
-    """Return the label of the instance of each row; of no row where the index holds times only."""
-    return index.droplevel(-1) if isinstance(index, pd.MultiIndex) else index[:0]
-
-
-def frequency(index: pd.Index) -> str | int | None:
-    """Return the step of an index in the words of `rekur.Forecaster`; None where rekur must find it."""
+def long_frame(index: pd.Index, X: pd.DataFrame | None) -> pd.DataFrame:
+    """Return a long frame with the identifiers, the times and the exogenous variables of an index."""
     times = index.get_level_values(-1)
-    if isinstance(times, pd.PeriodIndex):
-        return str(times.freqstr)
-    return None if isinstance(times, pd.DatetimeIndex) else 1
+    columns: dict[str, object] = {TIME: times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times}
+    if index.nlevels > 1:
+        columns[ID] = identifiers(index)
+    if X is not None:
+        X = X.reindex(index)
+        columns.update(zip(covariate_columns(X), (X.iloc[:, k].array for k in range(X.shape[1])), strict=True))
+    return pd.DataFrame(columns)
+
+
+def identifiers(index: pd.Index) -> Array:
+    """Return the instance of each row of a panel as text, (n,)."""
+    labels = index.droplevel(-1) if isinstance(index, pd.MultiIndex) else index
+    return np.array([str(label) for label in labels])
+
+
+def frequency(times: pd.Index) -> str | int | None:
+    """Return the step of an index of times as `rekur.Forecaster` takes it; None where the index does not say it."""
+    if isinstance(times, pd.DatetimeIndex | pd.PeriodIndex):
+        return times.freqstr
+    return 1
 
 
 def covariate_columns(X: pd.DataFrame) -> list[str]:
