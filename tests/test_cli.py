@@ -131,17 +131,17 @@ def test_a_folder_without_permission(rekur: object, here: Path) -> None:
         pytest.skip("root may write everywhere")
     (here / "locked").mkdir(mode=0o500)
     refused(
-        rekur("forecast", write(daily()), "-h", 2, "--save", "locked/m"), here, "locked", files=("in.csv", "locked")
+        rekur("forecast", write(daily()), "-H", 2, "--save", "locked/m"), here, "locked", files=("in.csv", "locked")
     )
 
 
 def test_files_that_cannot_be_read(rekur: object, here: Path) -> None:
-    refused(rekur("forecast", "none.csv", "-h", 2), here, "none.csv", "No such file", files=())
+    refused(rekur("forecast", "none.csv", "-H", 2), here, "none.csv", "No such file", files=())
     refused(rekur("predict", "none", "in.csv"), here, "none", "does not exist", files=())
     Path("in.csv").write_bytes(b"\xff\xfe\x00bad")
-    refused(rekur("forecast", "in.csv", "-h", 2), here, "in.csv", "UTF-8")
+    refused(rekur("forecast", "in.csv", "-H", 2), here, "in.csv", "UTF-8")
     Path("in.csv").write_bytes(gzip.compress(b"ds,y\n")[:12])
-    refused(rekur("forecast", "in.csv", "-h", 2), here, "in.csv", "gzip")
+    refused(rekur("forecast", "in.csv", "-H", 2), here, "in.csv", "gzip")
 
 
 def test_what_must_simply_work(rekur: object, here: Path) -> None:
@@ -193,9 +193,9 @@ def test_known_future_values(rekur: object, here: Path) -> None:
     names = ("in.csv", "future.csv")
     assert rekur("forecast", "in.csv", "--horizon", 7, "--future", "future.csv").code in (0, None)
     df.tail(6).drop(columns="y").to_csv("future.csv", index=False)
-    refused(rekur("forecast", "in.csv", "-h", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
+    refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
     df.tail(7)[["ds"]].assign(rain=1).to_csv("future.csv", index=False)
-    refused(rekur("forecast", "in.csv", "-h", 7, "--future", "future.csv"), here, "'rain'", files=names)
+    refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "'rain'", files=names)
 
 
 def start(*words: object, **options: object) -> subprocess.Popen:
@@ -260,5 +260,5 @@ def test_a_folder_beside_the_model_is_left_alone(rekur: object, here: Path) -> N
 
 def test_the_rule_for_doubled_rows_is_saved_with_the_model(rekur: object, here: Path) -> None:
     write(pd.concat([daily(), daily().tail(3)]))
-    assert rekur("forecast", "in.csv", "-h", 3, "--duplicates", "mean", "--save", "m").code in (0, None)
+    assert rekur("forecast", "in.csv", "-H", 3, "--duplicates", "mean", "--save", "m").code in (0, None)
     assert rekur("predict", "m", "in.csv").code in (0, None)

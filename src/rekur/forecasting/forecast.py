@@ -11,9 +11,10 @@ import numpy as np
 from rekur.core import Array, OptionError, positive
 from rekur.data.ingest.to_frame import frame
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup, parts_of
+from rekur.data.panel_group import PanelGroup, locate, parts_of
 from rekur.forecasting.sample_paths import draw
 from rekur.metrics.forecast import at_level
+from rekur.plotting import figure
 
 NAME = "rekur"
 
@@ -99,10 +100,8 @@ class Forecast:
         -------
         a figure of that library
         """
-        from rekur.report import figure
-
         s = 0 if series is None else self.row(series)
-        return figure(self, s, engine)
+        return figure(*locate(self.table, s), self.values[s], self.levels, engine)
 
     def row(self, series: Any) -> int:
         """The number of the series with this label."""

@@ -63,6 +63,8 @@ class Forecaster(Backtested):
     [0.0, 1.0, 2.0]
     """
 
+    fitted_attribute = "ensemble_"
+
     def __init__(
         self,
         horizon: int,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.pooling import pooled
+from rekur.layers.pooling import concat_pool
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,5 +32,5 @@ class SequenceNet(nn.Module):
         """x (B, T, ...) → raw output of the head, and lengths."""
         vectors, lengths = self.encoder(x, lengths)
         y, states = self.stack(vectors, None, lengths)  # (B, T', H)
-        read = y if self.each else pooled(y, self.stack.last(states), lengths)
+        read = y if self.each else concat_pool(y, self.stack.last(states), lengths)
         return self.head(F.dropout(read, self.dropout, self.training)), lengths

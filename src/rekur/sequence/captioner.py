@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-PIECES = Text(vocabulary=8000, pieces="word")
+PIECES = Text(vocabulary_size=8000, pieces="word")
 
 
 class Captioner(Seq2SeqEstimator):

@@ -9,6 +9,7 @@ import torch
 
 from rekur.core import DataError
 from rekur.inputs.audio import resample
+from rekur.layers.ctc import collapse_path
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -30,7 +31,7 @@ class StreamingTranscriber:
         self._bank, self._heard = reader.online(), 0
         self._encoded: Any = None
         self._states: Any = None
-        self._before = net.head.blank
+        self._before: int | None = None
 
     def push(self, samples: ArrayLike, rate: int | None = None) -> str:
         """Hear more samples (n,) in -1 … 1; the text that they add.
@@ -62,11 +63,7 @@ class StreamingTranscriber:
             y, self._states = self.net.stack(vectors, self._states)
             path = self.net.head(y)[0].argmax(-1).tolist()
         blank: Any = self.net.head.blank
-        added = "".join(
-            self.letters[k - 1]
-            for k, before in zip(path, [self._before, *path[:-1]], strict=True)
-            if k not in (before, blank)
-        )
+        added = "".join(self.letters[k - 1] for k, _ in collapse_path(path, blank, self._before))
         self._before = path[-1]
         self.text += added
         return added

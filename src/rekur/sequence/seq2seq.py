@@ -37,7 +37,7 @@ class GenerationConfig:
     attention : "dot" (Luong) or "additive" (Bahdanau) · copy : let the decoder take over tokens of the source ·
     coverage : weight of the penalty for looking twice at one place · sampling : share of the tokens before that the
     decoder tells itself while training · smoothing : of the labels ·
-    beams, norm, unique, longest : of the search, see `rekur.layers.beam_search.beam` ·
+    beams, norm, unique, longest : of the search, see `rekur.layers.beam_search` ·
     measure : "bleu" or "rouge", by which the best epoch is found
     """
 
@@ -55,7 +55,11 @@ class GenerationConfig:
     @property
     def search(self) -> dict[str, Any]:
         """How to search, but for the beams."""
-        return {"longest": self.max_length, "norm": self.length_penalty, "unique": self.no_repeat_ngram}
+        return {
+            "max_length": self.max_length,
+            "length_penalty": self.length_penalty,
+            "no_repeat_ngram": self.no_repeat_ngram,
+        }
 
     def __post_init__(self) -> None:
         choose("attention", self.attention, ("dot", "additive"))
@@ -109,7 +113,7 @@ class Seq2SeqEstimator(PairedEstimator):
         w = self.generation
 
         def tell(batch: Batch) -> list[str]:
-            found = self._net.write(batch.x, batch.lengths, beams or w.num_beams, **w.search)
+            found = self._net.generate(batch.x, batch.lengths, beams or w.num_beams, **w.search)
             return [self.text_.tokenizer.decode(tokens) for tokens in found]
 
         return self._each(tell, x)
@@ -166,7 +170,7 @@ class Seq2SeqEstimator(PairedEstimator):
         written, memory = net(batch.x, batch.lengths, batch.y, w.scheduled_sampling)
         assert batch.weight is not None
         loss = net.decoder.loss(written, memory, batch.y, batch.weight, w.label_smoothing)
-        loss = loss + net.hint_loss(memory, batch.y, batch.weight)
+        loss = loss + net.token_loss(memory, batch.y, batch.weight)
         if w.coverage:
             loss = loss + w.coverage * coverage_loss(written.attention, batch.weight)
         return loss, None
@@ -175,7 +179,7 @@ class Seq2SeqEstimator(PairedEstimator):
         actual, predicted = [], []
         for batch in held.ordered():
             actual += [self.text_.tokenizer.decode(row) for row in batch.y.tolist()]
-            found = net.write(batch.x, batch.lengths, 1, **self.generation.search)
+            found = net.generate(batch.x, batch.lengths, 1, **self.generation.search)
             predicted += [self.text_.tokenizer.decode(row) for row in found]
         told = self._measured(actual, predicted)
         return 1 - next(iter(told.values())) / 100

@@ -12,8 +12,9 @@ from rekur import metrics
 from rekur.core import DataError
 from rekur.data.items import Batcher, LazySequences, listed, unpadded
 from rekur.inputs.words import plain
-from rekur.layers.crf import CRFHead, TagHead
+from rekur.layers.crf import CRFHead
 from rekur.layers.encoders import encoder
+from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
 from rekur.sequence.base import PairedEstimator
@@ -137,7 +138,7 @@ class Tagger(PairedEstimator):
         stack = Stack(
             self.cell, front.size, s.hidden_size, s.num_layers, s.bidirectional, s.dropout, seed=self.random_state
         )
-        head = (CRFHead if self.crf else TagHead)(stack.size, len(self.learned_["tags"]), self.random_state)
+        head = (CRFHead if self.crf else LabelHead)(stack.size, len(self.learned_["tags"]), self.random_state)
         return SequenceNet(front, stack, head, True, s.dropout)
 
     def _targets(self, y: Sentences, learn: bool) -> LazySequences:

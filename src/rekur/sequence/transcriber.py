@@ -113,7 +113,7 @@ class Transcriber(PairedEstimator):
 
         def tell(batch: Batch) -> list[list[tuple[str, float]]]:
             head: Any = self.net_.head
-            return [[(self.letters_[k - 1], t / len(raw)) for k, t in head.aligned(raw)] for raw in self._heard(batch)]
+            return [[(self.letters_[k - 1], t / len(raw)) for k, t in head.align(raw)] for raw in self._heard(batch)]
 
         return self._each(tell, x)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import pandas as pd
 
-from rekur.core import DataError
+from rekur.core import DataError, nearest
 from rekur.data.ingest.parsing import is_number, is_text, is_time
 
 IDS = ("unique_id", "item_id", "series_id")
@@ -79,6 +79,7 @@ def _named(frame: nw.DataFrame[Any], name: str, option: str, source: str) -> str
     if name not in frame.columns:
         raise DataError(
             f"{source} has no column {name!r}; its columns are {listed(frame.columns)}: name one of them with {option}"
+            f"{nearest(name, frame.columns)}"
         )
     return name
 
@@ -168,7 +169,9 @@ def find_roles(
     names = frame.columns
     for name in future:
         if name not in names:
-            raise DataError(f"{source} has no column {name!r} (covariate); its columns are {listed(names)}")
+            raise DataError(
+                f"{source} has no column {name!r} (covariate); its columns are {listed(names)}{nearest(name, names)}"
+            )
     taken = {n for n in (target_col, *future) if n is not None}
     id_found = _named(frame, id_col, "id_col", source) if id_col is not None else None
     if id_col is None:
