@@ -12,7 +12,7 @@ import pytest
 from rekur import report
 from rekur.baselines import describe
 from rekur.core import DataError, MissingDependencyError, OptionError
-from rekur.data.frequency.frequency import parse
+from rekur.data.frequency.frequency import Frequency
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.cross_validation import Backtest
@@ -231,7 +231,7 @@ def test_numbers(value: float, text: str) -> None:
     ],
 )  # fmt: skip
 def test_frequencies(freq: str, text: str) -> None:
-    assert format_frequency(parse(freq)) == text
+    assert format_frequency(Frequency.parse(freq)) == text
 
 
 @pytest.mark.parametrize("size", [1e12, 1e-12])

@@ -12,9 +12,9 @@ from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name
 from rekur.core import DataError, positive
 from rekur.data.ingest import files
-from rekur.data.ingest.schema import IDS, TARGETS, TIMES
+from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, TIME_COLUMNS, Frame
 from rekur.data.panel import read_panel
-from rekur.data.panel_group import PanelGroup, UserFrame, column_options, read_group
+from rekur.data.panel_group import PanelGroup, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
@@ -37,8 +37,8 @@ def run(
     if time_limit is not None:
         positive("--time-limit", time_limit)
         time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
-    df = files.read(file)
-    futr_df = None if future is None else files.read(future)
+    df = files.read_file(file)
+    futr_df = None if future is None else files.read_file(future)
     panels = read_history(model, df, futr_df, columns, source_name(file))
     count = default_windows(panels, model.horizon) if windows is None else windows
     backtest = model.backtest(panels, n_windows=count, time_limit=time_limit) if count else None
@@ -46,9 +46,7 @@ def run(
     finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file))
 
 
-def read_history(
-    model: Forecaster, df: UserFrame, futr_df: UserFrame | None, columns: PanelColumns, source: str
-) -> PanelGroup:
+def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
     """Read the history for a forecaster, with the covariates of the table of future values."""
     covariates = () if futr_df is None else future_covariates(futr_df, df, columns)
     column = column_options(df, **asdict(columns), futr_exog_list=covariates)
@@ -64,8 +62,8 @@ def predict(
     folder: str,
 ) -> None:
     """`rekur predict` with a saved forecaster."""
-    panels = None if file is None else model.read(files.read(file), source_name(file))
-    futr_df = None if future is None else files.read(future)
+    panels = None if file is None else model.read(files.read_file(file), source_name(file))
+    futr_df = None if future is None else files.read_file(future)
     forecast = model.forecast(panels, futr_df=futr_df)
     finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder), False)
 
@@ -99,9 +97,9 @@ def fit(model: Forecaster, panels: PanelGroup, time_limit: float | None, save: s
     )
 
 
-def future_covariates(future: UserFrame, df: UserFrame, columns: PanelColumns) -> tuple[str, ...]:
+def future_covariates(future: Frame, df: Frame, columns: PanelColumns) -> tuple[str, ...]:
     """Columns of the table of future values that are neither id nor time nor target; the history must have them."""
-    others = {columns.id_col, columns.time_col, columns.target_col, *IDS, *TIMES, *TARGETS}
+    others = {columns.id_col, columns.time_col, columns.target_col, *ID_COLUMNS, *TIME_COLUMNS, *TARGET_COLUMNS}
     covariates = tuple(column for column in future.columns if column not in others)
     if not covariates:
         raise DataError("the future table has no column besides the id and the time; name known future values in it")
@@ -140,7 +138,7 @@ def finish(
         print("· not checked on the past: the series are too short for a backtest, or --windows 0 was given")
     preview(forecast, frame)
     if outputs.out is not None:
-        files.write(frame, outputs.out)
+        files.write_file(frame, outputs.out)
         print(f"forecast written to {outputs.out}")
     if outputs.report is not None:
         from rekur import report

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from rekur.core import Array, DataError, OptionError
-from rekur.data.ingest.covariates import constant, covariate
-from rekur.data.ingest.parsing import series_of
-from rekur.data.ingest.schema import IDS, as_frame, listed
+from rekur.data.ingest.covariates import read_covariate, static_values
+from rekur.data.ingest.parsing import series_codes
+from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, quoted
 from rekur.data.panel import Panel, read_panels
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-UserFrame: TypeAlias = Any
-"""A table of the user: a pandas, polars or pyarrow frame or a pandas Series."""
 
 
 class ColumnOptions(TypedDict, total=False):
@@ -101,7 +98,7 @@ class PanelGroup:
         return out
 
 
-def column_options(df: UserFrame, **options: Unpack[ColumnOptions]) -> ColumnOptions:
+def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions:
     """Options completed by their defaults, or, of a panel, by its own columns.
 
     Raises
@@ -134,12 +131,12 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_group(
-    df: UserFrame,
+    df: Frame,
     columns: ColumnOptions,
     *,
     freq: str | int | None = None,
     learned: Sequence[Panel] = (),
-    static_df: UserFrame | None = None,
+    static_df: Frame | None = None,
     static_source: Sequence[Panel] = (),
     source: str = "the table",
 ) -> PanelGroup:
@@ -168,7 +165,7 @@ def read_group(
     """
     if isinstance(df, (Panel, PanelGroup)):
         return PanelGroup.of(df)
-    static, present = tuple(columns["stat_exog_list"]), as_frame(df, source).columns
+    static, present = tuple(columns["stat_exog_list"]), as_table(df, source).columns
     elsewhere = static_df is not None or (bool(static_source) and not set(static) <= set(present))
     panels = read_panels(
         df,
@@ -190,24 +187,24 @@ def read_group(
     return PanelGroup(tuple(panels))
 
 
-def static_names(static_df: UserFrame, id_col: str | None, source: str = "the static table") -> tuple[str, ...]:
+def static_names(static_df: Frame, id_col: str | None, source: str = "the static table") -> tuple[str, ...]:
     """Columns of a table of static covariates: all but the id."""
-    columns = as_frame(static_df, source).columns
+    columns = as_table(static_df, source).columns
     id_name = _id_column(columns, id_col, source)
     return tuple(name for name in columns if name != id_name)
 
 
 def _id_column(columns: Sequence[str], id_col: str | None, source: str) -> str:
     """Name of the id column of a table of static covariates."""
-    name = id_col if id_col is not None else next((name for name in IDS if name in columns), None)
+    name = id_col if id_col is not None else next((name for name in ID_COLUMNS if name in columns), None)
     if name is None or name not in columns:
         wanted = repr(name) if name is not None else "unique_id"
-        raise DataError(f"{source} has no column {wanted} that names the series; its columns are {listed(columns)}")
+        raise DataError(f"{source} has no column {wanted} that names the series; its columns are {quoted(columns)}")
     return name
 
 
 def with_static(
-    panels: Sequence[Panel], static_df: UserFrame, names: Sequence[str], learned: Sequence[Panel] = ()
+    panels: Sequence[Panel], static_df: Frame, names: Sequence[str], learned: Sequence[Panel] = ()
 ) -> list[Panel]:
     """Panels with the static covariates `names` of a table that has one row a series.
 
@@ -216,15 +213,15 @@ def with_static(
     DataError : a column or a series is missing, or a series has two values.
     """
     source = "the static table"
-    table = as_frame(static_df, source)
+    table = as_table(static_df, source)
     for name in names:
         if name not in table.columns:
-            raise DataError(f"{source} has no column {name!r}; its columns are {listed(table.columns)}")
+            raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
     id_name = _id_column(table.columns, panels[0].columns.id, source)
-    codes, ids = series_of(table, id_name, source)
+    codes, ids = series_codes(table, id_name, source)
     known = learned[0].labels if learned else None
-    read = {name: covariate(table, name, known, source) for name in names}
-    values = [constant(read[name][0], codes, ids, f"{source}, column {name!r}") for name in names]
+    read = {name: read_covariate(table, name, known, source) for name in names}
+    values = [static_values(read[name][0], codes, ids, f"{source}, column {name!r}") for name in names]
     labels = {name: kinds for name, (_, kinds) in read.items() if kinds}
     out = []
     for panel in panels:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rekur.core import Array, DataError
-from rekur.data.frequency.frequency import shown
+from rekur.data.frequency.frequency import format_time
 from rekur.data.frequency.seasonality import detect_season
 from rekur.data.panel import Panel
 from rekur.data.scaling import WindowScaling
@@ -224,7 +224,7 @@ def _not_a_count(panel: Panel, row: int) -> str:
     """Error text for a value that is no count."""
     s = int(np.searchsorted(panel.offsets, row, side="right")) - 1
     which = "" if panel.ids[s] is None else f"series {panel.ids[s]!r}, "
-    when = shown(panel.at(np.array(s), row - panel.offsets[s]))
+    when = format_time(panel.at(np.array(s), row - panel.offsets[s]))
     return (
         f"{which}{when}: {panel.y[row]:g} is not a count, as likelihood='negative_binomial' needs; use 'quantiles', "
         "or, where the values of one time were averaged, duplicates='sum'"

@@ -10,12 +10,13 @@ import numpy as np
 
 from rekur.baselines import BASELINES, describe
 from rekur.core import Array, DataError, OptionError
+from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup, UserFrame
+from rekur.data.panel_group import PanelGroup
 from rekur.data.scaling import seasonal_naive_error
 from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
-from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, to_frame
+from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
 from rekur.forecasting.window_features import actual_values
 from rekur.metrics.forecast import summary
 
@@ -72,7 +73,7 @@ class Backtest:
     forecasts: Mapping[str, Array]
     scale: Array
     n_windows: int
-    frame_type: UserFrame = None
+    frame_type: Frame = None
     untested: tuple[str, ...] = ()
     skipped: tuple[tuple[object, str], ...] = ()
 
@@ -96,7 +97,7 @@ class Backtest:
         """Rows of the windows within their series, (W, h)."""
         return np.asarray(self.stop[:, None] + np.arange(self.actual.shape[1]))
 
-    def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> UserFrame:
+    def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
         """One row a window and step: id, time, cutoff, actual value, rekur and every baseline.
 
         Parameters
@@ -119,7 +120,7 @@ class Backtest:
         for model, q in self.forecasts.items():
             for name, values in forecast_columns(q, self.levels, level, quantiles, model).items():
                 columns[name] = values.ravel()
-        return to_frame(columns, self.frame_type, self.panel)
+        return panel_frame(columns, self.frame_type, self.panel)
 
     def verdict(self) -> str:
         """One sentence: whether rekur beats seasonal naive and the best baseline, and the model to use."""

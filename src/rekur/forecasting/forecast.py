@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from rekur.core import Array, OptionError, positive
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.schema import Frame
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup, UserFrame
+from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.sample_paths import draw_paths
 from rekur.metrics.forecast import at_level
 from rekur.plotting import figure
@@ -53,7 +54,7 @@ class Forecast:
     panel: PanelGroup
     levels: tuple[float, ...]
     values: Array
-    frame_type: UserFrame = None
+    frame_type: Frame = None
     rank_templates: tuple[Array, ...] = ()
 
     @property
@@ -106,7 +107,7 @@ class Forecast:
         lengths = np.concatenate([part.lengths for part in self.panel.parts])
         return self.panel.times(np.arange(len(lengths))[:, None], lengths[:, None] + np.arange(self.horizon))
 
-    def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> UserFrame:
+    def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
         """One row a series and step: id, time, the median `rekur`, intervals and quantiles.
 
         Parameters
@@ -130,7 +131,7 @@ class Forecast:
             columns[name] = values.ravel()
         return self._to_frame(columns)
 
-    def sample_frame(self, samples: int, seed: int = 0) -> UserFrame:
+    def sample_frame(self, samples: int, seed: int = 0) -> Frame:
         """Sample paths as a frame: one row a series, path and step, with the number of the path in `sample`.
 
         Parameters
@@ -153,8 +154,8 @@ class Forecast:
         columns[NAME] = paths.ravel()
         return self._to_frame(columns)
 
-    def _to_frame(self, columns: dict[str, Array]) -> UserFrame:
-        return to_frame(columns, self.frame_type, self.panel)
+    def _to_frame(self, columns: dict[str, Array]) -> Frame:
+        return panel_frame(columns, self.frame_type, self.panel)
 
     def plot(self, series: object = None, engine: str = "plotly") -> Any:
         """Draw the end of the history, the forecast and its 80 and 95 % intervals.
@@ -187,7 +188,7 @@ class Forecast:
         return int(matches[0])
 
 
-def empty_frame(df: UserFrame) -> UserFrame:
+def empty_frame(df: Frame) -> Frame:
     """An empty frame of the type, the columns and the time zone of a user's table; None for a panel."""
     if isinstance(df, (Panel, PanelGroup)):
         return None
@@ -196,9 +197,9 @@ def empty_frame(df: UserFrame) -> UserFrame:
     return nw.from_native(df, eager_only=True).head(0).to_native()
 
 
-def to_frame(columns: dict[str, Array], frame_type: UserFrame, panel: PanelGroup) -> UserFrame:
+def panel_frame(columns: dict[str, Array], frame_type: Frame, panel: PanelGroup) -> Frame:
     """A frame of a type, with times in the zone of a panel."""
-    return frame(columns, pd.DataFrame() if frame_type is None else frame_type, panel.parts[0].tz)
+    return to_frame(columns, pd.DataFrame() if frame_type is None else frame_type, panel.parts[0].tz)
 
 
 def index_columns(panel: PanelGroup, series: Array, times: Array) -> dict[str, Array]:

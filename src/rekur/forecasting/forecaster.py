@@ -13,12 +13,11 @@ import numpy as np
 
 from rekur.core import DataError, OptionError, choose, positive
 from rekur.data.ingest.future_covariates import future_columns, future_rows
-from rekur.data.ingest.schema import as_frame
+from rekur.data.ingest.schema import Frame, as_table
 from rekur.data.panel import Panel
 from rekur.data.panel_group import (
     ColumnOptions,
     PanelGroup,
-    UserFrame,
     column_options,
     read_group,
     static_names,
@@ -40,7 +39,7 @@ from rekur.forecasting.config import (
 )
 from rekur.forecasting.cross_validation import Backtest, cross_validate
 from rekur.forecasting.ensemble import Ensemble, smoothing_ensemble
-from rekur.forecasting.forecast import NAME, Forecast, empty_frame, to_frame
+from rekur.forecasting.forecast import NAME, Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
@@ -128,7 +127,7 @@ class Forecaster(BaseEstimator):
     seasons_: tuple[int, ...]
     multi_: MultiFrequencyForecaster | None
     columns_: ColumnOptions
-    frame_type_: UserFrame
+    frame_type_: Frame
     notes_: list[str]
     history_: list[dict[str, float]]
 
@@ -158,9 +157,9 @@ class Forecaster(BaseEstimator):
 
     def fit(
         self,
-        df: UserFrame,
+        df: Frame,
         *,
-        static_df: UserFrame | None = None,
+        static_df: Frame | None = None,
         time_limit: float | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -282,7 +281,7 @@ class Forecaster(BaseEstimator):
         """A forecaster with the same parameters that has learned nothing."""
         return type(self)(**self.get_params(deep=False))
 
-    def read(self, df: UserFrame, source: str = "the table", *, static_df: UserFrame | None = None) -> PanelGroup:
+    def read(self, df: Frame, source: str = "the table", *, static_df: Frame | None = None) -> PanelGroup:
         """Read new data by the columns, frequencies and labels that were learned.
 
         Parameters
@@ -310,7 +309,7 @@ class Forecaster(BaseEstimator):
         return self._read_again(df, self.columns_, source, static_df)
 
     def _read_again(
-        self, df: UserFrame, columns: ColumnOptions, source: str = "the table", static_df: UserFrame | None = None
+        self, df: Frame, columns: ColumnOptions, source: str = "the table", static_df: Frame | None = None
     ) -> PanelGroup:
         """Read data by the frequencies, labels and static covariates that were learned."""
         learned = self._learned_panels()
@@ -409,10 +408,10 @@ class Forecaster(BaseEstimator):
 
     def forecast(
         self,
-        df: UserFrame | None = None,
+        df: Frame | None = None,
         *,
-        static_df: UserFrame | None = None,
-        futr_df: UserFrame | None = None,
+        static_df: Frame | None = None,
+        futr_df: Frame | None = None,
         h: int | None = None,
     ) -> Forecast:
         """Forecast as a `Forecast`, which gives frames, sample paths and charts.
@@ -442,7 +441,7 @@ class Forecaster(BaseEstimator):
         frame_type = self.frame_type_ if df is None or isinstance(df, (Panel, PanelGroup)) else empty_frame(df)
         return replace(parts.forecast(group, futr_df, steps), frame_type=frame_type)
 
-    def forecast_panel(self, panel: Panel, futr_df: UserFrame | None, h: int) -> Forecast:
+    def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
         """Forecast a panel of the one frequency that was learned.
 
         Parameters
@@ -468,7 +467,7 @@ class Forecaster(BaseEstimator):
         values = self.ensemble_.quantiles(panel, np.arange(len(panel)), panel.lengths, future, h, since)
         return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,))
 
-    def make_future_frame(self, df: UserFrame | None = None, *, h: int | None = None) -> UserFrame:
+    def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
         """The rows of `futr_df` to fill in: id, time and empty columns of futr_exog_list for every step.
 
         Parameters
@@ -497,19 +496,19 @@ class Forecaster(BaseEstimator):
         _check_whole("h", steps)
         columns = [future_columns(panel, steps) for panel in group.parts]
         joined = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
-        return to_frame(joined, self.frame_type_ if df is None else empty_frame(df), group)
+        return panel_frame(joined, self.frame_type_ if df is None else empty_frame(df), group)
 
     def predict(
         self,
-        df: UserFrame | None = None,
+        df: Frame | None = None,
         *,
-        static_df: UserFrame | None = None,
-        futr_df: UserFrame | None = None,
+        static_df: Frame | None = None,
+        futr_df: Frame | None = None,
         h: int | None = None,
         level: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
         samples: int | None = None,
-    ) -> UserFrame:
+    ) -> Frame:
         """Forecast the steps after each series, as a frame.
 
         Parameters
@@ -548,14 +547,14 @@ class Forecaster(BaseEstimator):
 
     def backtest(
         self,
-        df: UserFrame,
+        df: Frame,
         *,
         n_windows: int = 3,
         step_size: int | None = None,
         refit: bool | int = False,
         time_limit: float | None = None,
         progress: bool | None = None,
-        static_df: UserFrame | None = None,
+        static_df: Frame | None = None,
         **columns: Unpack[ColumnOptions],
     ) -> Backtest:
         """Forecast past windows beside the baselines; this forecaster stays as it is.
@@ -606,7 +605,7 @@ class Forecaster(BaseEstimator):
         )
         return replace(backtest, frame_type=empty_frame(df))
 
-    def _read_history(self, df: UserFrame, columns: ColumnOptions, static_df: UserFrame | None) -> PanelGroup:
+    def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
         """Read a history to be learned anew; columns not given are those of `fit` if the table has them."""
         panels = self._learned_panels() if hasattr(self, "multi_") else ()
         merged: ColumnOptions = {**self._fitted_columns(df, panels), **columns}
@@ -615,18 +614,18 @@ class Forecaster(BaseEstimator):
             options["stat_exog_list"] = static_names(static_df, options["id_col"])
         return self.usable(read_group(df, options, freq=self.freq, static_df=static_df, static_source=panels))
 
-    def _fitted_columns(self, df: UserFrame, panels: Sequence[Panel]) -> ColumnOptions:
+    def _fitted_columns(self, df: Frame, panels: Sequence[Panel]) -> ColumnOptions:
         """The column options of `fit`, if a table has all these columns; static covariates may stand elsewhere."""
         if not panels or isinstance(df, (Panel, PanelGroup)):
             return {}
         fitted = self.columns_
         names = {fitted["id_col"], fitted["time_col"], fitted["target_col"]} - {None}
         names |= {*fitted["futr_exog_list"], *fitted["hist_exog_list"]}
-        return fitted if names <= set(as_frame(df, "the table").columns) else {}
+        return fitted if names <= set(as_table(df, "the table").columns) else {}
 
     def cross_validation(
         self,
-        df: UserFrame,
+        df: Frame,
         h: int | None = None,
         *,
         n_windows: int = 3,
@@ -636,9 +635,9 @@ class Forecaster(BaseEstimator):
         quantiles: Sequence[float] | None = None,
         time_limit: float | None = None,
         progress: bool | None = None,
-        static_df: UserFrame | None = None,
+        static_df: Frame | None = None,
         **columns: Unpack[ColumnOptions],
-    ) -> UserFrame:
+    ) -> Frame:
         """Forecast past windows, as a frame: id, time, cutoff, the actual value, rekur and the baselines.
 
         Series too short for the windows are left out and named in a warning.
@@ -685,12 +684,12 @@ class Forecaster(BaseEstimator):
 
     def explain(
         self,
-        df: UserFrame,
+        df: Frame,
         *,
         n_windows: int = 3,
-        static_df: UserFrame | None = None,
+        static_df: Frame | None = None,
         **columns: Unpack[ColumnOptions],
-    ) -> UserFrame:
+    ) -> Frame:
         """Permutation importance of the covariates on a backtest; this forecaster stays as it is.
 
         Parameters
@@ -718,15 +717,17 @@ class Forecaster(BaseEstimator):
         self.check()
         group = self._read_history(df, columns, static_df)
         names, importance = permutation_importance(self, group, n_windows)
-        return to_frame({"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((group.parts[0],)))
+        return panel_frame(
+            {"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((group.parts[0],))
+        )
 
     def fine_tune(
         self,
-        df: UserFrame,
+        df: Frame,
         *,
         time_limit: float | None = None,
         progress: bool | None = None,
-        static_df: UserFrame | None = None,
+        static_df: Frame | None = None,
         **columns: Unpack[ColumnOptions],
     ) -> Forecaster:
         """Train on another table, such as newer or related series, from the weights learned so far.

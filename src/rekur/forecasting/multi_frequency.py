@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rekur.core import DataError
+from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup, UserFrame
+from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.forecast import Forecast
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class MultiFrequencyForecaster:
         if interrupted is not None:
             raise interrupted
 
-    def forecast(self, group: PanelGroup, futr_df: UserFrame, h: int) -> Forecast:
+    def forecast(self, group: PanelGroup, futr_df: Frame, h: int) -> Forecast:
         """Forecast each panel by the forecaster of its frequency."""
         results = [self.part_for(panel).forecast_panel(panel, futr_df, h) for panel in group.parts]
         templates = tuple(template for result in results for template in result.rank_templates)

@@ -14,7 +14,7 @@ from torch import Tensor
 from rekur import serialization
 from rekur.core import ModelFileError
 from rekur.data.frequency.frequency import Frequency
-from rekur.data.ingest.covariates import ExogenousEncoder
+from rekur.data.ingest.covariates import EncodedColumn, ExogenousEncoder
 from rekur.data.panel import Columns, Panel
 from rekur.data.scaling import WindowScaling
 from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
@@ -208,7 +208,10 @@ def restore_network(
     config = replace(config, context_length=fields["context_length"])
     architecture = restore_architecture(fields["architecture"])
     encoders = CovariateEncoders(
-        **{role: ExogenousEncoder(tuple(each["columns"])) for role, each in fields["encoders"].items()}
+        **{
+            role: ExogenousEncoder(tuple(EncodedColumn(**column) for column in each["columns"]))
+            for role, each in fields["encoders"].items()
+        }
     )
     known = len(fields["calendar"]) + encoders.width(config)
     net = build_net(config, architecture, known, shape, 0.0, 0)

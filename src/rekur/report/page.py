@@ -16,7 +16,7 @@ import numpy as np
 
 from rekur import __version__
 from rekur.core import DataError, MissingDependencyError, OptionError, positive
-from rekur.data.ingest.files import store
+from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.plotting.chart_data import INTERVALS, covers_interval, series_label
@@ -170,7 +170,7 @@ def page_of(title: str, parts: Sequence[str], policy: str, scripts: str = "") ->
 def save(path: str | os.PathLike[str], page: str) -> None:
     """Write a page to a file, whole or not at all; an error names the cure."""
     try:
-        store(Path(path), page.encode("utf-8", "replace"))
+        write_bytes(Path(path), page.encode("utf-8", "replace"))
     except OSError as error:
         cure = CURES.get(error.errno or 0, "choose a path that you may write to")
         reason = error.strerror or str(error)
