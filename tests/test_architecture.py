@@ -41,6 +41,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Backtest": "the windows of one backtest; only `cross_validate` builds it",
     "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
     "read_panels": "the column names of a table come in the user's own words",
+    "cross_validation": "the arguments that the libraries of nixtla have, and frames of static covariates",
     "fit": "the column names of a table, and the options of a command, come in the user's own words",
     "forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",
