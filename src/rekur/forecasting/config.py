@@ -204,7 +204,8 @@ def choose_likelihood(panel: Panel, requested: str) -> str:
 
     Raises
     ------
-    DataError : "negative_binomial" was requested and a value is no count; the text names the value.
+    DataError
+        "negative_binomial" was requested and a value is no count; the text names the value.
     """
     if requested not in ("auto", "negative_binomial"):
         return requested

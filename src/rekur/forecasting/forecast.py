@@ -82,7 +82,8 @@ class Forecast:
 
         Raises
         ------
-        OptionError : the forecast is longer than the horizon that was learned.
+        OptionError
+            The forecast is longer than the horizon that was learned.
 
         Examples
         --------
@@ -124,7 +125,8 @@ class Forecast:
 
         Raises
         ------
-        OptionError : a level lies beyond those that were learned.
+        OptionError
+            A level lies beyond those that were learned.
         """
         columns = index_columns(self.panel, np.repeat(np.arange(len(self.panel)), self.horizon), self.times.ravel())
         for name, values in forecast_columns(self.values, self.levels, level, quantiles, NAME).items():
@@ -179,7 +181,8 @@ class Forecast:
 
         Raises
         ------
-        OptionError : there is no such series.
+        OptionError
+            There is no such series.
         """
         ids = self.panel.ids
         matches = np.flatnonzero(ids == series)

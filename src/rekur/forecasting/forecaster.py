@@ -197,8 +197,10 @@ class Forecaster(BaseEstimator):
 
         Raises
         ------
-        DataError : the table cannot be used; the text names column, series and row.
-        OptionError : a parameter cannot be used.
+        DataError
+            The table cannot be used; the text names column, series and row.
+        OptionError
+            A parameter cannot be used.
 
         Examples
         --------
@@ -260,7 +262,8 @@ class Forecaster(BaseEstimator):
 
         Raises
         ------
-        OptionError : a parameter cannot be used.
+        OptionError
+            A parameter cannot be used.
 
         Examples
         --------
@@ -708,8 +711,9 @@ class Forecaster(BaseEstimator):
         Examples
         --------
         >>> import pandas as pd, rekur
-        >>> promo = [float(t % 5 == 0) for t in range(90)]
-        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": promo, "promo": promo})
+        >>> promo = pd.Series([float(t % 5 == 0) for t in range(90)])
+        >>> y = promo + pd.Series([t * 37 % 11 / 10 for t in range(90)])
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": y, "promo": promo})
         >>> model = rekur.Forecaster(horizon=3, hidden_size=8, num_layers=1)
         >>> model.explain(df, n_windows=1, target_col="y", futr_exog_list=["promo"]).covariate.tolist()
         ['promo']

@@ -339,7 +339,8 @@ def train_ensemble(
 
     Raises
     ------
-    TrainingInterrupted : on Ctrl-C after the first epoch; it holds the ensemble so far.
+    TrainingInterrupted
+        On Ctrl-C after the first epoch; it holds the ensemble so far.
     """
     errors = seasonal_naive_error(panel.y, panel.offsets, config.season)
     ensemble = Ensemble(
