@@ -253,7 +253,7 @@ def _places(index: pd.Index[Any], panel: Panel, message: str) -> Array:
 
 
 def without_short(group: PanelGroup, least: int, source: str = "the table") -> PanelGroup:
-    """The series with at least so many observed values; the others are listed in `skipped`.
+    """The series with at least so many observed values; the others are listed in `Panel.skipped`.
 
     Raises
     ------

@@ -257,7 +257,7 @@ def cross_validate(
     Returns
     -------
     Backtest
-        Series too short for the windows are listed in `skipped`.
+        Series too short for the windows are listed in `Backtest.skipped`.
 
     Raises
     ------

@@ -109,7 +109,7 @@ class Forecast:
         return self.panel.times(np.arange(len(lengths))[:, None], lengths[:, None] + np.arange(self.horizon))
 
     def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
-        """One row a series and step: id, time, the median `rekur`, intervals and quantiles.
+        """One row a series and step: id, time, the median "rekur", intervals and quantiles.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class Forecast:
         return self._to_frame(columns)
 
     def sample_frame(self, samples: int, seed: int = 0) -> Frame:
-        """Sample paths as a frame: one row a series, path and step, with the number of the path in `sample`.
+        """Sample paths as a frame: one row a series, path and step, with the number of the path.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class Forecast:
         Returns
         -------
         frame
-            Columns id, time, `sample` and `rekur`.
+            Columns id, time, "sample" and "rekur".
         """
         paths = self.paths(samples, seed)
         S, n, h = paths.shape
@@ -167,7 +167,7 @@ class Forecast:
         series : label, optional
             Label of a series; the first one if None.
         engine : {"plotly", "matplotlib"}, default "plotly"
-            Library that draws; matplotlib needs the extra `rekur[plot]`.
+            Library that draws; matplotlib needs the extra rekur[plot].
 
         Returns
         -------

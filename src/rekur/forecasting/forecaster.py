@@ -329,7 +329,7 @@ class Forecaster(BaseEstimator):
         return MultiFrequencyForecaster((self,)) if self.multi_ is None else self.multi_
 
     def usable(self, group: PanelGroup, source: str = "the table") -> PanelGroup:
-        """The series that are long enough to be forecast; the others are listed in `skipped`."""
+        """The series that are long enough to be forecast; the others are listed in `Panel.skipped`."""
         group = without_short(group, MIN_OBSERVATIONS, source)
         if len(group.parts) > 1 and self.season_length is not None:
             steps = " and ".join(part.freq.name for part in group.parts)
@@ -471,7 +471,7 @@ class Forecaster(BaseEstimator):
         return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,))
 
     def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
-        """The rows of `futr_df` to fill in: id, time and empty columns of futr_exog_list for every step.
+        """Table of future covariates to fill in, for `predict`: id, time and empty columns for every step.
 
         Parameters
         ----------
@@ -529,7 +529,7 @@ class Forecaster(BaseEstimator):
         quantiles : sequence of float, optional
             Quantile levels such as [0.1, 0.9], as columns rekur_ql0.1, …
         samples : int, optional
-            Number of sample paths to draw instead, numbered in the column `sample`; see `Forecast.paths`.
+            Number of sample paths to draw instead, numbered in the column "sample"; see `Forecast.paths`.
 
         Returns
         -------
@@ -586,7 +586,7 @@ class Forecaster(BaseEstimator):
         Returns
         -------
         Backtest
-            Forecasts, metrics and verdict; series too short for the windows are listed in `skipped`.
+            Forecasts, metrics and verdict; series too short for the windows are listed in `Backtest.skipped`.
 
         Examples
         --------
@@ -705,7 +705,7 @@ class Forecaster(BaseEstimator):
         Returns
         -------
         frame
-            Columns `covariate` and `importance`, the share by which the pinball loss grows when the values are
+            Columns "covariate" and "importance", the share by which the pinball loss grows when the values are
             shuffled (0 for a covariate of no use), the most important one first.
 
         Examples
@@ -807,7 +807,7 @@ class Forecaster(BaseEstimator):
         self.config_, self.panel_ = config, panel
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a folder: `config.json` and `model.safetensors`.
+        """Write the fitted model to a folder, as config.json and model.safetensors.
 
         The files hold the end of every series, from which forecasts go on.
 
