@@ -33,12 +33,12 @@ import numpy as np
 import pandas as pd
 
 import rekur
+from rekur import metrics
 from rekur.data.panel import Panel, read_panel
 from rekur.data.scaling import seasonal_steps
 from rekur.forecasting.backtest import actual, backs, before
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model_averaging import baseline
-from rekur.metrics import forecast as metrics
 from sets import ROOT, SETS, Set
 
 NAIVE2 = {48: (18.383, 2.395), 13: (9.161, 2.777)}  # sMAPE and MASE of Naive2 on M4 Hourly and Weekly, as published

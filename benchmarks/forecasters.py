@@ -31,9 +31,9 @@ import pandas as pd
 
 import rekur
 from accuracy import ROOT, score
+from rekur import metrics
 from rekur.data.panel import Panel, read_panel
 from rekur.forecasting.backtest import actual, before
-from rekur.metrics import forecast as metrics
 from sets import SETS
 
 PANELS = ("m4_hourly", "m4_weekly", "m3_yearly", "m3_quarterly", "m3_monthly", "m3_other", "nn5")

@@ -12,7 +12,7 @@ from rekur.data.scaling import ExpandingStd, WindowScaling, seasonal_steps
 from rekur.data.windows import AllWindows, WindowIndex
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model_averaging import ModelAverage, weigh
-from rekur.metrics.forecast import seasonal_scale
+from rekur.metrics import seasonal_scale
 
 
 @given(

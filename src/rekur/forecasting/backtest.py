@@ -18,7 +18,7 @@ from rekur.data.windows import WindowIndex
 from rekur.forecasting.config import FEWEST, LEVELS
 from rekur.forecasting.forecast import NAME, kind, spread
 from rekur.forecasting.model_averaging import baseline
-from rekur.metrics.forecast import summary
+from rekur.metrics import summary
 
 
 @dataclass(frozen=True)

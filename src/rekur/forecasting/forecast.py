@@ -13,7 +13,7 @@ from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup, locate, parts_of
 from rekur.forecasting.sample_paths import draw
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 from rekur.plotting import figure
 
 NAME = "rekur"

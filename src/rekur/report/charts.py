@@ -11,7 +11,7 @@ from rekur.data.panel import Panel
 from rekur.data.panel_group import locate
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.forecast import NAME
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 from rekur.plotting.chart_data import MAX_HISTORY_ROWS, fan_chart, history, local_times
 from rekur.plotting.traces import (
     Json,
