@@ -35,7 +35,6 @@ import pandas as pd
 import rekur
 from rekur import metrics
 from rekur.data.panel import Panel, read_panel
-from rekur.data.scaling import seasonal_naive_error
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.cross_validation import PastWindows
 from rekur.forecasting.ensemble import baseline_quantiles
@@ -68,7 +67,7 @@ def score(task: Set, full: Panel, history: Panel, y: Array, point: Array, series
         return metrics.rmse(y / unit, point / unit) ** 2
     if task.measure == "MAE":
         return metrics.mae(y, point)
-    mase = metrics.mase(y, point, seasonal_naive_error(history.y, history.offsets, task.m)[series])
+    mase = metrics.mase(y, point, metrics.seasonal_scale(history.y, task.m, history.offsets)[series])
     if task.measure == "MASE":
         return mase
     relative = metrics.smape(y, point) / NAIVE2[task.horizon][0], mase / NAIVE2[task.horizon][1]

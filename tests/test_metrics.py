@@ -68,7 +68,7 @@ def test_scale_ignores_gaps_and_padding():
 
 
 @pytest.mark.parametrize("season", [1, 2, 5, 40])
-def test_scale_of_series_one_after_another_is_that_of_padded_ones(season):
+def test_scale_of_series_one_after_another_is_that_of_padded_ones(season, monkeypatch):
     rng = np.random.default_rng(season)
     series = [rng.normal(size=n) for n in (1, 2, 9, 40, 41, 120)]
     series[4][::7] = NAN
@@ -76,10 +76,21 @@ def test_scale_of_series_one_after_another_is_that_of_padded_ones(season):
     for row, values in zip(padded, series, strict=True):
         row[120 - len(values) :] = values
     offsets = np.cumsum([0, *map(len, series)])
+
+    def mean_difference(values, lag):
+        pairs = [abs(values[t] - values[t - lag]) for t in range(lag, len(values))]
+        pairs = [pair for pair in pairs if not np.isnan(pair)]
+        return sum(pairs) / len(pairs) if pairs else NAN
+
+    expected = [mean_difference(values, season) for values in series]
+    expected = [a if np.isnan(b) else b for a, b in zip((mean_difference(v, 1) for v in series), expected, strict=True)]
     flat = M.seasonal_scale(np.concatenate(series), season, offsets)
     np.testing.assert_array_equal(flat, M.seasonal_scale(padded, season))
+    np.testing.assert_allclose(flat, expected, rtol=1e-12)
     with pytest.raises(DataError, match="with offsets"):
         M.seasonal_scale(padded, season, offsets)
+    monkeypatch.setattr(point_forecast, "_MAX_VALUES", 30)
+    np.testing.assert_array_equal(M.seasonal_scale(np.concatenate(series), season, offsets), flat)
 
 
 def test_pinball_of_single_errors():

@@ -27,6 +27,8 @@ __all__ = [
     "usable_scale",
 ]
 
+_MAX_VALUES = 4_000_000  # of the histories at a time, on average
+
 
 def paired(y: ArrayLike, f: ArrayLike) -> tuple[Array, Array]:
     """Return both as float64 (W, h), or raise a DataError if the shapes differ."""
@@ -208,11 +210,15 @@ def seasonal_scale(y: ArrayLike, season: int = 1, offsets: ArrayLike | None = No
         expected = "(series, time)" if offsets is None else "(values,) with offsets"
         raise DataError(f"histories must be {expected}, got shape {a.shape}")
     first = np.asarray(np.arange(a.shape[0] + 1) * a.shape[1] if offsets is None else offsets, dtype=np.int64)
-    scale = _mean_differences(a.ravel(), first, 1)
-    if season == 1:
-        return scale
-    seasonal = _mean_differences(a.ravel(), first, season)
-    return np.where(seasonal > 0, seasonal, scale)
+    flat, scale = a.ravel(), np.full(len(first) - 1, np.nan)
+    series_at_a_time = max(1, len(scale) * _MAX_VALUES // max(flat.size, 1))
+    for start in range(0, len(scale), series_at_a_time):
+        part = first[start : start + series_at_a_time + 1]
+        values = flat[part[0] : part[-1]]
+        naive = _mean_differences(values, part - part[0], 1)
+        seasonal = naive if season == 1 else _mean_differences(values, part - part[0], season)
+        scale[start : start + series_at_a_time] = np.where(seasonal > 0, seasonal, naive)
+    return scale
 
 
 def _mean_differences(y: Array, offsets: Array, lag: int) -> Array:
