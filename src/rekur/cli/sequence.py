@@ -17,7 +17,7 @@ from rekur.data.ingest import files
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
-from rekur.metrics.sequence import beside
+from rekur.metrics.sequence import score_table
 from rekur.registry import COMMANDS, Task, load, task_of
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: O
     """Print the scores next to those of a simple baseline, and write the report."""
     scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
     table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
-    for row in beside(scores):
+    for row in score_table(scores):
         table.add_row(*row)
     console().print(table)
     if outputs.report is not None:

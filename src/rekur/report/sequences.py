@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rekur import metrics
 from rekur.inputs.words import sentence
-from rekur.metrics.sequence import beside, confusion
 from rekur.registry import task_of
 from rekur.report.page import page_of, save
 from rekur.report.png import heat_map, image
@@ -82,7 +82,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def score_table(scores: Mapping[str, float]) -> str:
     """Each score with that of the baseline."""
-    rows = [[escape(cell) for cell in row] for row in beside(scores)]
+    rows = [[escape(cell) for cell in row] for row in metrics.score_table(scores)]
     return section("Scores", table(["score", "model", "baseline"], rows))
 
 
@@ -119,7 +119,7 @@ def classification(model: Classifier, dataset: Dataset) -> str:
     p = model.predict_proba(dataset.x)
     predicted = model.classes_[p.argmax(1)]
     actual = np.asarray(dataset.y)
-    counts = confusion(actual, predicted, model.classes_)
+    counts = metrics.confusion_matrix(actual, predicted, model.classes_)
     largest = np.argsort(-counts.sum(1), kind="stable")[:MAX_CLASSES]
     names = [escape(str(model.classes_[k])) for k in largest]
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))

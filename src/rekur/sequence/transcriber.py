@@ -139,14 +139,14 @@ class Transcriber(PairedEstimator):
 
     def score(self, x: Any, y: Sequence[str]) -> float:
         """One minus the word error rate."""
-        return 1 - metrics.word_error(y, self.predict(x))
+        return 1 - metrics.word_error_rate(y, self.predict(x))
 
     def evaluate(self, x: Any, y: Sequence[str], beams: int = 1, **search: Any) -> dict[str, float]:
         """Word and character error rate, and those of an empty transcript; beams and search are as in `predict`."""
         predicted = self.predict(x, beams, **search)
         return {
-            "word error rate": metrics.word_error(y, predicted),
-            "character error rate": metrics.letter_error(y, predicted),
+            "word error rate": metrics.word_error_rate(y, predicted),
+            "character error rate": metrics.character_error_rate(y, predicted),
             "baseline word error rate": 1.0,
         }
 
@@ -202,7 +202,7 @@ class Transcriber(PairedEstimator):
             raw, lengths = net(batch.x, batch.lengths)
             actual += [self._text(labels) for labels in unpadded(batch)]
             predicted += [self._text(labels) for labels in net.head.decode(raw, lengths)]
-        return metrics.letter_error(actual, predicted)
+        return metrics.character_error_rate(actual, predicted)
 
 
 def needed(targets: LazySequences) -> np.ndarray:
