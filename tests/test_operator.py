@@ -102,7 +102,7 @@ def test_a_tape_is_the_same_size_on_every_target_and_knows_its_own(name: str) ->
 
 
 def test_misuse_of_the_operators_is_refused() -> None:
-    """Whoever goes around the door meets the same checks."""
+    """An operator called by its name makes the same checks."""
     name, x, W, R, *rest = operands("lstm")
     scan_op = torch.ops.rekur.scan
     with pytest.raises(DataError, match=r"W has shape \(3, 2\)"):
