@@ -39,7 +39,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Panel": "the columns of the one table; only `read_panels` builds it",
     "ForecastConfig": "how one forecaster is built, as one value; only `default_config` builds it",
     "Backtest": "the windows of one backtest; only `cross_validate` builds it",
-    "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
+    "scan": "everything that the kernels can do beyond a plain fold",
     "read_panels": "the column names of a table come in the user's own words",
     "fit": "the column names of a table, and the options of a command, come in the user's own words",
     "forecast": "the options of a command",
