@@ -96,7 +96,7 @@ def speech_parts(seed: int, show: bool) -> Scores:
 
 def lines(name: str) -> list[str]:
     """The lines of a packed text."""
-    return files.text(str(DATA / name)).splitlines()
+    return files.read_text(str(DATA / name)).splitlines()
 
 
 def translation(source: str, target: str) -> Callable[[int, bool], Scores]:

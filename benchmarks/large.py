@@ -23,7 +23,7 @@ import numpy as np
 
 import rekur
 from rekur.data.ingest import files
-from rekur.forecasting import model as network
+from rekur.forecasting import training as network
 
 PART = 5_000  # series generated at a time
 MOST = 1_000
@@ -82,7 +82,7 @@ class Dealing:
 def stages(path: str) -> Iterator[tuple[str, float]]:
     """Run it; the name of each stage and the seconds it took."""
     start = time.perf_counter()
-    df = files.read(path)
+    df = files.read_file(path)
     yield "read", time.perf_counter() - start
     start = time.perf_counter()
     model = rekur.Forecaster(18).fit(df)

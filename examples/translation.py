@@ -10,7 +10,7 @@ a = asked(__doc__)
 
 def lines(name: str) -> list[str]:
     """The lines of a packed file."""
-    return files.text(str(a.data / "multi30k" / name)).splitlines()
+    return files.read_text(str(a.data / "multi30k" / name)).splitlines()
 
 
 train = [lines(f"train.{language}.gz")[: a.rows] for language in ("de", "en")]

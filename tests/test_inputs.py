@@ -148,7 +148,7 @@ def test_numbers_are_scaled_by_what_was_learned() -> None:
         made.items([np.zeros((1, 2)), np.array([[0.0, 0], [np.nan, 0]])])
 
 
-@pytest.mark.parametrize("scale", ["auto", "column", "whole", "none"])
+@pytest.mark.parametrize("scale", ["auto", "column", "global", "none"])
 @pytest.mark.parametrize(("columns", "most"), [(64, 10), (64, 1000), (3, 10)])
 def test_columns_of_one_kind_keep_their_proportions(scale: str, columns: int, most: float) -> None:
     spreads = np.geomspace(1, most, columns)
@@ -159,13 +159,13 @@ def test_columns_of_one_kind_keep_their_proportions(scale: str, columns: int, mo
         assert (divisor == 1).all()
         return
     np.testing.assert_allclose(mean, x.mean((0, 1)), rtol=1e-4)
-    one = scale == "whole" or (scale == "auto" and (columns, most) == (64, 10))
+    one = scale == "global" or (scale == "auto" and (columns, most) == (64, 10))
     each = x.std((0, 1))
     np.testing.assert_allclose(divisor, np.full(columns, (each**2).mean() ** 0.5) if one else each, rtol=1e-4)
 
 
 def test_an_unknown_scale_is_refused() -> None:
-    with pytest.raises(OptionError, match="'column', 'whole', 'none'"):
+    with pytest.raises(OptionError, match="'column', 'global', 'none'"):
         Numbers(scale="row").learn(np.zeros((3, 4, 2)))
 
 
@@ -364,3 +364,5 @@ def test_inputs_are_importable_from_their_package() -> None:
         assert inputs.find(kind).kind == kind
     with pytest.raises(AttributeError, match="no attribute 'Images'"):
         inputs.Images  # noqa: B018
+    with pytest.raises(OptionError, match="choose one of 'audio', 'numbers'"):
+        inputs.find("image")

@@ -146,7 +146,7 @@ def predict(
     if len(frame) > SHOWN:
         print(f"… {len(frame):,} in all")
     if outputs.out is not None:
-        files.write(frame, outputs.out)
+        files.write_file(frame, outputs.out)
         print(f"predictions written to {outputs.out}")
 
 

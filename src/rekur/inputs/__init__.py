@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rekur.core import ModelFileError
+from rekur.core import ModelFileError, choose
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,12 +61,17 @@ def find(kind: str) -> type[Input]:
     type
         `Audio`, `Numbers`, `Text`, `Video` or `Words`.
 
+    Raises
+    ------
+    OptionError
+        The kind is not known.
+
     Examples
     --------
     >>> find("text")(vocabulary_size=500)
     Text(vocabulary_size=500, pieces='unigram', lowercase=False, max_length=1000)
     """
-    return __getattr__(INPUTS[kind])
+    return __getattr__(INPUTS[choose("input", kind, INPUTS)])
 
 
 def restore(description: Description, tensors: dict[str, Tensor]) -> Reader:

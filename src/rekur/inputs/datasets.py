@@ -143,7 +143,7 @@ def read(
     elif layout.sequence_kind == "words" and unpacked_suffix(path) in CONLL:
         dataset = read_conll(source, columns)
     elif source == "-" or unpacked_suffix(path) == ".txt":
-        lines = [line for line in files.text(source).splitlines() if line.strip()]
+        lines = [line for line in files.read_text(source).splitlines() if line.strip()]
         x: Sequences = [line.split() for line in lines] if layout.sequence_kind == "words" else [*lines]
         dataset = Dataset(x, None, [f"line {k + 1}" for k in range(len(lines))])
     else:
@@ -178,7 +178,7 @@ def read_folder(path: Path, layout: DatasetFormat, targets: bool) -> Dataset:
     texts = [file.with_suffix(".txt") for file in media]
     missing = [(name, "no text stands beside it") for name, text in zip(names, texts, strict=True) if not text.exists()]
     rows = [row for row, text in enumerate(texts) if text.exists()]
-    y = [files.text(str(texts[row])).strip() for row in rows]
+    y = [files.read_text(str(texts[row])).strip() for row in rows]
     return Dataset([media[row] for row in rows], y, [names[row] for row in rows], missing)
 
 
@@ -195,7 +195,7 @@ def read_conll(source: str, columns: DatasetColumns) -> Dataset:
     word, tag = (int(number) - 1 for number in numbers)
     x: Sequences = [[]]
     y: Targets = [[]]
-    for number, line in enumerate(files.text(source).splitlines(), start=1):
+    for number, line in enumerate(files.read_text(source).splitlines(), start=1):
         cells = line.split("\t") if universal else line.split()
         if not line.strip() or line.startswith("-DOCSTART-"):
             x, y = ([*x, []], [*y, []]) if x[-1] else (x, y)
@@ -210,7 +210,7 @@ def read_conll(source: str, columns: DatasetColumns) -> Dataset:
 
 def read_table(source: str, layout: DatasetFormat, columns: DatasetColumns, targets: bool) -> Dataset:
     """Read a table with a column of texts or paths (relative to the table's folder), or of readings grouped by `id`."""
-    frame = files.read(source)
+    frame = files.read_file(source)
     for name in (columns.x, columns.y, columns.id):
         if name is not None and name not in frame.columns:
             names = [str(column) for column in frame.columns]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rekur.inputs.reader import Description, Learned
 
-SCALES = ("auto", "column", "whole", "none")
+SCALES = ("auto", "column", "global", "none")
 MIN_ALIKE_COLUMNS = 64  # number of columns from which on they may share one divisor
 MAX_STD_RATIO = 100.0  # largest ratio of the standard deviations of columns that share one divisor
 CONSTANT_STD = 1e-6  # standard deviation up to which a column counts as constant
@@ -32,11 +32,11 @@ class Numbers:
 
     Parameters
     ----------
-    scale : {"auto", "column", "whole", "none"}, default "auto"
-        "column" centres each column and divides it by its standard deviation over the training data; "whole" centres
+    scale : {"auto", "column", "global", "none"}, default "auto"
+        "column" centres each column and divides it by its standard deviation over the training data; "global" centres
         each column and divides all by the root of their mean variance, for columns of one kind, such as features of
         frames, of which those with small values say little; "none" leaves the numbers as they are; "auto" takes
-        "whole" for 64 columns or more whose standard deviations lie within a factor of 100, and "column" otherwise.
+        "global" for 64 columns or more whose standard deviations lie within a factor of 100, and "column" otherwise.
     deltas : bool, default False
         Whether to add the difference of each step and the one before as columns.
 
@@ -89,7 +89,7 @@ class Numbers:
         if self.scale == "none" or not len(varying):
             return std.new_ones(std.shape)
         alike = len(std) >= MIN_ALIKE_COLUMNS and bool(varying.max() <= MAX_STD_RATIO * varying.min())
-        if self.scale == "whole" or (self.scale == "auto" and alike):
+        if self.scale == "global" or (self.scale == "auto" and alike):
             return std.square().mean().sqrt().expand_as(std)
         return std.where(std > CONSTANT_STD, 1.0)
 

@@ -213,24 +213,15 @@ def _vjp(
 
 
 def _autograd(
-    cell: str,
-    x: Tensor,
-    W: Tensor,
-    R: Tensor,
-    bW: Tensor | None,
-    bR: Tensor | None,
-    state: Sequence[Tensor],
-    lengths: Tensor | None,
-    resets: Tensor | None,
-    reverse: bool,
+    cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *torch_ops.Rest
 ) -> list[Tensor]:
     """The operator `rekur::scan` under autograd."""
-    tensors = (x, W, R, bW, bR)
+    tensors, (state, lengths, resets, reverse) = (x, W, R, bW, bR), rest
     if torch.is_grad_enabled() and torch_private.any_requires_grad(*tensors, state):
         outputs = record(torch_ops, CompiledCell.of(cell), reverse, lengths, resets, *tensors, *state)
         return list(outputs[:-1])
     with torch_private.below_autograd():
-        return torch_ops.scan(cell, *tensors, state, lengths, resets, reverse)
+        return torch_ops.scan(cell, *tensors, *rest)
 
 
 torch_ops.library.impl("scan", _autograd, "Autograd")

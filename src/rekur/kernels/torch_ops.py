@@ -31,7 +31,7 @@ for _scheme in (f"scan{_FORWARD}", f"scan_tape{_FORWARD}", f"scan_backward{_BACK
     library.define(_scheme, tags=torch.Tag.pt2_compliant_tag)
 
 _Operator = Callable[..., "list[Tensor]"]
-_Rest = tuple[Sequence["Tensor"], "Tensor | None", "Tensor | None", bool]  # state, lengths, resets, reverse
+Rest = tuple[Sequence["Tensor"], "Tensor | None", "Tensor | None", bool]  # state, lengths, resets, reverse
 scan: _Operator = torch.ops.rekur.scan.default
 _scan_tape: _Operator = torch.ops.rekur.scan_tape.default
 _scan_backward: _Operator = torch.ops.rekur.scan_backward.default
@@ -78,7 +78,7 @@ def _check(cell: str, x: Tensor, weights: Weights, state: State, lengths: Tensor
 
 def _on_cpu(training: bool) -> _Operator:
     def run(
-        cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *_Rest
+        cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *Rest
     ) -> list[Tensor]:
         weights, (state, lengths, resets, reverse) = Weights(W, R, bW, bR), rest
         _check(cell, x, weights, state, lengths, resets)
@@ -89,7 +89,7 @@ def _on_cpu(training: bool) -> _Operator:
 
 def _fake(training: bool) -> _Operator:
     def run(
-        cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *_Rest
+        cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *Rest
     ) -> list[Tensor]:
         weights, (state, lengths, resets, _) = Weights(W, R, bW, bR), rest
         _check(cell, x, weights, state, lengths, resets)

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from rekur.cells import CELLS
 from rekur.cells import cell as cell_by_name
-from rekur.core import OptionError, State, choose, positive
+from rekur.core import NamedState, OptionError, State, choose, positive
+from rekur.kernels.reference import fold
 from rekur.layers.pooling import global_pool, length_mask
 from rekur.layers.stack import LayerStack
 
@@ -98,25 +99,25 @@ class ConvRecurrent(nn.Module):
         images = x.masked_fill(~mask, 0).flatten(0, 1)
         wx = self._convolve(images, self.W, self.bW).view(B, T, height, width, -1)
         if state is None:
-            state = tuple(x.new_zeros(B, self.hidden_channels, height, width) for _ in self.cell.states)
-        state = self._move_channels(state, 1, -1)  # channels last: (B, height, width, H)
-        y = [x] * T
-        for t in reversed(range(T)) if self.reverse else range(T):
-            rh = self.cell.gate(self._convolve(state[0].movedim(-1, 1), self.R, self.bR))
-            new = self.cell.point(self.cell.gate(wx[:, t]), rh, state)
-            y[t] = new[0].masked_fill(~mask[:, t], 0)
-            state = type(new)(*(torch.where(mask[:, t], n, s) for n, s in zip(new, state, strict=True)))
-        return torch.stack(y, dim=1).movedim(-1, 2), self._move_channels(state, -1, 1)
+            zeros = x.new_zeros(B, self.hidden_channels, height, width)
+            state = self.cell.state(**dict.fromkeys(self.cell.states, zeros))
+        start = self._move_channels(state, 1, -1)  # channels last: (B, height, width, H)
+        outputs, last = fold(self._advance, wx.transpose(0, 1), start, mask.transpose(0, 1), reverse=self.reverse)
+        return torch.stack(outputs, dim=1).movedim(-1, 2), self._move_channels(last, -1, 1)
+
+    def _advance(self, wx: Tensor, state: NamedState) -> NamedState:
+        """State one step on from the gates wx (B, height, width, G·H) of an image."""
+        rh = self.cell.gate(self._convolve(state.h.movedim(-1, 1), self.R, self.bR))
+        return self.cell.point(self.cell.gate(wx), rh, state)
 
     def _convolve(self, x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
         """Gates (N, height, width, G·H) from images x (N, channels, height, width)."""
         return F.conv2d(x, kernels, bias, padding=self.kernel_size // 2).movedim(1, -1)
 
-    def _move_channels(self, state: Iterable[Tensor], source: int, destination: int) -> State:
+    def _move_channels(self, state: Iterable[Tensor], source: int, destination: int) -> NamedState:
         """State with the axis of its channels moved."""
         tensors = (s.movedim(source, destination) for s in state)
-        moved: State = self.cell.state(**dict(zip(self.cell.states, tensors, strict=True)))
-        return moved
+        return self.cell.state(**dict(zip(self.cell.states, tensors, strict=True)))
 
 
 class ConvRecurrentStack(LayerStack):

@@ -117,8 +117,9 @@ class Decoder(nn.Module):
         halves = torch.tanh(self.bridge(mean_pool(memory.vectors, memory.mask))).chunk(2, dim=-1)
         states: list[State] = []
         for direction, h in zip((self.first, self.second), halves, strict=True):
-            zeros = direction.cell.zeros(len(h), direction.hidden_size, h)
-            states.append(direction.cell.state(**{**dict(zip(direction.cell.states, zeros, strict=True)), "h": h}))
+            cell = direction.cell
+            zeros = dict(zip(cell.states, cell.zeros(len(h), direction.hidden_size, h), strict=True))
+            states.append(cell.state(**{**zeros, "h": h}))
         return states
 
     def forward(
