@@ -183,8 +183,8 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         steps = np.array([fh.to_indexer(cutoff) for cutoff in cutoffs])
         future = None if X is None else long_frame(X.index, X)
         forecast = self.forecaster_.forecast(self._history(), futr_df=future, h=int(steps.max()) + 1)
-        if forecast.table.skipped:
-            name, reason = forecast.table.skipped[0]
+        if forecast.panel.skipped:
+            name, reason = forecast.panel.skipped[0]
             raise DataError(f"the series {name!r} cannot be forecast ({reason}): leave it out")
         frame = forecast.frame(quantiles=levels)
         if ID in frame:
