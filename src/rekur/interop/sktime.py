@@ -44,8 +44,9 @@ class Horizon(Protocol):
 class RekurForecaster(BaseForecaster):  # type: ignore[misc]
     """Recurrent network forecaster for sktime, see `rekur.Forecaster`.
 
-    A panel or a hierarchy is learned by one global model. Exogenous variables must be known for every step up to the
-    last one to forecast. `update` appends to the history and, with `update_params=True`, trains the networks further.
+    A panel or a hierarchy is learned by one global model; a relative forecasting horizon counts from the end of each
+    series. Exogenous variables must be known for every step up to the last one to forecast. `update` appends to the
+    history and, with `update_params=True`, trains the networks further.
 
     Parameters
     ----------
