@@ -26,7 +26,7 @@ from rekur.data.ingest import files
 from rekur.inputs import datasets as examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
-from rekur.sequence.seq2seq import SUMMARY
+from rekur.sequence.generation import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("REKUR_DATA", ROOT.parent / "shared" / "data"))

@@ -45,6 +45,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",
     "Classifier": "what to learn and with what, each with a default",
+    "Regressor": "what to learn and with what, each with a default",
     "GenerationConfig": "how a text is written as one value, each with a default",
     "RegularGrid": "what reading the times of a table finds out; only `lay` builds it",
 }

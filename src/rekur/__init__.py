@@ -9,14 +9,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Accelerated": "rekur.nn.accelerate",
-    "Captioner": "rekur.sequence.captioner",
+    "Captioner": "rekur.sequence.seq2seq",
     "Classifier": "rekur.sequence.classifier",
     "Forecaster": "rekur.forecasting.forecaster",
     "LanguageModel": "rekur.sequence.language_model",
     "Regressor": "rekur.sequence.regressor",
     "Tagger": "rekur.sequence.tagger",
     "Transcriber": "rekur.sequence.transcriber",
-    "Translator": "rekur.sequence.translator",
+    "Translator": "rekur.sequence.seq2seq",
     "accelerate": "rekur.nn.accelerate",
     "accelerated": "rekur.nn.accelerate",
     "load": "rekur.registry",

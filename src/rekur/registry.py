@@ -12,14 +12,14 @@ from rekur.core import ModelFileError
 __all__ = ["load"]
 
 _KINDS = {
-    "Captioner": "rekur.sequence.captioner",
+    "Captioner": "rekur.sequence.seq2seq",
     "Classifier": "rekur.sequence.classifier",
     "Forecaster": "rekur.forecasting.forecaster",
     "LanguageModel": "rekur.sequence.language_model",
     "Regressor": "rekur.sequence.regressor",
     "Tagger": "rekur.sequence.tagger",
     "Transcriber": "rekur.sequence.transcriber",
-    "Translator": "rekur.sequence.translator",
+    "Translator": "rekur.sequence.seq2seq",
 }
 
 

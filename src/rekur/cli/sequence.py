@@ -68,7 +68,7 @@ def made(task: str, options: Mapping[str, Any]) -> Any:
     if given.pop("copy", False):
         if task != "translate":
             raise OptionError(f"--copy is for translate, not for {task}")
-        from rekur.sequence.seq2seq import SUMMARY
+        from rekur.sequence.generation import SUMMARY
 
         given["generation"] = SUMMARY
     return getattr(rekur, TASKS[task])(**given)

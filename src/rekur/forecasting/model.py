@@ -175,7 +175,7 @@ def improve(
     def hopeless(history: list[Record]) -> bool:
         return len(history) >= TRIAL and min(record["val_loss"] for record in history) > BEHIND * rival
 
-    problem = replace(deal.problem(recipe.held, seed), validate=validate, hopeless=hopeless)
+    problem = replace(deal.problem(recipe.held, seed), validate=validate, should_stop=hopeless)
     return fit(problem, recipe.training, seed, watch, saver)
 
 

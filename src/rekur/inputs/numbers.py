@@ -110,11 +110,12 @@ def read(values: Any) -> list[Tensor]:
     """
     import torch
 
+    from rekur.data.batching import PaddedArray
     from rekur.data.validation import floats, whole_lengths
 
     if isinstance(values, list) and values and isinstance(values[0], torch.Tensor) and values[0].ndim == 2:
         return values
-    array, lengths = values if isinstance(values, tuple) else (values, None)
+    array, lengths = (values.values, values.lengths) if isinstance(values, PaddedArray) else (values, None)
     ragged = isinstance(array, list) and len({np.shape(row) for row in array}) > 1
     if ragged and lengths is None:
         return [floats(f"sequence {row} of x", one, "TI") for row, one in enumerate(array)]

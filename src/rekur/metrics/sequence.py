@@ -131,9 +131,12 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
 def beside(found: Mapping[str, float]) -> list[tuple[str, str, str]]:
     """Each score in words, with that of the baseline, or a dash where there is none.
 
-    >>> beside({"accuracy": 0.5, "f1": 0.25, "baseline accuracy": 0.1})
+    >>> beside({"accuracy": 0.5, "f1": 0.25, "baseline_accuracy": 0.1})
     [('accuracy', '0.5', '0.1'), ('f1', '0.25', '–')]
     """
-    names = [name for name in found if not name.startswith("baseline ")]
-    bases = [found.get(f"baseline {name}") for name in names]
-    return [(n, f"{found[n]:.4g}", "–" if b is None else f"{b:.4g}") for n, b in zip(names, bases, strict=True)]
+    names = [name for name in found if not name.startswith("baseline_")]
+    bases = [found.get(f"baseline_{name}") for name in names]
+    return [
+        (n.replace("_", " "), f"{found[n]:.4g}", "–" if b is None else f"{b:.4g}")
+        for n, b in zip(names, bases, strict=True)
+    ]

@@ -50,7 +50,7 @@ def html(model: Any, held: Dataset, found: Mapping[str, float]) -> str:
     elif kind in ("Translator", "Captioner"):
         parts += [texts(model, held)]
     elif kind == "LanguageModel":
-        parts += [section("Samples", lines([model.sample(seed=k) or "…" for k in range(5)]))]
+        parts += [section("Samples", lines([model.sample(random_state=k) or "…" for k in range(5)]))]
     parts.append(training(model.history_))
     return framed(title, parts, STILL)
 
