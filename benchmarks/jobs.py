@@ -26,6 +26,7 @@ from rekur.data.ingest import files
 from rekur.inputs import datasets as examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
+from rekur.registry import TASKS
 from rekur.sequence.generation import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,7 +84,7 @@ def intents(seed: int, show: bool) -> Scores:
 
 def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
     """Words and parts of speech of a part of the English Web Treebank."""
-    sentences = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), "tag")
+    sentences = examples.read(str(DATA / f"ud_ewt/en_ewt-ud-{part}.conllu.xz"), TASKS["Tagger"].dataset)
     return sentences.x, sentences.y
 
 
@@ -95,7 +96,7 @@ def speech_parts(seed: int, show: bool) -> Scores:
 
 def lines(name: str) -> list[str]:
     """The lines of a packed text."""
-    return files.text(str(DATA / name)).splitlines()
+    return files.read_text(str(DATA / name)).splitlines()
 
 
 def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
@@ -103,7 +104,7 @@ def translation(source: str, target: str) -> Callable[[int, bool], Scores]:
 
     def run(seed: int, show: bool) -> Scores:
         part = {p: [lines(f"multi30k/{p}.{k}.gz") for k in (source, target)] for p in ("train", "val")}
-        model = rekur.Translator(input=Text(vocabulary=5000), random_state=seed)
+        model = rekur.Translator(input=Text(vocabulary_size=5000), random_state=seed)
         model.fit(*part["train"], validation=tuple(part["val"]), progress=show)
         return model.evaluate(*(lines(f"multi30k/test_2016_flickr.{k}.gz") for k in (source, target)))
 
@@ -114,7 +115,7 @@ def headlines(seed: int, show: bool) -> Scores:
     """The headline of a piece of news: rows 0-6,000 to train, 800 to choose, 800 to test."""
     frame = table("ag_news/ag_news_test.csv.gz")
     x, y = frame.description.tolist(), frame.title.tolist()
-    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary=3000), random_state=seed)
+    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary_size=3000), random_state=seed)
     model.fit(x[:6000], y[:6000], validation=(x[6000:6800], y[6000:6800]), epochs=20, progress=show)
     return model.evaluate(x[6800:], y[6800:])
 
@@ -123,7 +124,7 @@ def papers(seed: int, show: bool) -> Scores:
     """One sentence for the abstract of a paper."""
     part = {p: pd.read_json(DATA / f"scitldr/{p}.jsonl.gz", lines=True) for p in ("train", "dev", "test")}
     x = {p: [" ".join(sentences) for sentences in frame.source] for p, frame in part.items()}
-    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary=5000, longest=400), random_state=seed)
+    model = rekur.Translator(generation=SUMMARY, input=Text(vocabulary_size=5000, max_length=400), random_state=seed)
     held = (x["dev"], [targets[0] for targets in part["dev"].target])
     model.fit(x["train"], [targets[0] for targets in part["train"].target], validation=held, progress=show)
     return model.evaluate(x["test"], part["test"].target.tolist())
@@ -133,7 +134,7 @@ def treebank(seed: int, show: bool) -> Scores:
     """The next word of the Penn Treebank."""
     part = {p: [line.strip() for line in lines(f"ptb/ptb.{p}.txt.gz")] for p in ("train", "valid", "test")}
     part = {p: [line.replace("<unk>", "⁇") for line in lines] for p, lines in part.items()}
-    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary=10_003), random_state=seed)
+    model = rekur.LanguageModel(input=Text(pieces="word", vocabulary_size=10_003), random_state=seed)
     model.fit(part["train"], validation=part["valid"], progress=show)
     return model.evaluate(part["test"])
 
@@ -275,7 +276,7 @@ def actions(seed: int, show: bool) -> Scores:
         x, frame = made_clips(Path(folder))
         label = {p: frame.label[frame.split == p].tolist() for p in x}
         model = rekur.Classifier(random_state=seed).fit(x["train"], label["train"], progress=show)
-        still = rekur.Classifier(input=rekur.inputs.find("video")(frames=1), random_state=seed)
+        still = rekur.Classifier(input=rekur.inputs.find("video")(num_frames=1), random_state=seed)
         still.fit(x["train"], label["train"], progress=show)
         alone = still.evaluate(x["test"], label["test"])["accuracy"]
         return {**model.evaluate(x["test"], label["test"]), "single frame": alone}

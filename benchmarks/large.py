@@ -82,7 +82,7 @@ class Dealing:
 def stages(path: str) -> Iterator[tuple[str, float]]:
     """Run it; the name of each stage and the seconds it took."""
     start = time.perf_counter()
-    df = files.read(path)
+    df = files.read_file(path)
     yield "read", time.perf_counter() - start
     start = time.perf_counter()
     model = rekur.Forecaster(18).fit(df)

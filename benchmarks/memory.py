@@ -38,8 +38,8 @@ def video(file: Path, bright: bool, rng: np.random.Generator) -> None:
 
 
 KINDS = {  # how many, how they end, what writes one and what reads it
-    "recordings": (500, "wav", recording, inputs.find("audio")(mels=MELS)),
-    "videos": (200, "avi", video, inputs.find("video")(frames=FRAMES, size=SIZE)),
+    "recordings": (500, "wav", recording, inputs.find("audio")(n_mels=MELS)),
+    "videos": (200, "avi", video, inputs.find("video")(num_frames=FRAMES, size=SIZE)),
 }
 
 

@@ -143,7 +143,7 @@ def one_fit(fit: Fit, way: str, steps: int, hidden: int) -> tuple[list[float], d
         "loss_first": losses[0],
         "loss_last": losses[-1],
         "replaced": "; ".join(layer.kind for layer in report.replaced),
-        "left": "; ".join(f"{layer.kind}: {layer.why}" for layer in report.left),
+        "left": "; ".join(f"{layer.kind}: {layer.reason}" for layer in report.left),
         "load_before": round(load, 2),
     }
 

@@ -1,4 +1,5 @@
-// The binding: addresses and sizes from Python into a Problem, and back. All checks stand in kernels/native.py.
+// The binding: addresses and sizes from Python into a Problem, and back. Python checks shapes, dtypes and devices
+// (kernels/checks.py, kernels/extension.py); only the values of lengths are checked here.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -127,9 +128,10 @@ Tape* forward(int cell, int dtype_number, int64_t B, int64_t T, int64_t I, int64
   return new Tape{std::move(memory), bytes};
 }
 
-void backward(Address tape, Address resets, int64_t resets_batch, int64_t resets_time, int threads, Address x, int64_t x_batch, int64_t x_time, Address W, Address R, Address dy,
-              int64_t dy_batch, int64_t dy_time, Address dlast0, Address dlast1, Address dx, int64_t dx_batch,
-              int64_t dx_time, Address dW, Address dR, Address dbW, Address dbR, Address dinit0, Address dinit1) {
+void backward(Address tape, Address resets, int64_t resets_batch, int64_t resets_time, int threads, Address x,
+              int64_t x_batch, int64_t x_time, Address W, Address R, Address dy, int64_t dy_batch, int64_t dy_time,
+              Address dlast0, Address dlast1, Address dx, int64_t dx_batch, int64_t dx_time, Address dW, Address dR,
+              Address dbW, Address dbR, Address dinit0, Address dinit1) {
   const nb::gil_scoped_release unlocked;
   const char* base = static_cast<const char*>(in(tape));
   const Head& head = *reinterpret_cast<const Head*>(base);
@@ -202,7 +204,8 @@ NB_MODULE(_native, m) {
   nb::class_<Tape>(m, "Tape", "What a forward pass keeps for its backward passes.", nb::type_slots(tape_slots));
   m.def("forward", &forward, nb::rv_policy::take_ownership, "Fold a cell over time; the tape in training, else none.");
   m.def("backward", &backward, "The gradients of one forward pass; the tape stays as it is.");
-  m.def("tape_sizes", &tape_sizes, "Numbers a, b, c, d: the tape of B rows and T steps has a + b·T + (c + d·T)·B bytes.");
+  m.def("tape_sizes", &tape_sizes,
+        "Numbers a, b, c, d: the tape of B rows and T steps has a + b·T + (c + d·T)·B bytes.");
   m.def("math", &math, "Apply exp, tanh or sigmoid of the active target to n elements.");
   m.def("cells", &cells, "The compiled cells: name to (number, gates, states).");
   m.def("targets", &targets, nb::arg("only_supported") = true, "Instruction sets, best first.");

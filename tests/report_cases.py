@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from rekur.baselines import BASELINES
-from rekur.data.frequency.frequency import parse
+from rekur.data.frequency.frequency import Frequency
 from rekur.data.panel import Columns, Panel
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.config import LEVELS, recipe
@@ -26,14 +26,14 @@ def make_table(ids: list[object], n: int = 60, freq: str = "MS", size: float = 1
     waves = [size * (10 + s + np.sin(np.arange(n) * math.pi / 6) + 0.1 * rng.normal(size=n)) for s in range(len(ids))]
     y = np.stack(waves)
     y[:, [n - 12, n - 10]] = np.nan
-    whole = parse(freq).kind == "integer"
+    whole = Frequency.parse(freq).kind == "integer"
     start = np.full(len(ids), 7) if whole else np.full(len(ids), "2020-01-01", "M8[us]")
     names = np.empty(len(ids), dtype=object)
     names[:] = ids
     columns = Columns(None if ids == [None] else "id", "ds <b>", "y & z")
     fields = {"columns": columns, "notes": ("2 values are missing <i>",), **fields}
     empty = np.empty((y.size, 0))
-    return Panel(names, np.arange(len(ids) + 1) * n, start, parse(freq), y.ravel(), empty, **fields)  # type: ignore[arg-type]
+    return Panel(names, np.arange(len(ids) + 1) * n, start, Frequency.parse(freq), y.ravel(), empty, **fields)  # type: ignore[arg-type]
 
 
 def spread(point: np.ndarray, width: float) -> np.ndarray:

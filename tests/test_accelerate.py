@@ -15,7 +15,7 @@ from torch.nn import GRU, LSTM  # as a library does that was imported before
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import rekur
-import rekur.kernels.native
+import rekur.kernels.extension
 import rekur.nn
 import rekur.nn.recurrent
 from laws import assert_near, assert_same_bits
@@ -253,20 +253,20 @@ def test_left(case: str) -> None:
     report = rekur.accelerate(model)
     assert type(model[0]) is kind
     assert [layer.name for layer in report.left] == ["0"]
-    assert why in report.left[0].why
+    assert why in report.left[0].reason
     assert [layer.name for layer in report.replaced] == ["1"]
 
 
 def test_without_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without kernels there is nothing to gain: all stay torch's, and each says why."""
-    monkeypatch.setattr(rekur.kernels.native, "_native", None)
+    monkeypatch.setattr(rekur.kernels.extension, "_native", None)
     model = Library()
     report = rekur.accelerate(model)
     with rekur.accelerated() as built:
         other = Library()
     for result in (report, built):
         assert result.replaced == ()
-        assert {layer.why for layer in result.left} == {"the extension is not built"}
+        assert {layer.reason for layer in result.left} == {"the extension is not built"}
         assert len(result.left) == len(LIBRARY)
     assert not any(isinstance(layer, tuple(LIBRARY.values())) for layer in (*model.modules(), *other.modules()))
 
@@ -275,9 +275,9 @@ def test_other_dtype() -> None:
     """A layer in a dtype without kernels is replaced, and the report says that torch runs it for the time being."""
     model = nn.LSTM(I, H).half()
     (layer,) = rekur.accelerate(model).replaced
-    assert "torch still runs it" in layer.why
-    assert "float16" in layer.why
-    assert rekur.accelerate(nn.LSTM(I, H)).replaced[0].why == ""
+    assert "torch still runs it" in layer.reason
+    assert "float16" in layer.reason
+    assert rekur.accelerate(nn.LSTM(I, H)).replaced[0].reason == ""
 
 
 def test_report() -> None:

@@ -37,7 +37,7 @@ def test_context() -> None:
         "GRU(4, 5, num_layers=2, batch_first=True, bidirectional=True)",
         "Wide(4, 5, batch_first=True)",
     ]
-    assert [(layer.name, layer.why) for layer in report.left] == [("#5", "OwnForward has forward() of its own")]
+    assert [(layer.name, layer.reason) for layer in report.left] == [("#5", "OwnForward has forward() of its own")]
     assert type(left) is OwnForward
     assert type(linear) is nn.Linear
     assert_same_bits(fast.state_dict(), plain.state_dict(), "the parameters drawn inside")
@@ -55,7 +55,7 @@ def test_context_builds(name: str) -> None:
     with rekur.accelerated() as report:
         layers = [kind(I, H), getattr(rekur.nn, name)(I, H)]
     assert [type(layer) for layer in layers] == [getattr(rekur.nn, name)] * 2
-    assert [layer.fate for layer in report.layers] == ["replaced", "already"]
+    assert [layer.status for layer in report.layers] == ["replaced", "already"]
 
 
 def test_context_ends_with_exception() -> None:

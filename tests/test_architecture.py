@@ -27,13 +27,12 @@ TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
 RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its own at the top is a room
     **dict.fromkeys(["core", "_native"], 0),
     **dict.fromkeys(["serialization", "kernels", "data", "metrics"], 1),
-    **dict.fromkeys(["training", "cells", "baselines", "inputs", "estimator"], 2),
+    **dict.fromkeys(["training", "cells", "baselines", "inputs", "estimator", "plotting"], 2),
     **dict.fromkeys(["layers", "nn"], 3),
-    **dict.fromkeys(["forecasting", "sequence"], 4),
-    **dict.fromkeys(["registry", "report"], 5),
+    **dict.fromkeys(["forecasting", "sequence", "registry"], 4),
+    **dict.fromkeys(["report"], 5),
     **dict.fromkeys(["cli", "__main__"], 6),
 }
-UPWARD = {("rekur.forecasting.forecast", "rekur.report")}  # a Prediction draws itself: `prediction.plot()`
 MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and why
     "Training": "the options of one training run as one value, each with a default",
     "Panel": "the columns of the one table; only `read_panels` builds it",
@@ -47,7 +46,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Classifier": "what to learn and with what, each with a default",
     "Regressor": "what to learn and with what, each with a default",
     "GenerationConfig": "how a text is written as one value, each with a default",
-    "RegularGrid": "what reading the times of a table finds out; only `lay` builds it",
+    "RegularGrid": "the positions of the rows of a table on a grid; only `regular_grids` builds it",
 }
 
 
@@ -84,8 +83,9 @@ def test_imports_go_down(module: str) -> None:
 
     A name needed for annotations alone (TYPE_CHECKING) may also come from the same rung of another folder.
     """
-    if module == "rekur":  # the list of public names, resolved on first use
-        assert not list(imports(module, TREES[module]))
+    if module == "rekur":  # public names are imported on first use; those of a TYPE_CHECKING block never
+        nodes = [node for node in TREES[module].body if not isinstance(node, ast.If)]
+        assert {target for node in nodes for _, target in imports(module, node)} == {"rekur.registry"}
         return
     room = room_of(module)
     assert room in RUNGS, f"{room} has no rung: give it one in docs/design.md, section 3, and here"
@@ -99,8 +99,6 @@ def test_imports_go_down(module: str) -> None:
         beside = target not in FILES or FILES[target].parent == FILES[module].parent
         beside = beside or any(node.lineno < line <= node.end_lineno for node in typing)
         rung = RUNGS.get(other, 9)
-        if (module, target) in UPWARD:
-            continue
         down = other == room or rung < RUNGS[room] or (beside and rung == RUNGS[room])
         assert down, f"{where(module, line)}: {room} (rung {RUNGS[room]}) imports {target} (rung {rung})"
 
@@ -157,7 +155,8 @@ def test_public_names_are_listed(module: str) -> None:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
     ]
     names = dict(bound(module, TREES[module]))
-    names |= dict.fromkeys(getattr(importlib.import_module(module), "_HOMES", ()), True)
+    for lazy in ("_HOMES", "_PACKAGES"):
+        names |= dict.fromkeys(getattr(importlib.import_module(module), lazy, ()), True)
     needed = {name for name, must in names.items() if must and not name.startswith("_")}
     if not listed:
         assert not needed or FILES[module].name != "__init__.py", f"{where(module, 1)}: no __all__ for {needed}"
@@ -168,12 +167,43 @@ def test_public_names_are_listed(module: str) -> None:
 
 @pytest.mark.parametrize("name", rekur.__all__)
 def test_public_name_resolves(name: str) -> None:
-    """`rekur.<name>` is what its home defines."""
-    home = rekur._HOMES[name]
-    if importlib.util.find_spec(home) is None:
-        pytest.skip(f"{home}, the home of rekur.{name}, is not written yet")
-    assert getattr(rekur, name) is getattr(importlib.import_module(home), name)
+    """`rekur.<name>` is what its module defines, or a package of rekur."""
+    if name in rekur._PACKAGES:
+        assert getattr(rekur, name) is importlib.import_module(f"rekur.{name}")
+    else:
+        assert getattr(rekur, name) is getattr(importlib.import_module(rekur._HOMES[name]), name)
     assert name in dir(rekur)
+
+
+def test_public_names_are_complete() -> None:
+    """Every estimator of the registry, every listed name and every package is public, and nothing else."""
+    assert set(rekur.__all__) == {*rekur._HOMES, *rekur._PACKAGES}
+    assert {"__version__", *rekur.__all__} <= set(dir(rekur))
+    with pytest.raises(AttributeError, match="'Forcaster'"):
+        _ = rekur.Forcaster
+
+
+def test_public_names_have_types() -> None:
+    """Type checkers read each public name from the module that `rekur` imports it from at run time."""
+    block = next(node for node in TREES["rekur"].body if isinstance(node, ast.If))
+    static = {
+        alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert static == {**dict.fromkeys(rekur._PACKAGES, "rekur"), **rekur._HOMES}
+
+
+def test_types_of_a_program(tmp_path: Path) -> None:
+    """mypy sees the classes behind the public names, and a misspelt name."""
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    lines = ["import rekur", "reveal_type(rekur.Forecaster)", "reveal_type(rekur.nn.LSTM)", "rekur.Forcaster"]
+    (tmp_path / "program.py").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "program.py"]
+    env = {**os.environ, "MYPYPATH": str(HOUSE.parent)}
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert "program.py:2: note: Revealed type is " in done.stdout, done.stdout + done.stderr
+    assert "rekur.forecasting.forecaster.Forecaster" in done.stdout
+    assert "rekur.nn.recurrent.LSTM" in done.stdout
+    assert 'program.py:4: error: Module has no attribute "Forcaster"' in done.stdout
 
 
 @every_module

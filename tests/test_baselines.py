@@ -67,7 +67,7 @@ def test_a_row_does_not_depend_on_its_neighbours(name, kind, monkeypatch):
     for i in range(len(y)):
         alone = forecast(name, y[i : i + 1], 4, 6, LEVELS, [12])[0]
         assert alone == pytest.approx(told[i], rel=1e-9, abs=1e-9, nan_ok=True)
-    monkeypatch.setattr(methods, "_ROWS", 2)
+    monkeypatch.setattr(methods, "_MAX_ROWS", 2)
     assert forecast(name, y, 4, 6, LEVELS, [12]) == pytest.approx(told, rel=1e-9, abs=1e-9)
 
 

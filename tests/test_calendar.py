@@ -7,8 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rekur.core import DataError, OptionError
-from rekur.data.frequency.calendar import Frequency, anchor, detect, detect_season, feature_names, features, parse
+from rekur.data.frequency.calendar_features import feature_names, features
+from rekur.data.frequency.frequency import Frequency
+from rekur.data.frequency.inference import infer_frequency
+from rekur.data.frequency.seasonality import detect_season
 
+parse = Frequency.parse
 NAMES = ["s", "min", "5min", "10min", "15min", "30min", "h", "2h", "D", "3D", "B", "W-SUN", "W-MON", "2W-SUN"]
 NAMES += ["MS", "ME", "2MS", "QS", "QE", "YS", "YE", "month", "quarter", "year", "1", "10", "500ms"]
 
@@ -130,46 +134,46 @@ def test_month_steps_keep_the_day_and_clip_it() -> None:
 )
 def test_detects_full_and_thinned_grids(name: str) -> None:
     times = pd.date_range("2021-03-01", periods=120, freq=name).to_numpy().astype("M8[us]")
-    assert detect(times, np.array([0, 120])) == anchor(parse(name), times)
-    assert detect(times, np.array([0, 120])).name == name
+    assert infer_frequency(times, np.array([0, 120])) == parse(name).anchored(times)
+    assert infer_frequency(times, np.array([0, 120])).name == name
     keep = np.random.default_rng(0).random(120) > 0.1
-    assert detect(times[keep], np.array([0, keep.sum()])).name == name
+    assert infer_frequency(times[keep], np.array([0, keep.sum()])).name == name
 
 
 def test_detects_a_fixed_day_of_the_month() -> None:
     times = us("2024-01-30", "2024-02-29", "2024-03-30", "2024-04-30", "2024-05-30")
-    assert detect(times, np.array([0, 5])) == Frequency("month", 1, False, "month")
+    assert infer_frequency(times, np.array([0, 5])) == Frequency("month", 1, False, "month")
     days = parse("month").advance(us("2024-01-15"), np.arange(9))
-    assert detect(days, np.array([0, 9])).name == "month"
+    assert infer_frequency(days, np.array([0, 9])).name == "month"
 
 
 def test_four_weeks_are_not_a_month() -> None:
     times = us("2024-01-01") + np.arange(20) * np.timedelta64(28, "D")
-    assert detect(times, np.array([0, 20])).name == "4W-MON"
+    assert infer_frequency(times, np.array([0, 20])).name == "4W-MON"
 
 
 def test_a_short_file_of_days_is_daily_until_a_weekend_is_skipped() -> None:
     days = pd.bdate_range("2024-01-01", periods=10).to_numpy().astype("M8[us]")
-    assert detect(days[:5], np.array([0, 5])).name == "D"
-    assert detect(days, np.array([0, 10])).name == "B"
+    assert infer_frequency(days[:5], np.array([0, 5])).name == "D"
+    assert infer_frequency(days, np.array([0, 10])).name == "B"
     saturday = np.sort(np.append(days, us("2024-01-06")))
-    assert detect(saturday, np.array([0, 11])).name == "D"
+    assert infer_frequency(saturday, np.array([0, 11])).name == "D"
 
 
 def test_detects_integers_and_many_series() -> None:
     times = np.concatenate([np.arange(0, 50, 5), np.arange(1000, 1100, 5)])
-    assert detect(times, np.array([0, 10, 30])) == Frequency("integer", 5, False, "5")
+    assert infer_frequency(times, np.array([0, 10, 30])) == Frequency("integer", 5, False, "5")
 
 
 def test_irregular_spacing_names_the_row_and_the_cure() -> None:
     times = us("2024-01-01", "2024-01-01T01:00", "2024-01-01T02:00", "2024-01-01T02:20", "2024-01-01T03:20")
     with pytest.raises(DataError, match=r"irregular.*row 5 \(2024-01-01 02:20:00\).*freq=\"20min\""):
-        detect(times, np.array([0, 5]), lambda i: f"row {i + 2}")
+        infer_frequency(times, np.array([0, 5]), lambda i: f"row {i + 2}")
 
 
 def test_one_time_a_series_has_no_frequency() -> None:
     with pytest.raises(DataError, match="freq="):
-        detect(us("2024-01-01", "2024-01-02"), np.array([0, 1, 2]))
+        infer_frequency(us("2024-01-01", "2024-01-02"), np.array([0, 1, 2]))
 
 
 def test_season_of_m4_hourly_and_nn5(data_dir) -> None:

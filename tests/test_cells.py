@@ -15,7 +15,8 @@ from torch.autograd.gradcheck import GradcheckError
 import laws
 from cases import DTYPES, LAYOUTS, SMALL, Case
 from identities import IDENTITIES, check_identity
-from rekur.cells import CELLS, DenseCell, cell
+from rekur.cells import CELLS, DenseCell, HiddenState, cell
+from rekur.cells.gru import LateGRUGates
 from rekur.kernels import native, reference
 
 
@@ -57,7 +58,7 @@ def test_identity(identity: Any) -> None:
 
 def test_late_gates_are_the_last() -> None:
     with pytest.raises(TypeError, match="Odd: the late gates must be the last ones"):
-        type("Odd", (DenseCell,), {"name": "odd", "gates": ("r", "n"), "states": ("h",), "late": ("r",)})
+        type("Odd", (DenseCell,), {"name": "odd", "Gates": LateGRUGates, "State": HiddenState, "late": ("r",)})
 
 
 # A law that nothing can break proves nothing: each broken kernel below must be caught by the law it breaks.
@@ -108,7 +109,7 @@ def _broken_scan(how: str, right: Any, cell: Any, *arguments: Any) -> Any:
 @pytest.mark.parametrize("name", CELLS)
 def test_law_catches(monkeypatch: pytest.MonkeyPatch, name: str, how: str, law: str) -> None:
     room, backend = (native, "native") if law in ("kernel", "extremes") else (reference, "reference")
-    monkeypatch.setattr(native, "why_not", lambda *_: None)
+    monkeypatch.setattr(native, "unsupported_reason", lambda *_: None)
     monkeypatch.setattr(room, "scan", partial(_broken_scan, how, reference.scan))
     case = Case(4, 5, 2, 3, lengths=(5, 2, 4, 3), reverse=True)
     with pytest.raises((AssertionError, GradcheckError)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
-from rekur.cli import main
+from rekur.cli import app, main
+from rekur.registry import COMMANDS
 
 
 class Ran:
@@ -131,17 +135,17 @@ def test_a_folder_without_permission(rekur: object, here: Path) -> None:
         pytest.skip("root may write everywhere")
     (here / "locked").mkdir(mode=0o500)
     refused(
-        rekur("forecast", write(daily()), "-h", 2, "--save", "locked/m"), here, "locked", files=("in.csv", "locked")
+        rekur("forecast", write(daily()), "-H", 2, "--save", "locked/m"), here, "locked", files=("in.csv", "locked")
     )
 
 
 def test_files_that_cannot_be_read(rekur: object, here: Path) -> None:
-    refused(rekur("forecast", "none.csv", "-h", 2), here, "none.csv", "No such file", files=())
+    refused(rekur("forecast", "none.csv", "-H", 2), here, "none.csv", "No such file", files=())
     refused(rekur("predict", "none", "in.csv"), here, "none", "does not exist", files=())
     Path("in.csv").write_bytes(b"\xff\xfe\x00bad")
-    refused(rekur("forecast", "in.csv", "-h", 2), here, "in.csv", "UTF-8")
+    refused(rekur("forecast", "in.csv", "-H", 2), here, "in.csv", "UTF-8")
     Path("in.csv").write_bytes(gzip.compress(b"ds,y\n")[:12])
-    refused(rekur("forecast", "in.csv", "-h", 2), here, "in.csv", "gzip")
+    refused(rekur("forecast", "in.csv", "-H", 2), here, "in.csv", "gzip")
 
 
 def test_what_must_simply_work(rekur: object, here: Path) -> None:
@@ -193,9 +197,9 @@ def test_known_future_values(rekur: object, here: Path) -> None:
     names = ("in.csv", "future.csv")
     assert rekur("forecast", "in.csv", "--horizon", 7, "--future", "future.csv").code in (0, None)
     df.tail(6).drop(columns="y").to_csv("future.csv", index=False)
-    refused(rekur("forecast", "in.csv", "-h", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
+    refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
     df.tail(7)[["ds"]].assign(rain=1).to_csv("future.csv", index=False)
-    refused(rekur("forecast", "in.csv", "-h", 7, "--future", "future.csv"), here, "'rain'", files=names)
+    refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "'rain'", files=names)
 
 
 def start(*words: object, **options: object) -> subprocess.Popen:
@@ -260,5 +264,115 @@ def test_a_folder_beside_the_model_is_left_alone(rekur: object, here: Path) -> N
 
 def test_the_rule_for_doubled_rows_is_saved_with_the_model(rekur: object, here: Path) -> None:
     write(pd.concat([daily(), daily().tail(3)]))
-    assert rekur("forecast", "in.csv", "-h", 3, "--duplicates", "mean", "--save", "m").code in (0, None)
+    assert rekur("forecast", "in.csv", "-H", 3, "--duplicates", "mean", "--save", "m").code in (0, None)
     assert rekur("predict", "m", "in.csv").code in (0, None)
+
+
+def test_version_and_help(rekur: object) -> None:
+    """-h is help for every command; the horizon is -H."""
+    from rekur import __version__
+
+    assert rekur("--version").out == f"rekur {__version__}\n"
+    for command in ("forecast", "fit", "predict", "score", "demo"):
+        ran = rekur(command, "-h")
+        assert ran.code == 0
+        assert ran.out == rekur(command, "--help").out
+        assert f"    rekur {command} " in ran.out.split("Examples:\n")[1]
+    assert "-H, --horizon" in rekur("forecast", "-h").out
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["forcast", "in.csv"], "Did you mean 'forecast'?"),
+        (["forecast", "in.csv", "--horizn", "3"], "did you mean --horizon?"),
+        (["forecast", "in.csv", "-H", "3", "--target", "sale"], "did you mean 'sales'?"),
+        (["forecast", "in.csv", "-H", "3", "--target", "sales", "--cell", "gur"], "did you mean 'gru'?"),
+        (["fit", "clasify", "in.csv"], "did you mean 'classify'?"),
+        (["fit", "classify", "in.csv", "--y", "SALES"], "did you mean 'sales'?"),
+        (["fit", "classify", "in.csv", "--input", "numers"], "did you mean 'numbers'?"),
+    ],
+)
+def test_near_misses(words: list[str], suggestion: str, rekur: object, here: Path) -> None:
+    write(daily().rename(columns={"y": "sales"}))
+    refused(rekur(*words), here, suggestion)
+
+
+def test_names_of_arguments_become_options(rekur: object, here: Path) -> None:
+    """Messages speak of options; the names of the user's files and columns stay as they are."""
+    from rekur.cli.errors import in_options
+
+    assert in_options("name it with time_col (or id_col)") == "name it with --time (or --id)"
+    assert (
+        in_options("say the step with freq=, for example freq=2h") == "say the step with --freq, for example --freq 2h"
+    )
+    assert in_options("freq='moon' is not known") == "--freq 'moon' is not known"
+    assert in_options("pass futr_df.") == "pass --future."
+    assert in_options("hidden_size must be above zero") == "--hidden must be above zero"
+    for text in (
+        "my_time_col",
+        "time_col.csv",
+        "no column 'id_col'",
+        'has "freq=D"',
+        "the freq, cell and input",
+        "a/id_col/b",
+    ):
+        assert in_options(text) == text
+    assert in_options("my freq=D.csv: give freq=", ["my freq=D.csv"]) == "my freq=D.csv: give --freq"
+    table = daily().rename(columns={"y": "futr_df"}).assign(target_col="a", id_col="b")
+    write(table.assign(time_col="c"), "id_col target_col freq=.csv")
+    ran = rekur("forecast", "id_col target_col freq=.csv", "-H", 3, "--time", "futr_df", "--target", "time_cl")
+    refused(
+        ran, here, "rekur: id_col target_col freq=.csv has no column 'time_cl'",
+        "'futr_df', 'target_col', 'id_col', 'time_col'", "with --target", "did you mean 'time_col'?",
+        files=("id_col target_col freq=.csv",),
+    )  # fmt: skip
+
+
+def test_completion(tmp_path: Path) -> None:
+    """The shell completes commands, options, tasks and cells."""
+    for words, expected in (("rekur f", ["forecast", "fit"]), ("rekur fit t", ["tag", "translate", "transcribe"]),
+                            ("rekur forecast a.csv --cell l", ["lstm"])):  # fmt: skip
+        env = {
+            **os.environ,
+            "_REKUR_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        code = "import sys; sys.argv = ['rekur']; from rekur.cli import main; main()"
+        ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        assert ran.stdout.split() == expected, ran.stderr
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def documented() -> dict[str, str]:
+    """The sections of docs/cli.md on a command each, by its name."""
+    parts = re.split(r"^## ", (ROOT / "docs/cli.md").read_text(), flags=re.M)[1:]
+    return {title.removeprefix("rekur "): text for title, text in (part.split("\n", 1) for part in parts)}
+
+
+@pytest.mark.parametrize("name", ["forecast", "fit", "score", "predict", "demo", "info"])
+def test_every_option_is_documented(name: str) -> None:
+    """The table of a command in docs/cli.md has a row for each of its options, and no other; each example parses."""
+    command = typer.main.get_command(app).commands[name]
+    options = {option for each in command.params for option in each.opts if option.startswith("-")}
+    rows = re.findall(r"^\| (`-.*?) \|", documented()[name], flags=re.M)
+    assert set(re.findall(r"`(--?[a-zA-Z-]+)", "\n".join(rows))) == options
+    examples = re.findall(rf"^ {{2,4}}rekur {name}\b(.*)$", documented()[name] + (command.epilog or ""), flags=re.M)
+    assert examples
+    for words in examples:
+        command.make_context(name, shlex.split(words))
+
+
+def test_every_task_is_documented() -> None:
+    """The table of tasks in docs/cli.md says what the registry says."""
+    for name, task in COMMANDS.items():
+        columns = (
+            ", ".join(f"`{column}`" for column in names) for names in (task.dataset.sequences, task.dataset.targets)
+        )
+        assert (
+            f"| `{name}` | `{task.estimator}` | {' | '.join(text or 'none' for text in columns)} |"
+            in documented()["fit"]
+        )

@@ -15,8 +15,8 @@ import pytest
 
 from rekur.core import DataError, OptionError
 from rekur.data import samples
-from rekur.data.ingest.files import read, write
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.files import read_file, write_file
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import read_panel
 
 TEXT = "ds,y\n2024-01-01,1.5\n2024-01-02,\n2024-01-03,3\n"
@@ -28,7 +28,7 @@ def test_reads_text_of_any_delimiter(tmp_path: Path, delimiter: str, packed: boo
     data = b"\xef\xbb\xbf" + TEXT.replace(",", delimiter).encode()
     path = tmp_path / ("a.csv.gz" if packed else "a.csv")
     path.write_bytes(gzip.compress(data) if packed else data)
-    found = read(path)
+    found = read_file(path)
     assert found.columns.tolist() == ["ds", "y"]
     assert read_panel(found).y.tolist()[::2] == [1.5, 3.0]
 
@@ -36,23 +36,23 @@ def test_reads_text_of_any_delimiter(tmp_path: Path, delimiter: str, packed: boo
 def test_reads_quotes_spaces_and_indices_written_along(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('\n"ds" , "y, z"\n2024-01-01,1\n2024-01-02,2\n')
-    assert read(path).columns.tolist() == ["ds", "y, z"]
+    assert read_file(path).columns.tolist() == ["ds", "y, z"]
     path.write_text(",ds,y\n0,2024-01-01,1\n1,2024-01-02,2\n")
-    assert read(path).columns.tolist() == ["ds", "y"]
+    assert read_file(path).columns.tolist() == ["ds", "y"]
     path.write_text(",y\n2024-01-01,1\n2024-01-02,2\n")
-    assert read(path).columns.tolist() == ["ds", "y"]
+    assert read_file(path).columns.tolist() == ["ds", "y"]
     path.write_text("ds,y,\n2024-01-01,1,\n2024-01-02,2,\n")
-    assert read(path).columns.tolist() == ["ds", "y"]
+    assert read_file(path).columns.tolist() == ["ds", "y"]
     path.write_text("ds,y\r\n2024-01-01,1\r\n2024-01-02,2\r\n", newline="")
-    assert len(read(path)) == 2
+    assert len(read_file(path)) == 2
 
 
 def test_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
-    assert len(read("-")) == 3
+    assert len(read_file("-")) == 3
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(DataError, match="standard input is empty"):
-        read("-")
+        read_file("-")
 
 
 BAD: dict[str, tuple[bytes, str]] = {
@@ -78,46 +78,46 @@ def test_errors_name_the_file(tmp_path: Path, name: str) -> None:
     data, text = BAD[name]
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=text) as caught:
-        read(tmp_path / name)
+        read_file(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_absent_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: No such file"):
-        read(tmp_path / "nowhere.csv")
+        read_file(tmp_path / "nowhere.csv")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
-        read(tmp_path)
+        read_file(tmp_path)
 
 
 def test_header_of_a_published_file_that_does_not_fit(data_dir: Path) -> None:
     with pytest.raises(DataError, match="more values than the header has names"):
-        read(data_dir / "climate" / "co2-mm-mlo.csv")
+        read_file(data_dir / "climate" / "co2-mm-mlo.csv")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
 def test_write_and_read_back(tmp_path: Path, name: str, kind: str) -> None:
     df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=3), "y": [1.5, np.nan, 3.0]})
-    write(
+    write_file(
         df if kind == "pandas" else pl.from_pandas(df) if kind == "polars" else pa.Table.from_pandas(df),
         tmp_path / name,
     )
-    assert read_panel(read(tmp_path / name)).y.tolist()[::2] == [1.5, 3.0]
-    write(df.iloc[:2], tmp_path / name)
-    assert len(read(tmp_path / name)) == 2
+    assert read_panel(read_file(tmp_path / name)).y.tolist()[::2] == [1.5, 3.0]
+    write_file(df.iloc[:2], tmp_path / name)
+    assert len(read_file(tmp_path / name)) == 2
     assert os.listdir(tmp_path) == [name]
 
 
 def test_writing_fails_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     df = pd.DataFrame({"y": [1.0]})
     with pytest.raises(DataError, match="cannot be written: No such file"):
-        write(df, tmp_path / "none" / "a.csv")
+        write_file(df, tmp_path / "none" / "a.csv")
     with pytest.raises(DataError, match=r"suffix.*\.parquet"):
-        write(df, tmp_path / "a.xlsx")
+        write_file(df, tmp_path / "a.xlsx")
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(DataError, match=r"a\.csv cannot be written: Is a directory"):
-        write(df, tmp_path / "a.csv")
+        write_file(df, tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text("old")
 
     def full(*_: object) -> None:
@@ -125,7 +125,7 @@ def test_writing_fails_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DataError, match="No space left"):
-        write(df, tmp_path / "b.csv")
+        write_file(df, tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["a.csv", "b.csv"]
 
@@ -134,7 +134,7 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r'pip install "rekur\[parquet\]"'):
-        read(tmp_path / "a.parquet")
+        read_file(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
@@ -145,7 +145,7 @@ def test_frames_come_out_as_they_came_in(kind: str, tz: str | None) -> None:
     like = df if kind == "pandas" else pl.from_pandas(df) if kind == "polars" else pa.Table.from_pandas(df)
     found = read_panel(like)
     ids = np.repeat(found.ids, 2)
-    made = frame(
+    made = to_frame(
         {
             "unique_id": ids,
             "ds": found.at(np.arange(len(found))[:, None], found.lengths[:, None] + [0, 1]).ravel(),
@@ -166,16 +166,16 @@ def test_dates_of_polars_stay_dates() -> None:
     df = pl.DataFrame({"ds": pl.date_range(dt.date(2024, 1, 1), dt.date(2024, 1, 9), eager=True), "y": range(9)})
     found = read_panel(df)
     assert found.freq.name == "D"
-    made = frame({"ds": found.next_times(1).ravel()}, df)
+    made = to_frame({"ds": found.next_times(1).ravel()}, df)
     assert made["ds"].to_list() == [dt.date(2024, 1, 10)]
 
 
 def test_fixed_offsets_go_round() -> None:
     df = pd.DataFrame({"ds": ["2024-01-01T05:00:00+02:00", "2024-01-01T06:00:00+02:00"], "y": [1.0, 2.0]})
     found = read_panel(df)
-    made = frame({"ds": found.at(np.zeros(1, int), found.lengths)}, df, found.tz)
+    made = to_frame({"ds": found.at(np.zeros(1, int), found.lengths)}, df, found.tz)
     assert str(made["ds"][0]) == "2024-01-01 07:00:00+02:00"
-    frame({"ds": found.next_times(1).ravel()}, pl.from_pandas(df), found.tz)
+    to_frame({"ds": found.next_times(1).ravel()}, pl.from_pandas(df), found.tz)
 
 
 def test_samples() -> None:

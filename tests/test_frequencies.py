@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from rekur.core import DataError
-from rekur.data.frequency.frequency import parse
-from rekur.data.frequency.irregular import level
+from rekur.data.frequency.frequency import Frequency
+from rekur.data.frequency.irregular import snap_to_grid
 from rekur.data.panel import Panel, read_panel, read_panels
 
 
@@ -136,7 +136,9 @@ def test_level_of_weeks_months_and_business_days() -> None:
         ("QE", ["2024-03-31", "2024-03-31", "2024-03-31"]),
         ("B", ["2024-02-29", "2024-03-01", "2024-03-05"]),
     ):
-        assert level(t, codes, parse(freq), np.array([-1.0])).astype("M8[D]").astype(str).tolist() == days
+        assert (
+            snap_to_grid(t, codes, Frequency.parse(freq), np.array([-1.0])).astype("M8[D]").astype(str).tolist() == days
+        )
 
 
 def test_starts_and_ends_of_months_stand_side_by_side() -> None:

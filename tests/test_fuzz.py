@@ -24,7 +24,7 @@ from torch import Tensor
 import laws
 from cases import DTYPES, LAYOUTS, Case, Named, Problem, build, gradients, leaves, probe, threads
 from rekur.cells import CELLS, cell
-from rekur.kernels import native, scan
+from rekur.kernels import extension, scan
 
 _native = pytest.importorskip("rekur._native", reason="the extension is not built")
 
@@ -68,7 +68,7 @@ class Trial:
             return {name: t.float() if self.half else t for name, t in found.items()}
 
         want = results("reference")
-        with native.forced(self.target), threads(self.threads):
+        with extension.forced(self.target), threads(self.threads):
             got = results("native")
         assert got.keys() == want.keys()
         for name, wanted in want.items():

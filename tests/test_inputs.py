@@ -15,14 +15,15 @@ import torch
 from rekur import inputs
 from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher, LazySequences
-from rekur.inputs.audio import Audio, length
-from rekur.inputs.cache import Cache
+from rekur.inputs.audio import Audio, count_samples
 from rekur.inputs.datasets import DatasetColumns, read
+from rekur.inputs.media_files import Cache
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.inputs.tokenizer import END, PAD, SPECIAL, START, UNKNOWN, Tokenizer, Vocabulary
-from rekur.inputs.video import Video, count
+from rekur.inputs.video import Video, count_frames
 from rekur.inputs.words import Words
+from rekur.registry import COMMANDS
 
 LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärger im Büro"] * 5
 
@@ -99,15 +100,15 @@ def test_pieces_may_be_words_or_letters(pieces: str, n: int) -> None:
 
 
 def test_small_and_large_letters_may_be_alike() -> None:
-    made = Text(vocabulary=60, lower=True).learn(LINES)
+    made = Text(vocabulary_size=60, lowercase=True).learn(LINES)
     torch.testing.assert_close(made.items(["THE CAT"])[0], made.items(["the cat"])[0])
-    assert len(Text(vocabulary=60, longest=3).learn(LINES).items(LINES)[0]) == 3
+    assert len(Text(vocabulary_size=60, max_length=3).learn(LINES).items(LINES)[0]) == 3
 
 
 def test_a_vocabulary_counts_and_keeps_room_for_what_is_not_known() -> None:
-    made = Vocabulary.learn(["b", "a", "b", "c"], least=1)
+    made = Vocabulary.learn(["b", "a", "b", "c"], min_count=1)
     assert [made.number(word) for word in ("b", "a", "c", "d")] == [4, 5, 6, UNKNOWN]
-    assert len(Vocabulary.learn(["a", "b", "b"], least=2)) == SPECIAL + 1
+    assert len(Vocabulary.learn(["a", "b", "b"], min_count=2)) == SPECIAL + 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_what_is_no_text_is_named(values: list, text: str) -> None:
 
 
 def test_words_are_read_with_their_letters() -> None:
-    made = Words(least=2, letters=4).learn([["The", "cat", "sat"], ["the", "zebra", "7"]])
+    made = Words(min_count=2, max_letters=4).learn([["The", "cat", "sat"], ["the", "zebra", "7"]])
     first = made.items([["the", "cat", "unbelievable"]])[0]
     assert first.shape == (3, 5)
     assert first[0, 0] == made.words.number("the") != UNKNOWN
@@ -147,7 +148,7 @@ def test_numbers_are_scaled_by_what_was_learned() -> None:
         made.items([np.zeros((1, 2)), np.array([[0.0, 0], [np.nan, 0]])])
 
 
-@pytest.mark.parametrize("scale", ["auto", "column", "whole", "none"])
+@pytest.mark.parametrize("scale", ["auto", "column", "global", "none"])
 @pytest.mark.parametrize(("columns", "most"), [(64, 10), (64, 1000), (3, 10)])
 def test_columns_of_one_kind_keep_their_proportions(scale: str, columns: int, most: float) -> None:
     spreads = np.geomspace(1, most, columns)
@@ -158,13 +159,13 @@ def test_columns_of_one_kind_keep_their_proportions(scale: str, columns: int, mo
         assert (divisor == 1).all()
         return
     np.testing.assert_allclose(mean, x.mean((0, 1)), rtol=1e-4)
-    one = scale == "whole" or (scale == "auto" and (columns, most) == (64, 10))
+    one = scale == "global" or (scale == "auto" and (columns, most) == (64, 10))
     each = x.std((0, 1))
     np.testing.assert_allclose(divisor, np.full(columns, (each**2).mean() ** 0.5) if one else each, rtol=1e-4)
 
 
 def test_an_unknown_scale_is_refused() -> None:
-    with pytest.raises(OptionError, match="'column', 'whole', 'none'"):
+    with pytest.raises(OptionError, match="'column', 'global', 'none'"):
         Numbers(scale="row").learn(np.zeros((3, 4, 2)))
 
 
@@ -177,7 +178,7 @@ def tone(folder: Path, name: str, seconds: float = 0.5, rate: int = 8000, pitch:
 
 @pytest.mark.parametrize("seconds", [0.025, 0.0351, 0.5, 1.2345])
 def test_the_length_of_a_recording_is_known_before_it_is_read(tmp_path: Path, seconds: float) -> None:
-    made = Audio(mels=20).learn([tone(tmp_path, "a.wav")])
+    made = Audio(n_mels=20).learn([tone(tmp_path, "a.wav")])
     for rate, name in ((8000, "b.wav"), (16000, "c.flac")):
         items = made.items([tone(tmp_path, name, seconds, rate)])
         assert items[0].shape == (items.lengths[0], 20)
@@ -185,7 +186,7 @@ def test_the_length_of_a_recording_is_known_before_it_is_read(tmp_path: Path, se
 
 
 def test_a_tone_is_loud_in_its_band_at_any_rate(tmp_path: Path) -> None:
-    made = Audio(mels=30).learn([tone(tmp_path, "a.wav")])
+    made = Audio(n_mels=30).learn([tone(tmp_path, "a.wav")])
     loud = [
         int(made.items([tone(tmp_path, f"{rate}.wav", 0.5, rate, pitch)])[0].mean(0).argmax())
         for pitch in (300.0, 2000.0)
@@ -201,7 +202,7 @@ def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Pa
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "noise.wav").write_bytes(os.urandom(200))
     cases = {
-        tmp_path / "gone.wav": "is not there",
+        tmp_path / "gone.wav": "does not exist",
         tmp_path / "empty.wav": "it is empty",
         tmp_path / "noise.wav": "no recording that can be read",
         tone(tmp_path, "short.wav", 0.01): "shorter than 25 ms",
@@ -209,7 +210,7 @@ def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Pa
     }
     for path, why in cases.items():
         with pytest.raises(DataError, match=why) as raised:
-            length(path, 2.0)
+            count_samples(path, 2.0)
         assert str(path) in str(raised.value)
 
 
@@ -228,19 +229,19 @@ def film(folder: Path, name: str, frames: int = 12, rate: int = 10) -> Path:
 @pytest.mark.parametrize("name", ["a.avi", "b.mp4", "c.mkv"])
 def test_frames_are_taken_evenly(tmp_path: Path, name: str) -> None:
     path = film(tmp_path, name)
-    made = Video(frames=4, size=16).learn([path])
+    made = Video(num_frames=4, size=16).learn([path])
     items = made.items([path])
     assert items.lengths.tolist() == [4]
     assert items[0].shape == (4, 3, 16, 16)
     light = items[0].float().mean((1, 2, 3)).numpy()
     np.testing.assert_allclose(light, [240 * k // 12 for k in (0, 4, 7, 11)], atol=6)
-    whole = Video(frames=50, size=16).learn([path]).items([path])
+    whole = Video(num_frames=50, size=16).learn([path]).items([path])
     assert whole[0].shape[0] == whole.lengths[0] == 12
 
 
 def test_videos_may_be_arrays() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (9, 20, 30, 3), dtype=np.uint8)
-    assert Video(frames=3, size=8).learn([frames]).items([frames])[0].shape == (3, 3, 8, 8)
+    assert Video(num_frames=3, size=8).learn([frames]).items([frames])[0].shape == (3, 3, 8, 8)
 
 
 def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     (tmp_path / "noise.avi").write_bytes(os.urandom(500))
     tone(tmp_path, "sound.wav").rename(tmp_path / "sound.avi")
     cases = {
-        tmp_path / "gone.avi": "is not there",
+        tmp_path / "gone.avi": "does not exist",
         tmp_path / "empty.avi": "it is empty",
         tmp_path / "noise.avi": "no video that can be read",
         tmp_path / "sound.avi": "holds no pictures, only audio",
@@ -256,7 +257,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     }
     for path, why in cases.items():
         with pytest.raises(DataError, match=why) as raised:
-            count(path, 5.0)
+            count_frames(path, 5.0)
         assert str(path) in str(raised.value)
 
 
@@ -267,41 +268,41 @@ def test_the_memory_of_what_was_read_is_bounded() -> None:
         reads.append(key)
         return torch.zeros(100)
 
-    cache = Cache(make, most=1000)
+    cache = Cache(make, max_bytes=1000)
     for key in (0, 1, 0, 1, 2, 3, 0):
         cache(key)
     assert reads == [0, 1, 2, 3, 0]
-    assert cache.held <= 1000
+    assert cache.num_bytes <= 1000
 
 
 def test_examples_are_read_from_tables(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("label,text\n1,good\n0,\n0,bad\n")
-    found = read(str(tmp_path / "a.csv"), "classify")
+    found = read(str(tmp_path / "a.csv"), COMMANDS["classify"].dataset)
     assert (found.x, found.y, found.names) == (["good", "bad"], [1, 0], ["row 1", "row 3"])
     assert found.skipped == [("row 2", "a value is missing")]
     (tmp_path / "b.jsonl").write_text("\n".join(json.dumps({"source": s, "target": s.upper()}) for s in ("a", "b")))
-    assert read(str(tmp_path / "b.jsonl"), "translate").y == ["A", "B"]
+    assert read(str(tmp_path / "b.jsonl"), COMMANDS["translate"].dataset).y == ["A", "B"]
     (tmp_path / "c.tsv").write_text("tokens\tslots\nfly to Rome\tO O B-city\n")
-    assert read(str(tmp_path / "c.tsv"), "tag").y == [["O", "O", "B-city"]]
+    assert read(str(tmp_path / "c.tsv"), COMMANDS["tag"].dataset).y == [["O", "O", "B-city"]]
     (tmp_path / "d.csv").write_text("who,v,label\n1,0.5,x\n1,0.6,x\n2,0.1,y\n")
-    found = read(str(tmp_path / "d.csv"), "classify", DatasetColumns(id="who"))
+    found = read(str(tmp_path / "d.csv"), COMMANDS["classify"].dataset, DatasetColumns(id="who"))
     assert [one.shape for one in found.x] == [(2, 1), (1, 1)]
     assert (found.y, found.names) == (["x", "y"], ["1", "2"])
     (tmp_path / "e.txt").write_text("one line\n\nanother\n")
-    assert read(str(tmp_path / "e.txt"), "classify", targets=False).x == ["one line", "another"]
+    assert read(str(tmp_path / "e.txt"), COMMANDS["classify"].dataset, targets=False).x == ["one line", "another"]
 
 
 def test_examples_are_read_from_conll_files(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("fly O\nRome B-city\n\nnow O\n")
-    assert read(str(tmp_path / "a.conll"), "tag").x == [["fly", "Rome"], ["now"]]
+    assert read(str(tmp_path / "a.conll"), COMMANDS["tag"].dataset).x == [["fly", "Rome"], ["now"]]
     row = "{}\t{}\t_\t{}\t_\t_\t0\t_\t_\t_\n"
     text = "# text = I am\n" + row.format("1-2", "I'm", "_") + row.format(1, "I", "PRON") + row.format(2, "am", "AUX")
     (tmp_path / "b.conllu").write_text(text)
-    found = read(str(tmp_path / "b.conllu"), "tag")
+    found = read(str(tmp_path / "b.conllu"), COMMANDS["tag"].dataset)
     assert (found.x, found.y) == ([["I", "am"]], [["PRON", "AUX"]])
     (tmp_path / "c.conll").write_text("fly O\nRome\n")
     with pytest.raises(DataError, match="line 2 of"):
-        read(str(tmp_path / "c.conll"), "tag")
+        read(str(tmp_path / "c.conll"), COMMANDS["tag"].dataset)
 
 
 def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) -> None:
@@ -309,15 +310,15 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
         (tmp_path / label).mkdir()
         tone(tmp_path / label, "a.wav")
     (tmp_path / "low" / "b.wav").write_bytes(b"")
-    found = read(str(tmp_path), "classify")
+    found = read(str(tmp_path), COMMANDS["classify"].dataset)
     assert (found.y, found.names) == (["high", "low"], ["high/a.wav", "low/a.wav"])
     assert [name for name, _ in found.skipped] == ["low/b.wav"]
     (tmp_path / "low" / "a.txt").write_text("low tone\n")
-    found = read(str(tmp_path / "low"), "transcribe")
+    found = read(str(tmp_path / "low"), COMMANDS["transcribe"].dataset)
     assert found.y == ["low tone"]
     tone(tmp_path, "c.wav")
     with pytest.raises(DataError, match=r"c\.wav stands in no folder of its label"):
-        read(str(tmp_path), "classify")
+        read(str(tmp_path), COMMANDS["classify"].dataset)
 
 
 @pytest.mark.parametrize(
@@ -330,17 +331,38 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text"\n', "classify", "line 2 of"),
         ("a.jsonl", b"[1]\n", "classify", "no object"),
         ("a.txt", b"one\n", "classify", "no targets"),
-        ("a.csv", b"label,path\n1,gone.wav\n", "classify", "is not there"),
+        ("a.csv", b"label,path\n1,gone.wav\n", "classify", "does not exist"),
     ],
 )
 def test_files_without_examples_are_refused(tmp_path: Path, name: str, content: bytes, task: str, text: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=text):
-        read(str(tmp_path / name), task)
+        read(str(tmp_path / name), COMMANDS[task].dataset)
 
 
 def test_unknown_inputs_and_pieces_are_refused() -> None:
     with pytest.raises(OptionError, match="'unigram'"):
         Text(pieces="syllable").learn(LINES)
-    with pytest.raises(OptionError, match="mels"):
-        Audio(mels=0).learn([])
+    with pytest.raises(OptionError, match="n_mels"):
+        Audio(n_mels=0).learn([])
+
+
+def test_tensors_in_a_list_are_checked_like_arrays() -> None:
+    made = Numbers().learn([torch.zeros(3, 2, dtype=torch.float64), torch.ones(2, 2, requires_grad=True)])
+    items = made.items([torch.full((2, 2), 0.5, dtype=torch.float64)])
+    assert items[0].dtype is torch.float32
+    assert items[0].tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    with pytest.raises(DataError, match="sequence 1 of x holds nan at T=1, I=0"):
+        made.items([torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [torch.nan, 0.0]])])
+    with pytest.raises(DataError, match="3 columns, but the model was fitted with 2"):
+        made.items([torch.zeros(4, 3)])
+
+
+def test_inputs_are_importable_from_their_package() -> None:
+    for kind in inputs.INPUTS:
+        assert getattr(inputs, kind.capitalize()) is inputs.find(kind)
+        assert inputs.find(kind).kind == kind
+    with pytest.raises(AttributeError, match="no attribute 'Images'"):
+        inputs.Images  # noqa: B018
+    with pytest.raises(OptionError, match="choose one of 'audio', 'numbers'"):
+        inputs.find("image")

@@ -16,7 +16,7 @@ from cases import CASES, DTYPES, LAYOUTS, SMALL, Case, build, threads
 from identities import IDENTITIES, check_identity
 from rekur.cells import CELLS, cell
 from rekur.core import BackendError, OptionError
-from rekur.kernels import native, reference, scan, step, why_not
+from rekur.kernels import extension, native, reference, scan, step, unsupported_reason
 
 LAWFUL = (
     Case(4, 5, 3, 17, lengths=(5, 0, 2, 4)),
@@ -43,10 +43,10 @@ def targets() -> tuple[str, ...]:
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """The native backend, held to one instruction set; skipped with the reason where it cannot run."""
     problem = build(SMALL[1], cell("rnn"))
-    reason = why_not(problem.cell, problem.x, problem.weights)
+    reason = unsupported_reason(problem.cell, problem.x, problem.weights)
     if reason is not None:
         pytest.skip(f"the native backend cannot run: {reason}")
-    with native.forced(request.param):
+    with extension.forced(request.param):
         yield "native"
 
 
@@ -86,10 +86,10 @@ def test_identity(backend: str, identity: Any) -> None:
 def test_the_instruction_set_is_the_one_asked_for(backend: str, request: pytest.FixtureRequest) -> None:
     """The one forced by the fixture is active; an unknown one is refused with a list, and nothing changes."""
     asked = request.node.callspec.params["backend"]
-    assert native._native.active() == asked
-    with pytest.raises(OptionError, match=f"'mmx' is not available here.*{asked}"), native.forced("mmx"):
+    assert extension._native.active() == asked
+    with pytest.raises(OptionError, match=f"'mmx' is not available here.*{asked}"), extension.forced("mmx"):
         pass
-    assert native._native.active() == asked
+    assert extension._native.active() == asked
 
 
 def test_calls_at_the_same_time(backend: str) -> None:
@@ -162,7 +162,7 @@ class Leak:
 
 
 def test_a_cell_of_ones_own_runs_on_the_reference() -> None:
-    """`auto` takes it, equal to the formula; `native` refuses it with the reason that why_not gives."""
+    """`auto` takes it, equal to the formula; `native` refuses it with the reason that unsupported_reason gives."""
     x, weights, state, *rest = build(Case(2, 4, 3, 5, dtype="float64"), Leak())[1:]
     a, h = weights.bW.sigmoid(), [state.h]
     for t in range(4):
@@ -170,7 +170,7 @@ def test_a_cell_of_ones_own_runs_on_the_reference() -> None:
     y, last = scan(Leak(), x, weights, state, *rest)
     want = {"y": torch.stack(h[1:], dim=1), "h": h[-1]}
     laws.assert_near({"y": y, "h": last.h}, want, 4, "a cell of one's own")
-    reason = why_not(Leak(), x, weights)
+    reason = unsupported_reason(Leak(), x, weights)
     assert reason
     for call in (scan, step):
         with pytest.raises(BackendError) as caught:
@@ -186,12 +186,12 @@ def test_an_unknown_backend_is_refused() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "no reason at all"])
-def test_auto_asks_why_not(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
+def test_auto_asks_unsupported_reason(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
     """`auto` runs native exactly when nothing speaks against it; a name is never answered by another."""
     ran = []
     for room in (native, reference):
         monkeypatch.setattr(room, "scan", lambda *_, room=room: ran.append(room))
-    monkeypatch.setattr(native, "why_not", lambda *_: reason)
+    monkeypatch.setattr(native, "unsupported_reason", lambda *_: reason)
     problem = build(SMALL[1], cell("lstm"))
     scan(*problem)
     scan(*problem, backend="reference")

@@ -9,6 +9,7 @@ from torch import nn
 
 from rekur.core import OptionError
 from rekur.layers.autoregression import seasonal_naive, solve
+from rekur.layers.dropout import variational_dropout
 from rekur.layers.forecast_nets import PatchNet
 from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
 from rekur.layers.stack import Stack
@@ -23,7 +24,7 @@ def test_stack_equals_torch(cell: str, both: bool) -> None:
     """Two layers, one or two directions, unequal lengths: outputs, last states and their order are torch's."""
     B, T, I, H = 4, 9, 3, 6  # noqa: E741
     lengths = torch.tensor([9, 4, 1, 7])
-    ours = Stack(cell, I, H, layers=2, bidirectional=both)
+    ours = Stack(cell, I, H, num_layers=2, bidirectional=both)
     theirs = KINDS[cell](I, H, num_layers=2, bidirectional=both, batch_first=True)
     for k, layer in enumerate(ours.layers):
         for d, direction in enumerate(layer):
@@ -43,7 +44,7 @@ def test_stack_equals_torch(cell: str, both: bool) -> None:
 
 
 def test_stack_goes_on_from_its_states() -> None:
-    stack = Stack("lstm", 2, 5, layers=3)
+    stack = Stack("lstm", 2, 5, num_layers=3)
     x = torch.randn(2, 10, 2, generator=torch.Generator().manual_seed(0))
     whole, _ = stack(x)
     first, states = stack(x[:, :6])
@@ -64,21 +65,21 @@ def test_normalized_layers_see_and_give_steps_of_mean_zero_and_variance_one() ->
 
 def test_dropout_acts_between_layers_while_training_only() -> None:
     x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
-    one, two = Stack("gru", 2, 8, dropout=0.5), Stack("gru", 2, 8, layers=2, dropout=0.5)
+    one, two = Stack("gru", 2, 8, dropout=0.5), Stack("gru", 2, 8, num_layers=2, dropout=0.5)
     assert torch.equal(one.train()(x)[0], one.eval()(x)[0])
     assert not torch.equal(two.train()(x)[0], two.eval()(x)[0])
     assert torch.equal(two.eval()(x)[0], two.eval()(x)[0])
 
 
 def test_weights_are_drawn_like_torchs_and_from_the_seed() -> None:
-    one, same, other = (Stack("gru", 3, 16, layers=2, seed=s) for s in (1, 1, 2))
+    one, same, other = (Stack("gru", 3, 16, num_layers=2, seed=s) for s in (1, 1, 2))
     for a, b, c in zip(one.parameters(), same.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
         assert a.abs().max() <= 16**-0.5
 
 
-@pytest.mark.parametrize("wrong", [{"layers": 0}, {"dropout": 1.0}, {"dropout": -0.1}])
+@pytest.mark.parametrize("wrong", [{"num_layers": 0}, {"dropout": 1.0}, {"dropout": -0.1}])
 def test_stack_options(wrong: dict) -> None:
     with pytest.raises(OptionError):
         Stack("gru", 2, 3, **wrong)
@@ -107,7 +108,8 @@ def test_label_head() -> None:
     weight[3, 1] = 2.0
     alone = nn.functional.cross_entropy(raw[3, 1][None], target[3, 1][None])
     assert float(head.loss(raw, target, weight)) == pytest.approx(float(alone), rel=1e-6)
-    torch.testing.assert_close(head.decode(raw).sum(-1), torch.ones(5, 2))
+    torch.testing.assert_close(head.probabilities(raw).sum(-1), torch.ones(5, 2))
+    assert torch.equal(head.decode(raw), raw.argmax(-1))
 
 
 def test_quantiles_rise_and_their_loss_is_least_at_the_quantiles() -> None:
@@ -165,3 +167,27 @@ def test_patches_begin_at_the_linear_forecast_and_the_past_flows_into_the_future
     (gradient,) = torch.autograd.grad(raw[:, :4].sum(), x)
     assert gradient[:, 0].abs().max() > 0
     assert gradient[:, -1].abs().max() == 0
+
+
+def test_variational_dropout_drops_the_same_entries_at_every_step() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(3, 6, 40) + 0.5
+    y = variational_dropout(x, 0.25)
+    dropped = y == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(y))
+    torch.testing.assert_close(y[~dropped], x[~dropped] / 0.75)
+    assert 0.1 < float(dropped.float().mean()) < 0.4
+    assert variational_dropout(x, 0.25, training=False) is x
+    assert variational_dropout(x, 0.0) is x
+
+
+def test_the_loss_and_labels_of_steps_do_not_depend_on_how_they_are_shaped() -> None:
+    """(B, T) steps at once, or one row of B·T labels."""
+    random = torch.Generator().manual_seed(0)
+    head, h = LabelHead(4, 3), torch.randn(2, 5, 4, generator=random)
+    target, weight = torch.randint(0, 3, (2, 5), generator=random), torch.rand(2, 5, generator=random)
+    raw = head(h)
+    torch.testing.assert_close(
+        head.loss(raw, target, weight), head.loss(raw.flatten(0, 1), target.flatten(), weight.flatten())
+    )
+    assert head.decode(raw, torch.tensor([5, 3])).tolist() == head.probabilities(raw).argmax(-1).tolist()

@@ -14,7 +14,7 @@ import mpmath  # comes with torch, by way of sympy
 import numpy as np
 import pytest
 
-from rekur.kernels import native
+from rekur.kernels import extension
 
 _native = pytest.importorskip("rekur._native", reason="the extension is not built")
 
@@ -60,7 +60,7 @@ def each(test: Any) -> Any:
 def run(function: str, x: np.ndarray, target: str) -> np.ndarray:
     """The function of the extension on x (n,)."""
     y = np.empty_like(x)
-    with native.forced(target):
+    with extension.forced(target):
         _native.math(function, x.dtype == np.float64, x.ctypes.data, y.ctypes.data, x.size)
     return y
 
@@ -204,7 +204,7 @@ def test_any_length(target: str, dtype: type, function: str) -> None:
     whole = run(function, x, target)
     for size in range(x.size):
         y = np.full(x.size, 7, dtype)
-        with native.forced(target):
+        with extension.forced(target):
             _native.math(function, dtype is np.float64, x.ctypes.data, y.ctypes.data, size)
         assert (y[:size] == whole[:size]).all()
         assert (y[size:] == 7).all()

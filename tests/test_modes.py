@@ -14,7 +14,7 @@ from laws import assert_near, assert_same_bits
 from rekur.cells import CELLS, cell
 from rekur.core import DataError
 from rekur.kernels import scan
-from rekur.kernels.native import forced
+from rekur.kernels.extension import forced
 
 _native = pytest.importorskip("rekur._native", reason="the extension is not built")
 EVERY_CELL = pytest.mark.parametrize("name", CELLS)

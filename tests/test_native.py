@@ -16,7 +16,7 @@ import torch
 import rekur
 from rekur.cells import CELLS, cell
 from rekur.core import OptionError, Weights
-from rekur.kernels import native, reference, scan, step
+from rekur.kernels import extension, native, reference, scan, step
 
 _native = pytest.importorskip("rekur._native", reason="the extension is not built")
 
@@ -77,7 +77,7 @@ def test_declarations_agree(name):
 def test_equals_reference(target, name, dtype, ragged, reverse):
     for B, T, I, H in SIZES:  # noqa: E741
         case = problem(name, B, T, I, H, dtype, ragged)
-        with native.forced(target):
+        with extension.forced(target):
             assert _native.active() == target
             got = outcome(native, *case, reverse)
         check_close(got, outcome(reference, *case, reverse), T)
@@ -135,7 +135,7 @@ def test_gradcheck(target, name, reverse):
         return y, *last
 
     inputs = [t.requires_grad_() for t in (x, *weights, *state)]
-    with native.forced(target):
+    with extension.forced(target):
         assert torch.autograd.gradcheck(run, inputs)
 
 
@@ -196,7 +196,7 @@ def test_threads_give_the_same_bits(target, name, B, ragged):
     try:
         for threads in (1, 2, 3, 7):
             torch.set_num_threads(threads)
-            with native.forced(target):
+            with extension.forced(target):
                 results.append(outcome(native, *case, False))
     finally:
         torch.set_num_threads(before)
@@ -231,13 +231,13 @@ def test_step_equals_reference(name):
 
 def test_the_reason_is_told():
     kind, x, weights, _, _ = problem("gru", 2, 3, 2, 4, torch.float32)
-    assert native.why_not(kind, x, weights) is None
-    assert "float16" in native.why_not(kind, x.half(), weights)
-    assert "float64" in native.why_not(kind, x.double(), weights)
-    assert "meta" in native.why_not(kind, x.to("meta"), weights)
+    assert native.unsupported_reason(kind, x, weights) is None
+    assert "float16" in native.unsupported_reason(kind, x.half(), weights)
+    assert "float64" in native.unsupported_reason(kind, x.double(), weights)
+    assert "meta" in native.unsupported_reason(kind, x.to("meta"), weights)
     for change in ({"name": "unheard"}, {"gates": ("z", "r", "n")}, {"states": ("h", "c")}):
         other = type("Other", (), {"name": "gru", "gates": kind.gates, "states": kind.states, **change})
-        assert "extension" in native.why_not(other(), x, weights)
+        assert "extension" in native.unsupported_reason(other(), x, weights)
 
 
 def test_wrong_shapes_are_refused():
@@ -268,7 +268,7 @@ def test_an_infinite_x_stays_where_it_is(target, name, half):
     R = weights.R.clone().requires_grad_()
     found = []
     for run in (native, reference):
-        with native.forced(target):
+        with extension.forced(target):
             y, _ = run.scan(kind, x, weights._replace(R=R), state, None, None, False)
             found.append((y.detach().float(), *torch.autograd.grad(y.float().sum(), [R])))
     for got, want in zip(*found, strict=True):
@@ -277,7 +277,7 @@ def test_an_infinite_x_stays_where_it_is(target, name, half):
 
 
 def test_unknown_target_is_refused():
-    with pytest.raises(OptionError, match="scalar"), native.forced("abacus"):
+    with pytest.raises(OptionError, match="scalar"), extension.forced("abacus"):
         pass
     code = "import rekur.kernels; from rekur import _native; print(_native.active())"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

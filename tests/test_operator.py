@@ -21,7 +21,7 @@ from cases import Case, Named, build, lay_out, leaves, probe, runner, threads, w
 from laws import assert_near, assert_same_bits
 from rekur.cells import CELLS, cell
 from rekur.core import BackendError, DataError
-from rekur.kernels import extension, native, scan, step, why_not
+from rekur.kernels import extension, scan, step, unsupported_reason
 from rekur.layers.stack import Stack
 
 _native = pytest.importorskip("rekur._native", reason="the extension is not built")
@@ -87,13 +87,13 @@ def test_a_tape_is_the_same_size_on_every_target_and_knows_its_own(name: str) ->
         given = operands(name, case, asks=True)
         sizes, x = {}, given[1]
         for target in _native.targets():
-            with native.forced(target):
+            with extension.forced(target):
                 told = extension.tape_bytes(name, x, given[3], None)
                 sizes[target] = torch.ops.rekur.scan_tape(*given)[-1].shape, told
                 y = torch.ops.rekur.scan(*given)[0]
                 (want,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
             for other in _native.targets():
-                with native.forced(other):
+                with extension.forced(other):
                     (got,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
                 assert torch.equal(got, want), f"{name}: forward on {target}, backward on {other}"
         assert len(set(sizes.values())) == 1, f"{name}: {sizes}"
@@ -159,7 +159,7 @@ def test_exported() -> None:
     class Model(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.stack, self.head = Stack("lstm", 3, 5, layers=2), torch.nn.Linear(5, 2)
+            self.stack, self.head = Stack("lstm", 3, 5, num_layers=2), torch.nn.Linear(5, 2)
 
         def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
             return self.head(self.stack(x, None, lengths)[0])  # type: ignore[no-any-return]
@@ -312,7 +312,7 @@ def test_torch_func(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_functional_call() -> None:
-    model, x = Stack("gru", 3, 5, layers=2).double(), torch.randn(2, 4, 3, dtype=torch.float64)
+    model, x = Stack("gru", 3, 5, num_layers=2).double(), torch.randn(2, 4, 3, dtype=torch.float64)
 
     def loss(parameters: Named) -> Tensor:
         return functional_call(model, parameters, (x,))[0].square().sum()  # type: ignore[no-any-return]
@@ -435,23 +435,23 @@ def test_memory_of_graphs_comes_back() -> None:
 
 def test_copies_and_pickles_of_a_module() -> None:
     """After use as before it."""
-    model, x = Stack("gru", 3, 5, layers=2), torch.randn(2, 4, 3)
+    model, x = Stack("gru", 3, 5, num_layers=2), torch.randn(2, 4, 3)
     model(x)[0].sum().backward()
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(twin(x)[0], model(x)[0])
 
 
 @SCRIPT
-def test_why_not_tells_of_forward_mode() -> None:
+def test_unsupported_reason_names_forward_mode() -> None:
     problem = build(CASE, cell("gru"))
     with torch.autograd.forward_ad.dual_level():
-        assert "forward mode" in str(why_not(problem.cell, problem.x, problem.weights))
+        assert "forward mode" in str(unsupported_reason(problem.cell, problem.x, problem.weights))
         dual = torch.autograd.forward_ad.make_dual(problem.x, problem.x)
         y, _ = scan(*problem._replace(x=dual)[:5])
         tangent = torch.autograd.forward_ad.unpack_dual(y).tangent
     want = jvp(lambda x: scan(*problem._replace(x=x)[:5], backend="reference")[0], (problem.x,), (problem.x,))[1]
     assert torch.equal(tangent, want)
-    assert why_not(problem.cell, problem.x, problem.weights) is None
+    assert unsupported_reason(problem.cell, problem.x, problem.weights) is None
 
 
 # Processes

@@ -22,7 +22,7 @@ def drawn(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_kernels_of_size_one_are_the_dense_cell_at_every_place(name: str, reverse: bool) -> None:
     """y and its gradient, with rows of unequal length."""
-    made = ConvRecurrent(name, 3, 4, kernel=1, reverse=reverse, seed=1)
+    made = ConvRecurrent(name, 3, 4, kernel_size=1, reverse=reverse, seed=1)
     x, lengths = drawn(2, 5, 3, 2, 3).requires_grad_(), torch.tensor([5, 3])
     y, state = made(x, None, lengths)
     weights = Weights(made.W.flatten(1), made.R.flatten(1), made.bW, made.bR)
@@ -51,7 +51,7 @@ def test_a_place_sees_its_neighbours_one_kernel_further_each_step(name: str) -> 
 
 
 def test_what_stands_beyond_a_length_reaches_nothing() -> None:
-    stack = ConvRecurrentStack("conv_lstm", 2, 3, layers=2, bidirectional=True)
+    stack = ConvRecurrentStack("conv_lstm", 2, 3, num_layers=2, bidirectional=True)
     x, lengths = drawn(2, 4, 2, 3, 3), torch.tensor([4, 2])
     other = x.clone()
     other[1, 2:] = torch.nan
@@ -75,11 +75,11 @@ def test_a_fold_goes_on_from_the_state_it_left() -> None:
 
 
 def test_weights_come_from_the_bound_of_their_fan_in() -> None:
-    made = ConvRecurrent("conv_lstm", 2, 8, kernel=3)
+    made = ConvRecurrent("conv_lstm", 2, 8, kernel_size=3)
     bound = (8 * 9) ** -0.5
     for weight in (made.W, made.R, made.bW, made.bR):
         assert 0.8 * bound < float(weight.detach().abs().max()) <= bound
-    with pytest.raises(OptionError, match="kernel must be odd"):
-        ConvRecurrent("conv_lstm", 2, 8, kernel=2)
+    with pytest.raises(OptionError, match="kernel_size must be odd"):
+        ConvRecurrent("conv_lstm", 2, 8, kernel_size=2)
     with pytest.raises(OptionError, match="conv_gru_before"):
         ConvRecurrent("conv_gru_before", 2, 8)

@@ -11,6 +11,7 @@ import pytest
 import rekur
 from rekur.inputs.datasets import DatasetColumns, read
 from rekur.inputs.video import Video
+from rekur.registry import TASKS
 from rekur.training.config import Training
 
 
@@ -27,11 +28,11 @@ def clips(data_dir: Path) -> pd.DataFrame:
 def test_real_clips_are_decoded_and_captioned(clips: pd.DataFrame, tmp_path: Path) -> None:
     """Four clips are too few to learn from, but enough to be told apart: the captions learned come back."""
     clips.to_csv(tmp_path / "clips.csv", index=False)
-    found = read(str(tmp_path / "clips.csv"), "caption", DatasetColumns(x="path", y="caption"))
+    found = read(str(tmp_path / "clips.csv"), TASKS["Captioner"].dataset, DatasetColumns(x="path", y="caption"))
     assert len(found.x) == len(clips) == 4
     assert found.skipped == []
     training = Training(batch_size=2, learning_rate=2e-3)
-    model = rekur.Captioner(hidden_size=64, dropout=0.0, training=training, input=Video(frames=8, size=32))
+    model = rekur.Captioner(hidden_size=64, dropout=0.0, training=training, input=Video(num_frames=8, size=32))
     model.fit(found.x, found.y, epochs=60)
     model.save(tmp_path / "m")
     told = rekur.load(tmp_path / "m").predict(found.x)

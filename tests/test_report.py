@@ -11,13 +11,14 @@ import pytest
 
 from rekur import report
 from rekur.baselines import describe
-from rekur.core import DataError, OptionError
-from rekur.data.frequency.frequency import parse
+from rekur.core import DataError, MissingDependencyError, OptionError
+from rekur.data.frequency.frequency import Frequency
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.forecast import Forecast
-from rekur.report.chart_data import fan
-from rekur.report.formatting import MEASURES, frequency, measure, number
+from rekur.plotting import figure
+from rekur.plotting.chart_data import fan_chart
+from rekur.report.formatting import METRICS, format_frequency, format_metric, format_number
 from report_cases import EVIL, Reader, charts, make_all, make_backtest, make_prediction, make_table, spread
 
 
@@ -73,11 +74,12 @@ def test_page_says_what_it_should(page: str, full: tuple[Forecast, Backtest, Sim
         full[1].verdict(),
         "80 % corrected network, 20 % smoothing (Theta)",
         "LSTM, 2 layers of 48 units",
+        "random state3",
         "a note of the model",
         "12 of 30 series can be drawn here, chosen evenly; 18 are not shown.",
     ):
         assert said in reader.text, said
-    titles = ["Verdict", "How good is it?", "Forecast", "Backtest", "Training", "Settings", "Notes", "How to read"]
+    titles = ["Verdict", "Accuracy", "Forecast", "Backtest", "Training", "Settings", "Notes", "Reading the charts"]
     places = [page.index(f"<h2>{title}") for title in titles]
     assert places == sorted(places)
 
@@ -98,15 +100,15 @@ def test_measures_are_those_of_the_backtest(page: str, full: tuple[Forecast, Bac
     """Every value of the table, the best model first and the best value of each column bold."""
     scores = full[1].metrics()
     rows = [row for row in Reader(page).rows if row]
-    assert [head.replace("\u00ad", "") for head in rows[0]] == ["model", *(head for head, _ in MEASURES.values())]
+    assert [head.replace("\u00ad", "") for head in rows[0]] == ["model", *(head for head, _ in METRICS.values())]
     order = sorted(scores, key=lambda name: scores[name]["MASE"])
     readable = [name if name == "rekur" else describe(name) for name in order]
     assert [row[0] for row in rows[1:]] == readable
     for name, row in zip(order, rows[1:], strict=True):
-        assert row[1:] == [measure(key, scores[name][key]) for key in MEASURES]
-    best = measure("MASE", min(values["MASE"] for values in scores.values()))
+        assert row[1:] == [format_metric(key, scores[name][key]) for key in METRICS]
+    best = format_metric("MASE", min(values["MASE"] for values in scores.values()))
     assert f'<td class="best"><b>{best}</b></td>' in page
-    assert '<tr class="own"><th scope="row">rekur</th>' in page
+    assert '<tr class="rekur-row"><th scope="row">rekur</th>' in page
 
 
 def test_forecast_alone() -> None:
@@ -129,7 +131,7 @@ def test_series_without_windows() -> None:
     found = charts(report.html(make_prediction(table), tested))["series"]
     assert found[0]["backtest"] is not None
     assert found[1]["backtest"] is None
-    assert "was not tested" in found[1]["said"]
+    assert "was not tested" in found[1]["note"]
 
 
 def test_drawn_windows_do_not_overlap() -> None:
@@ -137,14 +139,14 @@ def test_drawn_windows_do_not_overlap() -> None:
     one = make_backtest(table, h=6, windows=4)
     close = Backtest(**{**vars(one), "stop": np.array([39, 45, 48, 54])})
     found = charts(report.html(make_prediction(table), close))["series"][0]
-    assert "4 windows of 6 steps, of which 3 are drawn" in found["said"]
+    assert "4 windows of 6 steps, of which 3 are drawn" in found["note"]
     assert sum(x is None for x in found["backtest"]["data"][-1]["x"]) == 2
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 30, 99])
 def test_most_series(full: tuple[Forecast, Backtest, SimpleNamespace], most: int) -> None:
     """The first and the last series are among those drawn, and no more than asked for."""
-    found = [one["label"] for one in charts(report.html(full[0], most=most))["series"]]
+    found = [one["label"] for one in charts(report.html(full[0], max_series=most))["series"]]
     assert len(found) == len(set(found)) == min(most, 30)
     assert found[0] == EVIL
     assert found[-1] == ("series 29" if most > 1 else EVIL)
@@ -152,8 +154,8 @@ def test_most_series(full: tuple[Forecast, Backtest, SimpleNamespace], most: int
 
 @pytest.mark.parametrize("most", [0, -1, 2.5, True])
 def test_most_is_checked(full: tuple[Forecast, Backtest, SimpleNamespace], most: object) -> None:
-    with pytest.raises(OptionError, match="most must be"):
-        report.html(full[0], most=most)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="max_series must be"):
+        report.html(full[0], max_series=most)  # type: ignore[arg-type]
 
 
 def test_chart_shows_gaps_and_forecast() -> None:
@@ -179,9 +181,9 @@ def test_chart_shows_gaps_and_forecast() -> None:
 def test_one_step_has_a_band(freq: str) -> None:
     """The band of one step is as wide as a step, though it is but one forecast."""
     table = make_table([None], freq=freq)
-    found = fan(table, 0, 60, make_prediction(table, 1).values[0], LEVELS)
-    x, low, high = found.bands[80]
-    assert x[0] < found.x[0] < x[1]
+    found = fan_chart(table, 0, 60, make_prediction(table, 1).values[0], LEVELS)
+    x, low, high = found.intervals[80]
+    assert x[0] < found.times[0] < x[1]
     assert (low < high).all()
     report.html(make_prediction(table, 1), make_backtest(table, 1, 8))
 
@@ -195,7 +197,7 @@ def test_narrow_levels_draw_what_they_hold() -> None:
     assert "95 % interval" not in page
     nothing = Forecast(table, LEVELS, np.full((1, 12, len(LEVELS)), np.nan))
     report.html(nothing)
-    assert len(report.figure(nothing, 0).data) == 2
+    assert len(nothing.plot().data) == 2
 
 
 def test_last_value_missing() -> None:
@@ -203,9 +205,9 @@ def test_last_value_missing() -> None:
     table = make_table([None])
     table.y[-1] = np.nan
     prediction = Forecast(table, LEVELS, spread(np.full((1, 12), 10.0), 2.0))
-    found = fan(table, 0, 60, prediction.values[0], LEVELS)
-    assert found.join is None
-    assert len(found.bands[80][0]) == 12
+    found = fan_chart(table, 0, 60, prediction.values[0], LEVELS)
+    assert found.connection is None
+    assert len(found.intervals[80][0]) == 12
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_last_value_missing() -> None:
     ],
 )  # fmt: skip
 def test_numbers(value: float, text: str) -> None:
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_numbers(value: float, text: str) -> None:
     ],
 )  # fmt: skip
 def test_frequencies(freq: str, text: str) -> None:
-    assert frequency(parse(freq)) == text
+    assert format_frequency(Frequency.parse(freq)) == text
 
 
 @pytest.mark.parametrize("size", [1e12, 1e-12])
@@ -243,7 +245,7 @@ def test_figure_plotly() -> None:
     """A figure of plotly with title, axes, history, both bands and the median."""
     import plotly.graph_objects as go
 
-    found = report.figure(make_prediction(make_table([EVIL, "b"])), 0)
+    found = make_prediction(make_table([EVIL, "b"])).plot()
     assert isinstance(found, go.Figure)
     assert found.layout.title.text.startswith("&lt;script&gt;")
     assert {trace.name for trace in found.data} == {"95 % interval", "80 % interval", "history", "rekur"}
@@ -270,13 +272,13 @@ def test_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that is unknown or absent, and a series that is not there, are named with the cure."""
     prediction = make_prediction(make_table([None]))
     with pytest.raises(OptionError, match="'plotly', 'matplotlib'"):
-        report.figure(prediction, 0, "ggplot")
+        prediction.plot(engine="ggplot")
     with pytest.raises(OptionError, match="no series number 1"):
-        report.figure(prediction, 1)
+        figure(prediction.table, 1, prediction.values[0], prediction.levels)
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"] or ["matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(OptionError, match=r'pip install "rekur\[plot\]"'):
-        report.figure(prediction, 0, "matplotlib")
+    with pytest.raises(MissingDependencyError, match=r'pip install "rekur\[plot\]"'):
+        prediction.plot(engine="matplotlib")
 
 
 def test_write(tmp_path: Path) -> None:

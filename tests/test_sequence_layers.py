@@ -12,14 +12,15 @@ from torch import nn
 
 from rekur.data.batching import pad
 from rekur.layers.attention import Attention
-from rekur.layers.augmentation import stretched, swayed
-from rekur.layers.beam_search import beam
-from rekur.layers.crf import CRFHead, TagHead
-from rekur.layers.ctc import CTCHead
+from rekur.layers.augmentation import frequency_warp, gain_and_tilt, random_affine, spec_augment
+from rekur.layers.beam_search import beam_search
+from rekur.layers.crf import CRFHead
+from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
+from rekur.layers.heads import LabelHead
 from rekur.layers.pointer_generator import Memory
-from rekur.layers.pooling import pooled
+from rekur.layers.pooling import concat_pool
 from rekur.layers.seq2seq import coverage_loss
 
 
@@ -43,7 +44,7 @@ def test_the_field_sums_over_all_tag_sequences_and_finds_the_best() -> None:
     for row, T in enumerate(lengths):
         every = torch.tensor(list(itertools.product(range(3), repeat=T)))
         scores = head.score(raw[row, :T].expand(len(every), T, 3), every, torch.ones(len(every), T, dtype=torch.bool))
-        torch.testing.assert_close(head.total(raw, inside)[row], torch.logsumexp(scores, 0))
+        torch.testing.assert_close(head.log_partition(raw, inside)[row], torch.logsumexp(scores, 0))
         best = head.decode(raw, torch.tensor(lengths))[row, :T]
         assert best.tolist() == every[scores.argmax()].tolist()
 
@@ -55,7 +56,7 @@ def test_the_field_learns_nothing_from_what_stands_beyond_the_length() -> None:
     assert raw.grad is not None
     assert bool((raw.grad[1, 2:] == 0).all())
     assert bool((raw.grad[1, :2] != 0).any())
-    alone = TagHead(4, 3)
+    alone = LabelHead(4, 3)
     other = raw.detach().clone()
     other[1, 2:] = 9.0
     target = torch.tensor([[0, 1, 2, 0], [1, 0, 0, 0]])
@@ -71,7 +72,7 @@ def texts_of(head: CTCHead, raw: torch.Tensor) -> dict[tuple[int, ...], float]:
     """The probability of every label sequence, summed over all paths of raw (T, K)."""
     p, found = raw.softmax(-1).numpy(), {}
     for path in itertools.product(range(raw.shape[1]), repeat=len(raw)):
-        labels = tuple(head.merged(list(path)))
+        labels = tuple(k for k, _ in collapse_path(path, head.blank))
         found[labels] = found.get(labels, 0.0) + float(np.prod([p[t, k] for t, k in enumerate(path)]))
     return found
 
@@ -82,7 +83,7 @@ def test_prefix_search_finds_the_most_probable_labels(seed: int) -> None:
     head, raw = CTCHead(4, 3), torch.randn(5, 3)
     found = texts_of(head, raw)
     best = max(found, key=found.__getitem__)
-    assert tuple(head.search(raw, beams=100)) == best
+    assert tuple(head.search(raw, num_beams=100)) == best
     loss = head.loss(raw[None], torch.tensor([best]), torch.ones(1, len(best))) if best else None
     if loss is not None:
         assert float(loss) == pytest.approx(-np.log(found[best]) / len(best), rel=1e-4)
@@ -90,8 +91,8 @@ def test_prefix_search_finds_the_most_probable_labels(seed: int) -> None:
 
 def test_a_rate_of_labels_changes_what_is_found() -> None:
     head, raw = CTCHead(4, 3), torch.zeros(4, 3)
-    assert set(head.search(raw, 50, rate=lambda prefix, k: 0.0 if k == 2 else -9.0)) == {2}
-    assert head.search(raw, 50, bonus=-50.0) == []
+    assert set(head.search(raw, 50, lambda prefix, k: 0.0 if k == 2 else -9.0)) == {2}
+    assert head.search(raw, 50, length_bonus=-50.0) == []
 
 
 def test_the_best_path_is_merged_and_tells_where_labels_begin() -> None:
@@ -99,7 +100,7 @@ def test_the_best_path_is_merged_and_tells_where_labels_begin() -> None:
     raw = nn.functional.one_hot(torch.tensor([0, 1, 1, 0, 1, 2, 2]), 3).float() * 9
     assert head.decode(raw[None]) == [[1, 1, 2]]
     assert head.decode(raw[None], torch.tensor([4])) == [[1]]
-    assert head.aligned(raw) == [(1, 1), (1, 4), (2, 5)]
+    assert head.align(raw) == [(1, 1), (1, 4), (2, 5)]
 
 
 def test_beam_search_with_enough_beams_finds_the_best_of_all() -> None:
@@ -117,7 +118,7 @@ def test_beam_search_with_enough_beams_finds_the_best_of_all() -> None:
                 total = sum(float(table[a, b]) for a, b in itertools.pairwise(path))
                 scores[text] = total / ((5 + n + 1) / 6) ** norm
         best = max(scores, key=scores.__getitem__)
-        found = beam(step, torch.zeros(2 * 64), 2, (0, 2), beams=64, longest=6, norm=norm)
+        found = beam_search(step, torch.zeros(2 * 64), 2, (0, 2), num_beams=64, max_length=6, length_penalty=norm)
         assert [tuple(row) for row in found] == [best, best]
 
 
@@ -127,8 +128,8 @@ def test_nothing_is_written_twice_where_that_is_asked_for() -> None:
     def step(tokens: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return table[tokens], state
 
-    def written(unique: int) -> list[tuple[int, int]]:
-        (text,) = beam(step, torch.zeros(3), 1, (0, 2), beams=3, longest=8, norm=3.0, unique=unique)  # long ones win
+    def written(n: int) -> list[tuple[int, int]]:
+        (text,) = beam_search(step, torch.zeros(3), 1, (0, 2), 3, 8, length_penalty=3.0, no_repeat_ngram=n)
         return list(itertools.pairwise(text))
 
     assert len(written(0)) > len(set(written(0)))
@@ -158,9 +159,9 @@ def test_all_steps_at_once_equal_one_after_another(copy: bool) -> None:
 
 def test_a_copying_decoder_gives_probabilities_and_prefers_the_source() -> None:
     made, memory = decoder(copy=True)
-    assert made.copying is not None
+    assert made.pointer is not None
     with torch.no_grad():
-        made.copying.gate.bias.fill_(9.0)
+        made.pointer.gate.bias.fill_(9.0)
     p = made.log_p(made(torch.full((2, 1), 2), memory)[0], memory).detach().exp()
     torch.testing.assert_close(p.sum(-1), torch.ones(2, 1), atol=1e-4, rtol=0)
     assert memory.tokens is not None
@@ -188,11 +189,11 @@ def test_losses_of_writing_equal_their_formulas(copy: bool) -> None:
     own = made.log_p(written._replace(gate=None), memory)
     each = -(1 - e) * chosen - e * own.mean(-1)
     wanted = (each * weight).sum() / 5
-    if made.copying is not None:  # which tokens of the source occur in the target
+    if made.pointer is not None:  # which tokens of the source occur in the target
         there = torch.tensor([[int(token) in target[0].tolist() for token in memory.tokens[0]], [False] * 5])
         there[1, :3] = memory.tokens[1, :3] == target[1, 0]
-        r = torch.sigmoid(made.copying.worth(memory.m))[..., 0]
-        wanted = wanted - torch.where(there, r, 1 - r).log()[memory.inside].mean()
+        r = torch.sigmoid(made.pointer.relevance(memory.vectors))[..., 0]
+        wanted = wanted - torch.where(there, r, 1 - r).log()[memory.mask].mean()
     torch.testing.assert_close(made.loss(written, memory, target, weight, e), wanted)
 
 
@@ -203,10 +204,10 @@ def test_the_loss_of_looking_twice_equals_its_formula() -> None:
 
 def test_pooling_counts_the_steps_within_the_length_alone() -> None:
     y, lengths = torch.randn(2, 4, 3), torch.tensor([4, 2])
-    found = pooled(y, y[:, 0], lengths)
+    found = concat_pool(y, y[:, 0], lengths)
     torch.testing.assert_close(found[1, 3:6], y[1, :2].mean(0))
     torch.testing.assert_close(found[1, 6:], y[1, :2].amax(0))
-    torch.testing.assert_close(pooled(y, y[:, 0], torch.tensor([4, 4])), pooled(y, y[:, 0], None))
+    torch.testing.assert_close(concat_pool(y, y[:, 0], torch.tensor([4, 4])), concat_pool(y, y[:, 0], None))
 
 
 def words() -> torch.Tensor:
@@ -278,7 +279,7 @@ def test_a_whole_recording_sounds_the_same_however_loud_it_is() -> None:
 
 def test_bands_are_stretched_along_their_axis_alone() -> None:
     bands = torch.arange(8.0)[None, :, None].expand(3, 8, 5)  # each holds its own place
-    made = stretched(bands, 0.25)
+    made = frequency_warp(bands, 0.25)
     factors = made[:, 4, 0] / 4
     assert bool((factors >= 0.75).all() and (factors <= 1.25).all() and factors.std() > 0)
     places = (torch.arange(8.0) * factors[:, None]).clamp_max(7.0)
@@ -287,8 +288,8 @@ def test_bands_are_stretched_along_their_axis_alone() -> None:
 
 def test_videos_sway_a_little_and_alike_in_all_frames() -> None:
     bright = torch.linspace(-1, 1, 32).expand(64, 2, 3, 32, 32)  # brighter to the right
-    torch.testing.assert_close(swayed(bright, 0.0), bright, atol=1e-5, rtol=0)
-    made = swayed(bright, 0.1)
+    torch.testing.assert_close(random_affine(bright, 0.0), bright, atol=1e-5, rtol=0)
+    made = random_affine(bright, 0.1)
     torch.testing.assert_close(made[:, 0], made[:, 1])  # both frames
     moved = (made - bright).abs().flatten(1).amax(1)
     assert bool((moved > 0).all())
@@ -297,12 +298,12 @@ def test_videos_sway_a_little_and_alike_in_all_frames() -> None:
 
 
 def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> None:
-    tokens = TokenEncoder(50, 4, dropout=0.0, forget=0.5)
+    tokens = TokenEncoder(50, 4, dropout=0.0, token_dropout=0.5)
     x = torch.randint(4, 50, (4, 25))
     hidden = (tokens.train()(x)[0] == tokens.embedding.weight[1]).all(-1).float().mean()
     assert 0.3 < float(hidden) < 0.7
     torch.testing.assert_close(tokens.eval()(x)[0], tokens.embedding(x))
-    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, vary=0.5)
+    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, spec_mask=0.5)
     made = SimpleNamespace(a=speech.train()(torch.ones(2, 40, 4))[0], b=speech.train()(torch.ones(2, 40, 4))[0])
     assert not torch.equal(made.a, made.b)
 
@@ -310,7 +311,7 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
 def test_only_bands_are_stretched_and_tilted_other_features_are_hidden_or_stay() -> None:
     x = torch.randn(2, 40, 8)
     for bands in (True, False):
-        speech = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), 8, vary=0.2, bands=bands)
+        speech = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), 8, spec_mask=0.2, bands=bands)
         speech.layers = nn.ModuleList()  # what the convolutions would read
         plain, varied = speech.eval()(x)[0], speech.train()(x)[0]
         stays = ((varied == plain) | (varied == 0)).float().mean()
@@ -322,3 +323,30 @@ def test_sequences_are_padded_with_zeros() -> None:
     whole, lengths = pad([torch.ones(2, 3), torch.ones(1, 3)])
     assert lengths.tolist() == [2, 1]
     assert whole[1, 1].tolist() == [0, 0, 0]
+
+
+def test_a_path_that_continues_another_one_merges_the_label_at_the_seam() -> None:
+    path = [0, 1, 1, 0, 1, 2, 2, 0, 0, 2]
+    whole = [label for label, _ in collapse_path(path, 0)]
+    for cut in range(1, len(path)):
+        first, second = collapse_path(path[:cut], 0), collapse_path(path[cut:], 0, path[cut - 1])
+        assert [label for label, _ in first + second] == whole == [1, 1, 2, 2]
+
+
+def test_gain_and_tilt_are_straight_lines_over_the_bands() -> None:
+    x = torch.randn(5, 8, 3)
+    change = gain_and_tilt(x, 0.2) - x
+    torch.testing.assert_close(change, change[..., :1].expand_as(x), atol=1e-5, rtol=0)  # alike in all steps
+    steps = change[..., 0].diff(dim=1)
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), atol=1e-5, rtol=0)
+    assert bool((change[:, 0, 0] != 0).all())
+
+
+def test_masks_of_spectra_cover_at_most_their_share() -> None:
+    x, lengths = torch.ones(64, 20, 40), torch.tensor([40, 20] * 32)
+    masked = spec_augment(x, lengths, 0.25) == 0
+    bands, steps = masked.all(2), masked.all(1)
+    assert 0 < int(bands.sum(1).max()) <= 2 * (0.25 * 20 + 1)
+    assert 0 < int(steps[1::2].sum(1).max()) <= 2 * (0.25 * 20 + 1)
+    assert not bool(steps[1::2, 20:].any())
+    torch.testing.assert_close(masked, bands[:, :, None] | steps[:, None])

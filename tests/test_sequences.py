@@ -122,10 +122,10 @@ CASES = {
     "numbers": Case(sized(rekur.Classifier, **SMALL), moves, 200, 8, 0.9, "accuracy"),
     "audio": Case(sized(rekur.Classifier, **SMALL), lambda n: first_letter(n), 120, 6, 0.9, "accuracy"),
     "video": Case(
-        sized(rekur.Classifier, **SMALL, input=Video(frames=6, size=24)), lambda n: way(n), 120, 8, 0.9, "accuracy"
+        sized(rekur.Classifier, **SMALL, input=Video(num_frames=6, size=24)), lambda n: way(n), 120, 8, 0.9, "accuracy"
     ),
     "pictures": Case(
-        sized(rekur.Classifier, cell="conv_lstm", hidden_size=8, training=STEADY, input=Video(frames=6, size=24)),
+        sized(rekur.Classifier, cell="conv_lstm", hidden_size=8, training=STEADY, input=Video(num_frames=6, size=24)),
         lambda n: way(n), 120, 8, 0.9, "accuracy",
     ),
     "tagger": Case(sized(rekur.Tagger, **SMALL), trips, 150, 8, 0.95, "span_f1"),
@@ -137,7 +137,7 @@ CASES = {
         sized(rekur.Transcriber, **SMALL, num_layers=1), spelled, 150, 25, -0.2, "character_error_rate"
     ),
     "captioner": Case(
-        sized(rekur.Captioner, hidden_size=64, training=GENTLE, input=Video(frames=6, size=24)),
+        sized(rekur.Captioner, hidden_size=64, training=GENTLE, input=Video(num_frames=6, size=24)),
         *(films, 300, 8, 0.8, "exact_match"),
     ),
 }  # fmt: skip

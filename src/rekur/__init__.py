@@ -1,48 +1,129 @@
-"""rekur: recurrent networks made practical, from a table to a checked forecast."""
+"""rekur: recurrent networks for forecasting tables and for learning from sequences, on PyTorch.
+
+Public names are imported on first use, so that `import rekur` loads neither torch nor pandas.
+"""
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from rekur.registry import TASKS as _TASKS
+
+if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers and editors
+    from rekur import baselines, cells, data, inputs, metrics, nn, report, training
+    from rekur.core import (
+        BackendError,
+        DataError,
+        MissingDependencyError,
+        ModelFileError,
+        NotFittedError,
+        OptionError,
+        RekurError,
+        TrainingError,
+    )
+    from rekur.forecasting.backtest import Backtest
+    from rekur.forecasting.forecast import Forecast
+    from rekur.forecasting.forecaster import Forecaster
+    from rekur.inputs.audio import Audio
+    from rekur.inputs.numbers import Numbers
+    from rekur.inputs.text import Text
+    from rekur.inputs.video import Video
+    from rekur.inputs.words import Words
+    from rekur.nn.accelerate import Accelerated, accelerate, accelerated
+    from rekur.registry import load
+    from rekur.sequence.classifier import Classifier
+    from rekur.sequence.generation import SUMMARY, GenerationConfig
+    from rekur.sequence.language_model import LanguageModel
+    from rekur.sequence.regressor import Regressor
+    from rekur.sequence.seq2seq import Captioner, Translator
+    from rekur.sequence.tagger import Tagger
+    from rekur.sequence.transcriber import Transcriber
+    from rekur.training.config import Training
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Accelerated": "rekur.nn.accelerate",
-    "Captioner": "rekur.sequence.seq2seq",
-    "Classifier": "rekur.sequence.classifier",
-    "Forecaster": "rekur.forecasting.forecaster",
-    "LanguageModel": "rekur.sequence.language_model",
-    "Regressor": "rekur.sequence.regressor",
-    "Tagger": "rekur.sequence.tagger",
-    "Transcriber": "rekur.sequence.transcriber",
-    "Translator": "rekur.sequence.seq2seq",
-    "accelerate": "rekur.nn.accelerate",
-    "accelerated": "rekur.nn.accelerate",
-    "load": "rekur.registry",
+_MODULES = {
+    "rekur.core": (
+        "BackendError",
+        "DataError",
+        "MissingDependencyError",
+        "ModelFileError",
+        "NotFittedError",
+        "OptionError",
+        "RekurError",
+        "TrainingError",
+    ),
+    "rekur.forecasting.backtest": ("Backtest",),
+    "rekur.forecasting.forecast": ("Forecast",),
+    "rekur.inputs.audio": ("Audio",),
+    "rekur.inputs.numbers": ("Numbers",),
+    "rekur.inputs.text": ("Text",),
+    "rekur.inputs.video": ("Video",),
+    "rekur.inputs.words": ("Words",),
+    "rekur.nn.accelerate": ("Accelerated", "accelerate", "accelerated"),
+    "rekur.registry": ("load",),
+    "rekur.sequence.generation": ("SUMMARY", "GenerationConfig"),
+    "rekur.training.config": ("Training",),
 }
+"""Public names by the module that defines them, besides the estimators, which `rekur.registry.TASKS` lists."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_HOMES |= {name: task.module for name, task in _TASKS.items()}
+
+_PACKAGES = ("baselines", "cells", "data", "inputs", "metrics", "nn", "report", "training")
 
 __all__ = [
+    "SUMMARY",
     "Accelerated",
+    "Audio",
+    "BackendError",
+    "Backtest",
     "Captioner",
     "Classifier",
+    "DataError",
+    "Forecast",
     "Forecaster",
+    "GenerationConfig",
     "LanguageModel",
+    "MissingDependencyError",
+    "ModelFileError",
+    "NotFittedError",
+    "Numbers",
+    "OptionError",
     "Regressor",
+    "RekurError",
     "Tagger",
+    "Text",
+    "Training",
+    "TrainingError",
     "Transcriber",
     "Translator",
+    "Video",
+    "Words",
     "accelerate",
     "accelerated",
+    "baselines",
+    "cells",
+    "data",
+    "inputs",
     "load",
+    "metrics",
+    "nn",
+    "report",
+    "training",
 ]
 
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report a misspelt name
 
-def __getattr__(name: str) -> Any:
-    """Resolve a public name on first use, so that importing rekur imports nothing heavy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rekur' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use."""
+        if name in _PACKAGES:
+            return import_module(f"rekur.{name}")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'rekur' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

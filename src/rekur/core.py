@@ -1,16 +1,21 @@
-"""The alphabet, the protocol of a cell and the errors: what every other room agrees on.
+"""Shared notation, the protocol of a recurrent cell, and the errors of rekur.
 
-    B batch · T time · I input size · H hidden size · G gates · S states · L layers · D directions · K outputs
+The notation of every equation, shape comment and weight matrix in the project:
+
+    B batch size · T time steps · I input size · H hidden size · K outputs
+    G gates · S states · L layers · D directions
     W input weights (G·H, I) · R recurrent weights (G·H, H) · b bias · h the hidden state · c the cell state
 
-The public layout is (B, T, ·); inside the kernels it is (T, B, ·). No option chooses an axis order.
+Public functions take and return the axis order (B, T, features); the native kernels work in (T, B, features).
+No option chooses an axis order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,21 +24,73 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 """A numpy array of any shape and dtype."""
 
-State = tuple["Tensor", ...]
-"""Named tensors (B, H), a NamedTuple made from `Cell.states`; the first one is the output."""
+
+class State(Protocol):
+    """The S state tensors (B, H) of a recurrent cell; the first one is the output h."""
+
+    def __len__(self) -> int:
+        """S."""
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The tensors in the order that the cell declares."""
+
+    def __getitem__(self, index: int, /) -> Tensor:
+        """The state tensor at this place."""
+
+
+class NamedState(State, Protocol):
+    """A state as a `typing.NamedTuple`, as `Cell.state` builds it, with the fields of `Cell.states`."""
+
+    @property
+    def h(self) -> Tensor:
+        """The hidden state (B, H)."""
+
+
+GatesT = TypeVar("GatesT")  # gate pre-activations W·x + bW by name
+RecurrentT = TypeVar("RecurrentT")  # gate pre-activations R·h + bR by name
+StateT = TypeVar("StateT", bound=NamedState)
 
 
 class Weights(NamedTuple):
-    """The parameters of one cell in one direction, gates stacked in the order the cell declares."""
+    """The parameters of one cell in one direction, gates stacked in the order that the cell declares.
 
-    W: Tensor  # (G·H, I)
-    R: Tensor  # (G·H, H)
-    bW: Tensor | None = None  # (G·H,) added to W·x
-    bR: Tensor | None = None  # (G·H,) added to R·h
+    Attributes
+    ----------
+    W : Tensor
+        Input weights (G·H, I).
+    R : Tensor
+        Recurrent weights (G·H, H).
+    bW : Tensor or None, default None
+        Bias added to W·x, (G·H,).
+    bR : Tensor or None, default None
+        Bias added to R·h, (G·H,).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.core import Weights
+    >>> Weights(torch.zeros(12, 3), torch.zeros(12, 4)).bW is None
+    True
+    """
+
+    W: Tensor
+    R: Tensor
+    bW: Tensor | None = None
+    bR: Tensor | None = None
 
 
-class Cell(Protocol):
-    """What the kernels ask of a cell: a declaration and a few small functions."""
+class Cell(Protocol[GatesT, RecurrentT, StateT]):
+    """A recurrent cell as the kernels see it: names, and the parts of one time step.
+
+        s_t = point(gate(project(x_t)), recur(h_{t-1}), s_{t-1})
+
+    Attributes
+    ----------
+    name : str
+        Name of the cell; the native kernels are looked up by it.
+    gates, states : tuple of str
+        Names in the order in which they are stacked in memory; the first state is the output.
+    """
 
     name: str
     gates: tuple[str, ...]
@@ -42,20 +99,20 @@ class Cell(Protocol):
     def project(self, x: Tensor, weights: Weights) -> Tensor:
         """Map x (..., I) to the part of the gates that does not depend on the state, (..., G·H)."""
 
-    def recur(self, h: Tensor, weights: Weights) -> Any:
-        """Map h (B, H) to the part of the gates that must be sequential, by name, as `point` takes it."""
+    def recur(self, h: Tensor, weights: Weights) -> RecurrentT:
+        """Map h (B, H) to the sequential part of the gates, by name, as `point` takes it."""
 
-    def point(self, wx: Any, rh: Any, s: Any) -> Any:
-        """One step, elementwise: gates by name from both parts and the old state give the new state."""
+    def point(self, wx: GatesT, rh: RecurrentT, s: StateT, /) -> StateT:
+        """Advance by one step, elementwise: both parts of the gates and the old state give the new state."""
 
-    def gate(self, stacked: Tensor) -> Any:
+    def gate(self, stacked: Tensor) -> GatesT:
         """Split (..., G·H) into gates by name, each (..., H)."""
 
-    def state(self, **tensors: Tensor) -> Any:
+    def state(self, **tensors: Tensor) -> StateT:
         """Build a state by name."""
 
-    def zeros(self, B: int, H: int, like: Tensor) -> Any:
-        """The state that stands for None: S zero tensors (B, H)."""
+    def zeros(self, B: int, H: int, like: Tensor) -> StateT:
+        """Return the default initial state, S zero tensors (B, H) with the dtype and device of `like`."""
 
 
 class RekurError(Exception):
@@ -90,7 +147,7 @@ class ModelFileError(RekurError, ValueError):
     """A saved model is damaged, incomplete or from a newer release."""
 
 
-def library(name: str, needs: str) -> Any:
+def library(name: str, needs: str) -> ModuleType:
     """Import a library that only some tasks need, or raise a MissingDependencyError with the text `needs`."""
     try:
         return import_module(name)
@@ -98,11 +155,21 @@ def library(name: str, needs: str) -> Any:
         raise MissingDependencyError(needs) from error
 
 
+def nearest(value: str, known: Iterable[str]) -> str:
+    """A suggestion for a misspelt name, to end a message with: "; did you mean 'gru'?", or "" where none is close."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in reversed(list(known))}
+    close = get_close_matches(value.lower(), names, n=1)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
+
+
 def choose(name: str, value: str, known: Iterable[str]) -> str:
     """Return `value` if it is one of `known`, else raise an OptionError that lists them."""
     valid = list(known)
     if value not in valid:
-        raise OptionError(f"{name}={value!r} is not known; choose one of {', '.join(map(repr, valid))}")
+        listed = ", ".join(map(repr, valid))
+        raise OptionError(f"{name}={value!r} is not known; choose one of {listed}{nearest(str(value), valid)}")
     return value
 
 

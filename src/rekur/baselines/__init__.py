@@ -1,10 +1,10 @@
-"""Forecasts without a network: the rivals every model must beat, and a part of the blend.
+"""Baseline forecasts: naive, seasonal naive, drift and exponential smoothing, with prediction intervals.
 
     B series · T time · h horizon · Q quantile levels · m season
 
-Every method maps histories y (B, T) to quantiles (B, h, Q). The last column of y is the last observation
-time; NaN is a value that is missing or lies before the start of a series. Loops run over time, vectors over
-series, in pieces, so that memory stays bounded whatever the number of series.
+Every method maps histories y (B, T) to quantiles (B, h, Q). The last column of y is the last observation time; NaN is
+a value that is missing or before the start of a series. The computation is vectorised over series and loops over time,
+a limited number of series at a time, so that memory stays bounded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The list of baselines, and the one door to them."""
+"""Baselines by name: quantile forecasts of any number of series."""
 
 from __future__ import annotations
 
@@ -7,26 +7,44 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rekur.baselines.intervals import spread
-from rekur.baselines.simple import Fit, Floats, drift, naive, seasonal_naive
+from rekur.baselines.intervals import forecast_quantiles
+from rekur.baselines.simple import Fit, drift, naive, seasonal_naive
 from rekur.baselines.smoothing import smoothing
-from rekur.core import DataError, OptionError, choose, positive
+from rekur.core import Array, DataError, OptionError, choose, positive
 
 __all__ = ["BASELINES", "describe", "forecast"]
 
-_CHUNK, _ROWS = 1 << 19, 512  # so many values and rows of y are worked on at a time, at most
-_METHODS: dict[str, tuple[Callable[[Floats, Sequence[int], int], Fit], str]] = {
+_MAX_VALUES, _MAX_ROWS = 1 << 19, 512  # of y at a time
+_METHODS: dict[str, tuple[Callable[[Array, Sequence[int], int], Fit], str]] = {
     "naive": (naive, "naive"),
     "seasonal_naive": (seasonal_naive, "seasonal naive"),
     "drift": (drift, "drift"),
     "smoothing": (smoothing, "smoothing (Theta)"),
 }
 BASELINES = tuple(_METHODS)
+"""Names of the baselines."""
 
 
 def describe(name: str) -> str:
-    """Return the readable name of a baseline for tables.
+    """Return the display name of a baseline.
 
+    Parameters
+    ----------
+    name : str
+        One of `BASELINES`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OptionError
+        If there is no such baseline.
+
+    Examples
+    --------
+    >>> from rekur.baselines import describe
     >>> describe("seasonal_naive")
     'seasonal naive'
     """
@@ -40,17 +58,54 @@ def forecast(
     horizon: int,
     levels: ArrayLike,
     seasons: Sequence[int] = (),
-) -> Floats:
-    """Quantile forecasts (B, horizon, Q) in float64 of many series by one baseline.
+) -> Array:
+    """Quantile forecasts of series by one baseline.
 
-    y (B, T) are the histories, the last column the last observation time, NaN where missing or before the
-    start; season is the main period m (1 for none), seasons are further ones; levels (Q,) are rising quantile
-    levels in (0, 1), of which 0.5 is the point forecast. A series without any observation gives NaN.
+    * naive: the last observed value, ŷ_{t+k} = y_t.
+    * seasonal_naive: the last value at the same position in the season, ŷ_{t+k} = y_{t+k-m·⌈k/m⌉}.
+    * drift: the line through the first and the last value, ŷ_{t+k} = y_t + k·(y_T - y_1)/(T - 1).
+    * smoothing: the mean of Theta and damped trend smoothing of the seasonally adjusted values.
 
+    Parameters
+    ----------
+    name : {"naive", "seasonal_naive", "drift", "smoothing"}
+        The baseline.
+    y : (B, T) array-like
+        Histories; the last column is the last observation time, NaN is a value that is missing or before the start.
+    season : int
+        Main season m in steps, 1 for none.
+    horizon : int
+        Number of steps h.
+    levels : (Q,) array-like
+        Ascending quantile levels in (0, 1); 0.5 is the point forecast.
+    seasons : sequence of int, default ()
+        Further seasons in steps.
+
+    Returns
+    -------
+    (B, h, Q) float64
+        NaN for a series without any observation; a constant series is continued exactly.
+
+    Raises
+    ------
+    DataError
+        If y is not two-dimensional or holds infinite values.
+    OptionError
+        If the name is unknown, or a season, the horizon or a level is out of range.
+
+    References
+    ----------
+    R. J. Hyndman, G. Athanasopoulos, 2021, "Forecasting: principles and practice", third edition, section 5.2, for the
+    first three; V. Assimakopoulos, K. Nikolopoulos, 2000, "The theta model", International Journal of Forecasting 16;
+    E. S. Gardner, E. McKenzie, 1985, "Forecasting trends in time series", Management Science 31.
+
+    Examples
+    --------
+    >>> from rekur.baselines import forecast
     >>> forecast("drift", [[1.0, 2.0, 3.0, 4.0]], season=1, horizon=2, levels=[0.5])[..., 0]
     array([[5., 6.]])
     """
-    fitter = _METHODS[choose("name", name, BASELINES)][0]
+    method = _METHODS[choose("name", name, BASELINES)][0]
     for m in (season, *seasons):
         positive("season", m)
     positive("horizon", horizon)
@@ -62,11 +117,12 @@ def forecast(
     if p.ndim != 1 or p.size == 0 or np.any(np.diff(p) <= 0) or p[0] <= 0 or p[-1] >= 1:
         raise OptionError(f"levels must rise and lie between 0 and 1, got {p.tolist()}")
     out = np.full((len(a), horizon, p.size), np.nan)
-    top, bottom = np.fmax.reduce(a, axis=1), np.fmin.reduce(a, axis=1)
-    out[top == bottom] = top[top == bottom, None, None]  # a constant goes on, exactly
-    known = np.flatnonzero(top > bottom)
-    rows = min(max(1, _CHUNK // a.shape[1]), _ROWS)
-    for start in range(0, known.size, rows):
-        part = known[start : start + rows]
-        out[part] = spread(fitter(a[part], (season, *seasons), horizon), p)
+    largest, smallest = np.fmax.reduce(a, axis=1), np.fmin.reduce(a, axis=1)
+    constant = largest == smallest
+    out[constant] = largest[constant, None, None]
+    varying = np.flatnonzero(largest > smallest)
+    rows = min(max(1, _MAX_VALUES // a.shape[1]), _MAX_ROWS)
+    for start in range(0, varying.size, rows):
+        part = varying[start : start + rows]
+        out[part] = forecast_quantiles(method(a[part], (season, *seasons), horizon), p)
     return out

@@ -1,20 +1,40 @@
-"""The cells: one file a family, each a declaration and its mathematics, once."""
+"""Recurrent cells: RNN, LSTM and GRU, each as a declaration of gates and states and the equations of one step."""
 
-from rekur.cells.base import DenseCell
+from typing import Any
+
+from rekur.cells.base import AnyCell, DenseCell, HiddenState
 from rekur.cells.gru import GRU, GRUBefore
 from rekur.cells.lstm import LSTM
 from rekur.cells.rnn import RNN, ReluRNN
-from rekur.core import choose
+from rekur.core import NamedState, choose
 
-__all__ = ["CELLS", "GRU", "LSTM", "RNN", "DenseCell", "GRUBefore", "ReluRNN", "cell"]
+__all__ = ["CELLS", "GRU", "LSTM", "RNN", "AnyCell", "DenseCell", "GRUBefore", "HiddenState", "ReluRNN", "cell"]
 
-CELLS: dict[str, type[DenseCell]] = {kind.name: kind for kind in (RNN, ReluRNN, LSTM, GRU, GRUBefore)}
+CELLS: dict[str, type[AnyCell]] = {kind.name: kind for kind in (RNN, ReluRNN, LSTM, GRU, GRUBefore)}
 """Every cell by its name; the laws of a cell are tested over this list."""
 
 
-def cell(name: str) -> DenseCell:
-    """Return the cell called `name`: "rnn", "rnn_relu", "lstm", "gru" or "gru_before".
+def cell(name: str) -> DenseCell[Any, Any, NamedState]:
+    """Return a cell by its name.
 
+    Parameters
+    ----------
+    name : {"rnn", "rnn_relu", "lstm", "gru", "gru_before"}
+        A key of `CELLS`.
+
+    Returns
+    -------
+    cell : DenseCell
+        The cell; it holds no parameters.
+
+    Raises
+    ------
+    OptionError
+        `name` is not in `CELLS`; the message lists the names.
+
+    Examples
+    --------
+    >>> from rekur.cells import cell
     >>> cell("gru").gates
     ('r', 'z', 'n')
     """

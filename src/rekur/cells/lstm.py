@@ -1,14 +1,33 @@
-"""The long short-term memory."""
+"""LSTM cell: the long short-term memory with forget gate."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from rekur.cells.base import DenseCell
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class LSTM(DenseCell):
-    """The long short-term memory with forget gate.
+
+class LSTMGates(NamedTuple):
+    """Pre-activations of input gate, forget gate, candidate and output gate, each (..., H)."""
+
+    i: Tensor
+    f: Tensor
+    g: Tensor
+    o: Tensor
+
+
+class LSTMState(NamedTuple):
+    """Hidden state h and cell state c, each (B, H)."""
+
+    h: Tensor
+    c: Tensor
+
+
+class LSTM(DenseCell[LSTMGates, LSTMGates, LSTMState]):
+    """Long short-term memory with forget gate.
 
         i, f, o = σ(W·x + bW + R·h + bR), each with its own rows        input, forget, output gate
         g       = tanh(W·x + bW + R·h + bR)                             candidate
@@ -18,9 +37,13 @@ class LSTM(DenseCell):
     where x (B, I) is the input, h and c (B, H) the hidden and the cell state, W (4·H, I), R (4·H, H) and
     bW, bR (4·H,) hold the gates in the order i, f, g, o.
 
-    Sources: S. Hochreiter and J. Schmidhuber, 1997, "Long short-term memory", Neural Computation 9(8);
+    References
+    ----------
+    S. Hochreiter and J. Schmidhuber, 1997, "Long short-term memory", Neural Computation 9(8).
     F. A. Gers, J. Schmidhuber and F. Cummins, 2000, "Learning to forget", Neural Computation 12(10).
 
+    Examples
+    --------
     >>> import torch
     >>> from rekur.cells import LSTM
     >>> cell, zero, one = LSTM(), torch.zeros(1, 4), torch.ones(1, 1)
@@ -29,12 +52,11 @@ class LSTM(DenseCell):
     """
 
     name = "lstm"
-    gates = ("i", "f", "g", "o")
-    states = ("h", "c")
+    Gates, State = LSTMGates, LSTMState
 
-    def point(self, wx: Any, rh: Any, s: Any) -> Any:
-        """One step from the named gate parts (B, H) and the old state."""
+    def point(self, wx: LSTMGates, rh: LSTMGates, s: LSTMState, /) -> LSTMState:
+        """Advance by one step from the gate parts (B, H) and the old state."""
         i, f = (wx.i + rh.i).sigmoid(), (wx.f + rh.f).sigmoid()
         g, o = (wx.g + rh.g).tanh(), (wx.o + rh.o).sigmoid()
         c = f * s.c + i * g
-        return self.state(h=o * c.tanh(), c=c)
+        return LSTMState(h=o * c.tanh(), c=c)

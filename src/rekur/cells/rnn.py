@@ -1,22 +1,35 @@
-"""The simple recurrent network."""
+"""Simple recurrent cells: the Elman network with tanh or the rectified linear unit."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from rekur.cells.base import DenseCell
+from rekur.cells.base import DenseCell, HiddenState
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class RNN(DenseCell):
-    """The simple (Elman) recurrent cell with tanh.
+class RNNGates(NamedTuple):
+    """The pre-activation (..., H)."""
+
+    a: Tensor
+
+
+class RNN(DenseCell[RNNGates, RNNGates, HiddenState]):
+    """Simple (Elman) recurrent cell with tanh.
 
         h' = tanh(W·x + bW + R·h + bR)
 
     where x (B, I) is the input, h and h' (B, H) the hidden state before and after the step, W (H, I) the
     input weights, R (H, H) the recurrent weights and bW, bR (H,) the biases.
 
-    Source: J. L. Elman, 1990, "Finding structure in time", Cognitive Science 14, 179-211.
+    References
+    ----------
+    J. L. Elman, 1990, "Finding structure in time", Cognitive Science 14, 179-211.
 
+    Examples
+    --------
     >>> import torch
     >>> from rekur.cells import RNN
     >>> cell, one = RNN(), torch.ones(1, 1)
@@ -25,24 +38,27 @@ class RNN(DenseCell):
     """
 
     name = "rnn"
-    gates = ("a",)
-    states = ("h",)
+    Gates, State = RNNGates, HiddenState
 
-    def point(self, wx: Any, rh: Any, s: Any) -> Any:
-        """One step from the named gate parts (B, H) and the old state."""
-        return self.state(h=(wx.a + rh.a).tanh())
+    def point(self, wx: RNNGates, rh: RNNGates, s: HiddenState, /) -> HiddenState:
+        """Advance by one step from the gate parts (B, H); the old state enters through them alone."""
+        return HiddenState(h=(wx.a + rh.a).tanh())
 
 
-class ReluRNN(DenseCell):
-    """The simple recurrent cell with the rectified linear unit.
+class ReluRNN(DenseCell[RNNGates, RNNGates, HiddenState]):
+    """Simple recurrent cell with the rectified linear unit.
 
         h' = max(0, W·x + bW + R·h + bR)
 
     Symbols and shapes as in `RNN`.
 
-    Source: Q. V. Le, N. Jaitly and G. E. Hinton, 2015, "A simple way to initialize recurrent networks of
-    rectified linear units", arXiv 1504.00941.
+    References
+    ----------
+    Q. V. Le, N. Jaitly and G. E. Hinton, 2015, "A simple way to initialize recurrent networks of rectified linear
+    units", arXiv 1504.00941.
 
+    Examples
+    --------
     >>> import torch
     >>> from rekur.cells import ReluRNN
     >>> cell, one = ReluRNN(), torch.ones(1, 1)
@@ -51,9 +67,8 @@ class ReluRNN(DenseCell):
     """
 
     name = "rnn_relu"
-    gates = ("a",)
-    states = ("h",)
+    Gates, State = RNNGates, HiddenState
 
-    def point(self, wx: Any, rh: Any, s: Any) -> Any:
-        """One step from the named gate parts (B, H) and the old state."""
-        return self.state(h=(wx.a + rh.a).relu())
+    def point(self, wx: RNNGates, rh: RNNGates, s: HiddenState, /) -> HiddenState:
+        """Advance by one step from the gate parts (B, H); the old state enters through them alone."""
+        return HiddenState(h=(wx.a + rh.a).relu())

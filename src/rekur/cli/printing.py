@@ -1,16 +1,21 @@
-"""What the command line shows of a backtest and a forecast."""
+"""Tables of scores and forecasts on the terminal."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table as Grid
+from rich.table import Table
 
 from rekur.baselines import describe
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 3  # series of a forecast that are printed, and steps of each
 
 
 def console() -> Console:
@@ -19,41 +24,47 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, width=120)
 
 
-def scores(tested: Backtest) -> None:
+def grid(*columns: tuple[str, Literal["left", "right"]]) -> Table:
+    """An empty table with headings and their alignment, without rules."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, side in columns:
+        table.add_column(heading, justify=side)
+    return table
+
+
+def scores(backtest: Backtest) -> None:
     """Print the verdict and the metrics of every model, best MASE first."""
-    grid = Grid(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("past windows", justify="left")
-    for name in ("MASE", "sMAPE %", "RMSE", "WQL", "covers 80 %"):
-        grid.add_column(name, justify="right")
-    metrics = tested.metrics()
+    headings = ("MASE", "sMAPE %", "RMSE", "WQL", "covers 80 %")
+    table = grid(("past windows", "left"), *((heading, "right") for heading in headings))
+    metrics = backtest.metrics()
     for name in sorted(metrics, key=lambda model: metrics[model]["MASE"]):
         m = metrics[name]
         row = [f"{m['MASE']:.3f}", f"{m['sMAPE']:.2f}", f"{m['RMSE']:.4g}", f"{m['WQL']:.4f}", f"{m['coverage80']:.0%}"]
-        grid.add_row(name if name == NAME else describe(name), *row, style="bold" if name == NAME else "")
+        table.add_row(name if name == NAME else describe(name), *row, style="bold" if name == NAME else "")
     out = console()
-    out.print(tested.verdict(), style="bold", soft_wrap=True)
-    out.print(grid)
+    out.print(backtest.verdict(), style="bold", soft_wrap=True)
+    out.print(table)
 
 
-def cell(value: Any, days: bool) -> str:
-    """One value in words; times as days where all of them are."""
+def cell(value: object, days: bool) -> str:
+    """One value as text; times as days where all of them are."""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value.date()) if days and hasattr(value, "date") else str(value)
+    date = getattr(value, "date", None)
+    return str(date()) if days and date is not None else str(value)
 
 
-def preview(predicted: Forecast, frame: Any, most: int) -> None:
+def preview(forecast: Forecast, frame: pd.DataFrame) -> None:
     """Print the first steps of the first series of a forecast."""
-    S, h, _ = predicted.values.shape
-    rows = frame.iloc[np.concatenate([np.arange(min(most, h)) + s * h for s in range(min(most, S))])]
-    grid = Grid(box=None, pad_edge=False, header_style="bold")
-    for name in frame.columns:
-        grid.add_column(str(name), justify="right" if frame[name].dtype.kind == "f" else "left")
-    times = predicted.times
-    days = times.dtype.kind == "M" and predicted.table.tz is None and bool((times == times.astype("M8[D]")).all())
+    S, h, _ = forecast.values.shape
+    steps = np.arange(min(SHOWN, h))
+    rows = frame.iloc[np.concatenate([steps + s * h for s in range(min(SHOWN, S))])]
+    table = grid(*((str(name), "right" if frame[name].dtype.kind == "f" else "left") for name in frame.columns))
+    times = forecast.times
+    days = times.dtype.kind == "M" and forecast.table.tz is None and bool((times == times.astype("M8[D]")).all())
     for row in rows.itertuples(index=False):
-        grid.add_row(*(cell(value, days) for value in row))
+        table.add_row(*(cell(value, days) for value in row))
     out = console()
-    out.print(grid)
+    out.print(table)
     if len(rows) < len(frame):
         out.print(f"… {S} series × {h} steps in all", style="dim")

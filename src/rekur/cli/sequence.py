@@ -1,176 +1,190 @@
-"""What the command line does with texts, tags, recordings and videos: learn, predict, score."""
+"""Commands on texts, tags, recordings and videos: train, predict and score."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rekur.cli.outputs import check, saved
-from rekur.cli.printing import console
+from rekur.cli.options import FitOptions, Outputs
+from rekur.cli.outputs import Savable, check, fit_and_save
+from rekur.cli.printing import console, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.ingest import files
 from rekur.inputs import INPUTS, find
-from rekur.inputs.datasets import Dataset, DatasetColumns, read
+from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
+from rekur.inputs.formats import DatasetFormat
 from rekur.metrics.sequence import beside
-from rekur.registry import load
+from rekur.registry import COMMANDS, Task, load, task_of
 
-TASKS = {
-    "classify": "Classifier",
-    "tag": "Tagger",
-    "translate": "Translator",
-    "transcribe": "Transcriber",
-    "caption": "Captioner",
-    "language": "LanguageModel",
-}
-"""The estimator of each task."""
+if TYPE_CHECKING:
+    import pandas as pd
 
-HELD = 0.1
-SHOWN = 10  # predictions that are printed, and things left out that are named
+HELD_OUT_SHARE = 0.1
+SHOWN = 10  # predictions that are printed, and skipped examples that are named
+
+
+class SequenceModel(Savable, Protocol):
+    """The methods of an estimator of sequences that the commands call."""
+
+    random_state: int
+    history_: list[dict[str, float]]
+    reader_: Any
+
+    def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
+        """Train on sequences and their targets."""
+
+    def evaluate(self, *data: Sequences | Targets | None) -> Mapping[str, float]:
+        """Compute scores on sequences and their targets."""
+
+    def predict(self, x: Sequences) -> list[str | list[str]]:
+        """Predict a target for each sequence."""
 
 
 def fit(
-    task: str,
-    source: str,
-    columns: DatasetColumns,
-    test: str | None,
-    options: Mapping[str, Any],
-    epochs: int | None,
-    outputs: Mapping[str, str | None],
+    task: str, source: str, columns: DatasetColumns, test: str | None, options: FitOptions, outputs: Outputs
 ) -> None:
-    """`rekur fit`: read, hold a part out, train, score on that part, and write what was asked for."""
-    choose("task", task, TASKS)
-    check({"out": None, **outputs}, [], None)
-    model = made(task, options)
-    whole = read(source, task, columns)
-    told(whole)
+    """`rekur fit`: read, hold examples out, train, score on the held-out examples, and write the outputs."""
+    choose("task", task, COMMANDS)
+    check(outputs)
+    row = COMMANDS[task]
+    model = build(row, options)
+    train = read_examples(source, row, columns)
     if test is None:
-        train, held = split(whole, model.random_state)
+        train, held_out = split(train, model.random_state)
     else:
-        train, held = whole, read(test, task, columns)
-        told(held)
-    learn(model, task, train, held, epochs, outputs["save"])
+        held_out = read_examples(test, row, columns)
+    train_and_save(model, row, train, held_out, options.epochs, outputs.save)
     which = "held out" if test is None else f"of {test}"
-    print(f"learned from {len(train.x):,} examples; scores of {len(held.x):,} {which}:")
-    finish(model, task, held, outputs)
+    print(f"learned from {len(train.x):,} examples; scores of {len(held_out.x):,} {which}:")
+    report_scores(model, row, held_out, outputs)
 
 
-def made(task: str, options: Mapping[str, Any]) -> Any:
-    """The estimator of a task with the options that were given."""
-    import rekur
+def build(task: Task, options: FitOptions) -> SequenceModel:
+    """The estimator of a task, with the options that are not None."""
+    arguments: dict[str, Any] = {
+        "cell": options.cell,
+        "hidden_size": options.hidden_size,
+        "num_layers": options.num_layers,
+        "random_state": options.random_state,
+    }
+    if options.input is not None:
+        arguments["input"] = find(choose("input", options.input, INPUTS))()
+    if options.copy:
+        if task.estimator != "Translator":
+            raise OptionError(f"--copy is for translate, not for {task.command}")
+        from rekur import SUMMARY
 
-    given = {name: value for name, value in options.items() if value is not None}
-    kind = given.pop("input", None)
-    if kind is not None:
-        given["input"] = find(choose("--input", kind, INPUTS))()
-    if given.pop("copy", False):
-        if task != "translate":
-            raise OptionError(f"--copy is for translate, not for {task}")
-        from rekur.sequence.generation import SUMMARY
-
-        given["generation"] = SUMMARY
-    return getattr(rekur, TASKS[task])(**given)
+        arguments["generation"] = SUMMARY
+    model: SequenceModel = task.estimator_class()(
+        **{name: value for name, value in arguments.items() if value is not None}
+    )
+    return model
 
 
-def split(whole: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """Nine tenths to train on, a tenth to choose the best epoch and to tell the score."""
-    N = len(whole.x)
+def read_examples(source: str, task: Task, columns: DatasetColumns, targets: bool = True) -> Dataset:
+    """Read the examples of a task and name those that were skipped, each in one line on standard error."""
+    dataset = read(source, dataset_format(task), columns, targets)
+    for name, reason in dataset.skipped[:SHOWN]:
+        print(f"· left out: {reason if reason.startswith(name) else f'{name}: {reason}'}", file=sys.stderr)
+    if len(dataset.skipped) > SHOWN:
+        print(f"· left out: {len(dataset.skipped) - SHOWN:,} more", file=sys.stderr)
+    return dataset
+
+
+def dataset_format(task: Task) -> DatasetFormat:
+    """The layout of the examples of a task; an error where its estimator takes arrays only."""
+    if task.dataset is None:
+        raise OptionError(f"the model is a {task.estimator}: it takes arrays of numbers, from Python")
+    return task.dataset
+
+
+def split(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """Split the examples at random into nine tenths for training and one tenth held out."""
+    N = len(dataset.x)
     if N < 10:
         raise DataError(f"{N} examples are too few: ten or more are needed, or a part for the test (--test)")
     order = np.random.default_rng(seed).permutation(N)
-    n = max(1, round(N * HELD))
-    return whole.part(sorted(order[n:])), whole.part(sorted(order[:n]))
+    n = max(1, round(N * HELD_OUT_SHARE))
+    return dataset.subset(sorted(order[n:])), dataset.subset(sorted(order[:n]))
 
 
-def learn(model: Any, task: str, train: Dataset, held: Dataset, epochs: int | None, save: str | None) -> None:
-    """Fit and save; rows held out whose label is not to be learned are left out."""
-    if task == "classify":
+def train_and_save(
+    model: SequenceModel, task: Task, train: Dataset, held_out: Dataset, epochs: int | None, save: str | None
+) -> None:
+    """Fit and save; held-out examples whose label does not occur in the training data are left out of validation."""
+    layout = dataset_format(task)
+    if layout.target_kind == "label":
         known = set(train.y or [])
-        kept = [k for k, label in enumerate(held.y or []) if label in known]
-        held = held.part(kept)
-    arguments = (train.x,) if task == "language" else (train.x, train.y)
-    validation = held.x if task == "language" else (held.x, held.y)
-    saved(
+        held_out = held_out.subset([row for row, label in enumerate(held_out.y or []) if label in known])
+    data = (train.x, train.y) if layout.has_targets else (train.x,)
+    validation = (held_out.x, held_out.y) if layout.has_targets else held_out.x
+    fit_and_save(
         model,
-        "net_",
         save,
-        lambda beside: model.fit(*arguments, validation=validation, epochs=epochs, checkpoint=beside),
+        lambda checkpoint: model.fit(*data, validation=validation, epochs=epochs, checkpoint=checkpoint),
     )
 
 
-def predict(model: Any, source: str, columns: DatasetColumns, out: str | None) -> None:
-    """`rekur predict` with a model of sequences."""
+def predict(
+    model: SequenceModel, folder: str, file: str | None, future: str | None, columns: DatasetColumns, outputs: Outputs
+) -> None:
+    """`rekur predict` with an estimator of sequences."""
     task = task_of(model)
-    if task == "language":
+    if file is None:
+        raise OptionError(f"{folder} holds a {task.estimator}: name a file to read, or - for lines of text")
+    if future is not None or outputs.report is not None:
+        raise OptionError(f"--future and --report are for forecasts; {folder} holds a {task.estimator}")
+    if not dataset_format(task).has_targets:
         raise OptionError("a language model has nothing to predict: use rekur score, or sample() in Python")
-    found = read(source, task, columns, targets=False)
-    told(found)
-    frame = predictions(model, found)
+    frame = predictions(model, read_examples(file, task, columns, targets=False))
     for name, prediction in frame.iloc[:SHOWN][["name", "prediction"]].itertuples(index=False):
         print(f"{name}: {prediction}")
     if len(frame) > SHOWN:
         print(f"… {len(frame):,} in all")
-    if out is not None:
-        files.write(frame, out)
-        print(f"predictions written to {out}")
+    if outputs.out is not None:
+        files.write_file(frame, outputs.out)
+        print(f"predictions written to {outputs.out}")
 
 
-def predictions(model: Any, found: Dataset) -> Any:
-    """A table with a row for each example: its name and what is told of it, with the probability of a label."""
+def predictions(model: SequenceModel, dataset: Dataset) -> pd.DataFrame:
+    """One row for each example: its name and prediction, for labels also the probability."""
     import pandas as pd
 
-    if hasattr(model, "predict_proba"):
-        p = model.predict_proba(found.x)
+    from rekur.sequence.classifier import Classifier
+
+    if isinstance(model, Classifier):
+        p = model.predict_proba(dataset.x)
         labels = model.classes_[p.argmax(1)]
-        return pd.DataFrame({"name": found.names, "prediction": labels, "probability": p.max(1).round(4)})
-    told_ = [" ".join(row) if isinstance(row, list) else row for row in model.predict(found.x)]
-    return pd.DataFrame({"name": found.names, "prediction": told_})
+        return pd.DataFrame({"name": dataset.names, "prediction": labels, "probability": p.max(1).round(4)})
+    texts = [" ".join(target) if isinstance(target, list) else target for target in model.predict(dataset.x)]
+    return pd.DataFrame({"name": dataset.names, "prediction": texts})
 
 
-def score(folder: str, source: str, columns: DatasetColumns, report: str | None) -> None:
+def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
     """`rekur score`: the scores of a saved model on examples with targets."""
-    check({"out": None, "report": report, "save": None}, [], None)
+    check(outputs)
     model = load(folder)
     task = task_of(model)
-    found = read(source, task, columns)
-    told(found)
-    print(f"{len(found.x):,} examples of {source}:")
-    finish(model, task, found, {"report": report, "save": None})
+    dataset = read_examples(source, task, columns)
+    print(f"{len(dataset.x):,} examples of {source}:")
+    report_scores(model, task, dataset, replace(outputs, save=None))
 
 
-def task_of(model: Any) -> str:
-    """The task that a model is for."""
-    kinds = {kind: task for task, kind in TASKS.items()}
-    if type(model).__name__ not in kinds:
-        raise OptionError(f"the model is a {type(model).__name__}: it takes tables of numbers, from Python")
-    return kinds[type(model).__name__]
-
-
-def told(found: Dataset) -> None:
-    """Name what was left out, each in one line."""
-    for name, why in found.skipped[:SHOWN]:
-        print(f"· left out: {why if why.startswith(name) else f'{name}: {why}'}", file=sys.stderr)
-    if len(found.skipped) > SHOWN:
-        print(f"· left out: {len(found.skipped) - SHOWN:,} more", file=sys.stderr)
-
-
-def finish(model: Any, task: str, held: Dataset, outputs: Mapping[str, str | None]) -> None:
-    """Print the scores beside those of a simple baseline, and write what was asked for."""
-    from rich.table import Table as Grid
-
-    found = model.evaluate(held.x) if task == "language" else model.evaluate(held.x, held.y)
-    grid = Grid(box=None, pad_edge=False, header_style="bold")
-    for heading in ("score", "model", "baseline"):
-        grid.add_column(heading, justify="left" if heading == "score" else "right")
-    for row in beside(found):
-        grid.add_row(*row)
-    console().print(grid)
-    if outputs["report"] is not None:
+def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs) -> None:
+    """Print the scores next to those of a simple baseline, and write the report."""
+    scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
+    table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
+    for row in beside(scores):
+        table.add_row(*row)
+    console().print(table)
+    if outputs.report is not None:
         from rekur.report import sequences
 
-        sequences.write(outputs["report"], model, held, found)
-        print(f"report written to {outputs['report']}")
-    if outputs["save"] is not None:
-        print(f"model saved in {outputs['save']}")
+        sequences.write(outputs.report, model, dataset, scores)
+        print(f"report written to {outputs.report}")
+    if outputs.save is not None:
+        print(f"model saved in {outputs.save}")

@@ -1,54 +1,83 @@
-"""A table of series on a regular grid of time, from any table of the user."""
+"""Panel of time series on regular time grids, read from any data frame."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
 
 from rekur.core import Array, DataError
-from rekur.data.frequency.frequencies import LearnedFrequency
 from rekur.data.frequency.frequency import Frequency
-from rekur.data.ingest.covariates import constant, covariate
-from rekur.data.ingest.parsing import many, numbers, series_of, times
-from rekur.data.ingest.regular_grid import RegularGrid, lay
-from rekur.data.ingest.schema import Columns, Schema, as_frame, find_roles, listed
-from rekur.data.ingest.sorted_rows import instants, wall
+from rekur.data.frequency.per_series import LearnedFrequency
+from rekur.data.ingest.covariates import read_covariate, static_values
+from rekur.data.ingest.parsing import plural, series_codes, to_numbers, to_times
+from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
+from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, infer_schema, quoted
+from rekur.data.ingest.sorted_rows import to_utc, to_wall_time
 
-__all__ = ["Columns", "Panel", "read_panel", "read_panels"]
+__all__ = ["Columns", "Panel", "PanelOptions", "read_panel", "read_panels"]
 
-
-LONG = Columns("unique_id", "ds", "y")
+NIXTLA_COLUMNS = Columns("unique_id", "ds", "y")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Many series, one after another, each on its regular grid of time.
+    """Time series, one after another, each on a regular time grid of one frequency.
 
-    Series s owns rows offsets[s]:offsets[s+1]; its row k stands at `freq.advance(start[s], k)`. Missing
-    values and missing rows are NaN. Series stand in the order in which the user's table first names them.
+    Series s has the rows offsets[s]:offsets[s+1]; the time of its row k is `freq.advance(start[s], k)`. Missing values
+    and missing rows are NaN. Series are in the order of their first rows in the user's table.
 
     Parameters
     ----------
-    ids : (S,) the user's labels
+    ids : (S,) object
+        Labels of the series.
     offsets : (S+1,) int64
-    start : (S,) datetime64[us] or int64, the first time of each series
-    freq : the step of the grid
+        First row of each series, and N.
+    start : (S,) datetime64[us] or int64
+        First time of each series.
+    freq : Frequency
+        Step of the grid.
     y : (N,) float64
-    future : (N, F) float64, covariates known for the future
-    future_names : F names
-    past, past_names : (N, P) float64 and P names, covariates known up to the present only
-    static, static_names : (S, C) float64 and C names, covariates of a whole series
-    labels : covariate -> its labels, whose numbers stand in the columns above
-    columns : the names of the user's columns
-    notes : sentences on what was found and done
-    skipped : (id, reason) of the series left out
-    tz : the time zone of the user's times; `start` is then in UTC, or, if `local`, what the clocks there show
-    wide : each series was a column of its own
-    uneven : the series whose times were uneven, and at which place of their step they stand together, -1 for none
+        Values.
+    future : (N, F) float64
+        Covariates that are known for the future.
+    future_names : tuple of str, default ()
+        F names.
+    past : (N, P) float64, default (0, 0)
+        Covariates that are known up to the present.
+    past_names : tuple of str, default ()
+        P names.
+    static : (S, C) float64, default (0, 0)
+        Covariates with one value per series.
+    static_names : tuple of str, default ()
+        C names.
+    labels : mapping of str to tuple of str, default {}
+        Labels of the covariates that have any; their numbers are the values above.
+    columns : Columns, default ("unique_id", "ds", "y")
+        Names of the user's columns.
+    notes : tuple of str, default ()
+        Notes on how the table was read.
+    skipped : tuple of (label, str), default ()
+        Series that were left out, and the reason.
+    tz : str or None, default None
+        Time zone of the user's times.
+    local : bool, default False
+        `start` is in wall-clock time of the zone rather than in UTC.
+    wide : bool, default False
+        Each series was a column of its own.
+    uneven : mapping of label to float, default {}
+        Phase within a step of the series whose times were irregular, -1 if they have none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rekur.data import read_panel
+    >>> panel = read_panel(pd.DataFrame({"unique_id": ["a", "a", "b", "b"], "ds": [1, 2, 5, 6], "y": [1.0, 2, 3, 4]}))
+    >>> panel.ids.tolist(), panel.lengths.tolist(), panel.next_times(1).tolist()
+    (['a', 'b'], [2, 2], [[3], [7]])
     """
 
     ids: Array
@@ -63,13 +92,13 @@ class Panel:
     static: Array = field(default_factory=lambda: np.zeros((0, 0)))
     static_names: tuple[str, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    columns: Columns = LONG
+    columns: Columns = NIXTLA_COLUMNS
     notes: tuple[str, ...] = ()
-    skipped: tuple[tuple[Any, str], ...] = ()
+    skipped: tuple[tuple[Hashable, str], ...] = ()
     tz: str | None = None
     local: bool = False
     wide: bool = False
-    uneven: Mapping[Any, float] = field(default_factory=dict)
+    uneven: Mapping[Hashable, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -77,15 +106,16 @@ class Panel:
 
     @property
     def lengths(self) -> Array:
-        """The number of rows of each series, (S,) int64."""
+        """Number of rows of each series, (S,) int64."""
         return np.diff(self.offsets)
 
     @property
     def seen(self) -> Array:
-        """The number of values of each series that are not missing, (S,) int64."""
-        out, some = np.zeros(len(self), np.int64), np.flatnonzero(self.lengths)
-        out[some] = np.add.reduceat(np.isfinite(self.y), self.offsets[some], dtype=np.int64) if len(some) else 0
-        return out
+        """Number of observed values of each series, (S,) int64."""
+        counts, nonempty = np.zeros(len(self), np.int64), np.flatnonzero(self.lengths)
+        if len(nonempty):
+            counts[nonempty] = np.add.reduceat(np.isfinite(self.y), self.offsets[nonempty], dtype=np.int64)
+        return counts
 
     def length(self, s: int) -> int:
         """Return the number of rows of series s."""
@@ -100,17 +130,17 @@ class Panel:
         return self.freq.advance(self.start[s], np.arange(self.length(s)))
 
     def next_times(self, horizon: int) -> Array:
-        """Return the `horizon` times that follow each series, (S, horizon)."""
+        """Return the `horizon` times after each series, (S, horizon)."""
         return self.freq.advance(self.start[:, None], self.lengths[:, None] + np.arange(horizon))
 
     @property
     def freqs(self) -> tuple[Frequency, ...]:
-        """The frequencies of all series: one."""
+        """The one frequency, as a tuple."""
         return (self.freq,)
 
     @property
-    def timing(self) -> LearnedFrequency:
-        """How its times are counted."""
+    def learned_frequency(self) -> LearnedFrequency:
+        """Frequency, zone and phases of the series, for reading their next rows."""
         return LearnedFrequency(self.ids, self.freq, self.local, self.uneven, self.tz)
 
     def step(self, s: int) -> Frequency:
@@ -118,106 +148,143 @@ class Panel:
         return self.freq
 
     def clock(self, times: Array) -> Array:
-        """Return times of the grid as clocks in the user's zone show them (for calendar features)."""
+        """Return times of the grid in wall-clock time, as calendar features need them."""
         if self.tz is None or self.local or times.dtype.kind == "i":
             return times
-        return wall(times.ravel(), self.tz).reshape(times.shape)
+        return to_wall_time(times.ravel(), self.tz).reshape(times.shape)
 
     def clocks(self, series: Array, rows: Array) -> Array:
-        """Return the times of rows of series as the clocks of the zone show them; both broadcast."""
+        """Return the wall-clock times of rows of series; both broadcast."""
         return self.clock(self.freq.advance(self.start[series], rows))
 
     def at(self, series: Array, rows: Array) -> Array:
-        """Return the times of rows of series, in UTC where there is a zone (for output); both broadcast."""
+        """Return the times of rows of series, in UTC if there is a zone, as output needs them; both broadcast."""
         times = self.freq.advance(self.start[series], rows)
-        return instants(times.ravel(), self.tz).reshape(times.shape) if self.local and self.tz else times
+        return to_utc(times.ravel(), self.tz).reshape(times.shape) if self.local and self.tz else times
 
-    def select(self, which: Array | Sequence[Any]) -> Panel:
-        """Return the table of some series, in their order here.
+    def select(self, which: Array | Sequence[Hashable]) -> Panel:
+        """Return a panel of some of the series, in the order they have here.
 
         Parameters
         ----------
-        which : (S,) bool, or the labels wanted
+        which : (S,) bool, or sequence of labels
+            The series to keep.
 
         Raises
         ------
-        DataError : a label is not in the table.
+        DataError
+            If a label is not in the panel.
         """
         mask = np.asarray(which)
         if mask.dtype != bool or len(mask) != len(self):
-            known = pd.Index(self.ids)
-            place = known.get_indexer(pd.Index(np.asarray(which, dtype=object)))
-            if (place < 0).any():
-                lost = list(which)[int(np.flatnonzero(place < 0)[0])]
-                raise DataError(f"there is no series {lost!r}; the series are {listed(map(str, self.ids))}")
+            index = pd.Index(self.ids).get_indexer(pd.Index(np.asarray(which, dtype=object)))
+            if (index < 0).any():
+                unknown = list(which)[int(np.flatnonzero(index < 0)[0])]
+                raise DataError(f"there is no series {unknown!r}; the series are {quoted(map(str, self.ids))}")
             mask = np.zeros(len(self), dtype=bool)
-            mask[place] = True
+            mask[index] = True
         if mask.all():
             return self
-        keep = np.repeat(mask, self.lengths)
-        offsets = np.concatenate([[0], np.cumsum(self.lengths[mask])]).astype(np.int64)
+        rows = np.repeat(mask, self.lengths)
         return replace(
-            self,
+            self._take_rows(_offsets(self.lengths[mask]), rows),
             ids=self.ids[mask],
-            offsets=offsets,
             start=self.start[mask],
-            y=self.y[keep],
-            future=self.future[keep],
-            past=self.past[keep] if self.past_names else self.past,
             static=self.static[mask] if self.static_names else self.static,
         )
 
     def skip(self, mask: Array, reason: str) -> Panel:
-        """Return the table without the series of `mask` (S,) bool, which are listed in `skipped`."""
-        left = tuple((label, reason) for label in self.ids[mask])
-        return replace(self.select(~mask), skipped=self.skipped + left)
+        """Return the panel without the series of `mask` (S,) bool, which `skipped` lists with the reason."""
+        left_out = tuple((label, reason) for label in self.ids[mask])
+        return replace(self.select(~mask), skipped=self.skipped + left_out)
 
     def cut(self, stops: Array | int) -> Panel:
-        """Return the table whose series end at length `stops`, (S,) or one number, at the most.
+        """Return the panel with at most the first `stops` rows of each series, (S,) or one number.
 
-        One series is a view; of several the kept rows are copied once, so that nothing later can be seen.
+        One series is a view; of several the rows are copied, so that nothing later can be read.
         """
         lengths = np.clip(np.broadcast_to(stops, len(self)), 0, self.lengths)
         if (lengths == self.lengths).all():
             return self
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         if len(self) == 1:
-            return self._rows(offsets, slice(0, int(lengths[0])))
+            return self._take_rows(_offsets(lengths), slice(0, int(lengths[0])))
         k = np.arange(int(self.offsets[-1])) - np.repeat(self.offsets[:-1], self.lengths)
-        return self._rows(offsets, k < np.repeat(lengths, self.lengths))
+        return self._take_rows(_offsets(lengths), k < np.repeat(lengths, self.lengths))
 
     def tail(self, rows: int) -> Panel:
-        """Return the table of the last rows of every series."""
-        kept = np.minimum(self.lengths, rows)
-        offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        keep = np.arange(len(self.y)) >= np.repeat(self.offsets[1:] - kept, self.lengths)
-        return replace(self._rows(offsets, keep), start=self.freq.advance(self.start, self.lengths - kept))
+        """Return the panel with the last rows of each series."""
+        lengths = np.minimum(self.lengths, rows)
+        keep = np.arange(len(self.y)) >= np.repeat(self.offsets[1:] - lengths, self.lengths)
+        start = self.freq.advance(self.start, self.lengths - lengths)
+        return replace(self._take_rows(_offsets(lengths), keep), start=start)
 
-    def _rows(self, offsets: Array, keep: Any) -> Panel:
-        """Return the same series with some of their rows."""
-        past = self.past[keep] if self.past_names else self.past
-        return replace(self, offsets=offsets, y=self.y[keep], future=self.future[keep], past=past)
+    def _take_rows(self, offsets: Array, rows: Array | slice) -> Panel:
+        """Return the panel with a part of its rows and new offsets."""
+        past = self.past[rows] if self.past_names else self.past
+        return replace(self, offsets=offsets, y=self.y[rows], future=self.future[rows], past=past)
 
 
-def read_panel(df: Any, *, source: str = "the table", **names: Any) -> Panel:
-    """Read a user's table whose series all have one frequency; rules, arguments and errors as in `tables`.
+def _offsets(lengths: Array) -> Array:
+    """Return the first row of each series (S,) and their total, (S+1,) int64."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
-    >>> df = pd.DataFrame({"ds": ["2024-01-01", "2024-01-02", "2024-01-04"], "y": [1.0, 2.0, 4.0]})
-    >>> found = read_panel(df)
-    >>> found.freq.name, found.y.tolist()
+
+class PanelOptions(TypedDict, total=False):
+    """Options of `read_panels`."""
+
+    id_col: str | None
+    time_col: str | None
+    target_col: str | None
+    freq: str | int | None
+    future: Sequence[str]
+    past: Sequence[str]
+    static: Sequence[str]
+    learned: Sequence[Panel]
+    duplicates: str
+    source: str
+
+
+def read_panel(df: Frame, **options: Unpack[PanelOptions]) -> Panel:
+    """Read a data frame whose series all have one frequency as a panel.
+
+    Parameters
+    ----------
+    df : data frame
+        pandas, polars or pyarrow frame, or a pandas Series with a time index.
+    **options
+        Those of `read_panels`, with the same rules.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    DataError
+        As `read_panels`, and if the series have several frequencies.
+    OptionError
+        As `read_panels`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rekur.data import read_panel
+    >>> panel = read_panel(pd.DataFrame({"ds": ["2024-01-01", "2024-01-02", "2024-01-04"], "y": [1.0, 2.0, 4.0]}))
+    >>> panel.freq.name, panel.y.tolist()
     ('D', [1.0, 2.0, nan, 4.0])
     """
-    found = read_panels(df, source=source, **names)
-    if len(found) > 1:
-        kinds = ", ".join(f"{each.freq.name} (such as {each.ids[0]!r})" for each in found)
+    panels = read_panels(df, **options)
+    if len(panels) > 1:
+        names = ", ".join(f"{panel.freq.name} (such as {panel.ids[0]!r})" for panel in panels)
         raise DataError(
-            f"{source}: the series have different frequencies, {kinds}; take them one by one, or give freq="
+            f"{options.get('source', 'the table')}: the series have different frequencies, {names}; "
+            "take them one by one, or give freq="
         )
-    return found[0]
+    return panels[0]
 
 
 def read_panels(
-    df: Any,
+    df: Frame,
     *,
     id_col: str | None = None,
     time_col: str | None = None,
@@ -230,114 +297,156 @@ def read_panels(
     duplicates: str = "error",
     source: str = "the table",
 ) -> list[Panel]:
-    """Read a user's table as series on regular grids of time, one `Panel` a frequency; nothing is imputed.
-
-    Rules
-    -----
-    * Long tables have the columns unique_id, ds, y (also item_id, timestamp, target, or as named here); a
-      plain table is one time and one value; a wide one has one time column and a series in every other.
-    * Rows may stand in any order. Missing values and missing rows become NaN.
-    * The frequency is the most common step, of which every other must be a multiple. Series with a step of their own,
-      such as weeks among days, make a table of their own, unless it may be chance; that of most series comes first.
-    * Where half of the steps of a series or more fit no common one its times are uneven: they are laid on the usual
-      step nearest to the median one (or on `freq`), and the values of one step are averaged, unless `duplicates`
-      says otherwise; of labels the last one counts.
-    * Times of a zone are counted in UTC, days and longer by the clocks of the zone.
-    * Clock changes: where times without a zone and at most an hour apart repeat an hour in the autumn (on a Sunday of
-      October, November, March or April, before 4:00, two hours a year at most), the doubled values are averaged and
-      a note says so; the hour left out in spring becomes missing rows.
-    * Any other time that is there twice is an error unless `duplicates` says what to do.
+    """Read a data frame as time series on regular grids, one panel for each frequency.
 
     Parameters
     ----------
-    df : pandas, polars or pyarrow table, or a pandas Series with a time index
-    id_col, time_col, target_col : names of the columns, where they are not known ones
-    freq : such as "h", "D", "MS" or 1; found if None
-    future : names of columns whose values are known for the future too: numbers, or labels
-    past, static : names of columns known up to the present, and of columns with one value a series
-    learned : tables read before: series keep the frequency they had, new ones take the longest of them that fits, and
-        new labels of covariates are unknown
-    duplicates : "error", "mean", "first", "last" or "sum": what to do with rows of one series at one time
-    source : names the table in errors, for example the file
+    df : data frame
+        pandas, polars or pyarrow frame, or a pandas Series with a time index.
+    id_col, time_col, target_col : str or None, default None
+        Names of the columns; None infers them.
+    freq : str, int or None, default None
+        Frequency such as "h", "D", "MS" or 1; None infers it from the times.
+    future : sequence of str, default ()
+        Covariates, numbers or labels, whose values are known for the future too.
+    past : sequence of str, default ()
+        Covariates that are known up to the present.
+    static : sequence of str, default ()
+        Covariates with one value per series.
+    learned : sequence of Panel, default ()
+        Panels read before: their series keep their frequency, a new one gets the coarsest of them that fits, and new
+        labels of covariates are missing values.
+    duplicates : {"error", "mean", "first", "last", "sum"}, default "error"
+        Rule for several rows of a series at one time.
+    source : str, default "the table"
+        Name of the frame in errors, for example the file.
 
     Returns
     -------
-    list of Table
+    list of Panel
+        That of most series first.
 
     Raises
     ------
-    DataError : the table cannot be used; the text names column, series and row (the header is row 1).
-    OptionError : `freq` or `duplicates` is not known.
+    DataError
+        If the frame cannot be used; the text names column, series and row (the header is row 1).
+    OptionError
+        If `freq` or `duplicates` is not known.
+
+    Notes
+    -----
+    * A long table has the columns unique_id, ds, y (also item_id, timestamp, target, or as named); a single series
+      has one time and one value; a wide table has one time column and a series in each other one.
+    * Rows may be in any order. Missing values and missing rows become NaN; nothing is imputed.
+    * The frequency is the most common step, of which all others must be multiples. Series with a coarser step of
+      their own, such as weeks among days, make a panel of their own, unless it may be chance.
+    * If more than half of the steps of a series fit no common one, its times are irregular: they are put on the usual
+      step nearest to their median one (or on `freq`), and the values of one step are averaged, unless `duplicates`
+      gives another rule; the last of several labels counts.
+    * Times with a zone are counted in UTC, days and longer steps in wall-clock time.
+    * Times without a zone and at most an hour apart may repeat an hour when clocks are set back (on a Sunday of
+      October, November, March or April before 4:00, two hours a year at most): the values are averaged, and a note
+      tells of it. The hour skipped in spring becomes missing rows. Any other repeated time is an error unless
+      `duplicates` gives a rule.
 
     Examples
     --------
+    >>> import pandas as pd
+    >>> from rekur.data import read_panels
     >>> days = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-01-01", periods=9), "y": 1.0})
     >>> weeks = pd.DataFrame({"unique_id": "b", "ds": pd.date_range("2024-01-01", periods=9, freq="W"), "y": 1.0})
-    >>> [found.freq.name for found in read_panels(pd.concat([days, weeks]))]
+    >>> [panel.freq.name for panel in read_panels(pd.concat([days, weeks]))]
     ['D', 'W-SUN']
     """
-    frame = as_frame(df, source)
-    future, past, static = ((names,) if isinstance(names, str) else names for names in (future, past, static))
-    names = tuple(future), tuple(past), tuple(static)
-    roles = find_roles(frame, id_col, time_col, target_col, [name for group in names for name in group], source)
-    codes, ids = series_of(frame, roles.columns.id, source)
-    found = times(frame[roles.columns.time], f"{source}, column {roles.columns.time!r}")
-    grids = lay(
-        found, codes, ids, freq, [each.timing for each in learned], duplicates, source, roles.columns.id is not None
-    )
-    target = {name: numbers(frame[name], f"{source}, column {name!r}") for name in roles.values}
+    table = as_table(df, source)
+    future, past, static = (tuple([names] if isinstance(names, str) else names) for names in (future, past, static))
+    covariates = (*future, *past, *static)
+    schema = infer_schema(table, id_col, time_col, target_col, covariates, source)
+    codes, ids = series_codes(table, schema.columns.id, source)
+    times = to_times(table[schema.columns.time], f"{source}, column {schema.columns.time!r}")
+    frequencies = [panel.learned_frequency for panel in learned]
+    has_ids = schema.columns.id is not None
+    grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, has_ids)
+    target = {name: to_numbers(table[name], f"{source}, column {name!r}") for name in schema.values}
     if all(np.isnan(values).all() for values in target.values()):
-        raise DataError(f"{source}: all values of {listed(roles.values)} are missing; there is nothing to learn from")
-    labels = learned[0].labels if learned else None
-    read = {name: covariate(frame, name, labels, source) for group in names for name in group}
-    columns = {**target, **{name: values for name, (values, _) in read.items()}}
-    fixed = [constant(read[name][0], codes, ids, f"{source}, column {name!r} (static)") for name in names[2]]
-    kinds = {name: kinds for name, (_, kinds) in read.items() if kinds}
-    return [_laid(grid, roles, columns, names, (ids, fixed), kinds) for grid in grids]
+        raise DataError(f"{source}: all values of {quoted(schema.values)} are missing; there is nothing to learn from")
+    known_labels = learned[0].labels if learned else None
+    exogenous = {name: read_covariate(table, name, known_labels, source) for name in covariates}
+    constants = [
+        static_values(exogenous[name][0], codes, ids, f"{source}, column {name!r} (static)") for name in static
+    ]
+    columns = _PanelColumns(
+        schema=schema,
+        ids=ids,
+        target=target,
+        future={name: exogenous[name][0] for name in future},
+        past={name: exogenous[name][0] for name in past},
+        static=dict(zip(static, constants, strict=True)),
+        labels={name: labels for name, (_, labels) in exogenous.items() if labels},
+    )
+    return [_panel_on_grid(grid, columns) for grid in grids]
 
 
-def _laid(
-    grid: RegularGrid,
-    roles: Schema,
-    columns: Mapping[str, Array],
-    names: tuple[tuple[str, ...], ...],
-    series: tuple[Array, list[Array]],
-    labels: Mapping[str, tuple[str, ...]],
-) -> Panel:
-    """The table of one grid: columns as given by name, and the ids and static covariates (S,) of all series."""
-    y = np.concatenate([grid.place(columns[name]) for name in roles.values])
-    known, before = (grid.covariates({name: columns[name] for name in group}, labels) for group in names[:2])
-    some = slice(None) if grid.series is None else grid.series
-    ids, fixed = series[0][some], [column[some] for column in series[1]]
-    offsets, start = grid.offsets, grid.start
-    if roles.wide:
-        ids = np.array(roles.values, dtype=object)
-        offsets = np.arange(len(ids) + 1, dtype=np.int64) * offsets[-1]
-        start, known, before = np.repeat(start, len(ids)), np.tile(known, (len(ids), 1)), np.tile(before, (len(ids), 1))
-        fixed = [np.repeat(column, len(ids)) for column in fixed]
-    whole = np.stack(fixed, axis=1) if fixed else np.zeros((len(ids), 0))
-    made = Panel(ids, offsets, start, grid.freq, y, known, names[0], before, names[1], whole, names[2], labels)
-    return replace(
-        made,
-        columns=roles.columns,
-        notes=_notes(roles, grid, y),
+@dataclass(frozen=True)
+class _PanelColumns:
+    """Columns of a table by role: values (n,) of the input rows by name, static covariates (S,) of all series."""
+
+    schema: Schema
+    ids: Array
+    target: dict[str, Array]
+    future: dict[str, Array]
+    past: dict[str, Array]
+    static: dict[str, Array]
+    labels: dict[str, tuple[str, ...]]
+
+
+def _panel_on_grid(grid: RegularGrid, columns: _PanelColumns) -> Panel:
+    """Return the panel of the series of one grid."""
+    schema, labels = columns.schema, columns.labels
+    y = np.concatenate([grid.place(values) for values in columns.target.values()])
+    future, past = (grid.place_covariates(group, labels) for group in (columns.future, columns.past))
+    series = slice(None) if grid.series is None else grid.series
+    ids, static = columns.ids[series], [values[series] for values in columns.static.values()]
+    offsets, start, uneven = grid.offsets, grid.start, grid.phases
+    if schema.wide:  # the series share their times and covariates
+        ids = np.array(schema.values, dtype=object)
+        count = len(ids)
+        offsets = np.arange(count + 1, dtype=np.int64) * offsets[-1]
+        start, future, past = np.repeat(start, count), np.tile(future, (count, 1)), np.tile(past, (count, 1))
+        static = [np.repeat(values, count) for values in static]
+        uneven = dict.fromkeys(ids.tolist(), uneven[None]) if uneven else uneven
+    return Panel(
+        ids=ids,
+        offsets=offsets,
+        start=start,
+        freq=grid.freq,
+        y=y,
+        future=future,
+        future_names=tuple(columns.future),
+        past=past,
+        past_names=tuple(columns.past),
+        static=np.stack(static, axis=1) if static else np.zeros((len(ids), 0)),
+        static_names=tuple(columns.static),
+        labels=labels,
+        columns=schema.columns,
+        notes=_notes(schema, grid, y),
         tz=grid.tz,
         local=grid.local,
-        wide=roles.wide,
-        uneven=dict.fromkeys(ids.tolist(), grid.uneven[None]) if roles.wide and grid.uneven else grid.uneven,
+        wide=schema.wide,
+        uneven=uneven,
     )
 
 
-def _notes(roles: Schema, grid: RegularGrid, y: Array) -> tuple[str, ...]:
-    """Return what there is to tell of the table as a whole."""
-    notes = [roles.note] if roles.note else []
-    if roles.wide:
-        notes.append(f"a wide table: {len(roles.values)} series, one a column")
+def _notes(schema: Schema, grid: RegularGrid, y: Array) -> tuple[str, ...]:
+    """Return the notes on the table and on its missing values."""
+    notes = [schema.note] if schema.note else []
+    if schema.wide:
+        notes.append(f"a wide table: {len(schema.values)} series, one a column")
     notes += grid.notes
     missing = int(np.isnan(y).sum())
-    absent = grid.absent * len(roles.values)
+    missing_rows = grid.missing_rows * len(schema.values)
     if missing:
-        parts = [many(absent, "absent row"), many(missing - absent, "empty value")]
-        which = " and ".join(part for part in parts if not part.startswith("0 "))
-        notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {which}")
+        counts = [(missing_rows, "absent row"), (missing - missing_rows, "empty value")]
+        causes = " and ".join(plural(count, noun) for count, noun in counts if count)
+        notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {causes}")
     return tuple(notes)

@@ -120,3 +120,8 @@ class PanelGroup:
 def parts_of(found: Panel | PanelGroup) -> tuple[Panel, ...]:
     """The tables of one frequency each."""
     return found.parts if isinstance(found, PanelGroup) else (found,)
+
+
+def locate(panel: Panel | PanelGroup, s: int) -> tuple[Panel, int]:
+    """The panel of one frequency that holds series s, and the position of the series there."""
+    return panel.owner(s) if isinstance(panel, PanelGroup) else (panel, s)

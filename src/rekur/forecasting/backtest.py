@@ -10,7 +10,7 @@ import numpy as np
 
 from rekur.baselines import BASELINES, describe
 from rekur.core import Array, DataError, OptionError
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.data.scaling import seasonal_steps
@@ -70,7 +70,7 @@ class Backtest:
         for model, values in self.forecasts.items():
             for name, column in spread(values, self.levels, level, quantiles, model).items():
                 columns[name] = column.ravel()
-        return frame(columns, kind(self.like), self.table.tz)
+        return to_frame(columns, kind(self.like), self.table.tz)
 
     def verdict(self) -> str:
         """One sentence: whether rekur beats seasonal naive and the best baseline, and what to use if it does not."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rekur.core import OptionError
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup, parts_of
 from rekur.data.scaling import seasonal_steps
@@ -120,7 +120,7 @@ class Backtested(BaseEstimator):
         grown = np.average([each for each, _ in made], axis=0, weights=[count for _, count in made])
         named = np.array([*found[0].future_names, *found[0].past_names, *found[0].static_names], dtype=object)
         order = np.argsort(-grown, kind="stable")
-        return frame({"covariate": named[order], "importance": grown[order]}, kind(like_of(df)))
+        return to_frame({"covariate": named[order], "importance": grown[order]}, kind(like_of(df)))
 
     def _explained(self, found: Panel, n_windows: int) -> tuple[Any, int]:
         """The importances of the covariates of a table of one frequency, and by how many windows they were found."""

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from rekur.core import Array, OptionError, positive
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup, parts_of
+from rekur.data.panel_group import PanelGroup, locate, parts_of
 from rekur.forecasting.sample_paths import draw
 from rekur.metrics.forecast import at_level
+from rekur.plotting import figure
 
 NAME = "rekur"
 
@@ -73,7 +74,7 @@ class Forecast:
         columns[times] = self.times.ravel()
         for name, values in spread(self.values, self.levels, level, quantiles, NAME).items():
             columns[name] = values.ravel()
-        return frame(columns, kind(self.like), self.table.tz)
+        return to_frame(columns, kind(self.like), self.table.tz)
 
     def sample_frame(self, samples: int, seed: int = 0) -> Any:
         """One row for each series, path and step: id, time, the number of the path `sample`, and its value `rekur`."""
@@ -85,7 +86,7 @@ class Forecast:
         columns[self.table.columns.time] = np.repeat(self.times[:, None], n, axis=1).ravel()
         columns["sample"] = np.tile(np.repeat(np.arange(n), h), S)
         columns[NAME] = paths.ravel()
-        return frame(columns, kind(self.like), self.table.tz)
+        return to_frame(columns, kind(self.like), self.table.tz)
 
     def plot(self, series: Any = None, engine: str = "plotly") -> Any:
         """Draw the end of the history, the forecast and its 80 and 95 % bands.
@@ -99,10 +100,8 @@ class Forecast:
         -------
         a figure of that library
         """
-        from rekur.report import figure
-
         s = 0 if series is None else self.row(series)
-        return figure(self, s, engine)
+        return figure(*locate(self.table, s), self.values[s], self.levels, engine)
 
     def row(self, series: Any) -> int:
         """The number of the series with this label."""

@@ -13,7 +13,7 @@ import numpy as np
 from rekur.core import DataError, OptionError, choose, positive
 from rekur.data.frequency.seasonality import detect_season
 from rekur.data.ingest.future_covariates import future_columns, future_rows
-from rekur.data.ingest.to_frame import frame
+from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel, read_panels
 from rekur.data.panel_group import PanelGroup, parts_of
 from rekur.estimator import check_seed, learning
@@ -62,6 +62,8 @@ class Forecaster(Backtested):
     >>> rekur.Forecaster(horizon=3).fit(df).predict()["rekur"].round().abs().tolist()
     [0.0, 1.0, 2.0]
     """
+
+    fitted_attribute = "ensemble_"
 
     def __init__(
         self,
@@ -270,7 +272,7 @@ class Forecaster(Backtested):
         found = self.table_ if df is None else self.read(df)
         columns = [future_columns(part, self.horizon if h is None else h) for part in parts_of(found)]
         whole = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
-        return frame(whole, kind(self.like_ if df is None else df), found.tz)
+        return to_frame(whole, kind(self.like_ if df is None else df), found.tz)
 
     def predict(
         self,

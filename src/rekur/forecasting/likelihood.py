@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rekur.core import DataError
-from rekur.data.frequency.frequency import shown
+from rekur.data.frequency.frequency import format_time
 from rekur.data.panel import Panel
 
 ROWS = 1_000_000  # that are looked at at a time
@@ -37,7 +37,7 @@ def refuse(found: Panel, row: int) -> None:
     """Raise the error of a value that is no count."""
     s = int(np.searchsorted(found.offsets, row, side="right")) - 1
     which = "" if found.ids[s] is None else f"series {found.ids[s]!r}, "
-    when = shown(found.at(np.array(s), row - found.offsets[s]))
+    when = format_time(found.at(np.array(s), row - found.offsets[s]))
     raise DataError(
         f"{which}{when}: {found.y[row]:g} is not a count, as likelihood='negative_binomial' needs; use 'quantiles', "
         "or, where the values of one time were averaged, duplicates='sum'"

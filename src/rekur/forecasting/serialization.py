@@ -14,7 +14,7 @@ from torch import Tensor
 from rekur import serialization
 from rekur.core import ModelFileError
 from rekur.data.frequency.frequency import Frequency
-from rekur.data.ingest.covariates import ExogenousEncoder
+from rekur.data.ingest.covariates import EncodedColumn, ExogenousEncoder
 from rekur.data.panel import Columns, Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.data.scaling import WindowScaling
@@ -189,7 +189,10 @@ def restore_network(model: Any, fields: dict[str, Any], tensors: dict[str, Tenso
     """One network, in evaluation mode."""
     r, design = replace(model.recipe_, past=fields["past"]), restore_design(fields["design"])
     known = CovariateEncoders(
-        **{role: ExogenousEncoder(tuple(each["columns"])) for role, each in fields["known"].items()}
+        **{
+            role: ExogenousEncoder(tuple(EncodedColumn(**column) for column in encoder["columns"]))
+            for role, encoder in fields["known"].items()
+        }
     )
     width = len(fields["calendar"]) + known.width(r)
     net = build(r, design, width, (model.cell, model.hidden_size, model.num_layers), 0.0, model.random_state)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rekur.core import Array
-from rekur.data.frequency.calendar import feature_names, features
+from rekur.data.frequency.calendar_features import feature_names, features
 from rekur.data.imputation import carried
 from rekur.data.ingest.covariates import ExogenousEncoder
 from rekur.data.panel import Panel

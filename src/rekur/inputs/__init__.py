@@ -1,37 +1,106 @@
-"""Inputs: from arrays, text, recordings and videos to sequences of numbers or tokens, read one by one.
+"""Inputs: options of text, words, numbers, audio and video, and the readers that turn them into sequences.
 
-An input is a frozen value of options; `learn` looks at the training data and gives a reader, which turns values into
-`LazySequences`. A reader is data: `describe` and `tensors` go into the model's folder, `restore` makes it again.
+An input is a frozen dataclass of options, see `rekur.inputs.reader.Input`. Its method learn looks at the training data
+and returns a reader, see `rekur.inputs.reader.Reader`, which turns values into sequences that are read on demand and is
+saved with the model; `restore` builds it again.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rekur.core import ModelFileError
+from rekur.core import ModelFileError, choose
 
-__all__ = ["INPUTS", "find", "restore"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-INPUTS = {
-    "audio": "rekur.inputs.audio.Audio",
-    "numbers": "rekur.inputs.numbers.Numbers",
-    "text": "rekur.inputs.text.Text",
-    "video": "rekur.inputs.video.Video",
-    "words": "rekur.inputs.words.Words",
+    from rekur.inputs.audio import Audio
+    from rekur.inputs.numbers import Numbers
+    from rekur.inputs.reader import Description, Input, Reader
+    from rekur.inputs.text import Text
+    from rekur.inputs.video import Video
+    from rekur.inputs.words import Words
+
+__all__ = ["INPUTS", "Audio", "Numbers", "Text", "Video", "Words", "find", "restore"]
+
+_HOMES = {
+    "Audio": "rekur.inputs.audio",
+    "Numbers": "rekur.inputs.numbers",
+    "Text": "rekur.inputs.text",
+    "Video": "rekur.inputs.video",
+    "Words": "rekur.inputs.words",
 }
-"""Every input by its name."""
+
+INPUTS = {name.lower(): name for name in _HOMES}
+"""Class of every input by its kind."""
 
 
-def find(name: str) -> Any:
-    """The class of an input."""
-    module, _, kind = INPUTS[name].rpartition(".")
-    return getattr(import_module(module), kind)
+def __getattr__(name: str) -> type[Input]:
+    """Resolve the class of an input on first use, so that importing this package loads nothing heavy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    kind: type[Input] = getattr(import_module(_HOMES[name]), name)
+    return kind
 
 
-def restore(description: dict[str, Any], tensors: dict[str, Any]) -> Any:
-    """Make a reader again from what `describe` and `tensors` gave."""
-    name = description["kind"]
-    if name not in INPUTS:
-        raise ModelFileError(f"the input {name!r} is not known; it may be of a newer release of rekur")
-    return find(name)(**description["options"]).restore(description["learned"], tensors)
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+def find(kind: str) -> type[Input]:
+    """Class of an input.
+
+    Parameters
+    ----------
+    kind : {"audio", "numbers", "text", "video", "words"}
+        Kind of the input.
+
+    Returns
+    -------
+    type
+        `Audio`, `Numbers`, `Text`, `Video` or `Words`.
+
+    Raises
+    ------
+    OptionError
+        The kind is not known.
+
+    Examples
+    --------
+    >>> find("text")(vocabulary_size=500)
+    Text(vocabulary_size=500, pieces='unigram', lowercase=False, max_length=1000)
+    """
+    return __getattr__(INPUTS[choose("input", kind, INPUTS)])
+
+
+def restore(description: Description, tensors: dict[str, Tensor]) -> Reader:
+    """Reader of a saved model.
+
+    Parameters
+    ----------
+    description : dict
+        Result of the reader's method describe.
+    tensors : dict of str to Tensor
+        Result of the reader's method tensors.
+
+    Returns
+    -------
+    Reader
+        Reader equal to the saved one.
+
+    Raises
+    ------
+    ModelFileError
+        The kind of the input is not known.
+
+    Examples
+    --------
+    >>> reader = find("words")().learn([["a", "cat"], ["a", "dog"]])
+    >>> restore(reader.describe(), reader.tensors()).size == reader.size
+    True
+    """
+    kind = description["kind"]
+    if kind not in INPUTS:
+        raise ModelFileError(f"the input {kind!r} is not known; it may be of a newer release of rekur")
+    return find(kind)(**description["options"]).restore(description["learned"], tensors)

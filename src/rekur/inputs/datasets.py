@@ -1,13 +1,13 @@
-"""Examples: sequences and targets from a user's table, text file, CoNLL file or folder of recordings or videos.
+"""Datasets from files: sequences and targets from a table, a text file, a CoNLL file or a folder of media files.
 
-Which column is what is found by its name, as `COLUMNS` lists for each task, or named by the user. Rows without text
-or target, and files that cannot be read, are left out and named; where nothing is left, that is an error.
+The columns are found by the names that a `DatasetFormat` lists, or named by the user. Rows without a sequence or
+target, and files that cannot be decoded, are skipped and listed; a source with no usable example is an error.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,118 +15,187 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, OptionError, nearest
 from rekur.data.ingest import files
 from rekur.inputs import audio, video
-
-PATHS = ("path", "file", "filename")
-TEXTS = ("text", "sentence", "tokens", "words")
-COLUMNS = {
-    "classify": ((*TEXTS, *PATHS), ("label", "class", "target", "category")),
-    "tag": (("tokens", "words", "text", "sentence"), ("tags", "labels", "slots", "label")),
-    "translate": (("source", "text", "article", "description"), ("target", "translation", "summary", "title")),
-    "transcribe": ((*PATHS, "audio"), ("transcript", "text", "sentence")),
-    "caption": ((*PATHS, "video"), ("caption", "text", "sentence")),
-    "language": (TEXTS, ()),
-}
-"""For each task the names of the columns of sequences and of targets, the first that is there counts."""
+from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
 
 VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".au")
 CONLL = (".conll", ".conllu", ".bio", ".iob")
 
+Sequences = list[Any]  # texts, lists of words, paths or arrays: what the inputs of rekur read
+Targets = list[Any]  # labels, lists of tags or texts
+
 
 @dataclass
 class Dataset:
-    """Sequences x, their targets y (None where there are none), how each is called, and what was left out and why."""
+    """Examples of a task: sequences, targets and names, and what was skipped.
 
-    x: list[Any]
-    y: list[Any] | None
+    Parameters
+    ----------
+    x : list
+        Sequences: texts, lists of words, paths or arrays (T, I).
+    y : list or None
+        Targets, one for each sequence; None where there are none.
+    names : list of str
+        Name of each example in messages and reports.
+    skipped : list of (str, str), optional
+        Name and reason of each example that was left out.
+
+    Examples
+    --------
+    >>> Dataset(["good", "bad", "fine"], [1, 0, 1], ["row 1", "row 2", "row 3"]).subset([0, 2]).y
+    [1, 1]
+    """
+
+    x: Sequences
+    y: Targets | None
     names: list[str]
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
-    def part(self, rows: Sequence[int]) -> Dataset:
-        """Some of the rows."""
-        y = None if self.y is None else [self.y[k] for k in rows]
-        return Dataset([self.x[k] for k in rows], y, [self.names[k] for k in rows])
+    def subset(self, rows: Sequence[int]) -> Dataset:
+        """Select examples by their positions; nothing counts as skipped.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Positions of the examples.
+
+        Returns
+        -------
+        Dataset
+            The selected examples, in the order of `rows`.
+        """
+        y = None if self.y is None else [self.y[row] for row in rows]
+        return Dataset([self.x[row] for row in rows], y, [self.names[row] for row in rows])
 
 
 @dataclass(frozen=True)
 class DatasetColumns:
-    """The columns as the user names them: of the sequences, of the targets, and of what tells series apart."""
+    """Columns of a table as the user names them.
+
+    Parameters
+    ----------
+    x : str, optional
+        Column of the sequences.
+    y : str, optional
+        Column of the targets.
+    id : str, optional
+        Column whose values group the rows of a long table of readings into sequences.
+
+    Examples
+    --------
+    >>> DatasetColumns(x="review", y="stars").id is None
+    True
+    """
 
     x: str | None = None
     y: str | None = None
     id: str | None = None
 
 
-def read(source: str, task: str, columns: DatasetColumns = DatasetColumns(), targets: bool = True) -> Dataset:
-    """Read the examples of a task; with `targets` each must have one.
+def read(
+    source: str, layout: DatasetFormat, columns: DatasetColumns = DatasetColumns(), targets: bool = True
+) -> Dataset:
+    """Read the examples of a task from a file or folder.
 
-    source : a folder; a recording or video; a CoNLL file; lines of text (.txt, or - for standard input); or a table
-    (CSV, TSV, JSON lines or Parquet, also packed by gzip or xz)
+    Parameters
+    ----------
+    source : str
+        A folder of recordings or videos; one recording or video; a CoNLL file; lines of text (.txt, or - for standard
+        input); or a table (CSV, TSV, JSON lines or Parquet). Text files and tables may be packed by gzip or xz.
+    layout : DatasetFormat
+        Layout of the examples of the task, `rekur.registry.TASKS["Classifier"].dataset` for example.
+    columns : DatasetColumns, optional
+        Columns by name, where the names of `layout` do not fit.
+    targets : bool, default True
+        Whether targets are needed; without them only the sequences are read.
+
+    Returns
+    -------
+    Dataset
+        The examples that can be used, and the others as `skipped`.
+
+    Raises
+    ------
+    DataError
+        If the source does not exist, lacks a column, or holds no usable example.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rekur.registry import TASKS
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+    ...     _ = file.write("text,label\\ngood,1\\n,0\\nbad,0\\n")
+    ...     file.flush()
+    ...     reviews = read(file.name, TASKS["Classifier"].dataset)
+    >>> reviews.x, reviews.y, reviews.skipped
+    (['good', 'bad'], [1, 0], [('row 2', 'a value is missing')])
     """
     path = Path(source)
     if source != "-" and not path.exists():
         raise DataError(f"{source} is not there: name a file or folder that is, or - for lines on standard input")
     if path.is_dir():
-        found = folder(path, task, targets)
+        dataset = read_folder(path, layout, targets)
     elif path.suffix.lower() in (*SOUNDS, *VIDEOS):
-        found = Dataset([path], None, [source])
-    elif task == "tag" and unpacked(path) in CONLL:
-        found = conll(source, columns)
-    elif source == "-" or unpacked(path) == ".txt":
-        lines = [line for line in files.text(source).splitlines() if line.strip()]
-        x: list[Any] = [line.split() for line in lines] if task == "tag" else list(lines)
-        found = Dataset(x, None, [f"line {k + 1}" for k in range(len(lines))])
+        dataset = Dataset([path], None, [source])
+    elif layout.sequence_kind == "words" and unpacked_suffix(path) in CONLL:
+        dataset = read_conll(source, columns)
+    elif source == "-" or unpacked_suffix(path) == ".txt":
+        lines = [line for line in files.read_text(source).splitlines() if line.strip()]
+        x: Sequences = [line.split() for line in lines] if layout.sequence_kind == "words" else [*lines]
+        dataset = Dataset(x, None, [f"line {k + 1}" for k in range(len(lines))])
     else:
-        found = table(source, task, columns, targets)
-    if targets and found.y is None and task != "language":
-        raise DataError(f"{source} holds no targets to learn from: {task} needs a table with a column of them")
-    return readable(found, source)
+        dataset = read_table(source, layout, columns, targets)
+    if targets and dataset.y is None and layout.has_targets:
+        raise DataError(
+            f"{source} holds no targets to learn from: a table with a column {_either(layout.targets)} is needed"
+        )
+    return decodable(dataset, source)
 
 
-def unpacked(path: Path) -> str:
-    """The ending of a file's name, without that of its packing."""
+def unpacked_suffix(path: Path) -> str:
+    """Suffix of a file name in lower case, without that of gzip or xz."""
     return Path(path.name.removesuffix(".gz").removesuffix(".xz")).suffix.lower()
 
 
-def folder(path: Path, task: str, targets: bool) -> Dataset:
-    """Recordings or videos: each folder within is a label, or a text of the same name stands beside each file."""
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in (*SOUNDS, *VIDEOS))
-    if not found:
+def read_folder(path: Path, layout: DatasetFormat, targets: bool) -> Dataset:
+    """Read recordings or videos: subfolders are labels, or a .txt file of the same name holds the target text."""
+    media = sorted(file for file in path.rglob("*") if file.suffix.lower() in (*SOUNDS, *VIDEOS))
+    if not media:
         raise DataError(f"{path} holds no recordings or videos ({', '.join((*SOUNDS[:3], *VIDEOS[:3]))} …)")
-    names = [str(file.relative_to(path)) for file in found]
+    names = [str(file.relative_to(path)) for file in media]
     if not targets:
-        return Dataset(list(found), None, names)
-    if task == "classify":
-        alone = [file for file in found if file.parent == path]
-        if alone:
+        return Dataset([*media], None, names)
+    if layout.target_kind == "label":
+        unlabelled = [file for file in media if file.parent == path]
+        if unlabelled:
             raise DataError(
-                f"{alone[0]} stands in no folder of its label: sort files as {path}/LABEL/FILE, or give a table"
+                f"{unlabelled[0]} stands in no folder of its label: sort files as {path}/LABEL/FILE, or give a table"
             )
-        return Dataset(list(found), [file.parent.name for file in found], names)
-    texts = [file.with_suffix(".txt") for file in found]
+        return Dataset([*media], [file.parent.name for file in media], names)
+    texts = [file.with_suffix(".txt") for file in media]
     missing = [(name, "no text stands beside it") for name, text in zip(names, texts, strict=True) if not text.exists()]
-    kept = [k for k, text in enumerate(texts) if text.exists()]
-    y = [files.text(str(texts[k])).strip() for k in kept]
-    return Dataset([found[k] for k in kept], y, [names[k] for k in kept], missing)
+    rows = [row for row, text in enumerate(texts) if text.exists()]
+    y = [files.read_text(str(texts[row])).strip() for row in rows]
+    return Dataset([media[row] for row in rows], y, [names[row] for row in rows], missing)
 
 
-def conll(source: str, columns: DatasetColumns) -> Dataset:
-    """Sentences of a CoNLL file: a word a line, columns split by blanks, an empty line between sentences.
+def read_conll(source: str, columns: DatasetColumns) -> Dataset:
+    """Read the sentences of a CoNLL file: a word a line, columns split by blanks, an empty line between sentences.
 
     In CoNLL-U the words stand in the second column and the tags (UPOS) in the fourth, else in the first and the last;
     `columns` may name others by number, counted from 1.
     """
     universal = ".conllu" in source
-    where = [columns.x or ("2" if universal else "1"), columns.y or ("4" if universal else "0")]
-    if not all(part.isdigit() for part in where):
-        raise OptionError(f"the columns of a CoNLL file are numbers, counted from 1, not {' and '.join(where)}")
-    word, tag = (int(part) - 1 for part in where)
-    x: list[Any] = [[]]
-    y: list[Any] = [[]]
-    for number, line in enumerate(files.text(source).splitlines(), start=1):
+    numbers = [columns.x or ("2" if universal else "1"), columns.y or ("4" if universal else "0")]
+    if not all(number.isdigit() for number in numbers):
+        raise OptionError(f"the columns of a CoNLL file are numbers, counted from 1, not {' and '.join(numbers)}")
+    word, tag = (int(number) - 1 for number in numbers)
+    x: Sequences = [[]]
+    y: Targets = [[]]
+    for number, line in enumerate(files.read_text(source).splitlines(), start=1):
         cells = line.split("\t") if universal else line.split()
         if not line.strip() or line.startswith("-DOCSTART-"):
             x, y = ([*x, []], [*y, []]) if x[-1] else (x, y)
@@ -139,100 +208,110 @@ def conll(source: str, columns: DatasetColumns) -> Dataset:
     return Dataset(x, y, [f"sentence {k + 1}" for k in range(len(x))])
 
 
-def table(source: str, task: str, columns: DatasetColumns, targets: bool) -> Dataset:
-    """A table with a column of texts or of paths (from the table's folder on), or of readings told apart by `id`."""
-    frame = files.read(source)
+def read_table(source: str, layout: DatasetFormat, columns: DatasetColumns, targets: bool) -> Dataset:
+    """Read a table with a column of texts or paths (relative to the table's folder), or of readings grouped by `id`."""
+    frame = files.read_file(source)
     for name in (columns.x, columns.y, columns.id):
         if name is not None and name not in frame.columns:
-            raise DataError(f"{source} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
-    y_name = columns.y or (first(frame, COLUMNS[task][1], columns.x) if task != "language" else None)
+            names = [str(column) for column in frame.columns]
+            raise DataError(
+                f"{source} has no column {name!r}; it has {', '.join(map(repr, names))}{nearest(name, names)}"
+            )
+    y_name = columns.y or _first(frame, layout.targets, columns.x)
     if columns.id is not None:
-        return readings(frame, source, columns.id, y_name, targets)
-    x_name = columns.x or first(frame, COLUMNS[task][0], y_name)
-    other = first(frame, PATHS, y_name)
-    if task == "classify" and columns.x is None and other not in (None, x_name):
-        raise DataError(f"{source} has texts in {x_name!r} and paths in {other!r}; name the one to read, with --x")
+        return read_readings(frame, source, columns.id, y_name, targets, layout)
+    x_name = columns.x or _first(frame, layout.sequences, y_name)
+    path_name = _first(frame, PATH_COLUMNS, y_name)
+    if layout.target_kind == "label" and columns.x is None and path_name not in (None, x_name):
+        raise DataError(f"{source} has texts in {x_name!r} and paths in {path_name!r}; name the one to read, with --x")
     if x_name is None:
-        raise DataError(f"{source} has no column {' or '.join(COLUMNS[task][0])}; name the one to read, with --x")
-    if targets and y_name is None and task != "language":
-        raise DataError(f"{source} has no column {' or '.join(COLUMNS[task][1])}; name the one to learn, with --y")
-    wanted = [x_name] if y_name is None or task == "language" else [x_name, y_name]
-    wanted = wanted if targets else [x_name]
-    bad = frame[wanted].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
-    skipped = [(f"row {k + 1}", "a value is missing") for k in np.flatnonzero(bad)]
-    good = np.flatnonzero(~bad)
-    cells = frame[x_name].iloc[good]
-    x: list[Any] = [str(cell) for cell in cells]
-    names = [f"row {k + 1}" for k in good]
-    if x_name in PATHS or task in ("transcribe", "caption"):
-        base = Path(source).parent
-        x, names = [base / cell for cell in x], list(map(str, x))
-    elif task == "tag":
-        x = [cell.split() for cell in x]
-    if len(wanted) == 1:
-        return Dataset(x, None, names, skipped)
-    y: list[Any] = frame[y_name].iloc[good].tolist()
-    if task != "classify":
-        y = [str(cell).split() if task == "tag" else str(cell) for cell in y]
+        raise DataError(f"{source} has no column {_either(layout.sequences)}; name the one to read, with --x")
+    if targets and y_name is None and layout.has_targets:
+        raise DataError(f"{source} has no column {_either(layout.targets)}; name the one to learn, with --y")
+    y_name = y_name if targets and layout.has_targets else None
+    used = [x_name] if y_name is None else [x_name, y_name]
+    unusable = frame[used].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
+    skipped = [(f"row {row + 1}", "a value is missing") for row in np.flatnonzero(unusable)]
+    rows = np.flatnonzero(~unusable)
+    texts = [str(cell) for cell in frame[x_name].iloc[rows]]
+    x: Sequences = [*texts]
+    names = [f"row {row + 1}" for row in rows]
+    if x_name in PATH_COLUMNS or layout.sequence_kind == "path":
+        x, names = [Path(source).parent / text for text in texts], texts
+    elif layout.sequence_kind == "words":
+        x = [text.split() for text in texts]
+    y = None if y_name is None else _targets(frame[y_name].iloc[rows].tolist(), layout)
     return Dataset(x, y, names, skipped)
 
 
-def first(frame: pd.DataFrame, names: Sequence[str], taken: str | None) -> str | None:
-    """The first of some names that is a column, and not taken."""
-    return next((name for name in names if name in frame.columns and name != taken), None)
+def _targets(cells: list[Any], layout: DatasetFormat) -> Targets:
+    """The targets of a task from the cells of its column."""
+    if layout.target_kind == "label":
+        return cells
+    return [str(cell).split() if layout.target_kind == "tags" else str(cell) for cell in cells]
 
 
-def readings(frame: pd.DataFrame, source: str, id: str, y_name: str | None, targets: bool) -> Dataset:
-    """A long table: rows of one `id` are the steps of one sequence, its numeric columns what was read."""
+def _first(frame: pd.DataFrame, names: Iterable[str], excluded: str | None) -> str | None:
+    """The first of `names` that is a column of the table and not `excluded`."""
+    return next((name for name in names if name in frame.columns and name != excluded), None)
+
+
+def _either(names: Sequence[str]) -> str:
+    """Column names for a message: text or sentence or tokens."""
+    return " or ".join(names)
+
+
+def read_readings(
+    frame: pd.DataFrame, source: str, id: str, y_name: str | None, targets: bool, layout: DatasetFormat
+) -> Dataset:
+    """Group a long table into sequences: rows of one `id` are its steps, the numeric columns its channels."""
     numeric = frame.drop(columns=[name for name in (id, y_name) if name is not None]).select_dtypes("number")
     if not numeric.shape[1]:
         raise DataError(f"{source} has no column of numbers besides {id!r}")
-    holes = numeric.isna()
-    if holes.to_numpy().any():
-        row, column = np.argwhere(holes.to_numpy())[0]
+    missing = numeric.isna()
+    if missing.to_numpy().any():
+        row, column = np.argwhere(missing.to_numpy())[0]
         raise DataError(
             f"row {row + 1} of {source} has no value in {numeric.columns[column]!r}; fill or remove it first"
         )
-    parts = frame.groupby(id, sort=False).indices
-    x: list[Any] = [numeric.to_numpy(dtype=np.float32)[rows] for rows in parts.values()]
-    names = [str(key) for key in parts]
+    groups = frame.groupby(id, sort=False).indices
+    x: Sequences = [numeric.to_numpy(dtype=np.float32)[rows] for rows in groups.values()]
+    names = [str(key) for key in groups]
     if not targets:
         return Dataset(x, None, names)
     if y_name is None:
-        raise DataError(
-            f"{source} has no column {' or '.join(COLUMNS['classify'][1])}; name the one to learn, with --y"
-        )
+        raise DataError(f"{source} has no column {_either(layout.targets)}; name the one to learn, with --y")
     labels = frame[y_name].to_numpy()
-    for key, rows in parts.items():
+    for key, rows in groups.items():
         if len(set(labels[rows].tolist())) > 1:
             raise DataError(f"{id} {key!r} has several labels in {y_name!r}: one for each sequence is needed")
-    return Dataset(x, [labels[rows[0]] for rows in parts.values()], names)
+    return Dataset(x, [labels[rows[0]] for rows in groups.values()], names)
 
 
-def readable(found: Dataset, source: str) -> Dataset:
-    """The examples without files that cannot be read; each is opened and read once to find out."""
-    kept, skipped = [], list(found.skipped)
-    for k, value in enumerate(found.x):
+def decodable(dataset: Dataset, source: str) -> Dataset:
+    """The examples without media files that cannot be decoded; each file is decoded once to find out."""
+    rows, skipped = [], list(dataset.skipped)
+    for row, value in enumerate(dataset.x):
         try:
             if isinstance(value, Path):
-                check(value)
-            kept.append(k)
+                check_media(value)
+            rows.append(row)
         except DataError as error:
-            skipped.append((found.names[k], str(error)))
-    if not kept:
-        why = skipped[0][1] if skipped else "it has no rows"
-        raise DataError(f"nothing of {source} can be used: {why}")
-    left = found.part(kept)
-    left.skipped = skipped
-    return left
+            skipped.append((dataset.names[row], str(error)))
+    if not rows:
+        reason = skipped[0][1] if skipped else "it has no rows"
+        raise DataError(f"nothing of {source} can be used: {reason}")
+    usable = dataset.subset(rows)
+    usable.skipped = skipped
+    return usable
 
 
-def check(path: Path) -> None:
-    """Raise a DataError unless a recording or video can be read to its end and is not too long."""
+def check_media(path: Path) -> None:
+    """Raise a DataError unless a recording or video can be decoded to its end and is not too long."""
     if path.suffix.lower() in VIDEOS:
-        video.count(path, video.Video().longest)
+        video.count_frames(path, video.Video().max_seconds)
         for _ in video.decoded(path, 8):
             pass
     else:
-        audio.length(path, audio.Audio().longest)
+        audio.count_samples(path, audio.Audio().max_seconds)
         audio.wave(os.fspath(path))

@@ -1,83 +1,114 @@
-"""Text: strings to pieces, learned from the strings at hand."""
+"""Text input: strings as sequences of subword, word or character tokens."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from rekur.core import DataError, positive
-from rekur.data.items import LazySequences, listed
-from rekur.inputs.tokenizer import Tokenizer
+from rekur.data.batching import LazySequences
+from rekur.inputs.tokenizer import UNKNOWN, Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
+    from rekur.inputs.reader import Description, Learned
+
 
 @dataclass(frozen=True)
 class Text:
-    """Strings, cut into pieces that are learned from them.
+    """Strings, cut into tokens by a SentencePiece model learned from the training data.
 
-    vocabulary : how many pieces at most · pieces : "unigram" for parts of words, "word" for whole ones (split at
-    blanks), "char" for letters · lower : without difference of large and small letters · longest : pieces of a text
-    that are read; what stands beyond is cut off
+    Parameters
+    ----------
+    vocabulary_size : int, default 8000
+        Largest number of distinct tokens.
+    pieces : {"unigram", "word", "char"}, default "unigram"
+        Kind of tokens: subwords, words separated by blanks, or characters.
+    lowercase : bool, default False
+        Whether to lower-case the text.
+    max_length : int, default 1000
+        Largest number of tokens of a text; the rest is cut off.
+
+    Examples
+    --------
+    >>> reader = Text(vocabulary_size=60, pieces="word").learn(["the cat sat on the mat"] * 5)
+    >>> reader.items(["the cat", "the mat sat"]).lengths.tolist()
+    [2, 3]
+    >>> reader.tokenizer.decode(reader.items(["the cat"])[0].tolist())
+    'the cat'
     """
 
-    vocabulary: int = 8000
+    vocabulary_size: int = 8000
     pieces: str = "unigram"
-    lower: bool = False
-    longest: int = 1000
+    lowercase: bool = False
+    max_length: int = 1000
     kind: ClassVar[str] = "text"
 
     def learn(self, values: Sequence[str]) -> TextReader:
-        """A reader with the pieces of these strings."""
-        positive("longest", self.longest)
-        return TextReader(self, Tokenizer.learn(strings(values), self.vocabulary, self.pieces, self.lower))
+        """Reader with the tokens of the strings.
 
-    def restore(self, learned: dict[str, Any], tensors: dict[str, Tensor]) -> TextReader:
-        """The reader that `describe` and `tensors` tell of."""
+        Raises
+        ------
+        OptionError
+            An option is not positive, or the kind of tokens is not known.
+        DataError
+            A value is no string, or the text is too small for a vocabulary.
+        """
+        positive("max_length", self.max_length)
+        return TextReader(self, Tokenizer.learn(strings(values), self.vocabulary_size, self.pieces, self.lowercase))
+
+    def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> TextReader:
+        """Reader with what `TextReader.tensors` returned."""
         return TextReader(self, Tokenizer.restore(tensors["pieces"]))
 
 
 @dataclass(frozen=True)
 class TextReader:
-    """Reads strings as the numbers of their pieces, (T,) int64."""
+    """Strings to tokens (T,) int64.
+
+    Parameters
+    ----------
+    options : Text
+        Options of the input.
+    tokenizer : Tokenizer
+        Learned tokenizer.
+    """
 
     options: Text
     tokenizer: Tokenizer
 
     @property
     def size(self) -> int:
-        """How many pieces there are."""
+        """Number of distinct tokens."""
         return len(self.tokenizer)
 
     def items(self, values: Sequence[str]) -> LazySequences:
-        """Strings as items; a string without any piece is one unknown piece."""
+        """Tokens of each string; a string without any is one unknown token."""
         import torch
 
-        from rekur.inputs.tokenizer import UNKNOWN
+        rows = [self.tokenizer.encode(text)[: self.options.max_length] or [UNKNOWN] for text in strings(values)]
+        return LazySequences.from_list([torch.tensor(row) for row in rows])
 
-        rows = [self.tokenizer.encode(text)[: self.options.longest] or [UNKNOWN] for text in strings(values)]
-        return listed([torch.tensor(row) for row in rows])
-
-    def describe(self) -> dict[str, Any]:
-        """What a file must know."""
+    def describe(self) -> Description:
+        """Options, for a file."""
         return {"kind": "text", "options": asdict(self.options), "learned": {}}
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a file must hold."""
+        """Model of the tokenizer, for a file."""
         return {"pieces": self.tokenizer.tensor()}
 
 
 def strings(values: Sequence[str]) -> list[str]:
-    """A list of strings; the first value that is none is named."""
+    """List of strings; the first value that is none is named in a DataError."""
     texts = np.asarray(values, dtype=object).tolist()
     if not isinstance(texts, list) or not texts:
         raise DataError("there is no text: a list of strings is needed")
-    odd = [k for k, text in enumerate(texts) if not isinstance(text, str)]
-    if odd:
-        raise DataError(f"row {odd[0]} is no text but {texts[odd[0]]!r}; fill or remove it first")
+    invalid = [row for row, text in enumerate(texts) if not isinstance(text, str)]
+    if invalid:
+        raise DataError(f"row {invalid[0]} is no text but {texts[invalid[0]]!r}; fill or remove it first")
     return texts

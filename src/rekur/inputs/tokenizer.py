@@ -1,11 +1,12 @@
-"""Tokens: text to numbers and back (SentencePiece), and a list of words or labels with their numbers."""
+"""Tokenizer (SentencePiece) and vocabulary: text, words and labels to numbers and back."""
 
 from __future__ import annotations
 
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from rekur.core import DataError, OptionError, choose, library
 
@@ -14,18 +15,32 @@ if TYPE_CHECKING:
 
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
 SPECIAL = 4
+"""Number of special tokens: padding, unknown, start and end."""
 PIECES = ("unigram", "word", "char")
-SENTENCES = 200_000  # lines that the pieces are learned from at most
+MAX_TRAINING_LINES = 200_000
 NEEDS = 'text needs sentencepiece: pip install "rekur[text]"'
 
 
 class Tokenizer:
-    """Text to the numbers of its pieces and back: pieces learned from the text at hand (SentencePiece).
+    """Text to tokens and back, by a SentencePiece model learned from text.
 
-    Number 0 stands for padding, 1 for what is not known, 2 for the start and 3 for the end of a text. `model` is
-    all that has been learned, as bytes.
+    Token 0 is padding, 1 the unknown token, 2 the start and 3 the end of a text.
 
-    Source: T. Kudo and J. Richardson, 2018, "SentencePiece", EMNLP; T. Kudo, 2018, "Subword regularization", ACL.
+    Parameters
+    ----------
+    model : bytes
+        Serialized SentencePiece model.
+
+    References
+    ----------
+    T. Kudo and J. Richardson, 2018, "SentencePiece", EMNLP; T. Kudo, 2018, "Subword regularization", ACL.
+
+    Examples
+    --------
+    >>> tokenizer = Tokenizer.learn(["a cat", "a dog"] * 5, size=20, pieces="word")
+    >>> tokens = tokenizer.encode("a dog")
+    >>> len(tokens), tokenizer.decode(tokens), tokenizer.pieces(tokens)
+    (2, 'a dog', ['a', 'dog'])
     """
 
     def __init__(self, model: bytes) -> None:
@@ -36,8 +51,32 @@ class Tokenizer:
         return int(self.processor.get_piece_size())
 
     @classmethod
-    def learn(cls, texts: Iterable[str], size: int, pieces: str = "unigram", lower: bool = False) -> Tokenizer:
-        """Learn at most `size` pieces: "unigram" for parts of words, "word" for whole ones, "char" for letters."""
+    def learn(cls, texts: Iterable[str], size: int, pieces: str = "unigram", lowercase: bool = False) -> Tokenizer:
+        """Tokenizer learned from text.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            Texts of the training data.
+        size : int
+            Largest number of tokens, the special ones included.
+        pieces : {"unigram", "word", "char"}, default "unigram"
+            Kind of tokens: subwords, words separated by blanks, or characters.
+        lowercase : bool, default False
+            Whether to lower-case the text.
+
+        Returns
+        -------
+        Tokenizer
+            Tokenizer with at most `size` tokens.
+
+        Raises
+        ------
+        OptionError
+            The kind of tokens is not known, or the size leaves no room for any.
+        DataError
+            The text is too small for a vocabulary.
+        """
         choose("pieces", pieces, PIECES)
         if size <= SPECIAL:
             raise OptionError(f"a vocabulary needs more than {SPECIAL} pieces, got {size}")
@@ -51,9 +90,9 @@ class Tokenizer:
                 vocab_size=size,
                 hard_vocab_limit=False,
                 character_coverage=1.0 if pieces == "char" else 0.9999,
-                normalization_rule_name="nmt_nfkc_cf" if lower else "nmt_nfkc",
+                normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
                 max_sentence_length=1_000_000,
-                input_sentence_size=SENTENCES,
+                input_sentence_size=MAX_TRAINING_LINES,
                 shuffle_input_sentence=False,
                 num_threads=1,  # so that the sums, and with them the pieces, are always the same
                 pad_id=PAD,
@@ -67,55 +106,70 @@ class Tokenizer:
         return cls(model.getvalue())
 
     def encode(self, text: str) -> list[int]:
-        """The numbers of the pieces of a text."""
+        """Tokens of a text, without start and end."""
         return list(self.processor.encode(text))
 
     def number(self, letter: str) -> int:
-        """The number of a letter where the pieces are letters; a blank is a piece of its own."""
+        """Token of a letter, where the tokens are characters; a blank is a token of its own."""
         return int(self.processor.piece_to_id("▁" if letter == " " else letter))
 
     def decode(self, numbers: Sequence[int]) -> str:
-        """The text of some pieces; special ones are left out."""
+        """Text of tokens; padding, start and end are left out."""
         return str(self.processor.decode([int(n) for n in numbers if n >= SPECIAL or n == UNKNOWN]))
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
-        """The pieces themselves, as they are shown to people."""
+        """Piece of text of each token, for display."""
         return [str(self.processor.id_to_piece(int(n))).replace("▁", " ").strip() or "·" for n in numbers]
 
     def tensor(self) -> Tensor:
-        """The model as bytes in a tensor."""
+        """Serialized model as a tensor (n,) uint8."""
         import torch
 
         return torch.frombuffer(bytearray(self.model), dtype=torch.uint8)
 
     @classmethod
     def restore(cls, tensor: Tensor) -> Tokenizer:
-        """Make the tokenizer again from `tensor`."""
+        """Tokenizer of a serialized model, as `tensor` returns it."""
         return cls(tensor.numpy().tobytes())
 
 
 class Vocabulary:
-    """Words or labels and their numbers; with `special`, the first four are those of `Tokenizer`."""
+    """Words and their numbers, behind the special tokens of `Tokenizer`.
 
-    def __init__(self, words: Sequence[Any], special: bool = False) -> None:
-        self.words, self.first = list(words), SPECIAL if special else 0
-        self.numbers = {word: self.first + k for k, word in enumerate(self.words)}
+    Parameters
+    ----------
+    words : sequence of str
+        Words in the order of their numbers.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary.learn(["b", "a", "b"])
+    >>> vocabulary.words, vocabulary.number("b"), vocabulary.number("c")
+    (['b', 'a'], 4, 1)
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        self.numbers = {word: k for k, word in enumerate(self.words, start=SPECIAL)}
 
     def __len__(self) -> int:
-        return self.first + len(self.words)
+        return SPECIAL + len(self.words)
 
     @classmethod
-    def learn(cls, words: Iterable[str], least: int = 1) -> Vocabulary:
-        """The words that occur `least` times or more, the frequent ones first, with special numbers before them."""
-        counted = Counter(words)
-        kept = sorted((w for w, n in counted.items() if n >= least), key=lambda w: (-counted[w], w))
-        return cls(kept, special=True)
+    def learn(cls, words: Iterable[str], min_count: int = 1) -> Vocabulary:
+        """Vocabulary of the words that occur at least `min_count` times, the most frequent first."""
+        counts = Counter(words)
+        frequent = sorted(
+            (word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word)
+        )
+        return cls(frequent)
 
-    def number(self, word: Any) -> int:
-        """The number of a word, that of what is not known if it is not there."""
+    def number(self, word: str) -> int:
+        """Number of a word, or of the unknown token."""
         return self.numbers.get(word, UNKNOWN)
 
 
-def sentencepiece() -> Any:
-    """The library of pieces."""
-    return library("sentencepiece", NEEDS)
+def sentencepiece() -> ModuleType:
+    """Library sentencepiece."""
+    module: ModuleType = library("sentencepiece", NEEDS)
+    return module

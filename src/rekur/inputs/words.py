@@ -1,96 +1,133 @@
-"""Words: sentences, each word of which is read as a word and as its letters."""
+"""Word input: sentences as sequences of words, each with its letters."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rekur.core import DataError, positive
-from rekur.data.items import LazySequences, listed
+from rekur.data.batching import LazySequences
 from rekur.inputs.tokenizer import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WORD = re.compile(r"\w+|[^\w\s]")  # a word or a mark
+    from rekur.inputs.reader import Description, Learned
+
+WORD = re.compile(r"\w+|[^\w\s]")  # a word or a punctuation mark
 
 
 @dataclass(frozen=True)
 class Words:
-    """Sentences as lists of words, or as strings, which are cut into words and marks.
+    """Sentences as lists of words, or as strings, which are split into words and punctuation marks.
 
-    least : how often a word must occur to have a number of its own; others are known by their letters alone ·
-    letters : letters of a word that are read, half of them from its end
+    Parameters
+    ----------
+    min_count : int, default 2
+        Smallest number of occurrences in the training data of a word with an embedding of its own; the others are
+        read by their letters only.
+    max_letters : int, default 16
+        Largest number of letters of a word that are read; of a longer word the first half and the last half of them.
+
+    Examples
+    --------
+    >>> reader = Words(max_letters=4).learn([["the", "cat"], ["the", "dog"]])
+    >>> reader.size, reader.items([["The", "zebra"]])[0].shape
+    (5, torch.Size([2, 5]))
     """
 
-    least: int = 2
-    letters: int = 16
+    min_count: int = 2
+    max_letters: int = 16
     kind: ClassVar[str] = "words"
 
-    def learn(self, values: Sequence[Sequence[str]]) -> WordsReader:
-        """A reader with the words and the letters of these sentences."""
-        positive("letters", self.letters)
+    def learn(self, values: Sequence[str | Sequence[str]]) -> WordsReader:
+        """Reader with the frequent words and all letters of the sentences.
+
+        Raises
+        ------
+        OptionError
+            The number of letters is not positive.
+        DataError
+            A sentence is no list of words.
+        """
+        positive("max_letters", self.max_letters)
         sentences = checked(values)
-        words = Vocabulary.learn((plain(word) for sentence in sentences for word in sentence), least=self.least)
+        words = Vocabulary.learn((plain(word) for sentence in sentences for word in sentence), min_count=self.min_count)
         letters = Vocabulary.learn(letter for sentence in sentences for word in sentence for letter in word)
         return WordsReader(self, words, letters)
 
-    def restore(self, learned: dict[str, Any], tensors: dict[str, Tensor]) -> WordsReader:
-        """The reader that `describe` tells of."""
-        return WordsReader(self, Vocabulary(learned["words"], True), Vocabulary(learned["letters"], True))
+    def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> WordsReader:
+        """Reader with what `WordsReader.describe` returned."""
+        return WordsReader(self, Vocabulary(learned["words"]), Vocabulary(learned["letters"]))
 
 
 @dataclass(frozen=True)
 class WordsReader:
-    """Reads sentences as (T, 1 + letters) int64: the number of each word, then those of its letters."""
+    """Sentences to (T, 1 + letters) int64: the number of each word, then those of its letters.
+
+    Parameters
+    ----------
+    options : Words
+        Options of the input.
+    words : Vocabulary
+        Words in lower case, with 0 for every digit.
+    letters : Vocabulary
+        Letters.
+    """
 
     options: Words
     words: Vocabulary
     letters: Vocabulary
 
-    def items(self, values: Sequence[Sequence[str]]) -> LazySequences:
-        """Sentences as items."""
+    @property
+    def size(self) -> int:
+        """Number of distinct words."""
+        return len(self.words)
+
+    def items(self, values: Sequence[str | Sequence[str]]) -> LazySequences:
+        """Words and letters of each sentence."""
         import torch
 
-        return listed([torch.tensor([self.read(word) for word in sentence]) for sentence in checked(values)])
+        rows = [torch.tensor([self.read(word) for word in sentence]) for sentence in checked(values)]
+        return LazySequences.from_list(rows)
 
     def read(self, word: str) -> list[int]:
-        """The number of a word and those of its letters, with zeros behind them."""
-        most = self.options.letters
-        kept = word if len(word) <= most else word[: most // 2] + word[len(word) - (most - most // 2) :]
-        letters = [self.letters.number(letter) for letter in kept] or [UNKNOWN]
-        return [self.words.number(plain(word)), *letters, *[0] * (most - len(letters))]
+        """Number of a word and of its letters, with zeros behind them."""
+        n = self.options.max_letters
+        text = word if len(word) <= n else word[: n // 2] + word[len(word) - (n - n // 2) :]
+        letters = [self.letters.number(letter) for letter in text] or [UNKNOWN]
+        return [self.words.number(plain(word)), *letters, *[0] * (n - len(letters))]
 
-    def describe(self) -> dict[str, Any]:
-        """What a file must know."""
+    def describe(self) -> Description:
+        """Options, words and letters, for a file."""
         learned = {"words": self.words.words, "letters": self.letters.words}
         return {"kind": "words", "options": asdict(self.options), "learned": learned}
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a file must hold besides: nothing."""
+        """No tensors."""
         return {}
 
 
 def plain(word: str) -> str:
-    """A word in small letters, with 0 for every digit."""
+    """Word in lower case, with 0 for every digit."""
     return re.sub(r"\d", "0", word.lower())
 
 
 def checked(values: Sequence[str | Sequence[str]]) -> list[list[str]]:
-    """Sentences as lists of words; the first that is none is named."""
+    """Sentences as lists of words; the first that is none is named in a DataError."""
     if not len(values):
         raise DataError("there are no sentences: a list of lists of words is needed")
-    made = []
+    sentences = []
     for row, sentence in enumerate(values):
         words = (WORD.findall(sentence) or [sentence]) if isinstance(sentence, str) else list(sentence)
         if not words or not all(isinstance(word, str) for word in words):
             raise DataError(f"sentence {row} is {sentence!r}; a list of one or more words is needed")
-        made.append(words)
-    return made
+        sentences.append(words)
+    return sentences
 
 
 def sentence(value: str | Sequence[str]) -> str:
-    """A string; a list of words is joined."""
+    """Text of a sentence; the words of a list are joined by blanks."""
     return value if isinstance(value, str) else " ".join(value)

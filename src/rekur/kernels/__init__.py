@@ -1,43 +1,54 @@
-"""The one narrow door to the kernels: `scan` folds a sequence, `step` advances by one, `why_not` tells.
+"""Recurrent kernels: `scan` folds a cell over a sequence, `step` advances it by one time step.
 
-Any object that fulfils `rekur.core.Cell` may pass; no cell is known here. The reference backend is plain torch
-over `cell.point`, always right and differentiable. The native backend is a fused C++ kernel proved equal to it.
-`backend="auto"` chooses; a backend asked for by name runs or raises with the reason.
+Any object with the protocol `rekur.core.Cell` can be folded. The reference backend is plain torch over `Cell.point`,
+differentiable to any order. The native backend is a fused C++ kernel, tested to equal the reference.
+`backend="auto"` chooses between them; a backend requested by name runs or raises with the reason, which
+`unsupported_reason` also returns.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from rekur.core import BackendError, Cell, Weights, choose
+from rekur.core import BackendError, Cell, GatesT, RecurrentT, State, StateT, Weights, choose
 from rekur.kernels import checkpointing, checks, native, reference
+from rekur.kernels.extension import describe
+from rekur.kernels.native import unsupported_reason
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from torch import Tensor
 
-__all__ = ["BACKENDS", "describe", "scan", "step", "why_not"]
+    class _Backend(Protocol):
+        def scan(
+            self,
+            cell: Cell[GatesT, RecurrentT, StateT],
+            x: Tensor,
+            weights: Weights,
+            state: State | None,
+            lengths: Tensor | None,
+            resets: Tensor | None,
+            reverse: bool,
+        ) -> tuple[Tensor, StateT]: ...
+
+        def step(self, cell: Cell[GatesT, RecurrentT, StateT], x: Tensor, weights: Weights, state: State) -> StateT: ...
+
+
+__all__ = ["BACKENDS", "describe", "scan", "step", "unsupported_reason"]
 
 BACKENDS = ("auto", "native", "reference")
+"""The values of the argument `backend`."""
 
 
-def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
-    """Return the reason why the native kernel cannot run this problem, or None if it can."""
-    return native.why_not(cell, x, weights)
-
-
-def describe() -> str:
-    """One line: the native instruction sets compiled in, those this machine runs, and the one in use."""
-    return native.describe()
-
-
-def _backend(cell: Cell, x: Tensor, weights: Weights, backend: str) -> Any:
+def _backend(cell: Cell[GatesT, RecurrentT, StateT], x: Tensor, weights: Weights, backend: str) -> _Backend:
     if backend not in BACKENDS:
         choose("backend", backend, BACKENDS)
     if backend == "reference":
         return reference
-    reason = native.why_not(cell, x, weights)
+    reason = native.unsupported_reason(cell, x, weights)
     if reason is None:
         return native
     if backend == "native":
@@ -45,75 +56,133 @@ def _backend(cell: Cell, x: Tensor, weights: Weights, backend: str) -> Any:
     return reference
 
 
-def _autocast(run: Any, cell: Cell, x: Tensor, weights: Weights, state: Any, *rest: Any) -> Any:
-    """Under autocast to bfloat16, x and y are that, beside weights and states in float32; else x is what they are."""
-    with torch.autocast("cpu", enabled=False):
-        dtype = weights.R.dtype
-        half = dtype is torch.float32 and torch.get_autocast_dtype("cpu") is torch.bfloat16
-        if state is not None:
-            state = cell.state(**{name: s.to(dtype) for name, s in zip(cell.states, state, strict=True)})
-        return run(cell, x.to(torch.bfloat16 if half else dtype), weights, state, *rest)
+def _autocast(x: Tensor, weights: Weights, state: State | None) -> tuple[Tensor, State | None]:
+    """Cast x for autocast to bfloat16, else to the dtype of the weights; states always have the latter."""
+    dtype = weights.R.dtype
+    half = dtype is torch.float32 and torch.get_autocast_dtype("cpu") is torch.bfloat16
+    cast = x.to(torch.bfloat16 if half else dtype)
+    return cast, None if state is None else [s.to(dtype) for s in state]
 
 
 def scan(
-    cell: Cell,
+    cell: Cell[GatesT, RecurrentT, StateT],
     x: Tensor,
     weights: Weights,
-    state: Any,
+    state: State | None,
     lengths: Tensor | None = None,
     reverse: bool = False,
     backend: str = "auto",
     resets: Tensor | None = None,
     recompute: bool = False,
-) -> tuple[Tensor, Any]:
-    """Fold the cell over time.
+) -> tuple[Tensor, StateT]:
+    """Fold a recurrent cell over time.
 
         s_t = cell(x_t, s_{t-1}),  y_t = h_t,  t = 1 … length, or t = length … 1 if `reverse`
 
+    where s_t are the S states after step t and h_t is the first of them.
+
     Parameters
     ----------
-    cell : what `rekur.core.Cell` describes
-    x : (B, T, I); any strides. In bfloat16 the products take x, W, R and h rounded to that and y is that too, while
-        weights, states, sums and gates are float32; so it is under `torch.autocast("cpu", torch.bfloat16)`
-    weights : W (G·H, I), R (G·H, H), biases (G·H,) or None
-    state : S tensors (B, H), the state before the first step; None for zeros
-    lengths : (B,) int64 in 0 … T, or None for all T. What stands beyond a row's length is never read into a
-        result, gives y = 0 and receives exactly zero gradient; a row of length 0 returns its initial state.
-    reverse : walk each row from its last valid step to its first
-    backend : "auto", "native" or "reference"
-    resets : (B, T) bool, or None for never. Where it is true the states before that step of the walk are zero.
-    recompute : keep the states of some √T steps alone and run the others again for the gradient: memory √T
-        instead of T, one more forward pass; the same results
+    cell : Cell
+        A cell of `rekur.cells`, or any object with the protocol `rekur.core.Cell`.
+    x : Tensor
+        Input (B, T, I) with any strides, float32, float64 or bfloat16. In bfloat16 the products take x, W, R and h
+        rounded to bfloat16 and y is bfloat16, while weights, states, sums and gates are float32; so it is under
+        `torch.autocast("cpu", torch.bfloat16)`.
+    weights : Weights
+        W (G·H, I), R (G·H, H), biases (G·H,) or None.
+    state : sequence of Tensor or None
+        S tensors (B, H), the state before the first step; None for zeros.
+    lengths : Tensor of int64 or None, default None
+        Lengths (B,) in 0 … T; None for all T. What stands beyond a row's length is never read into a result, gives
+        y = 0 and receives exactly zero gradient; a row of length 0 returns its initial state.
+    reverse : bool, default False
+        Walk each row from its last valid step to its first.
+    backend : {"auto", "native", "reference"}, default "auto"
+        "auto" runs the native kernels where they support the problem.
+    resets : Tensor of bool or None, default None
+        (B, T); the states before a step of the walk become zero where it is true. None for never.
+    recompute : bool, default False
+        Keep the states of about √T steps alone and compute the others again for the gradient: memory √T instead of
+        T for one more forward pass, with the same results.
 
     Returns
     -------
-    y : (B, T, H), the first state after each step, in the order of x
-    state : S tensors (B, H) after the last step of each row; gradients flow through both
+    y : Tensor
+        The first state after each step, (B, T, H), in the order of x.
+    state : NamedTuple of Tensor
+        S tensors (B, H) after the last step of each row; gradients flow through both results.
 
     Raises
     ------
-    BackendError : a backend asked for by name cannot run this problem
-    DataError : shapes, dtypes or lengths that do not fit
+    BackendError
+        A backend requested by name cannot run this problem.
+    DataError
+        Shapes, dtypes or lengths do not fit.
+    OptionError
+        `backend` is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.cells import cell
+    >>> from rekur.kernels import scan
+    >>> lstm, x = cell("lstm"), torch.randn(2, 5, 3)
+    >>> y, state = scan(lstm, x, lstm.init(3, 4), None, lengths=torch.tensor([5, 2]))
+    >>> y.shape, state.h.shape, bool((y[1, 2:] == 0).all())
+    (torch.Size([2, 5, 4]), torch.Size([2, 4]), True)
     """
-    result: tuple[Tensor, Any]
     if torch.is_autocast_enabled("cpu"):
-        result = _autocast(scan, cell, x, weights, state, lengths, reverse, backend, resets, recompute)
-        return result
+        x, state = _autocast(x, weights, state)
+        with torch.autocast("cpu", enabled=False):
+            return scan(cell, x, weights, state, lengths, reverse, backend, resets, recompute)
     checks.check(cell, x, weights, state, lengths, resets)
-    room = _backend(cell, x, weights, backend)
-    if room is reference and lengths is not None:
+    chosen = _backend(cell, x, weights, backend)
+    if chosen is reference and lengths is not None:
         checks.check_values(lengths, x.shape[1])
-    if state is None and (room is reference or not x.shape[1]):
+    if state is None and not x.shape[1]:
         state = cell.zeros(x.shape[0], weights.R.shape[1], weights.R)
-    arguments = (cell, x, weights, state, lengths, resets, reverse)
-    again = recompute and torch.is_grad_enabled()
-    result = checkpointing.scan(room.scan, *arguments) if again else room.scan(*arguments)
-    return result
+    if recompute and torch.is_grad_enabled():
+        return checkpointing.scan(chosen.scan, cell, x, weights, state, lengths, resets, reverse)
+    return chosen.scan(cell, x, weights, state, lengths, resets, reverse)
 
 
-def step(cell: Cell, x: Tensor, weights: Weights, state: Any, backend: str = "auto") -> Any:
-    """Advance by one step: x (B, I) and S states (B, H) give the new S states (B, H)."""
+def step(
+    cell: Cell[GatesT, RecurrentT, StateT], x: Tensor, weights: Weights, state: State, backend: str = "auto"
+) -> StateT:
+    """Advance a recurrent cell by one time step.
+
+    Parameters
+    ----------
+    cell, weights, backend
+        As in `scan`.
+    x : Tensor
+        Input (B, I) of the step.
+    state : sequence of Tensor
+        S tensors (B, H), the state before the step.
+
+    Returns
+    -------
+    state : NamedTuple of Tensor
+        S tensors (B, H), the state after the step.
+
+    Raises
+    ------
+    BackendError, DataError, OptionError
+        As in `scan`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.cells import cell
+    >>> from rekur.kernels import step
+    >>> gru, x = cell("gru"), torch.randn(2, 3)
+    >>> step(gru, x, gru.init(3, 4), gru.zeros(2, 4, x)).h.shape
+    torch.Size([2, 4])
+    """
     if torch.is_autocast_enabled("cpu"):
-        return _autocast(step, cell, x, weights, state, backend)
+        x, cast = _autocast(x, weights, state)
+        with torch.autocast("cpu", enabled=False):
+            return step(cell, x, weights, state if cast is None else cast, backend)
     checks.check(cell, x.unsqueeze(1), weights, state, None, None)
     return _backend(cell, x, weights, backend).step(cell, x, weights, state)

@@ -1,36 +1,98 @@
-"""The scan as a differentiable function: its gradient is the kernel's, the gradient of that one the reference's."""
+"""Autograd of the scan: the first derivative runs on the kernels, higher ones on the reference backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
 
-from rekur.core import BackendError, Weights
-from rekur.kernels import reference, torch_ops
+from rekur.core import BackendError, Cell, NamedState, State, Weights
+from rekur.kernels import reference, torch_ops, torch_private
+from rekur.kernels.extension import CompiledCell
 
-__all__ = ["Gradient", "Scan", "record", "transforms"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-transforms = torch._C._functorch.get_dynamic_layer_stack_depth  # of torch.func, how many are active
+__all__ = ["Gradient", "Passes", "Scan", "ScanContext", "record"]
+
+FoldedCell: TypeAlias = "Cell[Any, Any, NamedState] | CompiledCell"
+"""A cell with its equations or, in a graph, its declaration alone."""
+
+Tensors: TypeAlias = "Sequence[Tensor | None]"
+
+
+class Passes(Protocol):
+    """The forward and the backward pass: `rekur.kernels.extension`, or the operators around it."""
+
+    def forward(
+        self,
+        cell: str,
+        x: Tensor,
+        weights: Weights,
+        state: State,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        reverse: bool,
+        training: bool,
+    ) -> list[Tensor]:
+        """Return y, the last states and, in training, the tape."""
+
+    def backward(
+        self,
+        cell: str,
+        x: Tensor,
+        W: Tensor,
+        R: Tensor,
+        tape: Tensor,
+        resets: Tensor | None,
+        ends: Sequence[Tensor | None],
+        wanted: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """Return the gradients of x, W, R, bW, bR and S × state, None where `wanted` is false."""
+
+
+class ScanContext(Protocol):
+    """The context object of torch, with the attributes that `Scan` and `Gradient` keep on it."""
+
+    passes: Passes
+    cell: FoldedCell
+    reverse: bool
+    wanted: Sequence[bool]
+    needs_input_grad: Sequence[bool]
+
+    @property
+    def saved_tensors(self) -> list[Tensor]:
+        """The tensors kept; None where None was kept."""
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for the backward pass."""
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Declare outputs without a gradient."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Choose whether missing gradients arrive as zeros (True) or as None."""
 
 
 class Scan(torch.autograd.Function):
-    """The fold over time. Its outputs are y, the last states and the tape, which has no gradient.
-
-    `passes` has the functions `forward` and `backward`: `rekur.kernels.extension`, or the operators around it.
-    """
+    """The fold over time. Its outputs are y, the last states and the tape, which has no gradient."""
 
     @staticmethod
     def forward(
-        passes: Any, cell: Any, reverse: bool, lengths: Any, resets: Any, x: Any, *rest: Any
-    ) -> tuple[Any, ...]:
-        """Run the forward pass. The rest are W, R, bW, bR and S × state or, for zeros, nothing."""
-        return tuple(passes.forward(cell.name, x, rest[:4], rest[4:], lengths, resets, reverse, True))
+        passes: Passes,
+        cell: FoldedCell,
+        reverse: bool,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        x: Tensor,
+        *tensors: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Run the forward pass. The tensors are W, R, bW, bR and S × state or, for zeros, nothing."""
+        return tuple(passes.forward(cell.name, x, Weights(*tensors[:4]), tensors[4:], lengths, resets, reverse, True))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+    def setup_context(ctx: ScanContext, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep the tape and references to all inputs: a second derivative needs them."""
         ctx.passes, ctx.cell, ctx.reverse = inputs[:3]
         ctx.mark_non_differentiable(output[-1])
@@ -38,121 +100,128 @@ class Scan(torch.autograd.Function):
         ctx.save_for_backward(output[-1], *inputs[3:])
 
     @staticmethod
-    def backward(ctx: Any, *ends: Any) -> tuple[Any, ...]:
-        """The gradients, differentiable again where a graph of this pass may be asked for."""
-        ends, wanted = ends[:-1], ctx.needs_input_grad[5:]
+    def backward(ctx: ScanContext, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Return the gradients, differentiable again where a graph of this pass may be needed."""
+        ends, wanted = grad_outputs[:-1], ctx.needs_input_grad[5:]
         tape, lengths, resets, x, W, R, *others = ctx.saved_tensors
         passes = torch_ops if torch.compiler.is_compiling() else ctx.passes  # compiled may be this pass alone
-        if torch.is_grad_enabled() or transforms():
+        grads: Sequence[Tensor | None]
+        if torch.is_grad_enabled() or torch_private.transform_depth():
             arguments = (passes, ctx.cell, ctx.reverse, wanted, tape, lengths, resets, x, W, R, *others, *ends)
-            found: Any = iter(Gradient.apply(*arguments))  # type: ignore[no-untyped-call]
-            found = [next(found) if want else None for want in wanted]
+            present = iter(Gradient.apply(*arguments))  # type: ignore[no-untyped-call]
+            grads = [next(present) if want else None for want in wanted]
         else:
             try:
-                found = passes.backward(ctx.cell.name, x, W, R, tape, resets, ends, wanted)
+                grads = passes.backward(ctx.cell.name, x, W, R, tape, resets, ends, wanted)
             except RuntimeError as error:  # a tensor without memory of its own
                 raise BackendError(f"the native kernel cannot read these gradients; use torch.func: {error}") from None
-        return None, None, None, None, None, *found
+        return None, None, None, None, None, *grads
 
 
-# Function.apply without its search for default arguments, which takes longer than all the rest of a small scan, and
-# without its care for torch.func: the same function where no transform is active.
-record: Any = super(torch.autograd.Function, Scan).apply
+record = torch_private.lean_apply(Scan)
+"""`Scan.apply` at less cost, for calls outside of the transforms of `torch.func`."""
 
 
 class Gradient(torch.autograd.Function):
     """The backward pass: from the inputs of a scan and the gradients of its outputs to the wanted gradients.
 
-    It is computed from the tape; what is derived from it, or mapped over, runs on the reference.
+    It is computed from the tape; its derivatives, and the pass mapped by `torch.vmap`, run on the reference backend.
     """
 
     @staticmethod
     def forward(
-        passes: Any,
-        cell: Any,
+        passes: Passes,
+        cell: FoldedCell,
         reverse: bool,
         wanted: Sequence[bool],
-        tape: Any,
-        lengths: Any,
-        resets: Any,
-        *tensors: Any,
-    ) -> tuple[Any, ...]:
+        tape: Tensor,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        *tensors: Tensor,
+    ) -> tuple[Tensor, ...]:
         """Run the backward pass. The tensors are x, W, R, bW, bR, S × state, dy, S × dlast."""
-        ends = tensors[len(wanted) :]
-        return tuple(g for g in passes.backward(cell.name, *tensors[:3], tape, resets, ends, wanted) if g is not None)
+        x, W, R, *ends = *tensors[:3], *tensors[len(wanted) :]
+        grads = passes.backward(cell.name, x, W, R, tape, resets, ends, wanted)
+        return tuple(grad for grad in grads if grad is not None)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+    def setup_context(ctx: ScanContext, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep references to all inputs but the tape."""
-        ctx.constants = inputs[:4]
+        ctx.passes, ctx.cell, ctx.reverse, ctx.wanted = inputs[:4]
         ctx.save_for_backward(*inputs[5:])
 
     @staticmethod
-    def backward(ctx: Any, *ends: Any) -> tuple[Any, ...]:
-        """The derivative of the reference's gradient."""
-        arguments = (*ctx.constants, None, *ctx.saved_tensors)
+    def backward(ctx: ScanContext, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the derivative of the reference backend's gradient."""
+        arguments = (ctx.passes, ctx.cell, ctx.reverse, ctx.wanted, None, *ctx.saved_tensors)
         places = [i for i, needed in enumerate(ctx.needs_input_grad) if needed]
-        found = dict(zip(places, _pull(_by_reference, arguments, places, ends), strict=True))
-        return tuple(found.get(i) for i in range(len(arguments)))
+        grads = dict(zip(places, _vjp(_by_reference, arguments, places, grad_outputs), strict=True))
+        return tuple(grads.get(i) for i in range(len(arguments)))
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
-        """The reference's gradient, mapped."""
-        found = torch.vmap(_by_reference, in_dims)(*arguments)
-        return found, (0,) * len(found)
+    def vmap(
+        info: object, in_dims: tuple[int | None, ...], *arguments: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """Map the reference backend's gradient."""
+        grads = torch.vmap(_by_reference, in_dims)(*arguments)
+        return grads, (0,) * len(grads)
 
 
 def _by_reference(
-    passes: Any,
-    cell: Any,
+    passes: Passes,
+    cell: FoldedCell,
     reverse: bool,
     wanted: Sequence[bool],
-    tape: Any,
-    lengths: Any,
-    resets: Any,
-    *tensors: Any,
-) -> tuple[Any, ...]:
-    """What `Gradient.forward` computes, by differentiating the reference."""
-    if not hasattr(cell, "point"):
+    tape: Tensor | None,
+    lengths: Tensor | None,
+    resets: Tensor | None,
+    *tensors: Tensor,
+) -> tuple[Tensor, ...]:
+    """Compute what `Gradient.forward` returns by differentiating the reference backend."""
+    if isinstance(cell, CompiledCell):
         raise BackendError(
             "a compiled or exported scan has no second derivative; differentiate twice outside of torch.compile"
         )
     inputs, ends = tensors[: len(wanted)], tensors[len(wanted) :]
-    given = [i for i, end in enumerate(ends) if end is not None]
-    if not given:
+    present = [i for i, end in enumerate(ends) if end is not None]
+    if not present:
         return tuple(torch.zeros_like(tensor) for tensor, want in zip(inputs, wanted, strict=True) if want)
 
-    def outputs(x: Any, W: Any, R: Any, bW: Any, bR: Any, *state: Any) -> tuple[Any, ...]:
-        start = cell.state(**dict(zip(cell.states, state, strict=True))) if state else cell.zeros(len(x), R.shape[1], R)
+    def outputs(x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *state: Tensor) -> Tensors:
+        start = state or cell.zeros(len(x), R.shape[1], R)
         y, last = reference.scan(cell, x, Weights(W, R, bW, bR), start, lengths, resets, reverse)
-        return tuple((y, *last)[i] for i in given)
+        return tuple((y, *last)[i] for i in present)
 
-    found: tuple[Any, ...] = _pull(
-        outputs, inputs, [i for i, want in enumerate(wanted) if want], tuple(ends[i] for i in given)
-    )
-    return found
+    places = [i for i, want in enumerate(wanted) if want]
+    return _vjp(outputs, inputs, places, tuple(ends[i] for i in present))
 
 
-def _pull(function: Callable, arguments: Sequence[Any], places: Sequence[int], ends: tuple[Any, ...]) -> Any:
-    """The gradients of the arguments at these places, from those of the function's results."""
+def _vjp(
+    function: Callable[..., Tensors], arguments: Sequence[object], places: Sequence[int], ends: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Vector-Jacobian product: gradients of the arguments at `places`, from those of the function's results."""
 
-    def chosen(*tensors: Any) -> Any:
-        own = list(arguments)
+    def partial(*tensors: Tensor) -> Tensors:
+        filled = list(arguments)
         for place, tensor in zip(places, tensors, strict=True):
-            own[place] = tensor
-        return function(*own)
+            filled[place] = tensor
+        return function(*filled)
 
-    return torch.func.vjp(chosen, *(arguments[place] for place in places))[1](ends)
+    pull = torch.func.vjp(partial, *(arguments[place] for place in places))[1]
+    grads: tuple[Tensor, ...] = pull(tuple(ends))
+    return grads
 
 
-def _autograd(cell: str, x: Any, *rest: Any) -> list[Any]:
-    """The operator under autograd."""
-    *weights, state, lengths, resets, reverse = rest
-    if torch.is_grad_enabled() and torch._C._any_requires_grad(x, *weights, state):
-        named = SimpleNamespace(name=cell)
-        return list(record(torch_ops, named, reverse, lengths, resets, x, *weights, *state)[:-1])
-    with torch._C._AutoDispatchBelowAutograd():
-        return torch_ops.scan(cell, x, *rest)  # type: ignore[no-any-return]
+def _autograd(
+    cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *torch_ops.Rest
+) -> list[Tensor]:
+    """The operator `rekur::scan` under autograd."""
+    tensors, (state, lengths, resets, reverse) = (x, W, R, bW, bR), rest
+    if torch.is_grad_enabled() and torch_private.any_requires_grad(*tensors, state):
+        outputs = record(torch_ops, CompiledCell.of(cell), reverse, lengths, resets, *tensors, *state)
+        return list(outputs[:-1])
+    with torch_private.below_autograd():
+        return torch_ops.scan(cell, *tensors, *rest)
 
 
 torch_ops.library.impl("scan", _autograd, "Autograd")

@@ -1,18 +1,39 @@
-"""What every backend may rely on: shapes, dtypes, devices and lengths, checked once at the door."""
+"""Checks of shapes, dtypes, devices and lengths, done once for every backend."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from rekur.core import Cell, DataError, Weights
+from rekur.core import DataError, State, Weights
+from rekur.kernels import torch_private
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = ["CellNames", "check", "check_values"]
 
-def check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor | None, resets: Tensor | None) -> None:
+
+class CellNames(Protocol):
+    """The declaration of a cell, without its equations."""
+
+    @property
+    def name(self) -> str:
+        """Name of the cell."""
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of the gates."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states."""
+
+
+def check(
+    cell: CellNames, x: Tensor, weights: Weights, state: State | None, lengths: Tensor | None, resets: Tensor | None
+) -> None:
     """Raise a DataError unless every shape and dtype is what the kernels will read."""
     if x.ndim != 3:
         raise DataError(f"x must be (B, T, I), not {tuple(x.shape)}")
@@ -26,10 +47,10 @@ def check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor |
         or (bW is not None and bW.shape != (rows,))
         or (bR is not None and bR.shape != (rows,))
     ):
-        wanted = {"W": (rows, I), "R": (rows, H), "bW": (rows,), "bR": (rows,)}
-        found = {name: tuple(w.shape) for name, w in weights._asdict().items() if w is not None}
-        name = next(name for name, shape in found.items() if shape != wanted[name])
-        raise DataError(f"{name} has shape {found[name]}, but cell {cell.name!r} needs {wanted[name]}")
+        required = {"W": (rows, I), "R": (rows, H), "bW": (rows,), "bR": (rows,)}
+        shapes = {name: tuple(w.shape) for name, w in weights._asdict().items() if w is not None}
+        name = next(name for name, shape in shapes.items() if shape != required[name])
+        raise DataError(f"{name} has shape {shapes[name]}, but cell {cell.name!r} needs {required[name]}")
     if (state is not None and len(state) != len(cell.states)) or H < 1 or I < 1:
         raise DataError(f"cell {cell.name!r} needs the states {cell.states}, H ≥ 1 and I ≥ 1")
     dtype, cpu = R.dtype, x.is_cpu  # x may be bfloat16, the states never are
@@ -45,7 +66,9 @@ def check(cell: Cell, x: Tensor, weights: Weights, state: Any, lengths: Tensor |
         if lengths.is_cpu is not cpu:
             raise DataError(f"lengths are on {lengths.device}, but x on {x.device}")
     if resets is not None and (resets.shape != (B, T) or resets.dtype is not torch.bool or resets.is_cpu is not cpu):
-        raise DataError(f"resets must be bool {(B, T)} beside x, not {resets.dtype} {tuple(resets.shape)}")
+        raise DataError(
+            f"resets must be bool {(B, T)} on {x.device}, not {resets.dtype} {tuple(resets.shape)} on {resets.device}"
+        )
 
 
 def check_values(lengths: Tensor, T: int) -> None:
@@ -53,6 +76,6 @@ def check_values(lengths: Tensor, T: int) -> None:
     message = f"lengths must lie in 0 … {T}"
     inside = ((lengths >= 0) & (lengths <= T)).all()
     if torch.compiler.is_compiling():
-        torch._assert_async(inside, message)
+        torch_private.assert_async(inside, message)
     elif not inside:
         raise DataError(message)

@@ -1,7 +1,7 @@
-"""The extension `rekur._native`: which instruction set it uses, and its two passes, called with addresses and sizes.
+"""Calls into the compiled extension `rekur._native`: instruction sets, forward pass, backward pass.
 
-The door has checked every shape; the kernels cannot fail. `REKUR_ISA=name` in the environment, read once on import,
-forces an instruction set.
+The kernels take addresses and sizes and cannot fail: callers check every shape first. The environment variable
+`REKUR_ISA`, read once on import, forces an instruction set.
 """
 
 from __future__ import annotations
@@ -9,30 +9,36 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from rekur.core import Cell, DataError, OptionError, Weights
+from rekur.core import DataError, OptionError, State, Weights
+from rekur.kernels import torch_private
+from rekur.kernels.checks import CellNames
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MISSING = "the extension is not built"
-"""Why there are no kernels, if there are none."""
+MISSING = torch_private.MISSING or "the extension is not built"
+"""Why the native kernels cannot run, if they cannot."""
 
 try:
+    if torch_private.MISSING:
+        raise ImportError(torch_private.MISSING)
     from rekur import _native as _native  # after torch, whose threads it shares
 except ImportError as error:
-    _native = None
-    if find_spec("rekur._native"):
+    _native = None  # type: ignore[assignment]
+    if not torch_private.MISSING and find_spec("rekur._native"):
         MISSING = f"the extension cannot be loaded: {error}"
 
 __all__ = [
     "CELLS",
     "DTYPES",
     "MISSING",
+    "CompiledCell",
     "backward",
     "describe",
     "forced",
@@ -40,14 +46,30 @@ __all__ = [
     "new_gradients",
     "new_outputs",
     "tape_bytes",
-    "why_not",
+    "unsupported_problem",
 ]
 
 CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = _native.cells() if _native else {}
 """The compiled cells: name to (number, gates, states)."""
 
+
+@dataclass(frozen=True)
+class CompiledCell:
+    """The declaration of a compiled cell, without equations: a graph holds a cell by its name alone."""
+
+    name: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str) -> CompiledCell:
+        """The declaration of this name, without gates and states if the cell is not compiled."""
+        _, gates, states = CELLS.get(name, (0, (), ()))
+        return cls(name, gates, states)
+
+
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
-"""What x and y may be, with the number of the kernels for it. To bfloat16 belong weights and states in float32."""
+"""Supported dtypes of x and y, with their numbers in the extension. With bfloat16, weights and states are float32."""
 
 
 def _select(target: str) -> None:
@@ -75,20 +97,28 @@ def forced(target: str) -> Iterator[None]:
 
 
 def describe() -> str:
-    """One line: the instruction sets compiled in, those this machine runs, and the one in use."""
+    """Describe the native kernels in one line: instruction sets compiled in, supported by this machine, and in use.
+
+    Examples
+    --------
+    >>> from rekur.kernels import describe
+    >>> describe().partition(":")[0]
+    'kernels'
+    """
     if _native is None:
         return f"kernels: reference only, {MISSING}"
     compiled, supported = (", ".join(_native.targets(only)) for only in (False, True))
     return f"kernels: native, compiled for {compiled}; this machine runs {supported}; in use {_native.active()}"
 
 
-def why_not(cell: Cell, x: Tensor, weights: Weights) -> str | None:
-    """Return the reason why the kernels cannot run this problem, or None if they can."""
-    known = CELLS.get(cell.name)
-    if known is None:
+def unsupported_problem(cell: CellNames, x: Tensor, weights: Weights) -> str | None:
+    """Return why the native kernels do not support this cell, these dtypes or this device, or None if they do."""
+    compiled = CELLS.get(cell.name)
+    if compiled is None:
         return f"the extension knows only the cells {', '.join(CELLS)}" if CELLS else MISSING
-    if known[1] != cell.gates or known[2] != cell.states:
-        return f"the extension's {cell.name!r} has gates {known[1]} and states {known[2]}"
+    _, gates, states = compiled
+    if gates != cell.gates or states != cell.states:
+        return f"the extension's {cell.name!r} has gates {gates} and states {states}"
     if x.dtype not in DTYPES:
         return f"the dtype {x.dtype} is not supported, only float32, float64 and bfloat16"
     dtype = torch.float32 if x.dtype is torch.bfloat16 else x.dtype
@@ -119,9 +149,9 @@ def _mask(resets: Tensor | None) -> tuple[int, int, int]:
 
 
 def new_outputs(x: Tensor, R: Tensor, states: int) -> list[Tensor]:
-    """Memory for y (B, T, H) and the last states S × (B, H).
+    """Allocate y (B, T, H) and the last states S × (B, H).
 
-    In time y is laid out like x: a transposed view of a contiguous (T, B, H) if x is one of a (T, B, I).
+    The axis order of y in memory follows x: a transposed view of a contiguous (T, B, H) if x is one of a (T, B, I).
     """
     (B, T, _), H = x.shape, R.shape[1]
     if x.is_contiguous() or not 0 < x.stride(0) < x.stride(1):
@@ -134,7 +164,7 @@ def new_outputs(x: Tensor, R: Tensor, states: int) -> list[Tensor]:
 
 
 def new_gradients(x: Tensor, W: Tensor, R: Tensor, wanted: Sequence[bool]) -> list[Tensor | None]:
-    """Memory for the gradients of x, W, R, bW, bR and S × state; None for those not wanted."""
+    """Allocate the gradients of x, W, R, bW, bR and S × state; None where `wanted` is false."""
     rows, H = R.shape
     grads = [
         torch.empty_like(_rows(x)) if wanted[0] else None,
@@ -149,17 +179,17 @@ def new_gradients(x: Tensor, W: Tensor, R: Tensor, wanted: Sequence[bool]) -> li
 
 
 def tape_bytes(cell: str, x: Tensor, R: Tensor, resets: Tensor | None) -> int:
-    """What a forward pass keeps in training, also for sizes that are symbols."""
+    """Size of the tape of a forward pass in bytes; x may have symbolic sizes."""
     a, b, c, d = _native.tape_sizes(CELLS[cell][0], DTYPES[x.dtype], int(R.shape[1]), resets is not None)
     B, T, _ = x.shape
-    return a + b * T + (c + d * T) * B  # type: ignore[no-any-return]
+    return a + b * T + (c + d * T) * B
 
 
 def forward(
     cell: str,
     x: Tensor,
-    weights: Sequence[Any],
-    state: Sequence[Tensor] | None,
+    weights: Weights,
+    state: State | None,
     lengths: Tensor | None,
     resets: Tensor | None,
     reverse: bool,
@@ -199,7 +229,7 @@ def backward(
     ends: Sequence[Tensor | None],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """The gradients of x, W, R, bW, bR and S × state from those of y and S × last; None for those not wanted."""
+    """Gradients of x, W, R, bW, bR and S × state from those of y and S × last; None where `wanted` is false."""
     grads = new_gradients(x, W, R, wanted)
     dx, dW, dR, dbW, dbR, dinit0, dinit1 = grads + [None] * (7 - len(grads))
     x, W, R = _rows(x), W.contiguous(), R.contiguous()

@@ -1,20 +1,19 @@
-"""The scan as operators of torch, for graphs: `torch.compile`, `torch.export`, fake tensors, dispatch modes.
+"""Torch operators of the scan, for `torch.compile`, `torch.export`, fake tensors and dispatch modes.
 
 `rekur::scan` gives [y, S × last] and is differentiable. Under autograd it runs `rekur::scan_tape`, which gives
-[y, S × last, tape], and in the backward pass `rekur::scan_backward`, which gives the wanted gradients. A cell goes by
-its name, lists hold its states in their order. Eager calls go around the operators,
-because that costs less; both run `rekur.kernels.extension`.
+[y, S × last, tape], and in the backward pass `rekur::scan_backward`, which gives the wanted gradients. A cell is
+passed by its name; lists hold its states in order. Eager calls go around the operators, because that costs less; both
+run `rekur.kernels.extension`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rekur.core import BackendError, DataError, Weights
+from rekur.core import BackendError, DataError, State, Weights
 from rekur.kernels import checks, extension
 
 if TYPE_CHECKING:
@@ -31,23 +30,26 @@ library: Any = torch.library.Library("rekur", "DEF")  # type: ignore[no-untyped-
 for _scheme in (f"scan{_FORWARD}", f"scan_tape{_FORWARD}", f"scan_backward{_BACKWARD}"):
     library.define(_scheme, tags=torch.Tag.pt2_compliant_tag)
 
-scan = torch.ops.rekur.scan.default
-_scan_tape, _scan_backward = torch.ops.rekur.scan_tape.default, torch.ops.rekur.scan_backward.default
+_Operator = Callable[..., "list[Tensor]"]
+Rest = tuple[Sequence["Tensor"], "Tensor | None", "Tensor | None", bool]  # state, lengths, resets, reverse
+scan: _Operator = torch.ops.rekur.scan.default
+_scan_tape: _Operator = torch.ops.rekur.scan_tape.default
+_scan_backward: _Operator = torch.ops.rekur.scan_backward.default
 
 
 def forward(
     cell: str,
     x: Tensor,
-    weights: Sequence[Any],
-    state: Sequence[Tensor],
-    lengths: Any,
-    resets: Any,
+    weights: Weights,
+    state: State,
+    lengths: Tensor | None,
+    resets: Tensor | None,
     reverse: bool,
     training: bool,
 ) -> list[Tensor]:
-    """Do what `rekur.kernels.extension.forward` does, as one operator."""
+    """Run `rekur.kernels.extension.forward` as one operator."""
     run = _scan_tape if training else scan
-    return run(cell, x, *weights, list(state), lengths, resets, reverse)  # type: ignore[no-any-return]
+    return run(cell, x, *weights, list(state), lengths, resets, reverse)
 
 
 def backward(
@@ -56,37 +58,40 @@ def backward(
     W: Tensor,
     R: Tensor,
     tape: Tensor,
-    resets: Any,
-    ends: Sequence[Any],
+    resets: Tensor | None,
+    ends: Sequence[Tensor | None],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Do what `rekur.kernels.extension.backward` does, as one operator."""
-    found = iter(_scan_backward(cell, x, W, R, tape, resets, list(ends), list(wanted)))
-    return [next(found) if want else None for want in wanted]
+    """Run `rekur.kernels.extension.backward` as one operator."""
+    grads = iter(_scan_backward(cell, x, W, R, tape, resets, list(ends), list(wanted)))
+    return [next(grads) if want else None for want in wanted]
 
 
-def _check(cell: str, x: Tensor, weights: Weights, state: Any, lengths: Any, resets: Any) -> None:
-    """Whoever calls an operator by its name has not come through the door."""
-    _, gates, states = extension.CELLS.get(cell, (0, (), ()))
-    kind: Any = SimpleNamespace(name=cell, gates=gates, states=states)
-    reason = extension.why_not(kind, x, weights)
+def _check(cell: str, x: Tensor, weights: Weights, state: State, lengths: Tensor | None, resets: Tensor | None) -> None:
+    """Check a call of an operator by its name, which has passed no other check."""
+    declared = extension.CompiledCell.of(cell)
+    reason = extension.unsupported_problem(declared, x, weights)
     if reason is not None:
         raise BackendError(f"rekur::scan cannot run the cell {cell!r}: {reason}")
-    checks.check(kind, x, weights, state, lengths, resets)
+    checks.check(declared, x, weights, state, lengths, resets)
 
 
-def _on_cpu(training: bool) -> Any:
-    def run(cell: str, x: Tensor, *rest: Any) -> list[Tensor]:
-        weights, (state, lengths, resets, reverse) = Weights(*rest[:4]), rest[4:]
+def _on_cpu(training: bool) -> _Operator:
+    def run(
+        cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *Rest
+    ) -> list[Tensor]:
+        weights, (state, lengths, resets, reverse) = Weights(W, R, bW, bR), rest
         _check(cell, x, weights, state, lengths, resets)
         return extension.forward(cell, x, weights, state, lengths, resets, reverse, training)
 
     return run
 
 
-def _fake(training: bool) -> Any:
-    def run(cell: str, x: Tensor, *rest: Any) -> list[Tensor]:
-        weights, (state, lengths, resets, _) = Weights(*rest[:4]), rest[4:]
+def _fake(training: bool) -> _Operator:
+    def run(
+        cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *Rest
+    ) -> list[Tensor]:
+        weights, (state, lengths, resets, _) = Weights(W, R, bW, bR), rest
         _check(cell, x, weights, state, lengths, resets)
         outputs = extension.new_outputs(x, weights.R, len(state))
         if training:
@@ -97,7 +102,14 @@ def _fake(training: bool) -> Any:
 
 
 def _backward_on_cpu(
-    cell: str, x: Tensor, W: Tensor, R: Tensor, tape: Tensor, resets: Any, ends: Any, wanted: Any
+    cell: str,
+    x: Tensor,
+    W: Tensor,
+    R: Tensor,
+    tape: Tensor,
+    resets: Tensor | None,
+    ends: Sequence[Tensor | None],
+    wanted: Sequence[bool],
 ) -> list[Tensor]:
     if tape.shape != (extension.tape_bytes(cell, x, R, resets),):
         raise DataError(f"the tape of {tuple(tape.shape)} bytes is not that of a scan of {tuple(x.shape)}")
@@ -105,7 +117,14 @@ def _backward_on_cpu(
 
 
 def _fake_backward(
-    cell: str, x: Tensor, W: Tensor, R: Tensor, tape: Tensor, resets: Any, ends: Any, wanted: Any
+    cell: str,
+    x: Tensor,
+    W: Tensor,
+    R: Tensor,
+    tape: Tensor,
+    resets: Tensor | None,
+    ends: Sequence[Tensor | None],
+    wanted: Sequence[bool],
 ) -> list[Tensor]:
     return [g for g in extension.new_gradients(x, W, R, wanted) if g is not None]
 

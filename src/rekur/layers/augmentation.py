@@ -1,4 +1,4 @@
-"""What is varied while training, so that a net learns what stays: spectra of recordings, frames of videos."""
+"""Data augmentation for spectra and videos: vocal tract length perturbation, gain, SpecAugment, random affine maps."""
 
 from __future__ import annotations
 
@@ -10,51 +10,54 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOUD = 3.0  # spread of how loud recordings are made, for each unit of `share`
+GAIN_STD = 3.0  # standard deviation of the gain, in units of the scaled spectra, for a strength of 1
 
 
-def stretched(x: Tensor, share: float) -> Tensor:
-    """Bands moved to 1 - share … 1 + share times their place, by another factor in each row: x (B, I, T)."""
+def frequency_warp(x: Tensor, strength: float) -> Tensor:
+    """Stretch the bands of each row by a random factor in 1 - strength … 1 + strength: x (B, I, T) → (B, I, T)."""
     I = x.shape[1]  # noqa: E741
-    place = torch.arange(I) * (1 + share * (2 * torch.rand(len(x), 1) - 1))  # (B, I)
-    low = place.long().clamp_max(I - 2)
-    part = (place - low).clamp_max(1.0)[..., None]
-
-    below, above = (x.gather(1, rows[..., None].expand_as(x)) for rows in (low, low + 1))
-    return torch.lerp(below, above, part)
-
-
-def coloured(x: Tensor, share: float) -> Tensor:
-    """Each row raised by a random number, and tilted over the bands by less: x (B, I, T)."""
-    level, tilt = (LOUD * share * torch.randn(2, len(x), 1, 1)).unbind()
-    return x + level + 0.3 * tilt * torch.linspace(-1, 1, x.shape[1])[:, None]
+    source = torch.arange(I) * (1 + strength * (2 * torch.rand(len(x), 1) - 1))  # (B, I)
+    lower = source.long().clamp_max(I - 2)
+    fraction = (source - lower).clamp_max(1.0)[..., None]
+    below, above = (x.gather(1, bands[..., None].expand_as(x)) for bands in (lower, lower + 1))
+    return torch.lerp(below, above, fraction)
 
 
-def hidden(x: Tensor, lengths: Tensor, share: float) -> Tensor:
-    """Two masks over bands and two over time, of random widths up to that share of the whole: x (B, I, T)."""
+def gain_and_tilt(x: Tensor, strength: float) -> Tensor:
+    """Add a random gain and a smaller random tilt over the bands to each row: x (B, I, T) → (B, I, T)."""
+    gain, tilt = (GAIN_STD * strength * torch.randn(2, len(x), 1, 1)).unbind()
+    return x + gain + 0.3 * tilt * torch.linspace(-1, 1, x.shape[1])[:, None]
+
+
+def spec_augment(x: Tensor, lengths: Tensor, share: float) -> Tensor:
+    """Zero two random spans of bands and two of time in each row (SpecAugment): x (B, I, T), lengths (B,) → (B, I, T).
+
+    Each span covers at most `share` of the bands, or of the length of its row.
+    """
     B, I, T = x.shape  # noqa: E741
     for _ in range(2):
-        x = x.masked_fill(span(torch.full((B,), I), I, share)[:, :, None], 0)
-        x = x.masked_fill(span(lengths, T, share)[:, None, :], 0)
+        x = x.masked_fill(random_span(torch.full((B,), I), I, share)[:, :, None], 0)
+        x = x.masked_fill(random_span(lengths, T, share)[:, None, :], 0)
     return x
 
 
-def span(lengths: Tensor, T: int, share: float) -> Tensor:
-    """One random span in each row, at most that share of its length, (B, T) bool."""
+def random_span(lengths: Tensor, T: int, share: float) -> Tensor:
+    """Mask (B, T) bool of one random span in each row, at most `share` of its length (B,)."""
     width = torch.rand(len(lengths)) * share * lengths
     start = torch.rand(len(lengths)) * (lengths - width)
-    at = torch.arange(T)
-    return (at >= start[:, None]) & (at < (start + width)[:, None])
+    position = torch.arange(T)
+    return (position >= start[:, None]) & (position < (start + width)[:, None])
 
 
-def swayed(x: Tensor, share: float) -> Tensor:
-    """Each video turned, enlarged, slanted and lit a little differently, alike in all its frames.
+def random_affine(x: Tensor, strength: float) -> Tensor:
+    """Apply a random affine map and random colour gains to each video, the same to all of its frames.
 
-    x (B, T, 3, height, width) in -1 … 1; `share` is how much of a picture's half its edges move at most.
+    x (B, T, 3, height, width) in -1 … 1; `strength` bounds the entries that are added to the identity matrix, in units
+    of half the frame, and the relative change of each colour.
     """
     B = len(x)
-    matrix = torch.eye(2) + share * (2 * torch.rand(B, 2, 2) - 1)
+    matrix = torch.eye(2) + strength * (2 * torch.rand(B, 2, 2) - 1)
     grid = F.affine_grid(F.pad(matrix, (0, 1)), [B, 1, *x.shape[3:]], align_corners=False)  # (B, height, width, 2)
-    moved = F.grid_sample(x.flatten(1, 2), grid, padding_mode="border", align_corners=False)
-    light = 1 + share * (2 * torch.rand(B, 1, 3, 1, 1) - 1)
-    return ((moved.view_as(x) + 1) * light - 1).clamp(-1, 1)
+    warped = F.grid_sample(x.flatten(1, 2), grid, padding_mode="border", align_corners=False)
+    gain = 1 + strength * (2 * torch.rand(B, 1, 3, 1, 1) - 1)
+    return ((warped.view_as(x) + 1) * gain - 1).clamp(-1, 1)

@@ -1,85 +1,122 @@
-"""Beam search: the most probable sequence of tokens, step by step."""
+"""Beam search: the most probable sequence of tokens under a model that predicts one token after another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Step = Callable[[Any, Any], tuple[Any, Any]]
-"""(tokens (N,), state) → (log-probabilities (N, V), state)."""
+State = TypeVar("State")
 
 
-def pick(state: Any, rows: Tensor) -> Any:
-    """A state of tensors (N, ...), however nested, with the given rows."""
-    if state is None or isinstance(state, torch.Tensor):
-        return None if state is None else state[rows]
-    parts = [pick(part, rows) for part in state]
-    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-
-
-def beam(
-    step: Step,
-    state: Any,
-    B: int,
-    ends: tuple[int, int],
-    beams: int = 5,
-    longest: int = 100,
-    norm: float = 0.7,
-    unique: int = 0,
+def beam_search(
+    step: Callable[[Tensor, State], tuple[Tensor, State]],
+    state: State,
+    batch_size: int,
+    special_tokens: tuple[int, int],
+    num_beams: int = 5,
+    max_length: int = 100,
+    length_penalty: float = 0.7,
+    no_repeat_ngram: int = 0,
 ) -> list[list[int]]:
-    """The best sequence of each of B rows, from what `ends` says it begins with up to what it ends with, without both.
+    """Best sequence of tokens of each row, without its start and end token.
 
-        score(y) = log p(y) / ((5 + |y|) / 6)^norm
+        score(y) = log p(y) / ((5 + |y|) / 6)^α
 
-    `state` has B·beams rows, those of one row beside each other; it is given to `step` with the newest tokens and
-    reordered as the beams are. Search ends where no open beam of a row can beat its best ended one any more, or at
-    `longest` tokens. With beams=1 it is greedy. With `unique` n > 0 no n tokens stand beside each other twice.
+    where α is `length_penalty`. The search of a row ends once no open beam can beat its best finished one, or at
+    `max_length` tokens.
 
-    Sources: Y. Wu et al., 2016, "Google's neural machine translation system", section 7 (the score); R. Paulus,
-    C. Xiong and R. Socher, 2018, "A deep reinforced model for abstractive summarization", ICLR (nothing twice).
+    Parameters
+    ----------
+    step : callable
+        (tokens (N,), state) → (log-probabilities (N, V) of the next token, state), with N = batch_size·num_beams.
+    state : nested tuples or lists of Tensor
+        Initial state of N rows, the beams of one row next to each other; its tensors (N, ...) are reordered as the
+        beams are.
+    batch_size : int
+        Number B of rows.
+    special_tokens : (int, int)
+        Start token and end token.
+    num_beams : int, default 5
+        Number of open sequences kept for each row.
+    max_length : int, default 100
+        Largest number of tokens.
+    length_penalty : float, default 0.7
+        Exponent α; larger values favour longer sequences.
+    no_repeat_ngram : int, default 0
+        Size of the n-grams that may occur at most once; 0 for no such limit.
+
+    Returns
+    -------
+    list of list of int
+        Tokens of each row.
+
+    References
+    ----------
+    Y. Wu et al., 2016, "Google's neural machine translation system", section 7 (the score); R. Paulus, C. Xiong and
+    R. Socher, 2018, "A deep reinforced model for abstractive summarization", ICLR (no repeated n-grams).
+
+    Examples
+    --------
+    >>> import torch
+    >>> bigrams = torch.tensor([[0.0, 0.9, 0.1], [0.6, 0.0, 0.4], [1.0, 0.0, 0.0]]).log()
+    >>> def step(tokens, state):
+    ...     return bigrams[tokens], state
+    >>> beam_search(step, None, batch_size=1, special_tokens=(0, 2), num_beams=3, max_length=4)
+    [[1]]
     """
-    start, end = ends
-    rows = torch.arange(B)[:, None] * beams  # (B, 1)
-    tokens = torch.full((B * beams,), start)
-    open_score = torch.full((B, beams), -torch.inf)
-    open_score[:, 0] = 0.0
-    told = torch.empty(B, beams, 0, dtype=torch.long)
+    start, end = special_tokens
+    B = batch_size
+    first = torch.arange(B)[:, None] * num_beams  # first beam of each row, (B, 1)
+    tokens = torch.full((B * num_beams,), start)
+    open_scores = torch.full((B, num_beams), -torch.inf)
+    open_scores[:, 0] = 0.0
+    sequences = torch.empty(B, num_beams, 0, dtype=torch.long)
     best: list[tuple[float, list[int]]] = [(-float("inf"), [])] * B
-    for length in range(1, longest + 1):
+    for length in range(1, max_length + 1):
         log_p, state = step(tokens, state)
-        if unique:
+        if no_repeat_ngram:
             log_p = log_p.clone()
-            for row, text in enumerate(told.flatten(0, 1).tolist()):
-                log_p[row, repeated(text, unique)] = -torch.inf
+            for beam, sequence in enumerate(sequences.flatten(0, 1).tolist()):
+                log_p[beam, repeating_tokens(sequence, no_repeat_ngram)] = -torch.inf
         V = log_p.shape[-1]
-        scores = open_score[..., None] + log_p.view(B, beams, V)  # (B, beams, V)
-        penalty = ((5 + length) / 6) ** norm
-        ended = scores[..., end] / penalty  # (B, beams)
+        scores = open_scores[..., None] + log_p.view(B, num_beams, V)  # (B, num_beams, V)
+        finished = scores[..., end] / ((5 + length) / 6) ** length_penalty  # (B, num_beams)
         for row in range(B):
-            k = int(ended[row].argmax())
-            if ended[row, k] > best[row][0]:
-                best[row] = float(ended[row, k]), told[row, k].tolist()
+            k = int(finished[row].argmax())
+            if finished[row, k] > best[row][0]:
+                best[row] = float(finished[row, k]), sequences[row, k].tolist()
         scores[..., end] = -torch.inf
-        open_score, flat = scores.flatten(1).topk(beams, dim=1)  # (B, beams)
+        open_scores, flat = scores.flatten(1).topk(num_beams, dim=1)  # (B, num_beams)
         origin = flat // V
-        told = torch.cat([told.gather(1, origin[..., None].expand(-1, -1, length - 1)), (flat % V)[..., None]], dim=2)
-        state, tokens = pick(state, (rows + origin).flatten()), (flat % V).flatten()
-        bound = open_score[:, 0] / ((5 + longest) / 6) ** norm  # the best an open beam can come to
+        prefixes = sequences.gather(1, origin[..., None].expand(-1, -1, length - 1))
+        sequences = torch.cat([prefixes, (flat % V)[..., None]], dim=2)
+        state, tokens = select_rows(state, (first + origin).flatten()), (flat % V).flatten()
+        bound = open_scores[:, 0] / ((5 + max_length) / 6) ** length_penalty  # the best score of an open beam
         if all(best[row][0] >= float(bound[row]) for row in range(B)):
-            return [tokens_of for _, tokens_of in best]
-    return [best[row][1] if best[row][0] > -float("inf") else told[row, 0].tolist() for row in range(B)]
+            return [sequence for _, sequence in best]
+    return [best[row][1] if best[row][0] > -float("inf") else sequences[row, 0].tolist() for row in range(B)]
 
 
-def repeated(text: list[int], n: int) -> list[int]:
-    """The tokens that would end n tokens which stand in a text already.
+def select_rows(state: State, rows: Tensor) -> State:
+    """State of tensors (N, ...), however nested, with the chosen rows."""
+    if state is None or isinstance(state, torch.Tensor):
+        return state if state is None else cast("State", state[rows])
+    assert isinstance(state, tuple | list)
+    parts = [select_rows(part, rows) for part in state]
+    kind = type(state)
+    return cast("State", kind(*parts) if hasattr(state, "_fields") else kind(parts))
 
-    >>> repeated([1, 2, 3, 1, 2], 3)
+
+def repeating_tokens(sequence: list[int], n: int) -> list[int]:
+    """Tokens that would complete an n-gram which the sequence already contains.
+
+    >>> repeating_tokens([1, 2, 3, 1, 2], 3)
     [3]
     """
-    tail = text[len(text) - n + 1 :]
-    return [text[k + n - 1] for k in range(len(text) - n + 1) if text[k : k + n - 1] == tail]
+    tail = sequence[len(sequence) - n + 1 :]
+    return [sequence[k + n - 1] for k in range(len(sequence) - n + 1) if sequence[k : k + n - 1] == tail]

@@ -1,4 +1,4 @@
-"""A conditional random field over the tags of a sequence: neighbours are judged together."""
+"""Linear-chain conditional random field over the labels of a sequence."""
 
 from __future__ import annotations
 
@@ -7,94 +7,85 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from rekur.layers.heads import linear
+from rekur.layers.heads import LinearHead
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class TagHead(nn.Module):
-    """A tag for each step, each judged alone: p_t = softmax(W·h_t + b).
-
-    h (B, T, H) → raw (B, T, K); target (B, T) int64; weight (B, T), 1 within the length; decode gives (B, T) tags.
-    """
-
-    def __init__(self, H: int, K: int, seed: int = 0) -> None:
-        super().__init__()
-        self.linear = linear(H, K, seed)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (B, T, H) → scores (B, T, K)."""
-        y: Tensor = self.linear(h)
-        return y
-
-    def loss(self, raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """The mean cross-entropy of a step."""
-        each = nn.functional.cross_entropy(raw.transpose(1, 2), target, reduction="none")  # (B, T)
-        return (each * weight).sum() / weight.sum()
-
-    def decode(self, raw: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The best tag of each step."""
-        return raw.argmax(-1)
-
-
-class CRFHead(nn.Module):
-    """Tags for all steps together, a linear-chain conditional random field.
+class CRFHead(LinearHead):
+    """Labels of all steps jointly, by a linear-chain conditional random field.
 
         score(y) = s_{y_1} + Σ_t (W·h_t + b)_{y_t} + Σ_t A_{y_t, y_{t+1}} + e_{y_T}
         loss = (log Σ_{y'} exp score(y') - score(y)) / T, averaged over the steps of the batch
 
-    where A (K, K) are the transitions, s and e (K,) those from the start and to the end. The sum runs over all tag
-    sequences (forward algorithm), the best one is found by Viterbi's.
+    where A (K, K) are the transition scores, s (K,) those of the first label and e (K,) those of the last. The sum
+    runs over all label sequences (forward algorithm); `decode` finds the best one (Viterbi algorithm).
 
-    h (B, T, H) → raw (B, T, K); target (B, T) int64; weight (B, T), 1 within the length; decode gives (B, T) tags.
+    Parameters
+    ----------
+    input_size : int
+        Number H of features.
+    num_labels : int
+        Number K of labels.
+    seed : int, default 0
+        Seed of the initial weights W and b; the transitions start at zero.
 
-    Source: J. Lafferty, A. McCallum and F. Pereira, 2001, "Conditional random fields", ICML.
+    Notes
+    -----
+    Shapes: h (B, T, H) → raw (B, T, K); target (B, T) int64; weight (B, T), 1 within the length of a row and 0
+    beyond; `decode` gives (B, T) int64.
+
+    References
+    ----------
+    J. Lafferty, A. McCallum and F. Pereira, 2001, "Conditional random fields", ICML.
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = CRFHead(8, 3)
+    >>> raw = head(torch.zeros(2, 5, 8))
+    >>> head.decode(raw, lengths=torch.tensor([5, 3])).shape
+    torch.Size([2, 5])
     """
 
-    def __init__(self, H: int, K: int, seed: int = 0) -> None:
-        super().__init__()
-        self.linear = linear(H, K, seed)
-        self.transitions = nn.Parameter(torch.zeros(K, K))  # from (row) to (column)
-        self.start, self.end = nn.Parameter(torch.zeros(K)), nn.Parameter(torch.zeros(K))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (B, T, H) → scores (B, T, K)."""
-        y: Tensor = self.linear(h)
-        return y
+    def __init__(self, input_size: int, num_labels: int, seed: int = 0) -> None:
+        super().__init__(input_size, (num_labels,), seed)
+        self.transitions = nn.Parameter(torch.zeros(num_labels, num_labels))  # from (row) to (column)
+        self.start, self.end = nn.Parameter(torch.zeros(num_labels)), nn.Parameter(torch.zeros(num_labels))
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Minus the log-probability of the target, per step."""
-        inside = weight > 0
-        return (self.total(raw, inside) - self.score(raw, target, inside)).sum() / weight.sum()
+        """Negative log-likelihood of the target per step."""
+        mask = weight > 0
+        return (self.log_partition(raw, mask) - self.score(raw, target, mask)).sum() / weight.sum()
 
-    def score(self, raw: Tensor, target: Tensor, inside: Tensor) -> Tensor:
-        """The score of one tag sequence, (B,)."""
-        own = raw.gather(2, target[..., None])[..., 0] * inside  # (B, T)
-        steps = self.transitions[target[:, :-1], target[:, 1:]] * inside[:, 1:]  # (B, T - 1)
-        last = target.gather(1, inside.sum(1, keepdim=True) - 1)[:, 0]  # (B,)
-        return self.start[target[:, 0]] + own.sum(1) + steps.sum(1) + self.end[last]
+    def score(self, raw: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """Score (B,) of one label sequence for each row; mask (B, T) bool, true within the length."""
+        emissions = raw.gather(2, target[..., None])[..., 0] * mask  # (B, T)
+        steps = self.transitions[target[:, :-1], target[:, 1:]] * mask[:, 1:]  # (B, T - 1)
+        last = target.gather(1, mask.sum(1, keepdim=True) - 1)[:, 0]  # (B,)
+        return self.start[target[:, 0]] + emissions.sum(1) + steps.sum(1) + self.end[last]
 
-    def total(self, raw: Tensor, inside: Tensor) -> Tensor:
-        """The logarithm of the sum of exp(score) over all tag sequences, (B,)."""
+    def log_partition(self, raw: Tensor, mask: Tensor) -> Tensor:
+        """Logarithm (B,) of the sum of exp(score) over all label sequences; mask (B, T) bool."""
         alpha = self.start + raw[:, 0]  # (B, K)
         for t in range(1, raw.shape[1]):
-            after = torch.logsumexp(alpha[:, :, None] + self.transitions, dim=1) + raw[:, t]  # (B, K)
-            alpha = torch.where(inside[:, t, None], after, alpha)
+            step = torch.logsumexp(alpha[:, :, None] + self.transitions, dim=1) + raw[:, t]  # (B, K)
+            alpha = torch.where(mask[:, t, None], step, alpha)
         return torch.logsumexp(alpha + self.end, dim=1)
 
     def decode(self, raw: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The best tag sequence (B, T); beyond the lengths its last tag is repeated."""
+        """Best label sequence (B, T) of each row; beyond its length the last label is repeated."""
         B, T, K = raw.shape
         lengths = torch.full((B,), T) if lengths is None else lengths
-        best, stay = self.start + raw[:, 0], torch.arange(K).expand(B, K)
-        back = []
+        best, identity = self.start + raw[:, 0], torch.arange(K).expand(B, K)
+        backpointers = []
         for t in range(1, T):
             scores, origin = (best[:, :, None] + self.transitions).max(dim=1)  # (B, K)
-            inside = (t < lengths)[:, None]
-            best = torch.where(inside, scores + raw[:, t], best)
-            back.append(torch.where(inside, origin, stay))
-        tags = [(best + self.end).argmax(1)]
-        for origin in reversed(back):
-            tags.append(origin.gather(1, tags[-1][:, None])[:, 0])
-        return torch.stack(tags[::-1], dim=1)
+            mask = (t < lengths)[:, None]
+            best = torch.where(mask, scores + raw[:, t], best)
+            backpointers.append(torch.where(mask, origin, identity))
+        labels = [(best + self.end).argmax(1)]
+        for origin in reversed(backpointers):
+            labels.append(origin.gather(1, labels[-1][:, None])[:, 0])
+        return torch.stack(labels[::-1], dim=1)

@@ -1,98 +1,180 @@
-"""Connectionist temporal classification: a sequence of labels without knowing where each stands."""
+"""Connectionist temporal classification (CTC): loss, greedy decoding and prefix beam search."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.heads import linear
+from rekur.layers.heads import LinearHead
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LIKELY = -8.0  # log-probability below which a label is not looked at in the search
-Rate = Callable[[tuple[int, ...], int], float]
+MIN_LOG_PROBABILITY = -8.0
+"""Labels below this log-probability are pruned from the prefix beam search of a step."""
+
+Prefix: TypeAlias = tuple[int, ...]
+LabelScorer: TypeAlias = Callable[[Prefix, int], float]
+"""Weighted log-probability of a label after a prefix of labels, as a language model gives it."""
 
 
-class CTCHead(nn.Module):
-    """K labels and a blank at each step; the loss sums over all ways to spread the target over the steps.
+class CTCHead(LinearHead):
+    """K labels, one of them a blank, at each step; the loss sums over all alignments of the target with the steps.
 
-        p(y | x) = Σ_π Π_t softmax(W·h_t + b)_{π_t}, over the paths π that give y without repeats and blanks
+        p(y | x) = Σ_π Π_t softmax(W·h_t + b)_{π_t}
         loss = -log p(y | x) / length of y, averaged over the rows
 
-    h (B, T, H) → raw (B, T, K) with the blank among the K; target (B, U) int64, weight (B, U), 1 within its length.
+    where the sum runs over the paths π that give y once repeats are merged and blanks removed.
 
-    Source: A. Graves et al., 2006, "Connectionist temporal classification", ICML; the loss is torch's.
+    Parameters
+    ----------
+    input_size : int
+        Number H of features.
+    num_labels : int
+        Number K of labels, the blank included.
+    blank : int, default 0
+        Index of the blank.
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Notes
+    -----
+    Shapes: h (B, T, H) → raw (B, T, K); target (B, U) int64; weight (B, U), 1 within the length of a target and 0
+    beyond; lengths (B,) of the rows, or None for T; `decode` gives a list of labels for each row. The loss is
+    `torch.nn.functional.ctc_loss`.
+
+    References
+    ----------
+    A. Graves et al., 2006, "Connectionist temporal classification", ICML.
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = CTCHead(8, 3)
+    >>> raw = torch.nn.functional.one_hot(torch.tensor([[0, 1, 1, 0, 1, 2]]), 3) * 9.0
+    >>> head.decode(raw)
+    [[1, 1, 2]]
+    >>> head.align(raw[0])
+    [(1, 1), (1, 4), (2, 5)]
     """
 
-    def __init__(self, H: int, K: int, blank: int = 0, seed: int = 0) -> None:
-        super().__init__()
-        self.linear, self.blank = linear(H, K, seed), blank
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (B, T, H) → scores (B, T, K)."""
-        y: Tensor = self.linear(h)
-        return y
+    def __init__(self, input_size: int, num_labels: int, blank: int = 0, seed: int = 0) -> None:
+        super().__init__(input_size, (num_labels,), seed)
+        self.blank = blank
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The mean loss of a label; `lengths` (B,) are the steps of each row."""
+        """Mean CTC loss per label."""
         steps = torch.full((len(raw),), raw.shape[1]) if lengths is None else lengths
         log_p = raw.log_softmax(-1).transpose(0, 1)  # (T, B, K)
         return F.ctc_loss(log_p, target, steps, weight.sum(1).long(), self.blank)
 
     def decode(self, raw: Tensor, lengths: Tensor | None = None) -> list[list[int]]:
-        """The best path: the most probable label of each step, repeats merged, blanks removed."""
+        """Labels of the best path of each row: the most probable label of each step, collapsed."""
         steps = [raw.shape[1]] * len(raw) if lengths is None else lengths.tolist()
-        return [self.merged(row[:n]) for row, n in zip(raw.argmax(-1).tolist(), steps, strict=True)]
+        paths = raw.argmax(-1).tolist()
+        return [
+            [label for label, _ in collapse_path(path[:n], self.blank)] for path, n in zip(paths, steps, strict=True)
+        ]
 
-    def merged(self, path: list[int]) -> list[int]:
-        """A path without repeats and blanks."""
-        return [k for k, before in zip(path, [self.blank, *path[:-1]], strict=True) if k not in (before, self.blank)]
+    def align(self, raw: Tensor) -> list[tuple[int, int]]:
+        """Labels of the best path of one row (T, K), each with the step at which it begins."""
+        return collapse_path(raw.argmax(-1).tolist(), self.blank)
 
-    def aligned(self, raw: Tensor) -> list[tuple[int, int]]:
-        """The labels of the best path of one row (T, K), each with the step where it begins."""
-        path = raw.argmax(-1).tolist()
-        before = [self.blank, *path[:-1]]
-        return [(k, t) for t, (k, b) in enumerate(zip(path, before, strict=True)) if k not in (b, self.blank)]
+    def search(
+        self, raw: Tensor, num_beams: int, scorer: LabelScorer | None = None, length_bonus: float = 0.0
+    ) -> list[int]:
+        """Best labels of one row (T, K) by prefix beam search.
 
-    def search(self, raw: Tensor, beams: int, rate: Rate | None = None, bonus: float = 0.0) -> list[int]:
-        """The best labels of one row (T, K) by prefix beam search.
+        For each prefix the paths that end in a blank and those that end in its last label are summed separately.
 
-        Of each prefix the paths that end in a blank and those that end in its last label are summed apart. `rate`
-        gives what a language model thinks of a label after a prefix (a weighted log-probability), and of the end where
-        the label is the blank; `bonus` is added for each label.
+        Parameters
+        ----------
+        raw : Tensor
+            Raw output (T, K) of one row, within its length.
+        num_beams : int
+            Number of prefixes kept at each step.
+        scorer : callable, default None
+            Weighted log-probability of a label after a prefix from a language model; of the end of the text where the
+            label is the blank.
+        length_bonus : float, default 0.0
+            Score added for each label.
 
-        Source: A. Hannun et al., 2014, "First-pass large vocabulary continuous speech recognition …".
+        Returns
+        -------
+        list of int
+            Labels of the best prefix.
+
+        References
+        ----------
+        A. Hannun et al., 2014, "First-pass large vocabulary continuous speech recognition using bi-directional
+        recurrent DNNs".
         """
         log_p = raw.log_softmax(-1).numpy().astype(float)
-        kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -np.inf)}
-        extra: dict[tuple[int, ...], float] = {(): 0.0}
+        beam: dict[Prefix, list[float]] = {(): [0.0, -np.inf]}  # log p of ending in a blank, in a label
+        extra: dict[Prefix, float] = {(): 0.0}  # language model and bonus
+
+        def score(prefix: Prefix, ends: list[float]) -> float:
+            return float(np.logaddexp(ends[0], ends[1]) + extra[prefix])
+
         for row in log_p:
-            after: dict[tuple[int, ...], Any] = defaultdict(lambda: [-np.inf, -np.inf])
-            likely = np.flatnonzero(row > LIKELY).tolist() or [int(row.argmax())]
-            for prefix, (ends_blank, ends_label) in kept.items():
-                both = np.logaddexp(ends_blank, ends_label)
-                for k in likely:
-                    if k == self.blank:
-                        after[prefix][0] = np.logaddexp(after[prefix][0], both + row[k])
-                        continue
-                    longer = (*prefix, k)
-                    if prefix and prefix[-1] == k:  # without a blank between, the label goes on
-                        after[prefix][1] = np.logaddexp(after[prefix][1], ends_label + row[k])
-                        after[longer][1] = np.logaddexp(after[longer][1], ends_blank + row[k])
-                    else:
-                        after[longer][1] = np.logaddexp(after[longer][1], both + row[k])
-                    if longer not in extra:
-                        extra[longer] = extra[prefix] + bonus + (0.0 if rate is None else rate(prefix, k))
-            ranked = sorted(after, key=lambda p: -(np.logaddexp(*after[p]) + extra[p]))[:beams]
-            kept = {prefix: (after[prefix][0], after[prefix][1]) for prefix in ranked}
-        if rate is not None:
-            extra |= {prefix: extra[prefix] + rate(prefix, self.blank) for prefix in kept}
-        best: tuple[int, ...] = max(kept, key=lambda prefix: np.logaddexp(*kept[prefix]) + extra[prefix])
+            extended = self._extend(beam, row)
+            for prefix in extended:
+                if prefix not in extra:
+                    shorter, k = prefix[:-1], prefix[-1]
+                    extra[prefix] = extra[shorter] + length_bonus + (0.0 if scorer is None else scorer(shorter, k))
+            beam = dict(sorted(extended.items(), key=lambda item: -score(*item))[:num_beams])
+        if scorer is not None:
+            extra |= {prefix: extra[prefix] + scorer(prefix, self.blank) for prefix in beam}
+        best, _ = max(beam.items(), key=lambda item: score(*item))
         return list(best)
+
+    def _extend(self, beam: dict[Prefix, list[float]], row: np.ndarray) -> dict[Prefix, list[float]]:
+        """Log-probabilities of the prefixes one step on, from those of the step before and row (K,)."""
+        extended: dict[Prefix, list[float]] = defaultdict(lambda: [-np.inf, -np.inf])
+        labels = np.flatnonzero(row > MIN_LOG_PROBABILITY).tolist() or [int(row.argmax())]
+        for prefix, (ends_blank, ends_label) in beam.items():
+            either = np.logaddexp(ends_blank, ends_label)
+            for k in labels:
+                if k == self.blank:
+                    extended[prefix][0] = np.logaddexp(extended[prefix][0], either + row[k])
+                    continue
+                longer = (*prefix, k)
+                if prefix and prefix[-1] == k:  # without a blank in between the label continues
+                    extended[prefix][1] = np.logaddexp(extended[prefix][1], ends_label + row[k])
+                    extended[longer][1] = np.logaddexp(extended[longer][1], ends_blank + row[k])
+                else:
+                    extended[longer][1] = np.logaddexp(extended[longer][1], either + row[k])
+        return extended
+
+
+def collapse_path(path: Sequence[int], blank: int, previous: int | None = None) -> list[tuple[int, int]]:
+    """Labels of a CTC path without repeats and blanks, each with the step at which it begins.
+
+    Parameters
+    ----------
+    path : sequence of int
+        One label for each step.
+    blank : int
+        Index of the blank.
+    previous : int, default None
+        Label of the step before the path, where the path continues another one; None for a blank.
+
+    Returns
+    -------
+    list of (int, int)
+        Label and step.
+
+    Examples
+    --------
+    >>> collapse_path([1, 1, 0, 1, 2, 2], blank=0)
+    [(1, 0), (1, 3), (2, 4)]
+    >>> collapse_path([1, 2], blank=0, previous=1)
+    [(2, 1)]
+    """
+    before = [blank if previous is None else previous, *path[:-1]]
+    return [(k, t) for t, (k, b) in enumerate(zip(path, before, strict=True)) if k not in (b, blank)]

@@ -1,125 +1,244 @@
-"""Encoders: what stands between an input and the stack: tokens, words, numbers, spectra or frames to vectors.
+"""Encoders of tokens, words, numbers, spectra and video frames: from an input to the vectors that a stack reads.
 
-Every encoder maps a padded batch x (B, T, ...) and lengths (B,) or None to vectors (B, T', I) and lengths; its `size`
-is I. What stands beyond a length reaches no result.
+Every encoder maps a padded batch x (B, T, ...) and lengths (B,) or None to vectors (B, T', I) and their lengths, and
+has the attribute `Encoder.size`, the number I. Steps beyond a length reach no result.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.augmentation import coloured, hidden, stretched, swayed
-from rekur.layers.pooling import within
+from rekur.core import OptionError
+from rekur.inputs.audio import AudioReader
+from rekur.inputs.numbers import NumbersReader
+from rekur.inputs.text import TextReader
+from rekur.inputs.tokenizer import UNKNOWN
+from rekur.inputs.video import VideoReader
+from rekur.inputs.words import WordsReader
+from rekur.layers.augmentation import frequency_warp, gain_and_tilt, random_affine, spec_augment
+from rekur.layers.pooling import length_mask
 from rekur.layers.stack import Stack
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Centre = Literal["whole", "past", "none"]
+    from rekur.inputs.reader import Reader
 
-LOOK = 5  # steps that a convolution of the speech encoder sees
-STEADY = 100  # spectra like those of the training data that a running mean begins with
+Centre = Literal["whole", "past", "none"]
+"""What is subtracted from each band of a recording: its mean, its running mean, or nothing."""
+
+RunningMean: TypeAlias = "tuple[Tensor, int]"
+"""Sum of all spectra (1, I, 1) and their number."""
+
+KERNEL_SIZE = 5  # steps that a convolution of the speech encoder reads
+PRIOR_STEPS = 100  # weight of the mean of the training data in a running mean, in steps
+LETTER_SIZE = 32  # size of the embedding of a letter
 
 
 class Encoder(nn.Module):
-    """What every encoder has: the size I of its vectors."""
+    """Base of the encoders: a module with the size of its vectors."""
 
     size: int
 
 
 class TokenEncoder(Encoder):
-    """Tokens to vectors: x_t = E[token_t], with dropout of entries, and of whole tokens while training.
+    """Embedding of tokens: x_t = E[token_t], with dropout of entries and of tokens during training.
 
-    x (B, T) int64 → (B, T, I).
-    """
+    Parameters
+    ----------
+    vocabulary_size : int
+        Number V of tokens; 0 is padding, 1 the unknown token.
+    embedding_size : int
+        Size I of the vectors.
+    dropout : float, default 0.0
+        Share of entries set to zero during training.
+    token_dropout : float, default 0.0
+        Share of tokens replaced by the unknown token during training.
+    seed : int, default 0
+        Seed of the initial embedding, N(0, 1/I).
 
-    def __init__(self, V: int, I: int, dropout: float = 0.0, forget: float = 0.0, seed: int = 0) -> None:  # noqa: E741
-        super().__init__()
-        self.size, self.dropout, self.forget = I, dropout, forget
-        self.embedding = embedding(V, I, seed)
+    Notes
+    -----
+    Shapes: x (B, T) int64 → (B, T, I).
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T) → vectors (B, T, I)."""
-        if self.training and self.forget:
-            x = x.masked_fill(torch.rand(x.shape) < self.forget, 1)  # not known
-        return F.dropout(self.embedding(x), self.dropout, self.training), lengths
-
-
-class WordEncoder(Encoder):
-    """Words to vectors: one learned for each word, beside what a small recurrent network reads in its letters.
-
-    x (B, T, 1 + C) int64, the number of a word and those of its letters, 0 behind them → (B, T, I).
+    Examples
+    --------
+    >>> import torch
+    >>> vectors, lengths = TokenEncoder(vocabulary_size=9, embedding_size=6)(torch.tensor([[4, 5, 0]]))
+    >>> vectors.shape, lengths
+    (torch.Size([1, 3, 6]), None)
     """
 
     def __init__(
         self,
-        V: int,
-        letters: int,
-        I: int,  # noqa: E741
+        vocabulary_size: int,
+        embedding_size: int,
         dropout: float = 0.0,
-        forget: float = 0.0,
+        token_dropout: float = 0.0,
         seed: int = 0,
-        H: int = 64,
     ) -> None:
         super().__init__()
-        self.words = TokenEncoder(V, I, 0.0, forget, seed)
-        self.letters = embedding(letters, 32, seed + 1)
-        self.reader = Stack("gru", 32, H, bidirectional=True, seed=seed + 2)
-        self.size, self.dropout = I + 2 * H, dropout
+        self.size, self.dropout, self.token_dropout = embedding_size, dropout, token_dropout
+        self.embedding = embedding(vocabulary_size, embedding_size, seed)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, 1 + C) → vectors (B, T, I)."""
-        inside = x[..., 0] != 0  # (B, T)
-        spelled, places = torch.unique(x[inside][:, 1:], dim=0, return_inverse=True)  # each word is read once
-        n = (spelled != 0).sum(1)
-        _, states = self.reader(self.letters(spelled[:, : int(n.max())]), None, n)
-        read = self.reader.last(states)[places]  # (words, 2·H)
-        whole = read.new_zeros(*inside.shape, read.shape[1])
-        whole[inside] = read
-        vectors = torch.cat([self.words(x[..., 0])[0], whole], dim=-1)  # (B, T, I)
+        """Vectors (B, T, I) of tokens (B, T), and the lengths."""
+        if self.training and self.token_dropout:
+            x = x.masked_fill(torch.rand(x.shape) < self.token_dropout, UNKNOWN)
+        return F.dropout(self.embedding(x), self.dropout, self.training), lengths
+
+
+class WordEncoder(Encoder):
+    """Embedding of words, concatenated with the last outputs of a small bidirectional GRU over their letters.
+
+    Parameters
+    ----------
+    vocabulary_size : int
+        Number V of words; 0 is padding, 1 the unknown word.
+    num_letters : int
+        Number of letters; 0 is padding, 1 the unknown letter.
+    embedding_size : int
+        Size of the embedding of a word.
+    dropout : float, default 0.0
+        Share of entries set to zero during training.
+    token_dropout : float, default 0.0
+        Share of words replaced by the unknown word during training; their letters are still read.
+    seed : int, default 0
+        Seed of the initial weights.
+    hidden_size : int, default 64
+        Size H of the hidden state of each direction of the GRU.
+
+    Notes
+    -----
+    Shapes: x (B, T, 1 + C) int64, a word and its letters, zeros behind them → (B, T, embedding_size + 2·H).
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = WordEncoder(vocabulary_size=9, num_letters=9, embedding_size=6, hidden_size=4)
+    >>> vectors, _ = encoder(torch.tensor([[[4, 5, 6, 0], [5, 7, 7, 8]]]))
+    >>> vectors.shape
+    torch.Size([1, 2, 14])
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        num_letters: int,
+        embedding_size: int,
+        dropout: float = 0.0,
+        token_dropout: float = 0.0,
+        seed: int = 0,
+        hidden_size: int = 64,
+    ) -> None:
+        super().__init__()
+        self.words = TokenEncoder(vocabulary_size, embedding_size, 0.0, token_dropout, seed)
+        self.letters = embedding(num_letters, LETTER_SIZE, seed + 1)
+        self.reader = Stack("gru", LETTER_SIZE, hidden_size, bidirectional=True, seed=seed + 2)
+        self.size, self.dropout = embedding_size + self.reader.size, dropout
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Vectors of words x (B, T, 1 + C), and the lengths."""
+        mask = x[..., 0] != 0  # (B, T)
+        spellings, index = torch.unique(x[mask][:, 1:], dim=0, return_inverse=True)  # each distinct word is read once
+        num_letters = (spellings != 0).sum(1)
+        _, states = self.reader(self.letters(spellings[:, : int(num_letters.max())]), None, num_letters)
+        outputs = self.reader.last(states)[index]  # (words, 2·H)
+        spelled = outputs.new_zeros(*mask.shape, outputs.shape[1])
+        spelled[mask] = outputs
+        vectors = torch.cat([self.words(x[..., 0])[0], spelled], dim=-1)
         return F.dropout(vectors, self.dropout, self.training), lengths
 
 
 class NumberEncoder(Encoder):
-    """Numbers to vectors: each column centred and divided by its spread; statistics (2, I).
+    """Standardised numbers: each column less its mean, divided by its standard deviation.
 
-    x (B, T, I) → (B, T, I).
+    Parameters
+    ----------
+    statistics : Tensor
+        Mean and standard deviation (2, I) of each column over the training data.
+    dropout : float, default 0.0
+        Share of entries set to zero during training.
+    noise_std : float, default 0.0
+        Standard deviation of the noise added to the standardised numbers during training.
+
+    Notes
+    -----
+    Shapes: x (B, T, I) → (B, T, I).
+
+    Examples
+    --------
+    >>> import torch
+    >>> vectors, _ = NumberEncoder(torch.tensor([[10.0], [2.0]]))(torch.tensor([[[10.0], [14.0]]]))
+    >>> vectors.tolist()
+    [[[0.0], [2.0]]]
     """
 
     statistics: Tensor
 
-    def __init__(self, statistics: Tensor, dropout: float = 0.0, noise: float = 0.0) -> None:
+    def __init__(self, statistics: Tensor, dropout: float = 0.0, noise_std: float = 0.0) -> None:
         super().__init__()
-        self.size, self.dropout, self.noise = statistics.shape[1], dropout, noise
+        self.size, self.dropout, self.noise_std = statistics.shape[1], dropout, noise_std
         self.register_buffer("statistics", statistics.clone())
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, I) → the same, scaled; noise and dropout while training."""
+        """Standardised x (B, T, I), and the lengths."""
         x = (x - self.statistics[0]) / self.statistics[1]
-        if self.training and self.noise:
-            x = x + self.noise * torch.randn_like(x)
+        if self.training and self.noise_std:
+            x = x + self.noise_std * torch.randn_like(x)
         return F.dropout(x, self.dropout, self.training), lengths
 
 
 class SpeechEncoder(Encoder):
-    """Spectra to vectors: scaled, centred, varied while training, and read by two convolutions that look back alone.
+    """Standardised and centred spectra, read by two causal convolutions that reduce the number of steps.
 
-        x̃_t = x_t - m_t, by `centre`: "whole": the mean of all x_s; "past": Σ_{s ≤ t} x_s / (100 + t); "none": 0
-        y = relu(conv₅(relu(conv₅(x̃)))), the second with a stride of 2, the first with one of r/2
+        x̃_t = x_t - m_t,  y = relu(conv₅(relu(conv₅(x̃))))
 
-    Centring takes away how loud a recording is and what its microphone does, but of a single word also what its sounds
-    have in common; "past" needs nothing of what is yet to come. While training, a share `vary` of up to two bands and
-    two spans of time is set to zero (SpecAugment); where the columns are `bands`, not some other features, they are
-    also stretched by up to half of it (as longer or shorter throats would), and each recording is made louder or
-    softer, brighter or darker.
-    x (B, T, I) → (B, ⌈T/r⌉, H), with the `reduction` r of time, 2 or 4.
+    where m_t is the mean of all x_s ("whole"), the running mean Σ_{s ≤ t} x_s / (100 + t) ("past"), or 0 ("none"); the
+    second convolution has a stride of 2 and the first one of r/2. Centring removes the loudness of a recording and
+    the response of its microphone, but from a single word also what its sounds have in common; "past" needs no
+    future step, so that a recording can be encoded while it arrives, see `advance`.
 
-    Sources: D. S. Park et al., 2019, "SpecAugment", Interspeech; N. Jaitly and G. E. Hinton, 2013, "Vocal tract length
+    Parameters
+    ----------
+    statistics : Tensor
+        Mean and standard deviation (2, I) of each column over the training data.
+    hidden_size : int, default 128
+        Size H of the vectors.
+    dropout : float, default 0.0
+        Share of entries set to zero during training.
+    spec_mask : float, default 0.15
+        Largest share of the bands and of the steps that each of two masks sets to zero during training (SpecAugment).
+        Mel bands are also stretched by up to half of it, and given a random gain and tilt of this strength.
+    reduction : int, default 2
+        Factor r by which the number of steps is reduced, 2 or 4.
+    centre : {"whole", "past", "none"}, default "whole"
+        Mean that is subtracted from each band.
+    bands : bool, default True
+        Whether the columns are mel bands, not other features.
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Notes
+    -----
+    Shapes: x (B, T, I) → (B, ⌈T/r⌉, H).
+
+    References
+    ----------
+    D. S. Park et al., 2019, "SpecAugment", Interspeech; N. Jaitly and G. E. Hinton, 2013, "Vocal tract length
     perturbation (VTLP) improves speech recognition", ICML workshop.
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), hidden_size=6, reduction=4)
+    >>> vectors, lengths = encoder(torch.zeros(2, 21, 8), torch.tensor([21, 10]))
+    >>> vectors.shape, lengths.tolist()
+    (torch.Size([2, 6, 6]), [6, 3])
     """
 
     statistics: Tensor
@@ -127,120 +246,169 @@ class SpeechEncoder(Encoder):
     def __init__(
         self,
         statistics: Tensor,
-        H: int = 128,
+        hidden_size: int = 128,
         dropout: float = 0.0,
-        vary: float = 0.15,
+        spec_mask: float = 0.15,
         reduction: int = 2,
         centre: Centre = "whole",
         bands: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.dropout, self.vary, self.centre, self.bands = H, dropout, vary, centre, bands
+        self.size, self.dropout, self.spec_mask = hidden_size, dropout, spec_mask
+        self.centre, self.bands = centre, bands
         self.register_buffer("statistics", statistics.clone())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            first = nn.Conv1d(statistics.shape[1], H, LOOK, stride=reduction // 2)
-            self.layers = nn.ModuleList([first, nn.Conv1d(H, H, LOOK, stride=2)])
+            first = nn.Conv1d(statistics.shape[1], hidden_size, KERNEL_SIZE, stride=reduction // 2)
+            self.layers = nn.ModuleList([first, nn.Conv1d(hidden_size, hidden_size, KERNEL_SIZE, stride=2)])
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, I) → vectors (B, ⌈T/r⌉, H) and their lengths."""
+        """Vectors (B, ⌈T/r⌉, H) of spectra x (B, T, I), and their lengths."""
         lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
-        inside = within(lengths, x)[:, None]  # (B, 1, T)
-        x = self.scaled(x).masked_fill(~inside, 0)
-        vary = self.vary if self.training else 0.0
-        voice = vary if self.bands else 0.0
-        x = stretched(x, voice / 2) if voice else x
+        mask = length_mask(lengths, x)[:, None]  # (B, 1, T)
+        x = self.standardized(x).masked_fill(~mask, 0)
+        share = self.spec_mask if self.training else 0.0
+        strength = share if self.bands else 0.0
+        x = frequency_warp(x, strength / 2) if strength else x
         x = self.centred(x, lengths)
-        x = coloured(x, voice) if voice else x
-        x = hidden(x, lengths, vary) if vary else x
+        x = gain_and_tilt(x, strength) if strength else x
+        x = spec_augment(x, lengths, share) if share else x
         for layer in self.layers:
-            inside = within(lengths, x.transpose(1, 2))[:, None]
-            x, lengths = F.relu(layer(F.pad(x * inside, (LOOK - 1, 0)))), reduced(lengths, layer)
+            mask = length_mask(lengths, x.transpose(1, 2))[:, None]
+            x, lengths = F.relu(layer(F.pad(x * mask, (KERNEL_SIZE - 1, 0)))), output_lengths(lengths, stride(layer))
         return F.dropout(x.transpose(1, 2), self.dropout, self.training), lengths
 
-    def scaled(self, x: Tensor) -> Tensor:
-        """x (B, T, I) → (B, I, T), each band with mean 0 and variance 1 over the training data."""
+    def standardized(self, x: Tensor) -> Tensor:
+        """Bands of mean 0 and variance 1 over the training data: x (B, T, I) → (B, I, T)."""
         return ((x - self.statistics[0]) / self.statistics[1]).transpose(1, 2)
 
     def centred(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """x (B, I, T), zeros beyond the lengths, less what `centre` names."""
+        """Bands less the mean that `centre` names: x (B, I, T), zeros beyond the lengths (B,)."""
         match self.centre:
             case "whole":
                 return x - x.sum(2, keepdim=True) / lengths[:, None, None]
             case "past":
-                return x - before(x)[0]
+                return x - running_mean(x)[0]
             case "none":
                 return x
 
-    def advance(self, x: Tensor, state: list[Any] | None) -> tuple[Tensor, list[Any]]:
-        """The vectors that new spectra x (1, T, I) bring, (1, about T/r, H), and what to remember; for "past".
+    def advance(self, x: Tensor, state: SpeechState | None) -> tuple[Tensor, SpeechState]:
+        """Vectors of the spectra that arrive next, for `centre` "past".
 
-        The state holds the sum of all spectra and their number, then for each convolution its last inputs, zeros
-        before the first, and how many there were.
+        Parameters
+        ----------
+        x : Tensor
+            New spectra (1, T, I).
+        state : SpeechState or None
+            State after the spectra before them, None at the start.
+
+        Returns
+        -------
+        vectors : Tensor
+            Vectors (1, about T/r, H).
+        state : SpeechState
+            State after the new spectra.
         """
-        x = self.scaled(x)  # (1, I, T)
-        mean, heard = before(x, None if state is None else state[0])
-        x, after = x - mean, [heard]
-        for k, layer in enumerate(self.layers, start=1):
-            last, count = (x.new_zeros(1, x.shape[1], LOOK - 1), 0) if state is None else state[k]
-            whole = torch.cat([last, x], dim=2)
-            after.append((whole[:, :, 1 - LOOK :], count + x.shape[2]))
-            step: int = layer.stride[0]  # type: ignore[assignment, index]
-            begin = -count % step  # the first of the new inputs at which the convolution gives an output
-            x = whole[:, :, begin:]
-            x = F.relu(layer(x)) if x.shape[2] >= LOOK else x.new_zeros(1, self.size, 0)
-        return x.transpose(1, 2), after
+        x = self.standardized(x)  # (1, I, T)
+        mean, total = running_mean(x, None if state is None else state[0])
+        x, buffers = x - mean, []
+        for k, layer in enumerate(self.layers):
+            past, count = (x.new_zeros(1, x.shape[1], KERNEL_SIZE - 1), 0) if state is None else state[1][k]
+            joined = torch.cat([past, x], dim=2)
+            buffers.append((joined[:, :, 1 - KERNEL_SIZE :], count + x.shape[2]))
+            x = joined[:, :, -count % stride(layer) :]  # from the first new step that has an output
+            x = F.relu(layer(x)) if x.shape[2] >= KERNEL_SIZE else x.new_zeros(1, self.size, 0)
+        return x.transpose(1, 2), (total, buffers)
 
 
-def before(x: Tensor, state: tuple[Tensor, int] | None = None) -> tuple[Tensor, tuple[Tensor, int]]:
-    """The running mean Σ_{s ≤ t} x_s / (100 + t) of x (B, I, T), and the sum and number of steps so far."""
+SpeechState: TypeAlias = "tuple[RunningMean, list[tuple[Tensor, int]]]"
+"""State of a `SpeechEncoder` between two pieces of a recording.
+
+The sum and number of all spectra, then for each convolution its last inputs, zeros before the first step, and their
+number so far.
+"""
+
+
+def running_mean(x: Tensor, state: RunningMean | None = None) -> tuple[Tensor, RunningMean]:
+    """Running mean Σ_{s ≤ t} x_s / (100 + t) of x (B, I, T), and the sum and number of steps so far."""
     total, count = (x.new_zeros(1), 0) if state is None else state
     sums = total + x.cumsum(2)
     steps = torch.arange(1, x.shape[2] + 1) + count
-    return sums / (STEADY + steps), (sums[:, :, -1:], count + x.shape[2])
+    return sums / (PRIOR_STEPS + steps), (sums[:, :, -1:], count + x.shape[2])
 
 
-def reduced(lengths: Tensor, layer: nn.Module) -> Tensor:
-    """How many outputs a convolution of the speech encoder gives for so many inputs."""
-    stride: int = layer.stride[0]  # type: ignore[assignment, index]
+def stride(layer: nn.Module) -> int:
+    """Stride of a convolution over time."""
+    assert isinstance(layer, nn.Conv1d)
+    return layer.stride[0]
+
+
+def output_lengths(lengths: Tensor, stride: int) -> Tensor:
+    """Number of outputs of a causal convolution for each number of inputs (B,)."""
     return (lengths + stride - 1) // stride
 
 
 class FrameEncoder(Encoder):
-    """Frames to vectors by a small convolutional network, the same for each frame.
+    """Convolutional network over video frames, the same for each frame.
 
-        four times: convolution (a stride of 2, the last 1), normalised over groups of channels, relu;
-        then [a linear map of all places; the maximum of each channel over the places]: where things are, and what
-        they are, each half normalised
+    Four convolutions (stride 2, the last one 1), each followed by group normalisation and relu, then two normalised
+    halves: a linear map of all pixels (where things are) and the maximum of each channel over the pixels (what they
+    are).
 
-    While training, videos are turned, enlarged and lit a little differently, by `vary` at most (`swayed`).
-    x (B, T, 3, height, width) of bytes → (B, T, 2·I). With `pictures` the last step is left out: → (B, T, I, 6, 6), for
-    cells that fold over pictures. `size` is 2·I or I.
+    Parameters
+    ----------
+    embedding_size : int, default 64
+        Number I of channels of the last convolution, and size of each half.
+    dropout : float, default 0.0
+        Share of entries set to zero during training.
+    affine : float, default 0.0
+        Strength of `random_affine` during training: largest change of the affine map and of the colours.
+    images : bool, default False
+        Whether to leave out the last step, for stacks over images, see `rekur.layers.ConvRecurrentStack`.
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Attributes
+    ----------
+    size : int
+        Size 2·I of the vectors, or number I of channels with `images`.
+
+    Notes
+    -----
+    Shapes: x (B, T, 3, height, width) uint8 → (B, T, 2·I), or (B, T, I, 6, 6) with `images`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> vectors, _ = FrameEncoder(embedding_size=8)(torch.zeros(1, 2, 3, 48, 48, dtype=torch.uint8))
+    >>> vectors.shape
+    torch.Size([1, 2, 16])
     """
 
     def __init__(
         self,
-        I: int = 64,  # noqa: E741
+        embedding_size: int = 64,
         dropout: float = 0.0,
-        vary: float = 0.0,
-        pictures: bool = False,
+        affine: float = 0.0,
+        images: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.dropout, self.vary = I if pictures else 2 * I, dropout, vary
+        I = embedding_size  # noqa: E741
+        self.size, self.dropout, self.affine = I if images else 2 * I, dropout, affine
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[nn.Module] = []
-            for a, b, width, stride in ((3, 16, 5, 2), (16, 32, 3, 2), (32, 64, 3, 2), (64, I, 3, 1)):
-                layers += [nn.Conv2d(a, b, width, stride, width // 2), nn.GroupNorm(4, b), nn.ReLU()]
+            for a, b, kernel_size, step in ((3, 16, 5, 2), (16, 32, 3, 2), (32, 64, 3, 2), (64, I, 3, 1)):
+                layers += [nn.Conv2d(a, b, kernel_size, step, kernel_size // 2), nn.GroupNorm(4, b), nn.ReLU()]
             self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(6))
-            self.places = None if pictures else nn.Linear(I * 36, I)
+            self.places = None if images else nn.Linear(I * 36, I)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, 3, height, width) → vectors (B, T, 2·I), or pictures (B, T, I, 6, 6)."""
+        """Vectors (B, T, 2·I) or images (B, T, I, 6, 6) of frames x (B, T, 3, height, width), and the lengths."""
         x = x.float() / 127.5 - 1
-        x = swayed(x, self.vary) if self.training and self.vary else x
+        x = random_affine(x, self.affine) if self.training and self.affine else x
         y = self.layers(x.flatten(0, 1))  # (B·T, I, 6, 6)
         if self.places is not None:
             halves = torch.stack([self.places(y.flatten(1)), y.amax((2, 3))], dim=1)  # (B·T, 2, I)
@@ -248,27 +416,49 @@ class FrameEncoder(Encoder):
         return F.dropout(y.unflatten(0, x.shape[:2]), self.dropout, self.training), lengths
 
 
-def embedding(V: int, I: int, seed: int) -> nn.Embedding:  # noqa: E741
-    """A table of V vectors from N(0, 1/I); that of number 0, padding, stays zero."""
+def embedding(vocabulary_size: int, embedding_size: int, seed: int) -> nn.Embedding:
+    """Embedding (V, I) from N(0, 1/I); the vector of token 0, padding, stays zero."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        table = nn.Embedding(V, I, padding_idx=0)
+        table = nn.Embedding(vocabulary_size, embedding_size, padding_idx=0)
         with torch.no_grad():
-            table.weight.normal_(0, I**-0.5)
+            table.weight.normal_(0, embedding_size**-0.5)
             table.weight[0] = 0
     return table
 
 
-def encoder(reader: Any, I: int, dropout: float, forget: float, seed: int) -> Encoder:  # noqa: E741
-    """The encoder for what a reader gives: I is the size of its vectors, where it can be chosen."""
-    match reader.options.kind:
-        case "text":
-            return TokenEncoder(reader.size, I, dropout, forget, seed)
-        case "words":
-            return WordEncoder(len(reader.words), len(reader.letters), I, dropout, forget, seed)
-        case "numbers":
-            return NumberEncoder(reader.statistics, dropout, forget)
-        case "audio":
-            return SpeechEncoder(reader.statistics, I, dropout, forget, centre="none", seed=seed)
+def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: float, seed: int) -> Encoder:
+    """Encoder for the sequences of a reader.
+
+    Parameters
+    ----------
+    reader : Reader
+        Reader of the input.
+    embedding_size : int
+        Size I of the vectors; those of numbers have the number of columns.
+    dropout : float
+        Share of entries set to zero during training.
+    augmentation : float
+        Strength of the augmentation: share of unknown tokens for text and words, standard deviation of the noise for
+        numbers, share of masked bands and steps for audio, affine maps for video.
+    seed : int
+        Seed of the initial weights.
+
+    Returns
+    -------
+    Encoder
+        Encoder with initial weights.
+    """
+    match reader:
+        case TextReader():
+            return TokenEncoder(reader.size, embedding_size, dropout, augmentation, seed)
+        case WordsReader():
+            return WordEncoder(len(reader.words), len(reader.letters), embedding_size, dropout, augmentation, seed)
+        case NumbersReader():
+            return NumberEncoder(reader.statistics, dropout, augmentation)
+        case AudioReader():
+            return SpeechEncoder(reader.statistics, embedding_size, dropout, augmentation, centre="none", seed=seed)
+        case VideoReader():
+            return FrameEncoder(embedding_size, dropout, augmentation, seed=seed)
         case _:
-            return FrameEncoder(I, dropout, forget, seed=seed)
+            raise OptionError(f"there is no encoder for the sequences of {type(reader).__name__}")

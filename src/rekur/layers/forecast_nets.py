@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rekur.layers.dropout import variational_dropout
 from rekur.layers.heads import QuantileHead, linear
 from rekur.layers.likelihoods import CountHead, StudentTHead
 from rekur.layers.stack import Direction
@@ -20,7 +21,7 @@ PatchHead: TypeAlias = QuantileHead | StudentTHead | CountHead
 """What a net ends in: a head of all steps of a patch."""
 
 
-def narrow(head: PatchHead, patch: int) -> PatchHead:
+def init_narrow(head: PatchHead, patch: int) -> PatchHead:
     """The same head, which begins with a narrow distribution around its place: all biases -2, that of the place 0."""
     with torch.no_grad():
         head.linear.bias.view(patch, -1).fill_(-2.0)[:, head.middle] = 0.0
@@ -55,10 +56,7 @@ class Block(nn.Module):
         return y + self._drop(self.down(F.silu(self.gate(z)) * self.up(z)))
 
     def _drop(self, x: Tensor) -> Tensor:
-        """Set units to zero, the same ones in every patch of a window (Gal and Ghahramani 2016)."""
-        if not (self.dropout and self.training):
-            return x
-        return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.dropout)
+        return variational_dropout(x, self.dropout, self.training)
 
 
 class DirectNet(nn.Module):
@@ -83,7 +81,7 @@ class DirectNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.embed = linear(2 * patch + known, hidden, seed)
         self.recurrent = Direction(cell, hidden, hidden, False, torch.Generator().manual_seed(seed))
-        self.head = narrow(head, patch)
+        self.head = init_narrow(head, patch)
 
     def forward(self, x: Tensor, future: int) -> Tensor:
         """x (B, P, 2·p + K), the number n of future patches → raw (B, n·p, ·)."""
@@ -121,7 +119,7 @@ class PatchNet(nn.Module):
         self.embed = linear(2 * patch + known, hidden, seed)
         self.blocks = nn.ModuleList(Block(cell, hidden, dropout, seed + 10 * i) for i in range(layers))
         self.norm = nn.LayerNorm(hidden)
-        self.head = narrow(head, patch)
+        self.head = init_narrow(head, patch)
         with torch.no_grad():  # begin at the linear forecast
             weight = self.head.linear.weight.view(patch, -1, hidden).mul_(0.1)
             weight[:, self.head.middle] = 0.0

@@ -1,11 +1,13 @@
-"""Heads: from the output of a stack to values, quantiles or labels, with loss beside decoding.
+"""Output heads for values, labels and quantiles, each with its loss and its decoding.
 
-Every head maps h (..., H) to a raw output, `loss(raw, target, weight)` compares it and `decode(raw)` reads it, so
-that training and prediction cannot drift apart. `weight` has the leading shape of the target or is None.
+A head maps features h (..., H) to a raw output; its method loss compares the raw output with the target and its method
+decode turns it into predictions, so that training and prediction share one parametrisation. Weights have the leading
+shape of the target, or are None for equal weights.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,105 +23,208 @@ if TYPE_CHECKING:
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 
 
+def linear(input_size: int, output_size: int, seed: int) -> nn.Linear:
+    """Linear layer with weights and biases from U(-1/√H, 1/√H), H the input size, drawn from a seed of its own."""
+    with torch.random.fork_rng(devices=[]):  # torch's own initial weights are replaced at once
+        layer = nn.Linear(input_size, output_size)
+    generator = torch.Generator().manual_seed(seed + 1)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -(input_size**-0.5), input_size**-0.5, generator=generator)
+    return layer
+
+
 def average(losses: Tensor, weight: Tensor | None) -> Tensor:
-    """Weighted mean; weight (...) broadcasts over the last axis of losses (..., K)."""
+    """Weighted mean of losses (..., K); the weight (...) is broadcast over the last axis."""
     if weight is None:
         return losses.mean()
     weight = weight.unsqueeze(-1)
     return (losses * weight).sum() / (weight.sum() * losses.shape[-1]).clamp_min(1e-12)
 
 
-class ValueHead(nn.Module):
-    """K values: y = W·h + b; the loss is "mse", "mae" or "huber".
+class LinearHead(nn.Module):
+    """Linear part of a head: raw = W·h + b.
 
-    h (..., H) → raw (..., K); target (..., K); decode gives (..., K).
+    Parameters
+    ----------
+    input_size : int
+        Number H of features.
+    output_shape : tuple of int
+        Shape of the raw output of one step.
+    seed : int, default 0
+        Seed of the initial weights, U(-1/√H, 1/√H).
+
+    Examples
+    --------
+    >>> import torch
+    >>> LinearHead(8, (3, 2))(torch.zeros(5, 4, 8)).shape
+    torch.Size([5, 4, 3, 2])
     """
 
-    def __init__(self, H: int, K: int, loss: str = "mse", seed: int = 0) -> None:
+    def __init__(self, input_size: int, output_shape: tuple[int, ...], seed: int = 0) -> None:
         super().__init__()
-        self.linear = linear(H, K, seed)
-        self.measure = choose("loss", loss, LOSSES)
+        self.output_shape = output_shape
+        self.linear = linear(input_size, math.prod(output_shape), seed)
 
     def forward(self, h: Tensor) -> Tensor:
-        """h (..., H) → (..., K)."""
-        y: Tensor = self.linear(h)
-        return y
+        """Raw output (..., *output_shape) of features h (..., H)."""
+        raw: Tensor = self.linear(h)
+        return raw.reshape(*h.shape[:-1], *self.output_shape)
+
+
+class ValueHead(LinearHead):
+    """Real values: y = W·h + b.
+
+    Parameters
+    ----------
+    input_size : int
+        Number H of features.
+    output_size : int
+        Number K of values.
+    loss : {"mse", "mae", "huber"}, default "mse"
+        Squared error, absolute error or Huber loss.
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Raises
+    ------
+    OptionError
+        The loss is not known.
+
+    Notes
+    -----
+    Shapes: h (..., H) → raw (..., K); target (..., K); `decode` gives (..., K).
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = ValueHead(8, 2, loss="huber")
+    >>> raw = head(torch.zeros(5, 8))
+    >>> head.loss(raw, target=raw).item(), head.decode(raw).shape
+    (0.0, torch.Size([5, 2]))
+    """
+
+    def __init__(self, input_size: int, output_size: int, loss: str = "mse", seed: int = 0) -> None:
+        super().__init__(input_size, (output_size,), seed)
+        self.loss_name = choose("loss", loss, LOSSES)
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The mean loss over all values."""
+        """Mean loss over all values."""
         if weight is None:
-            return LOSSES[self.measure](raw, target)
-        return average(LOSSES[self.measure](raw, target, reduction="none"), weight)
+            return LOSSES[self.loss_name](raw, target)
+        return average(LOSSES[self.loss_name](raw, target, reduction="none"), weight)
 
     def decode(self, raw: Tensor) -> Tensor:
-        """The values themselves."""
+        """Values (..., K), the raw output itself."""
         return raw
 
 
-class LabelHead(nn.Module):
-    """One of K labels by cross-entropy: p = softmax(W·h + b).
+class LabelHead(LinearHead):
+    """One of K labels for each row or each step, by cross-entropy.
 
-        loss = - Σ w_y · log p_y / Σ w_y
+        p = softmax(W·h + b),  loss = -Σ w·log p_y / Σ w
 
-    h (..., H) → raw (..., K) logits; target (...) int64; decode gives the probabilities (..., K).
+    where y is the target label and w its weight.
+
+    Parameters
+    ----------
+    input_size : int
+        Number H of features.
+    num_labels : int
+        Number K of labels.
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Notes
+    -----
+    Shapes: h (..., H) → raw (..., K), the logits; target (...) int64; weight (...) or None; `decode` gives (...)
+    int64 and `probabilities` (..., K).
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = LabelHead(8, 3)
+    >>> raw = head(torch.zeros(5, 4, 8))
+    >>> head.decode(raw).shape, head.probabilities(raw).shape
+    (torch.Size([5, 4]), torch.Size([5, 4, 3]))
     """
 
-    def __init__(self, H: int, K: int, seed: int = 0) -> None:
-        super().__init__()
-        self.linear = linear(H, K, seed)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (..., H) → logits (..., K)."""
-        y: Tensor = self.linear(h)
-        return y
+    def __init__(self, input_size: int, num_labels: int, seed: int = 0) -> None:
+        super().__init__(input_size, (num_labels,), seed)
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The weighted mean cross-entropy."""
-        losses = F.cross_entropy(raw.flatten(0, -2), target.flatten(), reduction="none")
-        return average(losses[:, None], None if weight is None else weight.flatten())
+        """Weighted mean cross-entropy."""
+        losses = F.cross_entropy(raw.movedim(-1, 1), target, reduction="none")  # (...)
+        return average(losses[..., None], weight)
 
-    def decode(self, raw: Tensor) -> Tensor:
-        """Probabilities (..., K)."""
+    def decode(self, raw: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Most probable label (...) of each row or step; `lengths` changes nothing."""
+        return raw.argmax(-1)
+
+    def probabilities(self, raw: Tensor) -> Tensor:
+        """Probabilities (..., K) of the labels."""
         return raw.softmax(dim=-1)
 
 
-class DistributionHead(nn.Module):
-    """What the heads of distributions share: K values, each told by `size` raw entries, a linear map of h.
+class DistributionHead(LinearHead):
+    """Base of the heads that give each of K values a distribution with P raw parameters.
 
-    h (..., H) → raw (..., K, size); `middle` is the entry that says where the distribution lies.
+    Shapes: h (..., H) → raw (..., K, P). `middle` is the index of the location parameter among the P.
     """
 
     middle = 0
 
-    def __init__(self, H: int, K: int, size: int, seed: int) -> None:
-        super().__init__()
-        self.K = K
-        self.linear = linear(H, K * size, seed)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (..., H) → raw (..., K, size)."""
-        y: Tensor = self.linear(h).unflatten(-1, (self.K, -1))
-        return y
+    def __init__(self, input_size: int, output_size: int, num_parameters: int, seed: int) -> None:
+        super().__init__(input_size, (output_size, num_parameters), seed)
 
 
 class QuantileHead(DistributionHead):
-    """Q quantiles of each of K values that cannot cross: the median plus cumulated positive steps.
+    """Q quantiles of each of K values that cannot cross: the median plus cumulated positive increments.
 
         q_m = (W·h + b)_m,  q_{j±1} = q_j ± softplus((W·h + b)_{j±1})
         loss = 2 · mean over values and levels τ of max(τ·(y - q_τ), (τ - 1)·(y - q_τ))
 
     where m is the level nearest to 0.5. With Q = 1 and τ = 0.5 the loss is the absolute error.
-    h (..., H) → raw (..., K, Q); target (..., K); decode gives (..., K, Q), increasing along the last axis.
 
-    Source of the loss: R. Koenker and G. Bassett, 1978, "Regression quantiles", Econometrica 46(1).
+    Parameters
+    ----------
+    input_size : int
+        Number H of features.
+    output_size : int
+        Number K of values.
+    levels : sequence of float
+        Q quantile levels, increasing within (0, 1).
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Raises
+    ------
+    OptionError
+        The levels do not increase within (0, 1).
+
+    Notes
+    -----
+    Shapes: h (..., H) → raw (..., K, Q); target (..., K); weight (..., K) or None; `decode` gives (..., K, Q),
+    increasing along the last axis.
+
+    References
+    ----------
+    R. Koenker and G. Bassett, 1978, "Regression quantiles", Econometrica 46(1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = QuantileHead(8, 2, levels=(0.1, 0.5, 0.9))
+    >>> quantiles = head.decode(head(torch.zeros(5, 8)))
+    >>> quantiles.shape, bool((quantiles.diff(dim=-1) > 0).all())
+    (torch.Size([5, 2, 3]), True)
     """
 
     levels: Tensor
 
-    def __init__(self, H: int, K: int, levels: Sequence[float], seed: int = 0) -> None:
+    def __init__(self, input_size: int, output_size: int, levels: Sequence[float], seed: int = 0) -> None:
         if not levels or list(levels) != sorted(set(levels)) or not 0 < levels[0] <= levels[-1] < 1:
             raise OptionError(f"quantile levels must increase within (0, 1), got {list(levels)!r}")
-        super().__init__(H, K, len(levels), seed)
+        super().__init__(input_size, output_size, len(levels), seed)
         self.middle = min(range(len(levels)), key=lambda j: abs(levels[j] - 0.5))
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)
 
@@ -132,16 +237,6 @@ class QuantileHead(DistributionHead):
         """Quantiles (..., K, Q)."""
         m = self.middle
         median = raw[..., m : m + 1]
-        above = median + F.softplus(raw[..., m + 1 :]).cumsum(-1)
-        below = median - F.softplus(raw[..., :m]).flip(-1).cumsum(-1).flip(-1)
-        return torch.cat([below, median, above], dim=-1)
-
-
-def linear(H: int, K: int, seed: int) -> nn.Linear:
-    """A linear map with weights from U(-1/√H, 1/√H) drawn from its own seed."""
-    with torch.random.fork_rng(devices=[]):  # the weights that torch draws are replaced at once
-        layer = nn.Linear(H, K)
-    generator = torch.Generator().manual_seed(seed + 1)
-    for parameter in layer.parameters():
-        nn.init.uniform_(parameter, -(H**-0.5), H**-0.5, generator=generator)
-    return layer
+        upper = median + F.softplus(raw[..., m + 1 :]).cumsum(-1)
+        lower = median - F.softplus(raw[..., :m]).flip(-1).cumsum(-1).flip(-1)
+        return torch.cat([lower, median, upper], dim=-1)

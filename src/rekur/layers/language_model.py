@@ -1,55 +1,86 @@
-"""The net of a language model: each token is told from those before it."""
+"""Recurrent language model network: the next token from all tokens before it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rekur.layers.dropout import variational_dropout
 from rekur.layers.encoders import embedding
 from rekur.layers.stack import Stack
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import State
+
 
 class LanguageNet(nn.Module):
-    """Tokens to the probabilities of the next: one table of vectors at both ends.
+    """Scores of the next token, with one embedding shared by input and output.
 
         h_t = stack of cells over E[w_1] … E[w_t],  p(w_{t+1}) = softmax(E·(W·h_t + c) + b)
 
-    tokens (B, T) int64 → scores (B, T, V) and the states of the stack.
+    where w are the tokens and E is the embedding (V, I).
 
-    Source: O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL.
+    Parameters
+    ----------
+    cell : str
+        Name of the cell, see `rekur.cells.CELLS`.
+    vocabulary_size : int
+        Number V of tokens.
+    embedding_size : int
+        Size I of the embedding.
+    hidden_size : int
+        Size H of the hidden state.
+    num_layers : int
+        Number of recurrent layers.
+    dropout : float
+        Share of entries set to zero during training, the same ones at every step before and behind the stack.
+    seed : int, default 0
+        Seed of the initial weights.
+
+    Notes
+    -----
+    Shapes: tokens (B, T) int64 → scores (B, T, V) and the states of the stack.
+
+    References
+    ----------
+    O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = LanguageNet("lstm", vocabulary_size=9, embedding_size=4, hidden_size=8, num_layers=2, dropout=0.0)
+    >>> scores, states = net(torch.tensor([[4, 5, 6]]))
+    >>> scores.shape, len(states)
+    (torch.Size([1, 3, 9]), 2)
     """
 
-    def __init__(self, cell: str, V: int, I: int, H: int, layers: int, dropout: float, seed: int = 0) -> None:  # noqa: E741
+    def __init__(
+        self,
+        cell: str,
+        vocabulary_size: int,
+        embedding_size: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.embedding = embedding(V, I, seed)
-        self.stack = Stack(cell, I, H, layers, dropout=dropout, seed=seed)
+        self.embedding = embedding(vocabulary_size, embedding_size, seed)
+        self.stack = Stack(cell, embedding_size, hidden_size, num_layers, dropout=dropout, seed=seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.back = nn.Linear(H, I)
-        self.bias = nn.Parameter(torch.zeros(V))
+            self.back = nn.Linear(hidden_size, embedding_size)
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
-    def forward(self, tokens: Tensor, states: Any = None) -> tuple[Tensor, Any]:
-        """tokens (B, T) → scores (B, T, V), states."""
-        x = locked(self.embedding(tokens), self.dropout, self.training)  # (B, T, I)
+    def forward(self, tokens: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Scores (B, T, V) of the token behind each of tokens (B, T), and the states after the last."""
+        x = variational_dropout(self.embedding(tokens), self.dropout, self.training)  # (B, T, I)
         h, states = self.stack(x, states)
-        o = self.back(locked(h, self.dropout, self.training))  # (B, T, I)
+        o = self.back(variational_dropout(h, self.dropout, self.training))  # (B, T, I)
         return F.linear(o, self.embedding.weight, self.bias), states
-
-
-def locked(x: Tensor, share: float, training: bool) -> Tensor:
-    """Dropout with one mask for all steps: x (B, T, I).
-
-    Source: Y. Gal and Z. Ghahramani, 2016, "A theoretically grounded application of dropout in recurrent neural
-    networks", NeurIPS.
-    """
-    if not training or not share:
-        return x
-    mask = F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), share, True)
-    return x * mask

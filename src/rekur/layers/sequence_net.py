@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.pooling import pooled
+from rekur.layers.pooling import concat_pool
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ class SequenceNet(nn.Module, Generic[Head]):
         vectors, lengths = self.encoder(x, lengths)
         y, states = self.stack(vectors, states, lengths)  # (B, T', H)
         if self.readout == "pooled":
-            y = pooled(y, self.stack.last(states), lengths)
+            y = concat_pool(y, self.stack.last(states), lengths)
         elif self.readout == "last":
             y = self.stack.last(states)
         return SequenceOutput(self.head(F.dropout(y, self.dropout, self.training)), lengths, states)

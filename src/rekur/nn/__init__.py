@@ -1,7 +1,7 @@
-"""torch.nn's recurrent modules, to the letter, on rekur's kernels.
+"""Drop-in replacements of torch.nn's recurrent modules, on rekur's kernels.
 
-`from rekur.nn import LSTM` in place of `from torch.nn import LSTM` is the whole change; `accelerate` makes it for the
-layers of a model that exists already.
+Replace `from torch.nn import LSTM` by `from rekur.nn import LSTM`; `accelerate` does it for the layers of an existing
+model.
 """
 
 from rekur.nn.accelerate import Accelerated, Layer, accelerate, accelerated, restore

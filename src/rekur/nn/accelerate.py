@@ -1,4 +1,4 @@
-"""One line that makes the recurrent layers of an existing model fast, and a context for code that builds its own.
+"""Acceleration of existing models: `accelerate` replaces recurrent layers in place, `accelerated` while building.
 
 A layer is replaced by changing its class: it stays the same object with the same parameters and hooks, so that
 optimizers, checkpoints and references to it stay valid.
@@ -12,21 +12,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
-from rekur.cells import cell
+from rekur.cells import LSTM as LSTM_CELL
 from rekur.core import OptionError, Weights
-from rekur.kernels import why_not
+from rekur.kernels import unsupported_reason
 from rekur.nn.cells import GRUCell, LSTMCell, RNNCell
 from rekur.nn.recurrent import GRU, LSTM, RNN
 
 __all__ = ["Accelerated", "Layer", "accelerate", "accelerated", "restore"]
 
-_FAST: dict[type[Any], type[Any]] = {
+Class: TypeAlias = type[nn.Module]
+
+_REKUR_CLASS: dict[Class, Class] = {
     nn.RNN: RNN,
     nn.LSTM: LSTM,
     nn.GRU: GRU,
@@ -34,10 +36,11 @@ _FAST: dict[type[Any], type[Any]] = {
     nn.LSTMCell: LSTMCell,
     nn.GRUCell: GRUCell,
 }
-_SLOW = {fast: slow for slow, fast in _FAST.items()}
-_OURS = tuple(_SLOW)
-_NAMES = {slow.__name__ for slow in _FAST}
-_FORWARD = (  # and what it asks of the layer in torch
+_TORCH_CLASS = {ours: theirs for theirs, ours in _REKUR_CLASS.items()}
+_REKUR_CLASSES = tuple(_TORCH_CLASS)
+_NAMES = {theirs.__name__ for theirs in _REKUR_CLASS}
+_LSTM = LSTM_CELL()
+_FORWARD_METHODS = (  # forward and the methods that it calls in torch
     "forward",
     "check_forward_args",
     "check_input",
@@ -50,22 +53,49 @@ _BASES: tuple[Any, Any] = (nn.RNNBase, nn.RNNCellBase)
 
 
 class Layer(NamedTuple):
-    """A recurrent layer and what became of it."""
+    """A recurrent layer in the report of `accelerate` or `accelerated`.
 
-    name: str  # in the model, "(itself)" for the model; "#1", "#2", … in the order of building in a context
-    kind: str  # its class and sizes
-    fate: str  # "replaced", "already" or "left"
-    why: str = ""  # the reason why it was left, or when a replaced one still runs torch's kernel
+    Attributes
+    ----------
+    name : str
+        Name in the model, "(itself)" for the model; "#1", "#2", … in the order of building in a context.
+    kind : str
+        Class and sizes.
+    status : {"replaced", "already", "left"}
+        Run by rekur from now on, run by rekur before, or run by torch as before.
+    reason : str, default ""
+        Why the layer was left, or why torch still runs a replaced one.
+
+    Examples
+    --------
+    >>> import torch, rekur
+    >>> rekur.accelerate(torch.nn.GRU(8, 16)).layers[0]
+    Layer(name='(itself)', kind='GRU(8, 16)', status='replaced', reason='')
+    """
+
+    name: str
+    kind: str
+    status: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Accelerated:
-    """What became of each recurrent layer; printed, one line for each.
+    """Report of `accelerate` and `accelerated`; prints one line a layer.
 
     Attributes
     ----------
-    layers : the layers in the order they were found; that of a context grows until the context ends
-    replaced, already, left : those that rekur runs now, those that it ran before, those that torch runs as before
+    layers : sequence of Layer
+        All recurrent layers in model order; in a context the sequence grows until the context ends.
+    replaced, already, left : tuple of Layer
+        The layers run by rekur from now on, run by rekur before, and run by torch as before.
+
+    Examples
+    --------
+    >>> import torch, rekur
+    >>> report = rekur.accelerate(torch.nn.Sequential(torch.nn.LSTM(8, 16), torch.nn.ReLU()))
+    >>> [layer.name for layer in report.replaced], report.left
+    (['0'], ())
     """
 
     layers: Sequence[Layer] = ()
@@ -85,22 +115,23 @@ class Accelerated:
         """The layers that stay as they were, each with the reason."""
         return self._with("left")
 
-    def _with(self, fate: str) -> tuple[Layer, ...]:
-        return tuple(layer for layer in self.layers if layer.fate == fate)
+    def _with(self, status: str) -> tuple[Layer, ...]:
+        return tuple(layer for layer in self.layers if layer.status == status)
 
     def __str__(self) -> str:
         if not self.layers:
             return "no recurrent layer found"
-        counts = ((fate, len(self._with(fate))) for fate in ("replaced", "already", "left"))
-        lines = [", ".join(f"{fate} {count}" for fate, count in counts if count)]
-        wide, wider = (max(len(layer[k]) for layer in self.layers) for k in (0, 1))
-        for name, kind, fate, why in self.layers:
-            lines.append(f"  {name:{wide}}  {kind:{wider}}  {fate}{why and ': ' + why}")
+        counts = ((status, len(self._with(status))) for status in ("replaced", "already", "left"))
+        lines = [", ".join(f"{status} {count}" for status, count in counts if count)]
+        name_width = max(len(layer.name) for layer in self.layers)
+        kind_width = max(len(layer.kind) for layer in self.layers)
+        for name, kind, status, reason in self.layers:
+            lines.append(f"  {name:{name_width}}  {kind:{kind_width}}  {status}{reason and ': ' + reason}")
         return "\n".join(lines)
 
 
 def accelerate(module: nn.Module) -> Accelerated:
-    """Let rekur's kernels run every recurrent layer and cell of a model, in place.
+    """Replace every recurrent layer and cell of a model by rekur's, in place.
 
     The classes RNN, LSTM, GRU, RNNCell, LSTMCell and GRUCell of torch.nn are replaced, also where a subclass keeps
     their forward pass, and where weights are parametrized, normed or pruned. Left as they are: subclasses and objects
@@ -110,16 +141,21 @@ def accelerate(module: nn.Module) -> Accelerated:
 
     Parameters
     ----------
-    module : a model, or such a layer itself
+    module : torch.nn.Module
+        A model, or a recurrent layer itself.
 
     Returns
     -------
-    report : what was replaced, and what not and why
+    report : Accelerated
+        The layers that were replaced, and those that were not with the reasons.
 
     Raises
     ------
-    OptionError : `module` is no torch.nn.Module
+    OptionError
+        `module` is not a torch.nn.Module.
 
+    Examples
+    --------
     >>> import torch, rekur
     >>> model = torch.nn.ModuleDict({"past": torch.nn.GRU(8, 16), "head": torch.nn.Linear(16, 1)})
     >>> print(rekur.accelerate(model))
@@ -135,8 +171,25 @@ def accelerate(module: nn.Module) -> Accelerated:
 
 
 def restore(module: nn.Module) -> tuple[str, ...]:
-    """Give every recurrent layer of a model back to torch.nn, in place, and return their names.
+    """Return every recurrent layer of a model to torch.nn, in place.
 
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A model, or a recurrent layer itself.
+
+    Returns
+    -------
+    names : tuple of str
+        Names of the layers that were changed.
+
+    Raises
+    ------
+    OptionError
+        `module` is not a torch.nn.Module.
+
+    Examples
+    --------
     >>> import torch, rekur.nn
     >>> model = torch.nn.Sequential(rekur.nn.GRU(8, 16))
     >>> rekur.nn.restore(model), type(model[0]) is torch.nn.GRU
@@ -145,8 +198,8 @@ def restore(module: nn.Module) -> tuple[str, ...]:
     names = []
     for name, layer in _modules(module, "restore"):
         kind = type_before_parametrizations(layer)
-        if kind in _SLOW:
-            _become(layer, _SLOW[kind])
+        if kind in _TORCH_CLASS:
+            _set_class(layer, _TORCH_CLASS[kind])
             names.append(name or "(itself)")
     return tuple(names)
 
@@ -155,8 +208,8 @@ def _modules(module: nn.Module, caller: str) -> Iterator[tuple[str, nn.Module]]:
     if not isinstance(module, nn.Module):  # a forecaster of some library that holds one, say
         cure = "pass the module it holds, or build it inside `with rekur.accelerated():`"
         raise OptionError(f"{caller} needs a torch.nn.Module, not {type(module).__name__}; {cure}")
-    found: Iterator[tuple[str, nn.Module]] = module.named_modules()
-    return found
+    modules: Iterator[tuple[str, nn.Module]] = module.named_modules()
+    return modules
 
 
 def _describe(layer: nn.Module) -> str:
@@ -166,80 +219,83 @@ def _describe(layer: nn.Module) -> str:
 
 
 def _replace(layer: nn.Module) -> tuple[str, str] | None:
-    """Replace one layer if it can be; return its fate and why, or None if it is no recurrent layer."""
+    """Replace one layer if possible; return its status and the reason, or None if it is not a recurrent layer."""
     if isinstance(layer, torch.jit.ScriptModule):
         return ("left", "compiled by torch.jit") if layer.original_name in _NAMES else None
     if type(layer).__name__ in _NAMES and type(layer).__module__.startswith("torch.ao."):
         return "left", "quantized"
     if not isinstance(layer, _BASES):
         return None
-    if isinstance(layer, _OURS):
+    if isinstance(layer, _REKUR_CLASSES):
         return "already", ""
-    reason = _obstacle(layer)
+    reason = _irreplaceable_reason(layer)
     if reason is not None:
         return "left", reason
     try:
-        _become(layer, _twin(type_before_parametrizations(layer)))
-    except TypeError as error:  # Python has no such class for it, for instance because of a metaclass of its own
+        _set_class(layer, _rekur_class(type_before_parametrizations(layer)))
+    except TypeError as error:  # Python cannot derive such a class, for instance because of its metaclass
         return "left", str(error)
-    reason = next((reason for reason in map(_refusal, layer.parameters()) if reason), None)
+    reason = next((reason for reason in map(_weight_reason, layer.parameters()) if reason), None)
     return "replaced", f"torch still runs it ({reason})" if reason else ""
 
 
-def _obstacle(layer: nn.Module) -> str | None:
-    """Why a layer of torch cannot become rekur's, if it cannot."""
+def _irreplaceable_reason(layer: nn.Module) -> str | None:
+    """Return why a layer of torch cannot become rekur's, or None if it can."""
     kind = type(layer)
-    base = next((base for base in kind.__mro__ if base in _FAST), None)
+    base = next((base for base in kind.__mro__ if base in _REKUR_CLASS), None)
     if base is None:
         return f"{kind.__name__} has a recurrence of its own"
-    for part in _FORWARD:
-        if part in vars(layer):
-            return f"this object has {part}() of its own"
-        if getattr(kind, part, None) is not getattr(base, part, None):
-            return f"{kind.__name__} has {part}() of its own"
-    return _refusal(torch.empty(1, 1, dtype=torch.float32, device="cpu"))  # whether the kernels run at all
+    for method in _FORWARD_METHODS:
+        if method in vars(layer):
+            return f"this object has {method}() of its own"
+        if getattr(kind, method, None) is not getattr(base, method, None):
+            return f"{kind.__name__} has {method}() of its own"
+    return _weight_reason(torch.empty(1, 1, dtype=torch.float32, device="cpu"))  # whether the kernels run at all
 
 
-def _refusal(weight: Tensor) -> str | None:
-    """Why the kernels cannot run with such a weight, if they cannot; all of them take the same."""
-    return why_not(cell("lstm"), weight, Weights(weight, weight))
+def _weight_reason(weight: Tensor) -> str | None:
+    """Return why the kernels cannot run with such a weight, or None; the reason is the same for every cell."""
+    return unsupported_reason(_LSTM, weight, Weights(weight, weight))
 
 
-def _become(layer: nn.Module, kind: type[Any]) -> None:
-    """Give a layer its new class, under the one that torch made for it alone if its weights are parametrized."""
+def _set_class(layer: nn.Module, kind: Class) -> None:
+    """Change the class of a layer, below the class that torch derived for it alone if its weights are parametrized."""
     if is_parametrized(layer):
-        own: Any = type(layer)
-        kind = type(own)(own.__name__, (kind,), dict(vars(own)))
+        derived = type(layer)
+        metaclass: Callable[..., Class] = type(derived)
+        kind = metaclass(derived.__name__, (kind,), dict(vars(derived)))
     layer.__class__ = kind
 
 
-def _twin(original: Any) -> type[Any]:
-    """rekur's class for a class of torch.nn; for a subclass one is made, in which rekur's stands before torch's."""
-    if original not in _FAST:
-        base = next(base for base in original.__mro__ if base in _FAST)
+def _rekur_class(original: Class) -> Class:
+    """Return rekur's class for a class of torch.nn; for a subclass derive one with rekur's forward pass."""
+    if original not in _REKUR_CLASS:
+        base = next(base for base in original.__mro__ if base in _REKUR_CLASS)
         same = {name: getattr(original, name) for name in ("__module__", "__qualname__", "__doc__")}
-        made = type(original)(original.__name__, (original, _FAST[base]), {**same, "__reduce_ex__": _reduce})
-        _FAST[original], _SLOW[made] = made, original
-    return _FAST[original]
+        bases = (original, _REKUR_CLASS[base])
+        metaclass: Callable[..., Class] = type(original)
+        derived = metaclass(original.__name__, bases, {**same, "__reduce_ex__": _reduce})
+        _REKUR_CLASS[original], _TORCH_CLASS[derived] = derived, original
+    return _REKUR_CLASS[original]
 
 
-def _reduce(self: Any, protocol: Any) -> Any:
-    """Copy and pickle a layer of a class made here by way of the class it was made for, which can be imported."""
-    made: Any = next(kind for kind in type(self).__mro__ if kind in _SLOW)
-    build, args, *rest = super(made, self).__reduce_ex__(protocol)
-    if args[:1] == (made,):
-        build, args = _revive, (_SLOW[made],)
+def _reduce(self: nn.Module, protocol: int) -> tuple[object, ...]:
+    """Copy and pickle a layer of a derived class by way of its original class, which can be imported."""
+    derived = next(kind for kind in type(self).__mro__ if kind in _TORCH_CLASS)
+    build, args, *rest = cast("tuple[Any, ...]", super(derived, self).__reduce_ex__(protocol))
+    if args[:1] == (derived,):
+        build, args = _revive, (_TORCH_CLASS[derived],)
     return build, args, *rest
 
 
-def _revive(original: type) -> Any:
-    """An empty layer of the class made for this one."""
-    kind: Any = _twin(original)
+def _revive(original: Class) -> nn.Module:
+    """Return an empty layer of the class derived from this one."""
+    kind = _rekur_class(original)
     return kind.__new__(kind)
 
 
 class _Patch:
-    """torch's constructors, wrapped as long as any context needs it."""
+    """The constructors of torch, wrapped while any context is open."""
 
     def __init__(self) -> None:
         self.lock, self.users, self.inits = Lock(), 0, {base: base.__init__ for base in _BASES}
@@ -261,7 +317,7 @@ class _Patch:
 
 
 def _wrap(init: Callable[..., None]) -> Callable[..., None]:
-    """A constructor of torch, after which the layer is replaced for the contexts open here."""
+    """Wrap a constructor of torch: afterwards the layer is replaced for the open contexts."""
 
     @wraps(init)
     def build(self: nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -281,7 +337,7 @@ _OPEN: ContextVar[tuple[list[Layer], ...]] = ContextVar("reports of the open con
 
 @contextmanager
 def accelerated() -> Iterator[Accelerated]:
-    """Let rekur's kernels run every recurrent layer that is built inside the context, by whatever code.
+    """Replace every recurrent layer built inside the context, by whatever code, by rekur's.
 
     For libraries that build their model themselves. Layers are replaced as `accelerate` does it, at the moment they
     are built, and stay replaced afterwards; those that are unpickled or copied are not built. Contexts may be nested,
@@ -290,8 +346,11 @@ def accelerated() -> Iterator[Accelerated]:
 
     Yields
     ------
-    report : what was replaced so far, and what not and why
+    report : Accelerated
+        The layers replaced so far, and those that were not with the reasons.
 
+    Examples
+    --------
     >>> import torch, rekur
     >>> with rekur.accelerated() as report:
     ...     model = torch.nn.LSTM(8, 16)

@@ -1,13 +1,14 @@
-"""The projected LSTM (`proj_size`) as an ordinary one."""
+"""LSTM with projected hidden state (`proj_size`), computed by the ordinary LSTM kernel."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import linear
 
-from rekur.core import Cell, Weights
+from rekur.cells.lstm import LSTM, LSTMState
+from rekur.core import Weights
 from rekur.kernels import scan
 
 if TYPE_CHECKING:
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 
 
 def scan_projected(
-    cell: Cell, x: Tensor, weights: Weights, P: Tensor, state: Any, lengths: Tensor | None, reverse: bool
-) -> tuple[Tensor, Any]:
+    cell: LSTM,
+    x: Tensor,
+    weights: Weights,
+    P: Tensor,
+    state: LSTMState | None,
+    lengths: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, LSTMState]:
     """Fold an LSTM whose hidden state is h = P·m, m = o ⊙ tanh(c).
 
         R·h_{t-1} = (R·P)·m_{t-1},  y_t = P·m_t
@@ -26,30 +33,43 @@ def scan_projected(
 
     Parameters
     ----------
-    x : (B, T, I)
-    weights : W (4·H, I), R (4·H, K), biases (4·H,) or None
-    P : (K, H)
-    state : h (B, K), or None for zero, and c (B, H)
-    lengths, reverse : as in `rekur.kernels.scan`
+    cell : LSTM
+        The cell.
+    x : Tensor
+        Input (B, T, I).
+    weights : Weights
+        W (4·H, I), R (4·H, K), biases (4·H,) or None.
+    P : Tensor
+        Projection (K, H).
+    state : LSTMState or None
+        Initial h (B, K) and c (B, H); None for zeros.
+    lengths, reverse
+        As in `rekur.kernels.scan`.
 
     Returns
     -------
-    y : (B, T, K)
-    state : h (B, K), c (B, H)
+    y : Tensor
+        Output (B, T, K).
+    state : LSTMState
+        Last h (B, K) and c (B, H).
 
-    Source: H. Sak, A. Senior and F. Beaufays, 2014, "Long short-term memory based recurrent neural network
-    architectures for large vocabulary speech recognition", arXiv 1402.1128.
+    References
+    ----------
+    H. Sak, A. Senior and F. Beaufays, 2014, "Long short-term memory based recurrent neural network architectures for
+    large vocabulary speech recognition", arXiv 1402.1128.
     """
     W, R, bW, bR = weights
-    if state.h is not None:
+    if state is None:
+        start = cell.zeros(x.shape[0], P.shape[1], R)
+    else:
         T = x.shape[1]
         first = 0 if not reverse else T - 1 if lengths is None else lengths[:, None] - 1
-        at = (torch.arange(T) == first)[..., None]  # (T, 1) or (B, T, 1)
-        x = torch.cat((x, torch.where(at, state.h[:, None], 0).to(x.dtype)), dim=-1)  # (B, T, I + K)
+        at_first = (torch.arange(T) == first)[..., None]  # (T, 1) or (B, T, 1)
+        x = torch.cat((x, torch.where(at_first, state.h[:, None], 0).to(x.dtype)), dim=-1)  # (B, T, I + K)
         W = torch.cat((W, R), dim=1)  # (4·H, I + K)
-    start = cell.state(h=torch.zeros_like(state.c), c=state.c)
+        start = LSTMState(h=torch.zeros_like(state.c), c=state.c)
     m, last = scan(cell, x, Weights(W, R @ P, bW, bR), start, lengths, reverse)
     h = linear(last.h, P)  # (B, K)
-    if state.h is not None and lengths is not None:
+    if state is not None and lengths is not None:
         h = torch.where(lengths[:, None] > 0, h, state.h)
-    return linear(m, P.to(m.dtype)), cell.state(h=h, c=last.c)
+    return linear(m, P.to(m.dtype)), LSTMState(h=h, c=last.c)

@@ -1,12 +1,12 @@
 """RNN, LSTM and GRU of torch.nn with their forward pass on `rekur.kernels.scan`.
 
 Construction, parameters, initialisation, state_dict and printing are torch's: these classes add no attribute, so that
-`module.__class__ = rekur.nn.GRU` turns a torch.nn.GRU that exists already.
+`module.__class__ = rekur.nn.GRU` converts an existing torch.nn.GRU.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -14,23 +14,36 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rekur.cells import cell
-from rekur.core import Weights, choose
+from rekur.cells.lstm import LSTM as LSTM_CELL
+from rekur.cells.lstm import LSTMState
+from rekur.core import NamedState, State, Weights, choose
 from rekur.kernels import scan
-from rekur.nn.calls import by_packing, few, fits, half, suits, take, whole
+from rekur.nn.fallback import (
+    batch_lengths,
+    few_rows,
+    parameters,
+    run_packed,
+    state_matches,
+    supported,
+    uses_bfloat16,
+)
 from rekur.nn.projection import scan_projected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     Blocks = list[tuple[Weights, Tensor | None]]  # the parameters of each layer and direction, P if projected
 
+_LSTM = LSTM_CELL()
 _CELLS = {"RNN_TANH": cell("rnn"), "RNN_RELU": cell("rnn_relu"), "LSTM": cell("lstm"), "GRU": cell("gru")}
 
 
 class _Recurrent(nn.RNNBase):
-    """What the three share; it stands before a class of torch.nn and takes over its forward pass."""
+    """The forward pass of the three layers; stands before a class of torch.nn."""
 
-    precision = "float32"  # where there is no other; a layer whose class was changed has no attribute of its own
+    precision = "float32"  # the default, on the class: a layer whose class was changed lacks the attribute
 
     def __init__(self, *args: Any, precision: str = "float32", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,99 +51,116 @@ class _Recurrent(nn.RNNBase):
             self.precision = choose("precision", precision, ("float32", "bf16"))
 
     def extra_repr(self) -> str:
-        """The sizes, as torch prints them, and the precision if it is not the usual one."""
+        """Return the sizes, as torch prints them, and the precision unless it is float32."""
         return super().extra_repr() + ", precision=bf16" * (self.precision == "bf16")
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Tensor | None = None) -> Any:
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | tuple[Tensor, Tensor] | None = None,
+        *,
+        lengths: Tensor | None = None,
+    ) -> Any:
         """Run all layers over the sequence.
 
         Parameters
         ----------
-        input : (T, B, I), or (B, T, I) if `batch_first`, or (T, I) for one row; or a PackedSequence
-        hx : (L·D, B, H), or (L·D, H) for one row, the states before the first step, for an LSTM the pair (h, c);
-            zero if None
-        lengths : (B,) integers in 0 … T, in any order, how many steps of each row count; all if None. What stands
-            beyond is never read, gives zeros and gets exactly zero gradient; an empty row keeps its initial state.
+        input : Tensor or PackedSequence
+            (T, B, I), or (B, T, I) if `batch_first`, or (T, I) for one row.
+        hx : Tensor, tuple of Tensor or None, default None
+            States before the first step, (L·D, B, H), or (L·D, H) for one row; for an LSTM the pair (h, c). Zero if
+            None.
+        lengths : Tensor of integers or None, default None
+            Number of valid steps of each row, (B,) in 0 … T, in any order; all T if None. Steps beyond it are never
+            read, give zeros and get exactly zero gradient; an empty row keeps its initial state.
 
         Returns
         -------
-        output : (T, B, D·H), (B, T, D·H), (T, D·H) or a PackedSequence, as `input` is
-        last : the states after the last step of each row, as `hx`
+        output : Tensor or PackedSequence
+            (T, B, D·H), (B, T, D·H) or (T, D·H), as `input`.
+        last : Tensor or tuple of Tensor
+            States after the last step of each row, as `hx`.
 
         Raises
         ------
-        OptionError : `lengths` together with a PackedSequence
-        DataError : `lengths` that are no integers in 0 … T, or given for one row
-        RuntimeError, ValueError : what torch.nn refuses, in its own words
+        OptionError
+            `lengths` together with a PackedSequence.
+        DataError
+            `lengths` that are not integers in 0 … T, or with a single row.
+        RuntimeError, ValueError
+            Misuse that torch.nn refuses, in its own words.
         """
         if lengths is not None:
-            lengths = whole(lengths, input)
+            lengths = batch_lengths(lengths, input)
         blocks = self._blocks()
-        states = hx if hx is None or self.mode == "LSTM" else (hx,)
+        states = cast("State | None", hx if hx is None or self.mode == "LSTM" else (hx,))
         single = lengths is None and self._single(input)
-        if single or not self._fits(input, states, blocks[0][0].W):
+        if single or not self._supported(input, states, blocks[0][0].W):
             if lengths is None:
                 return super().forward(input, hx)
-            return by_packing(super().forward, input, hx, lengths, self.batch_first)
-        output: Any
+            return run_packed(super().forward, cast("Tensor", input), hx, lengths, self.batch_first)
+        output: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             output, last = self._fold_packed(input, blocks, states)
         elif input.dim() == 3:
             output, last = self._fold(input, blocks, states, lengths, not self.batch_first)
         else:
             states = states and [s.unsqueeze(1) for s in states]  # S × (L·D, 1, H)
-            output, last = self._fold(input.unsqueeze(0), blocks, states, None, False)
-            output, last = output.squeeze(0), [s.squeeze(1) for s in last]
+            batch, last = self._fold(input.unsqueeze(0), blocks, states, None, False)
+            output, last = batch.squeeze(0), [s.squeeze(1) for s in last]
         return output, last[0] if len(last) == 1 else tuple(last)
 
     def _blocks(self) -> Blocks:
         """The parameters of each layer and direction."""
-        found = [take(self, names) for names in self._all_weights]
+        blocks = [parameters(self, names) for names in self._all_weights]
         if self.proj_size:
-            return [(Weights(*tensors), P) for *tensors, P in found]
-        return [(Weights(*tensors), None) for tensors in found]
+            return [(Weights(*tensors), P) for *tensors, P in blocks]
+        return [(Weights(*tensors), None) for tensors in blocks]
 
-    def _single(self, input: Any) -> bool:
-        """Whether this is one step of one row, which torch makes faster in all but an LSTM."""
-        if self.mode == "LSTM" or isinstance(input, PackedSequence) or self.precision == "bf16" or half(input):
+    def _single(self, input: Tensor | PackedSequence) -> bool:
+        """Whether this is one step of one row, for which torch is faster in all but an LSTM."""
+        if self.mode == "LSTM" or isinstance(input, PackedSequence) or self.precision == "bf16" or uses_bfloat16(input):
             return False
-        return few(input.numel(), self.input_size)
+        return few_rows(input.numel(), self.input_size)
 
-    def _fits(self, input: Any, states: Any, W: Tensor) -> bool:
+    def _supported(self, input: Tensor | PackedSequence, states: State | None, W: Tensor) -> bool:
         """Whether the kernels take this call; torch runs or refuses any other."""
-        x, dims, time = input, 3, 1 if self.batch_first else 0
+        dims, time = 3, 1 if self.batch_first else 0
         rows: tuple[int, ...] = ()
         if isinstance(input, PackedSequence):
             x, dims, time, rows = input.data, 2, 0, (int(input.batch_sizes[0]),)
-        elif input.dim() == 2:
-            dims, time = 2, 0
-        elif input.dim() == 3:
-            rows = (input.shape[1 - time],)
-        if not fits(x, W) or x.dim() != dims or x.shape[time] == 0 or x.shape[-1] != self.input_size:
+        else:
+            x = input
+            if input.dim() == 2:
+                dims, time = 2, 0
+            elif input.dim() == 3:
+                rows = (input.shape[1 - time],)
+        if not supported(x, W) or x.dim() != dims or x.shape[time] == 0 or x.shape[-1] != self.input_size:
             return False
         if states is None:
             return True
         widths = (self.proj_size or self.hidden_size, self.hidden_size)[: len(_CELLS[self.mode].states)]
         return len(states) == len(widths) and all(
-            suits(state, (len(self._all_weights), *rows, width), x) for state, width in zip(states, widths, strict=True)
+            state_matches(state, (len(self._all_weights), *rows, width), x)
+            for state, width in zip(states, widths, strict=True)
         )
 
     def _fold(
-        self, x: Tensor, blocks: Blocks, states: Any, lengths: Tensor | None, time_major: bool
+        self, x: Tensor, blocks: Blocks, states: State | None, lengths: Tensor | None, time_major: bool
     ) -> tuple[Tensor, list[Tensor]]:
         """Fold layer after layer: x (T, B, I) if `time_major`, else (B, T, I), gives y alike and S × (L·D, B, H)."""
         kind, D = _CELLS[self.mode], 2 if self.bidirectional else 1
         if torch.is_autocast_enabled("cpu"):  # to bfloat16
             with torch.autocast("cpu", enabled=False):
                 return self._fold(x.to(torch.bfloat16), blocks, states, lengths, time_major)
-        given = x.dtype
-        if self.precision == "bf16" and given is torch.float32:
+        input_dtype = x.dtype
+        if self.precision == "bf16" and input_dtype is torch.float32:
             x = x.to(torch.bfloat16)
         if x.dtype is torch.bfloat16:  # weights and states are float32 then
-            blocks = [(Weights(*(_float(w) for w in weights)), _float(P)) for weights, P in blocks]
+            blocks = [(_float_weights(weights), _float(P)) for weights, P in blocks]
             states = states and [s.float() for s in states]
-        starts = self._starts(blocks[0][0].W, x.shape[1 if time_major else 0], states)
-        ends = []
+        starts = self._starts(states)
+        ends: list[NamedState] = []
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 x = dropout(x, self.dropout)
@@ -141,7 +171,8 @@ class _Recurrent(nn.RNNBase):
                 if P is None:
                     y, end = scan(kind, rows, weights, starts[k], lengths, k > layer * D)
                 else:
-                    y, end = scan_projected(kind, rows, weights, P, starts[k], lengths, k > layer * D)
+                    start = cast("LSTMState | None", starts[k])
+                    y, end = scan_projected(_LSTM, rows, weights, P, start, lengths, k > layer * D)
                 sides.append(y.transpose(0, 1) if time_major else y)
                 ends.append(end)
             x = sides[0] if D == 1 else torch.cat(sides, dim=-1)
@@ -150,19 +181,19 @@ class _Recurrent(nn.RNNBase):
         else:
             last = [torch.stack(same) for same in zip(*ends, strict=True)]
         if x.dtype is torch.bfloat16:
-            x, last = x.to(given), [s.to(given) for s in last]
+            x, last = x.to(input_dtype), [s.to(input_dtype) for s in last]
         return x.contiguous(), last
 
-    def _starts(self, x: Tensor, B: int, states: Any) -> list[Any]:
-        """The state before the first step of each layer and direction; without `hx` it is zero, or no h to project."""
+    def _starts(self, states: State | None) -> Sequence[NamedState | None]:
+        """The state before the first step of each layer and direction, None for zeros."""
         kind = _CELLS[self.mode]
-        if states is not None:
-            return [kind.state(**dict(zip(kind.states, each, strict=True))) for each in zip(*states, strict=True)]
-        if not self.proj_size:
+        if states is None:
             return [None] * len(self._all_weights)
-        return [kind.zeros(B, self.hidden_size, x)._replace(h=None)] * len(self._all_weights)
+        return [kind.state(**dict(zip(kind.states, block, strict=True))) for block in zip(*states, strict=True)]
 
-    def _fold_packed(self, packed: PackedSequence, blocks: Blocks, states: Any) -> tuple[PackedSequence, list[Tensor]]:
+    def _fold_packed(
+        self, packed: PackedSequence, blocks: Blocks, states: State | None
+    ) -> tuple[PackedSequence, list[Tensor]]:
         """Fold a PackedSequence: its rows padded, longest first, and packed again."""
         data, sizes, order, back = packed
         x, lengths = pad_packed_sequence(PackedSequence(data, sizes))  # (T, B, I), (B,)
@@ -174,15 +205,32 @@ class _Recurrent(nn.RNNBase):
         return PackedSequence(pack_padded_sequence(y, lengths).data, sizes, order, back), last
 
 
-def _float(weight: Any) -> Any:
-    return weight if weight is None else weight.float()
+def _float(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.float()
+
+
+def _float_weights(weights: Weights) -> Weights:
+    return Weights(weights.W.float(), weights.R.float(), _float(weights.bW), _float(weights.bR))
 
 
 class RNN(_Recurrent, nn.RNN):
     """torch.nn.RNN, faster on the CPU: same arguments, parameters and results, and `lengths` in place of packing.
 
-    The mathematics stands in `rekur.cells.RNN` and, for `nonlinearity="relu"`, in `rekur.cells.ReluRNN`.
+        h_t = tanh(W·x_t + bW + R·h_{t-1} + bR)
 
+    where x_t (B, I) is the input of the layer at step t, h_t (B, H) its hidden state and output, and W, R, bW, bR are
+    the parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (and so on); max(0, ·) in place of tanh
+    for `nonlinearity="relu"`. See `rekur.cells.RNN`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of torch.nn.RNN.
+    precision : {"float32", "bf16"}, default "float32"
+        "bf16" computes products of float32 inputs in bfloat16.
+
+    Examples
+    --------
     >>> import torch
     >>> from rekur.nn import RNN
     >>> model = RNN(8, 16, batch_first=True)
@@ -197,8 +245,23 @@ class RNN(_Recurrent, nn.RNN):
 class LSTM(_Recurrent, nn.LSTM):
     """torch.nn.LSTM, faster on the CPU: same arguments, parameters and results, and `lengths` in place of packing.
 
-    The mathematics stands in `rekur.cells.LSTM`; the projection of `proj_size` in `rekur.nn.projection`.
+        i, f, o = σ(W·x_t + bW + R·h_{t-1} + bR), each with its own rows
+        g       = tanh(W·x_t + bW + R·h_{t-1} + bR)
+        c_t     = f ⊙ c_{t-1} + i ⊙ g,  h_t = o ⊙ tanh(c_t)
 
+    where x_t (B, I) is the input of the layer at step t, h_t and c_t (B, H) are its hidden and cell state, and W, R,
+    bW, bR are the parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (and so on). See
+    `rekur.cells.LSTM`, and `rekur.nn.projection` for `proj_size`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of torch.nn.LSTM.
+    precision : {"float32", "bf16"}, default "float32"
+        "bf16" computes products of float32 inputs in bfloat16.
+
+    Examples
+    --------
     >>> import torch
     >>> from rekur.nn import LSTM
     >>> model = LSTM(8, 16, num_layers=2, bidirectional=True)
@@ -211,15 +274,29 @@ class LSTM(_Recurrent, nn.LSTM):
 class GRU(_Recurrent, nn.GRU):
     """torch.nn.GRU, faster on the CPU: same arguments, parameters and results, and `lengths` in place of packing.
 
-    The mathematics stands in `rekur.cells.GRU`.
+        r, z = σ(W·x_t + bW + R·h_{t-1} + bR), each with its own rows
+        n    = tanh(W·x_t + bW + r ⊙ (R·h_{t-1} + bR))
+        h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}
 
+    where x_t (B, I) is the input of the layer at step t, h_t (B, H) its hidden state and output, and W, R, bW, bR are
+    the parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (and so on). See `rekur.cells.GRU`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of torch.nn.GRU.
+    precision : {"float32", "bf16"}, default "float32"
+        "bf16" computes products of float32 inputs in bfloat16.
+
+    Examples
+    --------
     >>> import torch
     >>> from rekur.nn import GRU
-    >>> theirs = torch.nn.GRU(8, 16)
-    >>> ours = GRU(8, 16)
-    >>> ours.load_state_dict(theirs.state_dict())
+    >>> reference = torch.nn.GRU(8, 16)
+    >>> model = GRU(8, 16)
+    >>> model.load_state_dict(reference.state_dict())
     <All keys matched successfully>
     >>> x = torch.randn(5, 3, 8)
-    >>> torch.allclose(ours(x)[0], theirs(x)[0], atol=1e-6)
+    >>> torch.allclose(model(x)[0], reference(x)[0], atol=1e-6)
     True
     """

@@ -1,45 +1,43 @@
-"""How the report puts numbers, frequencies and measures into words."""
+"""Numbers, metrics, frequencies and names as text and HTML."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 
 from rekur.baselines import BASELINES, describe
 from rekur.data.frequency.frequency import DAY, HOUR, MINUTE, SECOND, WEEK, Frequency
 from rekur.forecasting.forecast import NAME
 
-MEASURES = {
+METRICS = {
     "MASE": (
         "MASE",
-        "mean absolute error in units of the error that repeating the last season made in the past; below 1 is "
+        "mean absolute scaled error: in units of the in-sample error of the seasonal naive forecast; below 1 is "
         "better than that.",
     ),
-    "sMAPE": (
-        "sMAPE %",
-        "mean absolute error in percent of the mean size of value and forecast, between 0 and 200.",
-    ),
-    "RMSE": ("RMSE", "root of the mean squared error, in the unit of the values; large errors weigh more."),
+    "sMAPE": ("sMAPE %", "symmetric mean absolute percentage error, between 0 and 200."),
+    "RMSE": ("RMSE", "root mean squared error, in the unit of the values; large errors weigh more."),
     "WQL": (
         "WQL",
-        "weighted quantile loss: how well all the quantiles fit, not the median alone, relative to the size of "
+        "weighted quantile loss: the error of all quantiles, not of the median alone, relative to the size of "
         "the values.",
     ),
     "coverage80": (
         "80 % coverage",
-        "share of the values that fell into the 80 % interval: 80 % is best, more is too cautious.",
+        "share of the values inside the 80 % interval: 80 % is best, more is too cautious.",
     ),
 }
-"""measure → its heading and what it says."""
+"""Heading and description of each metric."""
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SPACE = "\u00a0"  # does not break
 
 
-def number(value: float, digits: int = 4) -> str:
-    """Write a number for people: as many digits as told, a power of ten where it is very large or small.
+def format_number(value: float, digits: int = 4) -> str:
+    """Format a number with significant digits, and a power of ten where it is very large or small.
 
-    >>> number(12345.678), number(0.98765), number(float("nan"))
+    >>> format_number(12345.678), format_number(0.98765), format_number(float("nan"))
     ('12,346', '0.9877', '–')
     """
     if not math.isfinite(value):
@@ -53,8 +51,8 @@ def number(value: float, digits: int = 4) -> str:
     return f"{scaled}{SPACE}×{SPACE}10{str(int(power)).translate(SUPERSCRIPT)}".replace("-", "−")
 
 
-def measure(name: str, value: float) -> str:
-    """Write the value of a measure as its column in the table shows it."""
+def format_metric(name: str, value: float) -> str:
+    """Format the value of a metric for its column of the table."""
     if not math.isfinite(value):
         return "–"
     if name == "coverage80":
@@ -62,32 +60,32 @@ def measure(name: str, value: float) -> str:
     if name == "sMAPE":
         return f"{value:.2f}"
     if name == "MASE":
-        return f"{value:.3f}" if value < 1000 else number(value)
-    return number(value, 3 if name == "WQL" else 4)
+        return f"{value:.3f}" if value < 1000 else format_number(value)
+    return format_number(value, 3 if name == "WQL" else 4)
 
 
-def distance(name: str, value: float) -> float:
-    """How far a measure is from the best value it could have."""
+def distance_to_best(name: str, value: float) -> float:
+    """Distance of a metric from its best possible value."""
     return abs(value - 0.8) if name == "coverage80" else value
 
 
 def model_name(name: str) -> str:
-    """The readable name of a model."""
+    """Readable name of a model: rekur or a baseline."""
     return describe(name) if name in BASELINES else NAME if name == NAME else name.replace("_", " ")
 
 
-def frequency(freq: Frequency) -> str:
-    """A frequency in words: hourly, every 30 minutes, monthly."""
+def format_frequency(freq: Frequency) -> str:
+    """Format a frequency: hourly, every 30 minutes, monthly."""
     if freq.kind == "business":
         return "business days"
     if freq.kind == "integer":
         return "one step apart" if freq.step == 1 else f"{freq.step:,} units apart"
     if freq.kind == "month":
-        known = {1: "monthly", 3: "quarterly", 12: "yearly"}
-        return known.get(freq.step, f"every {plural(freq.step, 'month')}")
-    known = {SECOND: "every second", MINUTE: "every minute", HOUR: "hourly", DAY: "daily", WEEK: "weekly"}
-    if freq.step in known:
-        return known[freq.step]
+        names = {1: "monthly", 3: "quarterly", 12: "yearly"}
+        return names.get(freq.step, f"every {plural(freq.step, 'month')}")
+    names = {SECOND: "every second", MINUTE: "every minute", HOUR: "hourly", DAY: "daily", WEEK: "weekly"}
+    if freq.step in names:
+        return names[freq.step]
     units = ((WEEK, "week"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
     return next(
         (f"every {plural(freq.step // size, unit)}" for size, unit in units if freq.step % size == 0),
@@ -96,7 +94,7 @@ def frequency(freq: Frequency) -> str:
 
 
 def plural(n: int, noun: str) -> str:
-    """A number and its noun: 1 row, 2 rows, 3 series.
+    """Format a count with its noun: 1 row, 2 rows, 3 series.
 
     >>> plural(1, "row"), plural(2000, "row"), plural(2, "series")
     ('1 row', '2,000 rows', '2 series')
@@ -104,7 +102,7 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 or noun.endswith("s") else f"{n:,} {noun}s"
 
 
-def rows(items: list[tuple[str, str]]) -> str:
-    """Terms and what is to say of them, as an HTML list; both are escaped."""
+def definition_list(items: Sequence[tuple[str, str]]) -> str:
+    """Terms and their descriptions as an HTML list; both are escaped."""
     inner = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in items)
     return f"<dl>{inner}</dl>"

@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds everything it needs, and its way to a file."""
+"""Report of a forecast: one HTML page with its charts and scripts, and its way to a file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rekur import __version__
-from rekur.core import DataError, OptionError, positive
-from rekur.data.ingest.files import store
+from rekur.core import DataError, MissingDependencyError, OptionError, positive
+from rekur.data.ingest.files import write_bytes
+from rekur.data.panel_group import locate
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.forecast import Forecast
+from rekur.plotting.chart_data import INTERVALS, covers_interval, series_label
+from rekur.plotting.traces import Json, forecast_chart
 from rekur.report import sections
-from rekur.report.chart_data import BANDS, covered, label
-from rekur.report.charts import backtest_chart, forecast_chart, training_chart
+from rekur.report.charts import backtest_chart, training_chart
 from rekur.report.formatting import plural
 
-HERE = Path(__file__).parent
-SCRIPTED = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""What a page with charts may load: nothing from the network."""
+if TYPE_CHECKING:
+    from rekur.forecasting.forecaster import Forecaster
+
+ASSETS = Path(__file__).parent
+CONTENT_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""Content security policy of a page with charts: nothing is loaded from the network."""
 
 CURES = {
     errno.ENOENT: "create that folder first",
@@ -34,93 +39,125 @@ CURES = {
     errno.EISDIR: "it is a folder; name a file in it, such as report.html",
     errno.ENOSPC: "free some space or choose another disk",
 }
-"""What to do about an error of the operating system; else another path is to be chosen."""
+"""Cure of an error of the operating system; for others, another path."""
 
 
 def html(
-    prediction: Forecast,
+    forecast: Forecast,
     backtest: Backtest | None = None,
-    model: Any = None,
+    model: Forecaster | None = None,
     *,
     title: str | None = None,
     source: str | None = None,
-    most: int = 12,
+    max_series: int = 12,
 ) -> str:
-    """Make the report as one page that needs no network: verdict, measures, forecasts, training and settings.
+    """Build the report of a forecast as one HTML page that needs no network.
+
+    The page holds the verdict and the metrics of the backtest, the charts of forecasts and past windows, the training
+    losses, the settings and the notes on the data.
 
     Parameters
     ----------
-    prediction : the forecast
-    backtest : the test on past windows; without it the page has no verdict
-    model : the `Forecaster`, for its training and settings
-    title, source : the heading, and the name of the file or table that was read
-    most : series that are drawn at most, chosen evenly; the page says how many are not
+    forecast : Forecast
+        The forecast.
+    backtest : Backtest, optional
+        The backtest; without it the page has no verdict.
+    model : Forecaster, optional
+        The fitted forecaster, for its training losses and settings.
+    title : str, optional
+        Heading of the page.
+    source : str, optional
+        Name of the file or table that was read.
+    max_series : int, default 12
+        Largest number of series that are drawn, chosen evenly; the page says how many are not.
 
     Returns
     -------
-    the page, some 5 MB, nearly all of which is plotly.js (the smallest bundle that plotly brings along)
+    str
+        The page, some 5 MB, nearly all of which is plotly.js.
 
     Raises
     ------
-    OptionError : `most` is not a whole number above zero.
+    OptionError
+        If `max_series` is not an integer above zero.
+    MissingDependencyError
+        If plotly is not installed.
 
     Examples
     --------
-    >>> page = html(forecaster.forecast(), source="sales.csv")  # doctest: +SKIP
+    >>> import pandas as pd, rekur
+    >>> history = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": range(9)})
+    >>> page = html(rekur.Forecaster(horizon=2).fit(history).forecast(), title="Sales")
+    >>> "<h1>Sales</h1>" in page
+    True
     """
-    if isinstance(most, bool) or not isinstance(most, (int, np.integer)):
-        raise OptionError(f"most must be a whole number, got {most!r}")
-    positive("most", most)
-    table = prediction.table
-    shown = np.unique(np.linspace(0, len(table) - 1, min(int(most), len(table))).round().astype(int))
-    names = [label(table, int(s)) for s in shown]
+    if isinstance(max_series, bool) or not isinstance(max_series, (int, np.integer)):
+        raise OptionError(f"max_series must be a whole number, got {max_series!r}")
+    positive("max_series", max_series)
+    panel = forecast.table
+    drawn = np.unique(np.linspace(0, len(panel) - 1, min(int(max_series), len(panel))).round().astype(int))
+    names = [series_label(*locate(panel, int(s))) for s in drawn]
     scores = {} if backtest is None else backtest.metrics()
-    bands = [percent for percent in BANDS if covered(prediction.levels, percent)]
+    intervals = [percent for percent in INTERVALS if covers_interval(forecast.levels, percent)]
     history = list(getattr(model, "history_", None) or [])
-    series = [_series(prediction, backtest, model, scores, int(s)) for s in shown]
-    heading = title or f"Forecast of {names[0] if len(table) == 1 else plural(len(table), 'series')}"
-    names = names if table.ids[0] is not None else []  # a series without a name has its target on the axis
-    parts = [sections.head(prediction, heading, source, backtest is not None)]
+    series = [_series(forecast, backtest, model, scores, int(s)) for s in drawn]
+    heading = title or f"Forecast of {names[0] if len(panel) == 1 else plural(len(panel), 'series')}"
+    names = names if panel.ids[0] is not None else []  # a series without a name has its target on the axis
+    parts = [sections.header(forecast, heading, source, backtest is not None)]
     if backtest is not None:
-        parts += [sections.verdict(backtest, scores), sections.measures(backtest, scores)]
-    parts.append(sections.forecasts(prediction, names, bands))
+        parts += [sections.verdict(backtest, scores), sections.accuracy(backtest, scores)]
+    parts.append(sections.forecasts(forecast, names, intervals))
     if backtest is not None:
-        parts.append(sections.past(names, scores))
+        parts.append(sections.past_windows(names, scores))
     parts += [
         sections.training(history),
-        sections.settings(prediction, backtest, model),
-        sections.notes(prediction, model),
-        sections.reading(bands, backtest is not None),
+        sections.settings(forecast, backtest, model),
+        sections.notes(forecast, model),
+        sections.reading_guide(intervals, backtest is not None),
     ]
     charts = {"series": series, "training": training_chart(history) if history else None}
-    return framed(heading, parts, SCRIPTED, _scripts(json.dumps(charts, allow_nan=False, separators=(",", ":"))))
+    scripts = _scripts(json.dumps(charts, allow_nan=False, separators=(",", ":")))
+    return page_of(heading, parts, CONTENT_POLICY, scripts)
 
 
 def write(
     path: str | os.PathLike[str],
-    prediction: Forecast,
+    forecast: Forecast,
     backtest: Backtest | None = None,
-    model: Any = None,
+    model: Forecaster | None = None,
     *,
     title: str | None = None,
     source: str | None = None,
-    most: int = 12,
+    max_series: int = 12,
 ) -> None:
-    """Write the report to a file, whole or not at all; arguments as in `html`.
+    """Write the report of a forecast to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The HTML file.
+    forecast, backtest, model, title, source, max_series
+        As in `rekur.report.html`.
 
     Raises
     ------
-    DataError : the file cannot be written; nothing is left behind, and a report that stood there stays.
+    DataError
+        If the file cannot be written; nothing is left behind, and an existing report stays.
 
     Examples
     --------
-    >>> write("report.html", forecaster.forecast(), model=forecaster)  # doctest: +SKIP
+    >>> import pathlib, tempfile, pandas as pd, rekur
+    >>> history = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": range(9)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/report.html", rekur.Forecaster(horizon=2).fit(history).forecast())
+    ...     [file.name for file in pathlib.Path(folder).iterdir()]
+    ['report.html']
     """
-    save(path, html(prediction, backtest, model, title=title, source=source, most=most))
+    save(path, html(forecast, backtest, model, title=title, source=source, max_series=max_series))
 
 
-def framed(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> str:
-    """A whole page: its parts in one column, what it may load, and its scripts, if any."""
+def page_of(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> str:
+    """A whole page: its parts in one column, its content security policy and its scripts."""
     return Template(_asset("page.html")).substitute(
         title=escape(title),
         version=escape(__version__),
@@ -132,48 +169,53 @@ def framed(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> 
 
 
 def save(path: str | os.PathLike[str], page: str) -> None:
-    """Write a page to a file, whole or not at all; an error says what to do about it."""
+    """Write a page to a file, whole or not at all; an error names the cure."""
     try:
-        store(Path(path), page.encode("utf-8", "replace"))
+        write_bytes(Path(path), page.encode("utf-8", "replace"))
     except OSError as error:
         cure = CURES.get(error.errno or 0, "choose a path that you may write to")
-        why = error.strerror or str(error)
-        raise DataError(f"the report cannot be written to {Path(path)}: {why}; {cure}") from None
+        reason = error.strerror or str(error)
+        raise DataError(f"the report cannot be written to {Path(path)}: {reason}; {cure}") from None
 
 
 def _series(
-    prediction: Forecast, backtest: Backtest | None, model: Any, scores: sections.Scores, s: int
-) -> dict[str, Any]:
-    """What the page draws and says of series s."""
+    forecast: Forecast, backtest: Backtest | None, model: Forecaster | None, scores: sections.Scores, s: int
+) -> Json:
+    """Name, charts and note of series s."""
+    panel, position = locate(forecast.table, s)
     season = (getattr(model, "seasons_", None) or (None,))[0]
-    chart = forecast_chart(prediction, s, season)
-    found = {"label": label(prediction.table, s), "forecast": chart, "backtest": None, "said": ""}
+    entry: Json = {
+        "label": series_label(panel, position),
+        "forecast": forecast_chart(panel, position, forecast.values[s], forecast.levels, season),
+        "backtest": None,
+        "note": "",
+    }
     if backtest is not None:
-        place, best = sections.place(backtest, prediction.table.ids[s]), sections.rival(scores)
-        found["said"] = sections.said(backtest, place, best)
-        if place is not None:
-            found["backtest"] = backtest_chart(backtest, place, best, season)
-    return found
+        tested, baseline = sections.tested_series(backtest, forecast.table.ids[s]), sections.best_baseline(scores)
+        entry["note"] = sections.backtest_note(backtest, tested, baseline)
+        if tested is not None:
+            entry["backtest"] = backtest_chart(backtest, tested, baseline, season)
+    return entry
 
 
 def _scripts(charts: str) -> str:
-    """The charts as JSON, plotly.js, and what draws them with it."""
+    """The charts as JSON, plotly.js, and the script that draws them."""
     safe = charts.replace("<", "\\u003c").replace("&", "\\u0026")
     data = f'<script type="application/json" id="charts">{safe}</script>'
     return f"{data}\n<script>\n{_plotly()}\n</script>\n<script>\n{_asset('page.js')}\n</script>\n"
 
 
 def _asset(name: str) -> str:
-    """A file of this folder."""
-    return (HERE / name).read_text(encoding="utf-8").rstrip("\n")
+    """Content of a file of this folder."""
+    return (ASSETS / name).read_text(encoding="utf-8").rstrip("\n")
 
 
 def _plotly() -> str:
-    """plotly.js, found without importing plotly."""
+    """plotly.js, located without importing plotly."""
     spec = importlib.util.find_spec("plotly")
     folders = [] if spec is None else list(spec.submodule_search_locations or [])
     for folder in folders:
         file = Path(folder) / "package_data" / "plotly.min.js"
         if file.is_file():
             return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
-    raise OptionError('the report needs plotly, which is not installed: pip install "plotly>=6"')
+    raise MissingDependencyError('the report needs plotly, which is not installed: pip install "plotly>=6"')

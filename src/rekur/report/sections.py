@@ -1,11 +1,11 @@
-"""The sections of the page, each as HTML, the user's text escaped; one that has nothing to say is empty."""
+"""Sections of the report of a forecast as HTML, with the user's text escaped; a section without content is empty."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,242 +13,241 @@ from rekur import __version__
 from rekur.forecasting.backtest import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.metrics.forecast import summary
-from rekur.report.charts import drawn_windows, xs
+from rekur.plotting.traces import json_times
+from rekur.report.charts import drawn_windows
 from rekur.report.formatting import (
-    MEASURES,
-    distance,
-    frequency,
-    measure,
+    METRICS,
+    definition_list,
+    distance_to_best,
+    format_frequency,
+    format_metric,
+    format_number,
     model_name,
-    number,
     plural,
-    rows,
 )
 
-LISTED = 40  # series left out that are named
+if TYPE_CHECKING:
+    from rekur.forecasting.forecaster import Forecaster
+
+MAX_LISTED = 40  # skipped series that are named
 Scores = dict[str, dict[str, float]]
+"""Metrics by model and name, as `Backtest.metrics` gives them."""
 
 
 def section(title: str, body: str, kind: str = "") -> str:
-    """One card of the page; `title` is ours, `body` is HTML."""
+    """One card of the page; `title` and `body` are HTML."""
     return f'<section class="{kind}"><h2>{title}</h2>\n{body}</section>' if body else ""
 
 
-def head(prediction: Forecast, title: str, source: str | None, tested: bool) -> str:
-    """Title and one line: source, series, rows, frequency, horizon and the span forecast."""
-    table, h = prediction.table, prediction.values.shape[1]
-    missing = int(np.isnan(table.y).sum())
-    count = plural(len(table.y), "row") + (f" ({missing:,} missing)" if missing else "")
-    facts = [source or "", plural(len(table), "series"), count, " and ".join(map(frequency, table.freqs))]
-    span = np.unique(table.clocks(np.arange(len(table))[:, None], table.lengths[:, None] + [0, h - 1]), axis=0)
+def header(forecast: Forecast, title: str, source: str | None, tested: bool) -> str:
+    """Title, and one line with source, series, rows, frequency, horizon and the times of the forecast."""
+    panel, h = forecast.table, forecast.values.shape[1]
+    missing = int(np.isnan(panel.y).sum())
+    rows = plural(len(panel.y), "row") + (f" ({missing:,} missing)" if missing else "")
+    facts = [source or "", plural(len(panel), "series"), rows, " and ".join(map(format_frequency, panel.freqs))]
+    span = np.unique(panel.clocks(np.arange(len(panel))[:, None], panel.lengths[:, None] + [0, h - 1]), axis=0)
     ahead = f"{plural(h, 'step')} ahead"
     if len(span) == 1:
-        ends = dict.fromkeys(str(time).replace("T", " ") for time in xs(span[0]))
+        ends = dict.fromkeys(str(time).replace("T", " ") for time in json_times(span[0]))
         ahead += ": " + " to ".join(ends)
     line = " · ".join(escape(fact) for fact in [*facts, ahead] if fact)
     untested = "" if tested else '<p class="muted">Not checked against the past: no backtest was given.</p>'
     return f'<header><h1>{escape(title)}</h1><p class="summary">{line}</p>{untested}</header>'
 
 
-def rival(scores: Scores) -> str:
-    """The best model beside rekur, by MASE; where that says nothing, by RMSE."""
-    others = {name: values for name, values in scores.items() if name != NAME}
-    key = "MASE" if any(np.isfinite(values["MASE"]) for values in others.values()) else "RMSE"
-    return min(others, key=lambda name: np.nan_to_num(others[name][key], nan=np.inf))
+def best_baseline(scores: Scores) -> str:
+    """The best baseline by MASE; by RMSE where no MASE is finite."""
+    baselines = {name: metrics for name, metrics in scores.items() if name != NAME}
+    key = "MASE" if any(np.isfinite(metrics["MASE"]) for metrics in baselines.values()) else "RMSE"
+    return min(baselines, key=lambda name: np.nan_to_num(baselines[name][key], nan=np.inf))
 
 
 def verdict(backtest: Backtest, scores: Scores) -> str:
-    """The verdict in the colour that it deserves."""
-    own, best = scores[NAME]["MASE"], scores[rival(scores)]["MASE"]
-    kind = "" if not np.isfinite(own) else "beats" if own <= best else "behind"
-    text = backtest.verdict()
-    return section("Verdict", f"<p>{escape(text)}.</p>", f"verdict {kind}".strip())
+    """The verdict of the backtest, green where rekur is at least as good as the best baseline."""
+    rekur, best = scores[NAME]["MASE"], scores[best_baseline(scores)]["MASE"]
+    kind = "" if not np.isfinite(rekur) else "beats" if rekur <= best else "behind"
+    return section("Verdict", f"<p>{escape(backtest.verdict())}.</p>", f"verdict {kind}".strip())
 
 
-def measures(backtest: Backtest, scores: Scores) -> str:
-    """The table of measures, the best model first, and a line on each measure."""
+def accuracy(backtest: Backtest, scores: Scores) -> str:
+    """The table of metrics, the best model first, and a description of each metric."""
     order = sorted(scores, key=lambda name: np.nan_to_num(scores[name]["MASE"], nan=np.inf))
     best = {}
-    for key in MEASURES:
+    for key in METRICS:
         finite = [scores[name][key] for name in scores if np.isfinite(scores[name][key])]
-        best[key] = measure(key, min(finite, key=lambda value: distance(key, value))) if finite else None
-    heads = "".join(f'<th scope="col">{heading}</th>' for heading, _ in MEASURES.values())
+        best[key] = format_metric(key, min(finite, key=lambda v: distance_to_best(key, v))) if finite else None
+    heads = "".join(f'<th scope="col">{heading}</th>' for heading, _ in METRICS.values())
     heads = heads.replace("coverage", "cover&shy;age")  # narrow enough for a telephone
     lines = []
     for name in order:
         cells = ""
-        for key in MEASURES:
-            text = measure(key, scores[name][key])
+        for key in METRICS:
+            text = format_metric(key, scores[name][key])
             cells += f'<td class="best"><b>{text}</b></td>' if text == best[key] else f"<td>{text}</td>"
-        own = ' class="own"' if name == NAME else ""
-        lines.append(f'<tr{own}><th scope="row">{escape(model_name(name))}</th>{cells}</tr>')
+        kind = ' class="rekur-row"' if name == NAME else ""
+        lines.append(f'<tr{kind}><th scope="row">{escape(model_name(name))}</th>{cells}</tr>')
     h, tested = backtest.actual.shape[1], len(np.unique(backtest.series))
-    said = (
+    note = (
         f"{plural(backtest.windows, 'window')} of {plural(h, 'step')} at the end of "
-        f"{plural(tested, 'series')}; every model saw only what came before. The best value of each column is "
-        "bold; less is better, except for coverage."
+        f"{plural(tested, 'series')}; every model saw only the values before its window. The best value of each column "
+        "is bold; less is better, except for coverage."
     )
     top = f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'
     table = f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
-    body = f'<div class="scroll" tabindex="0" role="region" aria-label="measures">{table}</div>'
-    return section("How good is it?", f'{body}<p class="note">{said}</p>{rows(list(MEASURES.values()))}')
+    body = f'<div class="scroll" tabindex="0" role="region" aria-label="metrics">{table}</div>'
+    return section("Accuracy", f'{body}<p class="note">{note}</p>{definition_list(list(METRICS.values()))}')
 
 
-def choice(names: Sequence[str], where: str) -> str:
-    """A list to choose the series from, or the name of the only one, if it has one."""
+def series_select(names: Sequence[str], chart: str) -> str:
+    """A list to choose the series of a chart from, or the name of the only one, if it has one."""
     if not names:
         return ""
     if len(names) == 1:
         return f'<p class="name">{escape(names[0])}</p>'
     options = "".join(f'<option value="{k}">{escape(name)}</option>' for k, name in enumerate(names))
-    select = f'<select id="{where}-series" autocomplete="off">{options}</select>'
-    return f'<div class="pick"><label for="{where}-series">Series</label>{select}</div>'
+    select = f'<select id="{chart}-series" autocomplete="off">{options}</select>'
+    return f'<div class="pick"><label for="{chart}-series">Series</label>{select}</div>'
 
 
-def legend(items: Sequence[tuple[str, str]], name: str) -> str:
-    """Swatches and their words: (class of the swatch, text)."""
+def legend(items: Sequence[tuple[str, str]], chart: str) -> str:
+    """Swatches and their texts: (class of the swatch, text)."""
     lines = "".join(f'<li><i class="{kind}"></i>{escape(text)}</li>' for kind, text in items)
-    return f'<ul class="legend" id="{name}-legend">{lines}</ul>'
+    return f'<ul class="legend" id="{chart}-legend">{lines}</ul>'
 
 
-def plot(name: str, words: str, kind: str = "") -> str:
-    """The place of a chart."""
-    return f'<div class="plot {kind}" id="{name}" role="img" aria-label="{words}"></div>'
+def chart_area(chart: str, description: str, kind: str = "") -> str:
+    """The element that a chart is drawn in."""
+    return f'<div class="plot {kind}" id="{chart}" role="img" aria-label="{description}"></div>'
 
 
-def forecasts(prediction: Forecast, names: Sequence[str], bands: Sequence[int]) -> str:
-    """History, forecast and bands of the series chosen."""
+def forecasts(forecast: Forecast, names: Sequence[str], intervals: Sequence[int]) -> str:
+    """History, forecast and prediction intervals of the selected series."""
     items = [("line", "history"), ("rekur", "rekur, median")]
-    items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(bands)]
-    hidden = len(prediction.table) - max(1, len(names))
+    items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(intervals)]
+    hidden = len(forecast.table) - max(1, len(names))
     note = ""
     if hidden:
         verb = "is" if hidden == 1 else "are"
         note = (
-            f'<p class="note">{len(names):,} of {len(prediction.table):,} series can be drawn here, '
+            f'<p class="note">{len(names):,} of {len(forecast.table):,} series can be drawn here, '
             f"chosen evenly; {hidden:,} {verb} not shown.</p>"
         )
-    body = legend(items, "forecast") + plot("forecast", "history and forecast of the series chosen")
-    return section("Forecast", choice(names, "forecast") + body + note)
+    body = legend(items, "forecast") + chart_area("forecast", "history and forecast of the selected series")
+    return section("Forecast", series_select(names, "forecast") + body + note)
 
 
-def past(names: Sequence[str], scores: Scores) -> str:
-    """The past windows of the series chosen: what came, rekur, and the best baseline."""
-    best = f"{model_name(rival(scores))}, best baseline"
-    items = [("line", "actual"), ("rekur", "rekur, median"), ("band80", "80 % interval"), ("other", best)]
-    body = legend(items, "backtest") + plot("backtest", "actual values and forecasts of past windows")
-    return section("Backtest", choice(names, "backtest") + body + '<p class="note said"></p>')
+def past_windows(names: Sequence[str], scores: Scores) -> str:
+    """The past windows of the selected series: actual values, rekur and the best baseline."""
+    baseline = f"{model_name(best_baseline(scores))}, best baseline"
+    items = [("line", "actual"), ("rekur", "rekur, median"), ("band80", "80 % interval"), ("other", baseline)]
+    body = legend(items, "backtest") + chart_area("backtest", "actual values and forecasts of past windows")
+    return section("Backtest", series_select(names, "backtest") + body + '<p class="note backtest-note"></p>')
 
 
-def place(backtest: Backtest, name: Any) -> int | None:
-    """The number of a series in the backtest, None if it was not tested."""
-    found = [s for s, other in enumerate(backtest.table.ids) if other is name or other == name]
-    return found[0] if found and (backtest.series == found[0]).any() else None
+def tested_series(backtest: Backtest, name: object) -> int | None:
+    """Position of a series in the backtest; None if it was not tested."""
+    positions = [s for s, other in enumerate(backtest.table.ids) if other is name or other == name]
+    return positions[0] if positions and (backtest.series == positions[0]).any() else None
 
 
-def said(backtest: Backtest, s: int | None, best: str) -> str:
-    """What is to say of the backtest of one series."""
+def backtest_note(backtest: Backtest, s: int | None, baseline: str) -> str:
+    """The windows and the MASE of one series, as a sentence below its chart."""
     if s is None:
         return "This series was not tested: it is too short to hold the windows and values before them."
     w = backtest.series == s
-    part = {
+    mase = {
         name: summary(backtest.actual[w], backtest.forecasts[name][w], backtest.levels, backtest.scale[w])["MASE"]
-        for name in (NAME, best)
+        for name in (NAME, baseline)
     }
     drawn, h = len(drawn_windows(backtest, s)), backtest.actual.shape[1]
     text = f"{plural(int(w.sum()), 'window')} of {plural(h, 'step')}"
     text += f", of which {drawn} are drawn, so that none overlap" if drawn < w.sum() else ""
-    if not all(np.isfinite(value) for value in part.values()):
-        return f"{text}. The values are constant or missing, so that MASE says nothing of this series."
-    values = ", ".join(f"{model_name(name)} {measure('MASE', value)}" for name, value in part.items())
+    if not all(np.isfinite(value) for value in mase.values()):
+        return f"{text}. MASE is undefined on this series: its values are constant or missing."
+    values = ", ".join(f"{model_name(name)} {format_metric('MASE', value)}" for name, value in mase.items())
     return f"{text}. MASE on this series: {values}."
 
 
-def training(records: Sequence[dict[str, float]]) -> str:
-    """The losses by epoch."""
-    if not records:
+def training(history: Sequence[Mapping[str, float]]) -> str:
+    """Losses by epoch."""
+    if not history:
         return ""
     items = [("muted", "training loss")]
-    text = plural(len(records), "epoch")
-    losses = [record["val_loss"] for record in records if "val_loss" in record]
+    text = plural(len(history), "epoch")
+    losses = [record["val_loss"] for record in history if "val_loss" in record]
     if losses:
-        items.append(("rekur", "validation loss, with a dot where it was lowest and the weights were kept"))
-        text += f", the lowest validation loss {number(min(losses))}"
-    text += f", {records[-1]['seconds']:.1f} seconds" if "seconds" in records[-1] else ""
-    body = legend(items, "training") + plot("training", "losses by epoch", "low")
+        items.append(("rekur", "validation loss, with a dot at the epoch of the best weights, which are used"))
+        text += f", the lowest validation loss {format_number(min(losses))}"
+    text += f", {history[-1]['seconds']:.1f} seconds" if "seconds" in history[-1] else ""
+    body = legend(items, "training") + chart_area("training", "losses by epoch", "low")
     return section("Training", f'{body}<p class="note">{text}.</p>')
 
 
-def settings(prediction: Forecast, backtest: Backtest | None, model: Any) -> str:
-    """How the model was built, as far as it tells."""
+def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | None) -> str:
+    """Configuration of the model."""
     if model is None:
         return ""
-    recipe, blend = getattr(model, "recipe_", None), getattr(getattr(model, "ensemble_", None), "blend", None)
-    items = []
-    if hasattr(model, "cell"):
-        size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
-        items.append(("cell", f"{model.cell.upper()}, {size}" if recipe else "none: too little to train on"))
-    if blend is not None:
-        items.append(("forecast", blend.describe()))
-        factors = ", ".join(number(factor, 3) for factor in blend.widen)
-        items.append(("intervals", f"distance from the median × {factors} in the thirds of the horizon, as held out"))
+    config, ensemble = getattr(model, "recipe_", None), getattr(model, "ensemble_", None)
+    size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
+    items = [("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on")]
+    if ensemble is not None:
+        items.append(("forecast", ensemble.blend.describe()))
+        factors = ", ".join(format_number(factor, 3) for factor in ensemble.blend.widen)
+        items.append(
+            ("intervals", f"half width × {factors} in the thirds of the horizon, calibrated on held-out windows")
+        )
     seasons = getattr(model, "seasons_", ())
     if seasons:
-        more = f", also {', '.join(map(str, seasons[1:]))}" if len(seasons) > 1 else ""
-        items.append(("season", plural(int(seasons[0]), "step") + more))
-    if recipe is not None:
+        others = f", also {', '.join(map(str, seasons[1:]))}" if len(seasons) > 1 else ""
+        items.append(("season", plural(int(seasons[0]), "step") + others))
+    if config is not None:
+        t = config.training
         items += [
-            ("past", f"{plural(recipe.past, 'step')} looked back on"),
-            ("patch", plural(recipe.patch, "step")),
-        ]
-        items.append(("held out", f"{plural(recipe.held, 'step')} at the end of each series, for validation"))
-        t = recipe.training
-        items.append(
+            ("context", plural(config.past, "step")),
+            ("patch", plural(config.patch, "step")),
+            ("validation", f"{plural(config.held, 'step')} at the end of each series"),
             (
                 "training",
-                f"{t.optimizer}, rate {t.learning_rate:g}, batch {t.batch_size}, {t.max_epochs} epochs at most",
-            )
-        )
-    items.append(("horizon", plural(prediction.values.shape[1], "step")))
+                f"{t.optimizer}, learning rate {t.learning_rate:g}, batch size {t.batch_size}, "
+                f"at most {plural(t.max_epochs, 'epoch')}",
+            ),
+        ]
+    items.append(("horizon", plural(forecast.values.shape[1], "step")))
     if backtest is not None:
         items.append(("backtest", f"{plural(backtest.windows, 'window')} for each series"))
-    if hasattr(model, "seed"):
-        items.append(("seed", str(model.random_state)))
-    return section("Settings", rows([*items, ("version", f"rekur {__version__}")]))
+    items += [("random state", str(model.random_state)), ("version", f"rekur {__version__}")]
+    return section("Settings", definition_list(items))
 
 
-def notes(prediction: Forecast, model: Any) -> str:
-    """What was found in the data and done, and the series left out."""
-    found = list(dict.fromkeys([*prediction.table.notes, *(getattr(model, "notes_", None) or ())]))
-    body = listing(found) if found else ""
-    skipped = prediction.table.skipped
+def notes(forecast: Forecast, model: Forecaster | None) -> str:
+    """Notes on the data, and the skipped series."""
+    texts = list(dict.fromkeys([*forecast.table.notes, *(getattr(model, "notes_", None) or ())]))
+    body = bullet_list(texts) if texts else ""
+    skipped = forecast.table.skipped
     if skipped:
-        named = [f"{name}: {reason}" for name, reason in skipped[:LISTED]]
-        if len(skipped) > LISTED:
-            rest = Counter(reason for _, reason in skipped[LISTED:])
-            named += [f"{count:,} more: {reason}" for reason, count in rest.items()]
-        body += f"<h3>Left out: {plural(len(skipped), 'series')}</h3>{listing(named)}"
+        lines = [f"{name}: {reason}" for name, reason in skipped[:MAX_LISTED]]
+        if len(skipped) > MAX_LISTED:
+            reasons = Counter(reason for _, reason in skipped[MAX_LISTED:])
+            lines += [f"{count:,} more: {reason}" for reason, count in reasons.items()]
+        body += f"<h3>Left out: {plural(len(skipped), 'series')}</h3>{bullet_list(lines)}"
     return section("Notes on the data", body)
 
 
-def listing(lines: Sequence[str]) -> str:
+def bullet_list(lines: Sequence[str]) -> str:
     """Sentences as a list."""
     return f'<ul class="plain">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'
 
 
-def reading(bands: Sequence[int], tested: bool) -> str:
-    """How to read the page."""
-    items = [("median", "the value that what comes is as likely to exceed as to stay below.")]
-    for percent in sorted(bands):
+def reading_guide(intervals: Sequence[int], tested: bool) -> str:
+    """Explanations of the charts."""
+    items = [("median", "half of the outcomes are expected above it, half below.")]
+    for percent in sorted(intervals):
         odds = {80: "four of five", 95: "nineteen of twenty"}[percent]
-        items.append((f"{percent} % band", f"about {odds} values should fall into it, if the future is like the past."))
-    items.append(("dotted line", "the last value known when the forecast was made."))
-    items.append(("gaps", "values that are missing; nothing was filled in."))
+        items.append((f"{percent} % interval", f"about {odds} values fall into it, if the future is like the past."))
+    items.append(("dotted line", "the last time known when the forecast was made."))
+    items.append(("gaps", "missing values; none were filled in."))
     if tested:
         items.append(
-            (
-                "MASE",
-                "0.8 says: errors a fifth smaller than those of repeating the last season, as measured in the past.",
-            )
+            ("MASE", "0.8 means errors a fifth smaller than those of the seasonal naive forecast in the past.")
         )
-    return section("How to read this", rows(items))
+    return section("Reading the charts", definition_list(items))

@@ -1,93 +1,108 @@
-"""The report of a task on sequences: scores, what was taken for what, and examples to look at."""
+"""Report of a task on sequences: scores, confusion matrix, errors, transcripts, texts and attention weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from rekur.inputs.words import sentence
 from rekur.metrics.sequence import beside, confusion
-from rekur.report.page import framed, save
-from rekur.report.png import heat, image
+from rekur.registry import task_of
+from rekur.report.page import page_of, save
+from rekur.report.png import heat_map, image
 from rekur.report.sections import section
 
 if TYPE_CHECKING:
     from rekur.inputs.datasets import Dataset
+    from rekur.sequence.classifier import Classifier
+    from rekur.sequence.language_model import LanguageModel
+    from rekur.sequence.seq2seq import Captioner, Translator
+    from rekur.sequence.tagger import Tagger
+    from rekur.sequence.transcriber import Transcriber
 
-HERE = Path(__file__).parent
-SHOWN = 12  # examples in the page
-LONG = 400  # letters of a text that are shown
-MOST = 25  # labels in the picture of what was taken for what
+MAX_EXAMPLES = 12  # in the page
+MAX_TEXT_LENGTH = 400  # characters of a text
+MAX_CLASSES = 25  # of the confusion matrix
+MAX_PIECES = 40  # rows and columns of the attention weights
+FRAMES = 8  # of a video
 
-STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""What a page without charts may load: not even a script of its own."""
-
-
-def write(path: str, model: Any, held: Dataset, found: Mapping[str, float]) -> None:
-    """Write the report to a file, whole or not at all."""
-    save(path, html(model, held, found))
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Content security policy of a page without charts: not even scripts of its own are run."""
 
 
-def html(model: Any, held: Dataset, found: Mapping[str, float]) -> str:
-    """The report as one page that needs no network and runs no script.
+class SequenceModel(Protocol):
+    """The parts of a fitted estimator of sequences that every report reads."""
 
-    model : a fitted `Classifier`, `Tagger`, `Translator`, `Transcriber`, `Captioner` or `LanguageModel` ·
-    held : examples with targets · found : what `model.evaluate` says of them
+    history_: list[dict[str, float]]
+    reader_: Any
+
+
+def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
+    """Write the report of a task on sequences to a file, whole or not at all; arguments as in `html`."""
+    save(path, html(model, dataset, scores))
+
+
+def html(model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> str:
+    """Build the report of a task on sequences as one HTML page that needs no network and runs no script.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted `rekur.Classifier`, `rekur.Tagger`, `rekur.Translator`, `rekur.Transcriber`, `rekur.Captioner` or
+        `rekur.LanguageModel`.
+    dataset : Dataset
+        Examples with targets.
+    scores : mapping of str to float
+        What the `evaluate` method of the model returned for them.
+
+    Returns
+    -------
+    str
+        The page.
     """
-    kind = type(model).__name__
-    title = f"{kind}: {len(held.x):,} examples"
-    parts = [f"<header><h1>{escape(title)}</h1></header>", scores(found)]
-    if kind == "Classifier":
-        parts += [labels(model, held)]
-    elif kind == "Tagger":
-        parts += [tags(model, held)]
-    elif kind == "Transcriber":
-        parts += [transcripts(model, held)]
-    elif kind in ("Translator", "Captioner"):
-        parts += [texts(model, held)]
-    elif kind == "LanguageModel":
-        parts += [section("Samples", lines([model.sample(random_state=k) or "…" for k in range(5)]))]
+    task = task_of(model)
+    title = f"{task.estimator}: {len(dataset.x):,} examples"
+    parts = [f"<header><h1>{escape(title)}</h1></header>", score_table(scores)]
+    if task.report:
+        parts.append(SECTIONS[task.report](model, dataset))
     parts.append(training(model.history_))
-    return framed(title, parts, STILL)
+    return page_of(title, parts, CONTENT_POLICY)
 
 
-def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of HTML cells."""
-    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    top = "".join(f'<th scope="col">{heading}</th>' for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def lines(texts: Sequence[str]) -> str:
-    """A list of texts."""
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
-
-
-def scores(found: Mapping[str, float]) -> str:
-    """Each score beside that of the baseline."""
-    return section("Scores", grid(["score", "model", "baseline"], [list(map(escape, row)) for row in beside(found)]))
+def score_table(scores: Mapping[str, float]) -> str:
+    """Each score with that of the baseline."""
+    rows = [[escape(cell) for cell in row] for row in beside(scores)]
+    return section("Scores", table(["score", "model", "baseline"], rows))
 
 
 def training(history: Sequence[Mapping[str, float]]) -> str:
-    """Loss and validation of each epoch."""
+    """Training loss and validation of each epoch."""
     rows = [
         [f"{r['epoch']:.0f}", f"{r['mean_loss']:.4g}", f"{r['val_loss']:.4g}" if "val_loss" in r else "–"]
         for r in history
     ]
-    return section("Training", grid(["epoch", "loss", "validation"], rows)) if rows else ""
+    return section("Training", table(["epoch", "loss", "validation"], rows)) if rows else ""
 
 
 def shade(share: float) -> str:
-    """A background as strong as a share of 1, on which text can be read in light and dark."""
+    """Style of a cell whose background is as strong as a share of 1; its text is legible in light and dark."""
     return f"background:rgba(31,99,240,{0.6 * share:.3f});color:var(--ink);text-align:center"
 
 
-def shaded(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], corner: str = "") -> str:
-    """A table of cells, each a share that is its background and a text; names as HTML."""
+def shaded_table(
+    columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], corner: str = ""
+) -> str:
+    """A table of cells, each with a share for its background and a text; names are HTML."""
     top = f"<th>{corner}</th>" + "".join(f'<th scope="col" style="text-align:center">{name}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{name}</th>'
@@ -98,86 +113,114 @@ def shaded(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[floa
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def labels(model: Any, held: Dataset) -> str:
-    """What was taken for what, and the surest mistakes."""
-    p = model.predict_proba(held.x)
-    told = model.classes_[p.argmax(1)]
-    actual = np.asarray(held.y)
-    counts = confusion(actual, told, model.classes_)
-    most = np.argsort(-counts.sum(1), kind="stable")[:MOST]
-    names = [escape(str(model.classes_[k])) for k in most]
+def classification(model: Classifier, dataset: Dataset) -> str:
+    """The confusion matrix, and the errors of highest predicted probability."""
+    p = model.predict_proba(dataset.x)
+    predicted = model.classes_[p.argmax(1)]
+    actual = np.asarray(dataset.y)
+    counts = confusion(actual, predicted, model.classes_)
+    largest = np.argsort(-counts.sum(1), kind="stable")[:MAX_CLASSES]
+    names = [escape(str(model.classes_[k])) for k in largest]
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    rows = [(names[i], [(share[a, b], str(counts[a, b] or "")) for b in most]) for i, a in enumerate(most)]
-    matrix = shaded(names, rows, "is \\ told")
-    wrong = [k for k in np.argsort(-p.max(1), kind="stable") if told[k] != actual[k]][:SHOWN]
-    shown = wrong or list(range(min(SHOWN, len(actual))))
+    rows = [(names[i], [(share[a, b], str(counts[a, b] or "")) for b in largest]) for i, a in enumerate(largest)]
+    matrix = shaded_table(names, rows, "actual \\ predicted")
+    errors = [k for k in np.argsort(-p.max(1), kind="stable") if predicted[k] != actual[k]][:MAX_EXAMPLES]
+    shown = errors or list(range(min(MAX_EXAMPLES, len(actual))))
     cells = [
-        [seen(model, held.x[k], held.names[k]), escape(str(actual[k])), f"{escape(str(told[k]))} ({p[k].max():.0%})"]
+        [
+            preview(model, dataset.x[k], dataset.names[k]),
+            escape(str(actual[k])),
+            f"{escape(str(predicted[k]))} ({p[k].max():.0%})",
+        ]
         for k in shown
     ]
-    title = "The surest mistakes" if wrong else "Examples (no mistakes)"
-    return section("What was taken for what", matrix) + section(title, grid(["example", "is", "told"], cells))
+    title = "Most confident errors" if errors else "Examples (no errors)"
+    return section("Confusion matrix", matrix) + section(title, table(["example", "actual", "predicted"], cells))
 
 
-def seen(model: Any, value: Any, name: str) -> str:
-    """An example as people look at it: the text itself, the spectrum of a recording, a strip of frames."""
+def preview(model: SequenceModel, value: Any, name: str) -> str:
+    """An example as HTML: the text itself, the spectrum of a recording, or frames of a video."""
     kind = model.reader_.options.kind
     if kind in ("text", "words"):
         text = sentence(value)
-        return escape(text if len(text) <= LONG else text[:LONG] + " …")
+        return escape(text if len(text) <= MAX_TEXT_LENGTH else text[:MAX_TEXT_LENGTH] + " …")
     item = model.reader_.items([value])[0].numpy()
     if kind == "video":
-        strip = np.concatenate(list(item.transpose(0, 2, 3, 1)[:: max(1, len(item) // 8)]), axis=1)
+        frames = item.transpose(0, 2, 3, 1)[:: max(1, len(item) // FRAMES)]
+        strip = np.concatenate(list(frames), axis=1)
         return f"{escape(name)}<br>{image(strip, f'frames of {name}', 'height:64px;max-width:100%')}"
-    picture = heat(item.T[::-1])
-    return f"{escape(name)}<br>{image(picture, f'{kind} of {name}', 'height:80px;width:100%;min-width:240px')}"
+    spectrum = heat_map(item.T[::-1])
+    return f"{escape(name)}<br>{image(spectrum, f'{kind} of {name}', 'height:80px;width:100%;min-width:240px')}"
 
 
-def tags(model: Any, held: Dataset) -> str:
-    """Sentences with their labels, mistakes marked."""
+def tagging(model: Tagger, dataset: Dataset) -> str:
+    """Sentences with errors, the wrong tags marked."""
     rows = []
-    for words, actual, told in zip(held.x, held.y or [], model.predict(held.x), strict=True):
-        if list(actual) != told:
+    for words, actual, predicted in zip(dataset.x, dataset.y or [], model.predict(dataset.x), strict=True):
+        if list(actual) != predicted:
             marked = " ".join(
                 f"{escape(w)}<sub>{escape(b) if a == b else f'<b>{escape(b)}</b> ({escape(a)})'}</sub>"
-                for w, a, b in zip(words, actual, told, strict=True)
+                for w, a, b in zip(words, actual, predicted, strict=True)
             )
             rows.append([marked])
-    heads = ["sentence: told labels, <b>wrong ones</b> with the right one behind"]
-    return section("Sentences with mistakes", grid(heads, rows[:SHOWN])) if rows else ""
+    headings = ["sentence with predicted tags; <b>errors</b> are bold, with the actual tag in brackets"]
+    return section("Tagging errors", table(headings, rows[:MAX_EXAMPLES])) if rows else ""
 
 
-def transcripts(model: Any, held: Dataset) -> str:
-    """Spectra with the text that was heard, each letter where it begins."""
-    x = held.x[:SHOWN]
+def transcription(model: Transcriber, dataset: Dataset) -> str:
+    """Spectra with the transcript, each letter where it starts."""
+    x = dataset.x[:MAX_EXAMPLES]
     rows = []
-    for value, name, actual, told in zip(x, held.names, held.y or [], model.align(x), strict=False):
-        spots = "".join(
-            f'<span style="position:absolute;left:{100 * at:.2f}%">{escape(letter)}</span>' for letter, at in told
+    for value, name, actual, aligned in zip(x, dataset.names, dataset.y or [], model.align(x), strict=False):
+        letters = "".join(
+            f'<span style="position:absolute;left:{100 * position:.2f}%">{escape(letter)}</span>'
+            for letter, position in aligned
         )
-        line = f'<div style="position:relative;height:1.4em;font-size:0.75em">{spots}</div>'
-        rows.append([seen(model, value, name) + line, escape(actual), escape("".join(letter for letter, _ in told))])
-    return section("Heard", grid(["recording, letters where they begin", "said", "heard"], rows))
+        line = f'<div style="position:relative;height:1.4em;font-size:0.75em">{letters}</div>'
+        transcript = "".join(letter for letter, _ in aligned)
+        rows.append([preview(model, value, name) + line, escape(actual), escape(transcript)])
+    return section("Transcripts", table(["recording, letters where they start", "reference", "transcript"], rows))
 
 
-def texts(model: Any, held: Dataset) -> str:
-    """What was written, and where the decoder looked while it wrote the first."""
-    x, y = held.x[:SHOWN], (held.y or [])[:SHOWN]
-    told = model.predict(x)
+def generation(model: Translator | Captioner, dataset: Dataset) -> str:
+    """Generated texts, and for a text the attention weights of the first."""
+    x, y = dataset.x[:MAX_EXAMPLES], (dataset.y or [])[:MAX_EXAMPLES]
+    generated = model.predict(x)
     cells = [
-        [seen(model, value, name), escape(actual), escape(made)]
-        for value, name, actual, made in zip(x, held.names, y, told, strict=False)
+        [preview(model, value, name), escape(reference), escape(text)]
+        for value, name, reference, text in zip(x, dataset.names, y, generated, strict=False)
     ]
-    made = section("Written", grid(["read", "should be", "written"], cells))
-    first = next((k for k, text in enumerate(told) if text), None)
+    texts = section("Generated texts", table(["source", "reference", "generated"], cells))
+    first = next((k for k, text in enumerate(generated) if text), None)
     if first is None or model.reader_.options.kind != "text":
-        return made
-    weights = model.attention([x[first]], [told[first]])[0]
-    source = model.reader_.tokenizer.pieces(model.reader_.items([x[first]])[0].tolist())[:40]
-    target = [*model.text_.tokenizer.pieces(model.text_.tokenizer.encode(told[first])), "end"][:40]
+        return texts
+    return texts + attention_weights(model, x[first], generated[first])
+
+
+def attention_weights(model: Translator | Captioner, source: str, target: str) -> str:
+    """The attention weights of the decoder: a row for each piece of the target, a column for each of the source."""
+    weights = model.attention([source], [target])[0]
+    tokenizer = model.text_.tokenizer  # of both sides
+    columns = tokenizer.pieces(model.reader_.items([source])[0].tolist())[:MAX_PIECES]
+    pieces = [*tokenizer.pieces(tokenizer.encode(target)), "end"][:MAX_PIECES]
     rows = [
-        (escape(piece), [(float(a), "") for a in looked[: len(source)]])
-        for piece, looked in zip(target, weights, strict=False)
+        (escape(piece), [(float(weight), "") for weight in row[: len(columns)]])
+        for piece, row in zip(pieces, weights, strict=False)
     ]
-    picture = shaded([escape(piece) for piece in source], rows)
-    return made + section("Where it looked", picture)
+    return section("Attention weights", shaded_table([escape(piece) for piece in columns], rows))
+
+
+def samples(model: LanguageModel, dataset: Dataset) -> str:
+    """Texts sampled from a language model."""
+    texts = [model.sample(random_state=k) or "…" for k in range(5)]
+    return section("Samples", "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>")
+
+
+SECTIONS: Mapping[str, Callable[[Any, Dataset], str]] = {
+    "classification": classification,
+    "generation": generation,
+    "samples": samples,
+    "tagging": tagging,
+    "transcription": transcription,
+}
+"""Section of a report by its name in `rekur.registry.Task.report`."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 Validation: TypeAlias = "float | tuple[SequenceData, ...] | None"
 """None for an automatic share, a share in [0, 1), 0 for none, or data (x, y) or (x, y, lengths)."""
@@ -65,7 +66,7 @@ class LearnedPart(Protocol):
         """Tensors that `restore` takes back."""
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> Self:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> Self:
         """The part again, from what `describe` and `tensors` gave."""
 
 
@@ -76,7 +77,7 @@ class TrainingData:
     x: SequenceData
     y: TargetData
     sequences: LazySequences
-    reader: Any
+    reader: Reader
     parameters: Mapping[str, Any]
 
 
@@ -165,10 +166,10 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     cell: str
     training: Training | None
-    input: Any
+    input: Input | None
     random_state: int
 
-    reader_: Any
+    reader_: Reader
     codec_: LearnedPart
     size_: NetworkSize
     net_: nn.Module
@@ -179,11 +180,11 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _objective(self) -> Objective:
         """A new network with its loss and error, from `reader_`, `codec_` and `size_`."""
 
-    def _choose_input(self, x: SequenceData) -> Any:
+    def _choose_input(self, x: SequenceData) -> Input:
         """The input chosen by the user or fitting the data."""
         return choose_input(self.task, type(self).__name__, x, self.input)
 
-    def _learn_input(self, x: SequenceData, source: Any) -> TaskDefaults:
+    def _learn_input(self, x: SequenceData, source: Input) -> TaskDefaults:
         """Learn the reader of the input and decide the size of the network; the defaults of the task."""
         check_seed(self.random_state)
         defaults = task_defaults(self.task, source.kind, self.cell)
@@ -197,7 +198,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         y: TargetData,
         options: FitOptions,
         *,
-        source: Any,
+        source: Input,
         weight: Tensor | None = None,
     ) -> Split:
         """Learn input, targets and network; the rows trained on and held out. `weight` (N,) weighs rows in the loss."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class LabelCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> LabelCodec:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> LabelCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -219,7 +220,7 @@ class Classifier(SequenceEstimator):
         bidirectional: bool | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         random_state: int = 0,
     ) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from rekur import inputs
 from rekur.core import OptionError
 from rekur.inputs.datasets import VIDEOS
+from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import strings
 from rekur.inputs.words import WORD
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
 from rekur.training.config import Training
+
+if TYPE_CHECKING:
+    from rekur.inputs.reader import Input
 
 SequenceData: TypeAlias = Any
 """Sequences as users have them: an array (B, T, I), a list of arrays (T, I), of strings, of lists of words, of paths to
@@ -182,14 +186,14 @@ def network_size(defaults: NetworkSize, parameters: Mapping[str, Any]) -> Networ
     return replace(defaults, **{name: parameters[name] for name in names if parameters.get(name) is not None})
 
 
-def choose_input(task: str, name: str, x: SequenceData, chosen: Any = None) -> Any:
+def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = None) -> Input:
     """Input chosen by the user, the only one of the task or that which fits the data; refused where it does not fit."""
     kinds = [kind for out, kind in DEFAULTS if out == task and kind in inputs.INPUTS]
     if chosen is None:
         kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
         if kind == "text" and "words" in kinds and short_texts(x):
             kind = "words"
-        chosen = inputs.find(kind)(scale="none") if task == "value" else inputs.find(kind)()
+        chosen = Numbers(scale="none") if task == "value" else inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
     return chosen

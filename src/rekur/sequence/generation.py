@@ -44,7 +44,7 @@ class GenerationConfig:
     --------
     >>> from rekur.sequence.generation import GenerationConfig
     >>> GenerationConfig(num_beams=1).search
-    {'longest': 100, 'norm': 0.7, 'unique': 0}
+    {'max_length': 100, 'length_penalty': 0.7, 'no_repeat_ngram': 0}
     """
 
     attention: str = "dot"
@@ -61,7 +61,11 @@ class GenerationConfig:
     @property
     def search(self) -> dict[str, Any]:
         """Arguments of the beam search, without the number of beams."""
-        return {"longest": self.max_length, "norm": self.length_penalty, "unique": self.no_repeat_ngram}
+        return {
+            "max_length": self.max_length,
+            "length_penalty": self.length_penalty,
+            "no_repeat_ngram": self.no_repeat_ngram,
+        }
 
     def __post_init__(self) -> None:
         choose("attention", self.attention, ("dot", "additive"))

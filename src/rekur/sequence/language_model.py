@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 VALIDATION_SHARE = 0.05
 """Share of the last texts that is held out automatically."""
@@ -61,7 +62,7 @@ class TokenCounts:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> TokenCounts:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TokenCounts:
         """The counts that `describe` gave."""
         return cls(**description)
 
@@ -156,7 +157,7 @@ class LanguageModel(SequenceEstimator):
         num_layers: int | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class ValueCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> ValueCodec:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> ValueCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -104,7 +105,7 @@ class ValueObjective:
     @property
     def error_name(self) -> str:
         """Name of the loss."""
-        return self.net.head.measure
+        return self.net.head.loss_name
 
     def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
         """Loss of a batch, and the states of the stack."""
@@ -202,7 +203,7 @@ class Regressor(SequenceEstimator):
         dropout: float = 0.0,
         loss: str = "mse",
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell

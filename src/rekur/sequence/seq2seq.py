@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 References: TypeAlias = "Sequence[str | Sequence[str]]"
 """A text for each row, or several of which the best counts (ROUGE)."""
 
-CAPTION_TEXT = Text(vocabulary=8000, pieces="word")
+CAPTION_TEXT = Text(vocabulary_size=8000, pieces="word")
 """Options of the texts of captions."""
 
 
@@ -55,7 +56,7 @@ class TextCodec:
     def learn(cls, data: TrainingData) -> TextCodec:
         """Tokens of the target texts; those of the input where it is text of both sides."""
         shared = isinstance(data.reader, TextReader)
-        text = data.reader if shared else CAPTION_TEXT.learn(data.y)
+        text = data.reader if isinstance(data.reader, TextReader) else CAPTION_TEXT.learn(data.y)
         frequent = Counter(strings(data.y)).most_common(1)[0][0]
         return cls(text, shared, frequent, data.parameters["generation"].max_length)
 
@@ -79,9 +80,10 @@ class TextCodec:
         return {} if self.shared else self.text.tensors()
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> TextCodec:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TextCodec:
         """The codec that `describe` and `tensors` gave."""
-        return cls(reader if description["shared"] else CAPTION_TEXT.restore({}, tensors), **description)
+        text = reader if isinstance(reader, TextReader) else CAPTION_TEXT.restore({}, tensors)
+        return cls(text, **description)
 
 
 def text_scores(metric: str, actual: References, predicted: Sequence[str]) -> dict[str, float]:
@@ -111,7 +113,7 @@ class TextObjective:
         written, memory = self.net(batch.x, batch.lengths, batch.y, options.scheduled_sampling)
         assert batch.weight is not None
         loss = self.net.decoder.loss(written, memory, batch.y, batch.weight, options.label_smoothing)
-        loss = loss + self.net.hint_loss(memory, batch.y, batch.weight)
+        loss = loss + self.net.token_loss(memory, batch.y, batch.weight)
         if options.coverage:
             loss = loss + options.coverage * coverage_loss(written.attention, batch.weight)
         return loss, None
@@ -120,7 +122,7 @@ class TextObjective:
         """One minus the score of texts that are generated greedily."""
 
         def written(batch: Batch) -> list[str]:
-            return self._texts(self.net.write(batch.x, batch.lengths, 1, **self.generation.search))
+            return self._texts(self.net.generate(batch.x, batch.lengths, 1, **self.generation.search))
 
         return self._error(validation, written)
 
@@ -161,7 +163,7 @@ class Seq2SeqEstimator(PairedEstimator):
         dropout: float | None = None,
         generation: GenerationConfig = GenerationConfig(),  # noqa: B008, a frozen value
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -197,7 +199,7 @@ class Seq2SeqEstimator(PairedEstimator):
         beams, search = num_beams or self.generation.num_beams, self.generation.search
 
         def texts(batch: Batch) -> list[str]:
-            tokens = self.net_.write(batch.x, batch.lengths, beams, **search)
+            tokens = self.net_.generate(batch.x, batch.lengths, beams, **search)
             return [self.codec_.text.tokenizer.decode(row) for row in tokens]
 
         return self._map_rows(texts, x)

@@ -14,9 +14,10 @@ from rekur import metrics
 from rekur.core import DataError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
 from rekur.inputs.tokenizer import SPECIAL
-from rekur.inputs.words import plain
-from rekur.layers.crf import CRFHead, TagHead
+from rekur.inputs.words import WordsReader, plain
+from rekur.layers.crf import CRFHead
 from rekur.layers.encoders import encoder
+from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 Sentences: TypeAlias = Sequence[Sequence[str]]
 
@@ -77,7 +79,7 @@ class TagCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> TagCodec:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TagCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -102,7 +104,7 @@ def most_frequent_tags(x: Sentences, y: Sentences) -> dict[str, str]:
 class TagObjective:
     """Loss of the labels of a sentence; validation measures the F1 of spans, or the accuracy of other labels."""
 
-    net: SequenceNet[CRFHead] | SequenceNet[TagHead]
+    net: SequenceNet[CRFHead] | SequenceNet[LabelHead]
     codec: TagCodec
     words: Sequence[str]
     carries_states: bool = False
@@ -137,7 +139,7 @@ class TagObjective:
         return 1 - (metrics.span_f1(actual, predicted) if self.codec.spans else tag_accuracy(actual, predicted))
 
 
-def decoded(net: SequenceNet[CRFHead] | SequenceNet[TagHead], batch: Batch) -> list[list[int]]:
+def decoded(net: SequenceNet[CRFHead] | SequenceNet[LabelHead], batch: Batch) -> list[list[int]]:
     """Numbers of the best labels of each row, padding included."""
     raw, lengths, _ = net(batch.x, batch.lengths)
     numbers: list[list[int]] = net.head.decode(raw, lengths).tolist()
@@ -204,7 +206,8 @@ class Tagger(PairedEstimator):
     task = "tags"
     parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TagCodec}
 
-    net_: SequenceNet[CRFHead] | SequenceNet[TagHead]
+    reader_: WordsReader
+    net_: SequenceNet[CRFHead] | SequenceNet[LabelHead]
     codec_: TagCodec
 
     def __init__(
@@ -215,7 +218,7 @@ class Tagger(PairedEstimator):
         dropout: float | None = None,
         crf: bool = True,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -305,6 +308,6 @@ class Tagger(PairedEstimator):
             self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, seed=seed
         )
         K = len(self.codec_.tags)
-        head: CRFHead | TagHead = (CRFHead if self.crf else TagHead)(stack.size, K, seed)
+        head: CRFHead | LabelHead = (CRFHead if self.crf else LabelHead)(stack.size, K, seed)
         net: Any = SequenceNet(front, stack, head, "steps", size.dropout)
         return TagObjective(net, self.codec_, self.reader_.words.words)

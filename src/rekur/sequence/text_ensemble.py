@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rekur.core import Array
+    from rekur.inputs.reader import Reader
 
 SparseMatrix: TypeAlias = Any
 """A sparse matrix of scipy."""
@@ -163,7 +164,7 @@ class TextEnsemble:
         return self.ngrams.tensors()
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: object) -> TextEnsemble:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TextEnsemble:
         """The ensemble that `describe` and `tensors` gave."""
         alpha, beta = description["powers"]
         return cls(NGramModel.restore(tensors), (alpha, beta))

@@ -13,7 +13,8 @@ from rekur import metrics
 from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
 from rekur.inputs.audio import AudioReader, resample
-from rekur.layers.ctc import CTCHead
+from rekur.inputs.numbers import NumbersReader
+from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.data.batching import Batch
-    from rekur.layers.encoders import Centre
+    from rekur.inputs.reader import Input, Reader
+    from rekur.layers.encoders import Centre, SpeechState
 
 BLANK = 0
 """Number of the blank label."""
@@ -86,7 +88,7 @@ class TranscriptCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Any) -> TranscriptCodec:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TranscriptCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -190,6 +192,7 @@ class Transcriber(PairedEstimator):
     task = "transcript"
     parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TranscriptCodec}
 
+    reader_: AudioReader | NumbersReader
     net_: SequenceNet[CTCHead]
     codec_: TranscriptCodec
 
@@ -201,7 +204,7 @@ class Transcriber(PairedEstimator):
         bidirectional: bool | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -288,7 +291,7 @@ class Transcriber(PairedEstimator):
         """
 
         def positions(batch: Batch) -> list[list[tuple[str, float]]]:
-            aligned = [(self.net_.head.aligned(raw), len(raw)) for raw in self._scores(batch)]
+            aligned = [(self.net_.head.align(raw), len(raw)) for raw in self._scores(batch)]
             return [[(self.codec_.characters[k - 1], t / T) for k, t in labels] for labels, T in aligned]
 
         return self._map_rows(positions, x)
@@ -414,7 +417,7 @@ class StreamingTranscriber:
         self.net, self.encoder, self.reader, self.codec = net, net.encoder, reader, codec
         self.text = ""
         self._bank, self._frames = reader.online(), 0
-        self._encoder_state: list[Any] | None = None
+        self._encoder_state: SpeechState | None = None
         self._states: States = None
         self._last_label = BLANK
 
@@ -462,7 +465,7 @@ class StreamingTranscriber:
                 return ""
             y, self._states = self.net.stack(vectors, self._states)
             path = self.net.head(y)[0].argmax(-1).tolist()
-        added = self.codec.decode(self.net.head.merged([self._last_label, *path])[self._last_label != BLANK :])
+        added = self.codec.decode([label for label, _ in collapse_path(path, BLANK, self._last_label)])
         self._last_label = path[-1]
         self.text += added
         return added

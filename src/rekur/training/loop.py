@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from rekur.core import TrainingError
 from rekur.training.config import Training
@@ -30,8 +30,6 @@ States: TypeAlias = "list[State] | None"
 """States of a stack, carried from one piece of a sequence to the next; None for zeros."""
 
 CURE = "lower the learning rate, clip the gradient (gradient_clip=1) or scale the data"
-
-Part = TypeVar("Part", bound="tuple[Tensor, ...]")
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,9 @@ def detach(states: States) -> States:
     return None if states is None else [_detached(state) for state in states]
 
 
-def _detached(state: Part) -> Part:
+def _detached(state: State) -> State:
     """One state, a NamedTuple of tensors (B, H), without its graph."""
-    build: Callable[[Iterable[Tensor]], Part] = getattr(type(state), "_make", type(state))
+    build: Callable[[Iterable[Tensor]], State] = getattr(type(state), "_make", tuple)
     return build(tensor.detach() for tensor in state)
 
 

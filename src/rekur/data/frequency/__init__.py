@@ -1,1 +1,1 @@
-"""Frequencies: arithmetic, inference, irregular sampling, calendar features and seasonality."""
+"""Frequencies of time series: inference, irregular times, calendar features and season lengths."""

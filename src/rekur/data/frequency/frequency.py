@@ -1,75 +1,98 @@
-"""The step of a regular grid of time: its length, its names, and the arithmetic of the calendar."""
+"""Frequency of a time series: fixed steps, business days and months, with pandas aliases and calendar arithmetic."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from rekur.core import Array, OptionError
 
-__all__ = ["Frequency", "month", "months_of", "parse", "shown", "span_of", "tick"]
+__all__ = ["Frequency", "format_time", "month_positions", "month_spans", "months_of"]
 
 Kind = Literal["integer", "tick", "business", "month"]
 
 SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 WEEK = 7 * DAY
+MONTH = 30.44 * DAY
+"""Lengths in microseconds; that of a month is its mean."""
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 UNITS = {"us": 1, "ms": 1000, "s": SECOND, "min": MINUTE, "h": HOUR, "D": DAY, "W": WEEK}
-MONTHS = {"M": 1, "Q": 3, "Y": 12}
-SPELLINGS = {
+MONTH_UNITS = {"M": 1, "Q": 3, "Y": 12}
+MONTH_WORDS = {"month": 1, "quarter": 3, "year": 12}
+SYNONYMS = {
     **{"U": "us", "L": "ms", "S": "s", "T": "min", "m": "min", "H": "h", "d": "D", "w": "W", "mo": "M"},
     **{"A": "YE", "AS": "YS", "Y": "YE", "M": "ME", "Q": "QE", "BM": "ME", "BME": "ME", "BMS": "MS"},
     **{"second": "s", "minute": "min", "hour": "h", "hourly": "h", "day": "D", "daily": "D", "week": "W"},
     **{"weekly": "W", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year"},
 }
-WORDS = {"month": 1, "quarter": 3, "year": 12}
+FACTORIZE_FROM = 10_000  # times from which on each distinct time is converted once
 
 
 def months_of(times: Array) -> Array:
-    """Return the month of each time, (...) datetime64[M]; each distinct time is worked out once."""
-    if times.size < 10_000:
+    """Return the month of each time, (...) datetime64[M]."""
+    if times.size < FACTORIZE_FROM:
         return np.asarray(times.astype("M8[M]"))
-    codes, found = pd.factorize(times.ravel())
-    return np.asarray(np.asarray(found).astype("M8[M]")[codes].reshape(times.shape))
+    codes, distinct = pd.factorize(times.ravel())
+    return np.asarray(np.asarray(distinct).astype("M8[M]")[codes].reshape(times.shape))
 
 
-def span_of(months: Array) -> tuple[Array, Array]:
+def month_spans(months: Array) -> tuple[Array, Array]:
     """Return the first and the last day of each month, (...) datetime64[D]."""
     if not months.size:
         return months.astype("M8[D]"), months.astype("M8[D]")
     low = months.min()
     first = np.arange(low, months.max() + np.timedelta64(2, "M")).astype("M8[D]")
     last = first[1:] - np.timedelta64(1, "D")
-    at = (months - low).astype(np.int64)
-    return np.asarray(first[at]), np.asarray(last[at])
+    index = (months - low).astype(np.int64)
+    return np.asarray(first[index]), np.asarray(last[index])
+
+
+def month_positions(times: Array) -> tuple[Array, Array, Array]:
+    """Return the month (datetime64[M]), the day of the month from 1, and whether it is the last one, (...) each."""
+    days, months = times.astype("M8[D]"), months_of(times)
+    first, last = month_spans(months)
+    return months, (days - first).astype(np.int64) + 1, days == last
+
+
+def format_time(time: object) -> str:
+    """Return a time as short text: 2024-01-31, 2024-01-31 17:00:00 or 17."""
+    text = str(time).replace("T", " ")
+    return text.removesuffix(".000000").removesuffix(" 00:00:00")
 
 
 @dataclass(frozen=True)
 class Frequency:
-    """One step of a regular grid of time: so many units, minutes, business days or months.
+    """Step of a regular time index: a number of units, microseconds, business days or months.
 
-    The grid has no origin of its own: step k of a series is `advance(start, k)`, counted from its first time.
-    Month steps keep the day of the month of `start`, clipped to the length of the month; with `end` they
-    stand on the last day. Business days are Monday to Friday.
+    The index has no origin of its own: step k of a series is `advance(start, k)`, counted from its first time.
+    Month steps keep the day of the month of `start`, clipped to the length of the month; with `end` they fall on
+    the last day. Business days are Monday to Friday.
 
     Parameters
     ----------
-    kind : "integer", "tick", "business" or "month"
-    step : length of one step: units (integer), microseconds (tick), 1 (business) or months (month)
-    end : month steps stand on the last day of the month
-    name : the pandas alias ("h", "30min", "W-SUN", "B", "MS", "QE"), a word ("month": any fixed day) or the
-        integer as text; `parse(name)` gives the same Freq
+    kind : {"integer", "tick", "business", "month"}
+        Unit of the step.
+    step : int
+        Length of one step: units (integer), microseconds (tick), 1 (business) or months (month).
+    end : bool
+        Month steps fall on the last day of the month.
+    name : str
+        The pandas alias ("h", "30min", "W-SUN", "B", "MS", "QE"), a word ("month": any fixed day) or the integer as
+        text; `Frequency.parse(name)` gives an equal value.
 
     Examples
     --------
-    >>> parse("ME").advance(np.datetime64("2024-01-31T00:00:00.000000"), np.arange(3)).astype("M8[D]")
+    >>> import numpy as np
+    >>> from rekur.data import Frequency
+    >>> Frequency.parse("ME").advance(np.datetime64("2024-01-31"), np.arange(3)).astype("M8[D]")
     array(['2024-01-31', '2024-02-29', '2024-03-31'], dtype='datetime64[D]')
-    >>> parse("30min").seasons
+    >>> Frequency.parse("30min").seasons
     (48, 336)
     """
 
@@ -78,17 +101,131 @@ class Frequency:
     end: bool
     name: str
 
-    def advance(self, start: Any, k: Any) -> Array:
-        """Return the k-th time after `start`; both broadcast.
+    @classmethod
+    def parse(cls, freq: str | int) -> Frequency:
+        """Parse a pandas alias with an optional multiple, an English word, or an integer step.
+
+        Old pandas spellings ("H", "T", "M", "Q", "A") and anchors ("W-MON", "QS-OCT") are accepted. The position of
+        the times within their week or month comes from the data, not from the anchor.
+
+        Parameters
+        ----------
+        freq : str or int
+            The frequency.
+
+        Returns
+        -------
+        Frequency
+
+        Raises
+        ------
+        OptionError
+            If the text is not a frequency.
+
+        Examples
+        --------
+        >>> from rekur.data import Frequency
+        >>> [Frequency.parse(freq).name for freq in ("15min", "2h", "A", "daily", 1)]
+        ['15min', '2h', 'YE', 'D', '1']
+        """
+        match = re.fullmatch(r"(\d*)\s*([A-Za-z]*)(?:-([A-Za-z]{3}))?", str(freq).strip())
+        if match and match[0] and not isinstance(freq, bool):
+            multiple, unit, anchor = int(match[1] or 1), match[2], (match[3] or "").upper()
+            word = unit.lower().removesuffix("s") if len(unit) > 2 else unit
+            unit = SYNONYMS.get(unit, SYNONYMS.get(word, word if unit not in UNITS else unit))
+            if multiple and not unit:
+                return cls.of_integers(multiple)
+            if multiple and unit in UNITS:
+                return cls.of_ticks(multiple * UNITS[unit], WEEKDAYS.index(anchor) if anchor in WEEKDAYS else 6)
+            if multiple and unit[:1] in MONTH_UNITS and unit[1:] in ("S", "E"):
+                return cls.of_months(multiple * MONTH_UNITS[unit[0]], unit[1])
+            if multiple and unit in MONTH_WORDS:
+                return cls.of_months(multiple * MONTH_WORDS[unit])
+            if multiple == 1 and unit in ("B", "business"):
+                return cls.of_business_days()
+        raise OptionError(
+            f"freq={freq!r} is not a frequency that is known; examples: 'h', '30min', 'D', 'B' (Monday to "
+            "Friday), 'W', 'MS' or 'ME' (start or end of the month), 'QS', 'YS', a multiple such as '2h', or 1 "
+            "for integer times"
+        )
+
+    @classmethod
+    def of_integers(cls, step: int) -> Frequency:
+        """Return the step of a whole number of units.
+
+        >>> Frequency.of_integers(5).name
+        '5'
+        """
+        return cls("integer", step, False, str(step))
+
+    @classmethod
+    def of_ticks(cls, step: int, weekday: int = 6) -> Frequency:
+        """Return the step of a number of microseconds under its shortest name; weeks are named by a weekday from 0.
+
+        >>> Frequency.of_ticks(3_600_000_000).name
+        'h'
+        """
+        unit = next(u for u in reversed(UNITS) if step % UNITS[u] == 0)
+        multiple = step // UNITS[unit]
+        anchor = f"-{WEEKDAYS[weekday]}" if unit == "W" else ""
+        return cls("tick", step, False, f"{multiple if multiple > 1 else ''}{unit}{anchor}")
+
+    @classmethod
+    def of_business_days(cls) -> Frequency:
+        """Return the step from one business day, Monday to Friday, to the next.
+
+        >>> Frequency.of_business_days().name
+        'B'
+        """
+        return cls("business", 1, False, "B")
+
+    @classmethod
+    def of_months(cls, step: int, position: str = "") -> Frequency:
+        """Return a step of months at their start ("S"), at their end ("E") or on any fixed day ("").
+
+        >>> Frequency.of_months(3, "S").name, Frequency.of_months(1).name
+        ('QS', 'month')
+        """
+        unit, multiple = next((u, step // n) for u, n in reversed(MONTH_UNITS.items()) if step % n == 0)
+        word = next(w for w, n in MONTH_WORDS.items() if n == MONTH_UNITS[unit])
+        name = unit + position if position else word
+        return cls("month", step, position == "E", f"{multiple if multiple > 1 else ''}{name}")
+
+    def anchored(self, times: Array) -> Frequency:
+        """Return the frequency with the position in the month, or the weekday, that `times` (n,) have.
+
+        >>> Frequency.parse("month").anchored(np.array(["2024-01-31", "2024-02-29"], dtype="M8[us]")).name
+        'ME'
+        """
+        if not len(times):
+            return self
+        if self.kind == "month":
+            _, day, is_end = month_positions(times)
+            return Frequency.of_months(self.step, "E" if is_end.all() else "S" if (day == 1).all() else "")
+        if self.kind == "tick" and self.step % WEEK == 0:
+            weekdays = (times.astype("M8[D]").astype(np.int64) + 3) % 7
+            return Frequency.of_ticks(self.step, int(np.bincount(weekdays).argmax()))
+        return self
+
+    def advance(self, start: ArrayLike, k: ArrayLike) -> Array:
+        """Return the time k steps after `start`; both broadcast.
 
         Parameters
         ----------
         start : (...) datetime64[us] or int64
-        k : (...) integer number of steps, may be negative
+            First times.
+        k : (...) int
+            Number of steps, may be negative.
 
         Returns
         -------
-        (...) times of the kind of `start`
+        (...) array
+            Times of the type of `start`.
+
+        Examples
+        --------
+        >>> Frequency.parse("2h").advance(np.datetime64("2024-01-01T22:00"), 1)
+        array('2024-01-02T00:00:00.000000', dtype='datetime64[us]')
         """
         k = np.asarray(k, dtype=np.int64)
         if self.kind == "integer":
@@ -100,37 +237,57 @@ class Frequency:
         clock = start - day
         if self.kind == "business":
             return np.asarray(np.busday_offset(day, k, roll="forward") + clock)
-        begin = months_of(start)
-        first, last = span_of(begin + (k * self.step).astype("m8[M]"))
-        return np.asarray((last if self.end else np.minimum(first + (day - span_of(begin)[0]), last)) + clock)
+        months = months_of(start)
+        first, last = month_spans(months + (k * self.step).astype("m8[M]"))
+        return np.asarray((last if self.end else np.minimum(first + (day - month_spans(months)[0]), last)) + clock)
 
-    def count(self, start: Any, t: Any) -> tuple[Array, Array]:
-        """Return the whole number of steps from `start` to `t`, and whether `t` lies exactly on the grid.
+    def count(self, start: ArrayLike, times: ArrayLike) -> tuple[Array, Array]:
+        """Return the whole number of steps from `start` to `times`, and whether the times are exactly on the grid.
 
         Parameters
         ----------
-        start, t : (...) times that broadcast
+        start, times : (...) datetime64[us] or int64
+            Times that broadcast.
 
         Returns
         -------
-        k : (...) int64, exact : (...) bool
+        k : (...) int64
+        exact : (...) bool
+
+        Examples
+        --------
+        >>> Frequency.parse("MS").count(np.datetime64("2024-01-01"), np.datetime64("2024-04-02"))
+        (array(3), array(False))
         """
         if self.kind == "integer":
-            k, rest = np.divmod(np.asarray(t, dtype=np.int64) - np.asarray(start, dtype=np.int64), self.step)
+            k, rest = np.divmod(np.asarray(times, dtype=np.int64) - np.asarray(start, dtype=np.int64), self.step)
             return np.asarray(k), np.asarray(rest == 0)
-        start, t = np.asarray(start, dtype="M8[us]"), np.asarray(t, dtype="M8[us]")
+        start, times = np.asarray(start, dtype="M8[us]"), np.asarray(times, dtype="M8[us]")
         if self.kind == "tick":
-            k, rest = np.divmod((t - start).astype(np.int64), self.step)
+            k, rest = np.divmod((times - start).astype(np.int64), self.step)
             return np.asarray(k), np.asarray(rest == 0)
         if self.kind == "business":
-            k = np.busday_count(start.astype("M8[D]"), t.astype("M8[D]"))
+            k = np.busday_count(start.astype("M8[D]"), times.astype("M8[D]"))
         else:
-            k = (months_of(t) - months_of(start)).astype(np.int64) // self.step
-        return np.asarray(k), np.asarray(self.advance(start, k) == t)
+            k = (months_of(times) - months_of(start)).astype(np.int64) // self.step
+        return np.asarray(k), np.asarray(self.advance(start, k) == times)
+
+    @property
+    def length(self) -> float:
+        """Mean length of a step in microseconds, or in units of integer times.
+
+        >>> Frequency.parse("h").length
+        3600000000.0
+        """
+        return self.step * {"month": MONTH, "business": 7 / 5 * DAY}.get(self.kind, 1.0)
 
     @property
     def seasons(self) -> tuple[int, ...]:
-        """Natural season lengths in steps, the main one first: hours (24, 168), days (7,), months (12,)."""
+        """Natural season lengths in steps, the main one first: hours (24, 168), days (7,), months (12,).
+
+        >>> Frequency.parse("h").seasons
+        (24, 168)
+        """
         if self.kind == "integer":
             return (1,)
         if self.kind == "business":
@@ -139,78 +296,15 @@ class Frequency:
             return (12 // self.step,) if 12 % self.step == 0 else (1,)
         if self.step % WEEK == 0:
             return (max(round(365.25 * DAY / self.step), 1),)
-        spans = (DAY, WEEK) if self.step >= MINUTE else (HOUR, MINUTE)  # longer seasons would need too many steps
-        whole = tuple(span // self.step for span in spans if span % self.step == 0)
-        return tuple(n for n in whole if 2 <= n <= 3600) or (1,)
+        periods = (DAY, WEEK) if self.step >= MINUTE else (HOUR, MINUTE)  # longer seasons would need too many steps
+        lengths = tuple(period // self.step for period in periods if period % self.step == 0)
+        return tuple(n for n in lengths if 2 <= n <= 3600) or (1,)
 
     @property
     def season(self) -> int:
-        """The main season length in steps."""
+        """The main season length in steps.
+
+        >>> Frequency.parse("MS").season
+        12
+        """
         return self.seasons[0]
-
-
-def shown(time: Any) -> str:
-    """Return a time of the grid as short text: 2024-01-31, 2024-01-31 17:00:00 or 17."""
-    text = str(time).replace("T", " ")
-    return text.removesuffix(".000000").removesuffix(" 00:00:00")
-
-
-def tick(step: int, weekday: int = 6) -> Frequency:
-    """Return the tick of `step` microseconds under its shortest name; weeks are named by their weekday."""
-    unit = next(u for u in reversed(UNITS) if step % UNITS[u] == 0)
-    many = step // UNITS[unit]
-    tail = f"-{WEEKDAYS[weekday]}" if unit == "W" else ""
-    return Frequency("tick", step, False, f"{many if many > 1 else ''}{unit}{tail}")
-
-
-def month(step: int, letter: str) -> Frequency:
-    """Return a step of months that stands at the start ("S"), the end ("E") or any fixed day ("")."""
-    unit, many = next((u, step // n) for u, n in reversed(MONTHS.items()) if step % n == 0)
-    word = next(w for w, n in WORDS.items() if n == MONTHS[unit])
-    return Frequency("month", step, letter == "E", f"{many if many > 1 else ''}{unit + letter if letter else word}")
-
-
-def parse(freq: str | int) -> Frequency:
-    """Read a frequency: a pandas alias with an optional multiple, an English word, or an integer step.
-
-    Old pandas spellings ("H", "T", "M", "Q", "A") and anchors ("W-MON", "QS-OCT") are understood; where a
-    grid stands within its week or month is taken from the data, not from the anchor.
-
-    Parameters
-    ----------
-    freq : str or int
-
-    Returns
-    -------
-    Freq
-
-    Raises
-    ------
-    OptionError : the text is not a frequency.
-
-    Examples
-    --------
-    >>> parse("15min").step, parse("2h").name, parse("A").name, parse(1).kind
-    (900000000, '2h', 'YE', 'integer')
-    """
-    text = str(freq).strip()
-    found = re.fullmatch(r"(\d*)\s*([A-Za-z]*)(?:-([A-Za-z]{3}))?", text)
-    if found and text and not isinstance(freq, bool):
-        many, unit, tail = int(found[1] or 1), found[2], (found[3] or "").upper()
-        word = unit.lower().removesuffix("s") if len(unit) > 2 else unit
-        unit = SPELLINGS.get(unit, SPELLINGS.get(word, word if unit not in UNITS else unit))
-        if many and not unit:
-            return Frequency("integer", many, False, str(many))
-        if many and unit in UNITS:
-            return tick(many * UNITS[unit], WEEKDAYS.index(tail) if tail in WEEKDAYS else 6)
-        if many and unit[:1] in MONTHS and unit[1:] in ("S", "E"):
-            return month(many * MONTHS[unit[0]], unit[1])
-        if many and unit in WORDS:
-            return month(many * WORDS[unit], "")
-        if many == 1 and unit in ("B", "business"):
-            return Frequency("business", 1, False, "B")
-    raise OptionError(
-        f"freq={freq!r} is not a frequency that is known; examples: 'h', '30min', 'D', 'B' (Monday to "
-        "Friday), 'W', 'MS' or 'ME' (start or end of the month), 'QS', 'YS', a multiple such as '2h', or 1 "
-        "for integer times"
-    )

@@ -1,11 +1,10 @@
-"""Times that are uneven by nature: the usual step nearest to theirs, and where each of them stands on it."""
+"""Irregularly spaced times: the usual step nearest to theirs, and their phase within it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rekur.core import Array
-from rekur.data.frequency.calendar import ENOUGH, regular, spacing
 from rekur.data.frequency.frequency import (
     DAY,
     HOUR,
@@ -14,107 +13,115 @@ from rekur.data.frequency.frequency import (
     WEEK,
     WEEKDAYS,
     Frequency,
-    month,
+    month_spans,
     months_of,
-    span_of,
-    tick,
 )
+from rekur.data.frequency.inference import MIN_IRREGULAR_MONTH, MIN_STEPS_IRREGULAR, Spacing
 
-NICE = [
+__all__ = ["circular_phase", "fits_usual_step", "is_irregular", "snap_to_grid", "usual_frequency"]
+
+USUAL_TICKS = [
     *(n * SECOND for n in (1, 2, 5, 10, 15, 20, 30)),
     *(n * MINUTE for n in (1, 2, 5, 10, 15, 20, 30)),
     *(n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)),
     DAY,
     WEEK,
 ]
-USUAL = [*((float(step), tick(step, 0)) for step in NICE), *((30.44 * DAY * n, month(n, "S")) for n in (1, 3, 12))]
-"""The steps on which uneven times are laid, with their sizes; below them powers of ten of microseconds."""
-CROWDED = 0.6  # mean resultant length from which on times stand together at one place of their step
-NEAR = 2.0  # times that the median step of uneven times may differ from the step they are laid on
-SHORT = 5  # rows of a series that do not make a frequency of its own
-BEFORE = 0.75  # place in a step from which on times that stand together belong to the next one
+USUAL_FREQUENCIES = [
+    *(Frequency.of_ticks(step, weekday=0) for step in USUAL_TICKS),
+    *(Frequency.of_months(n, "S") for n in (1, 3, 12)),
+]
+"""The steps of irregular times; below one second powers of ten of microseconds."""
+MIN_RESULTANT_LENGTH = 0.6  # mean resultant length from which on times are concentrated at one phase
+MAX_STEP_RATIO = 2.0  # between the median step of irregular times and the step of their grid
+MIN_ROWS = 5  # rows from which on a series has a frequency of its own
+NEXT_STEP_PHASE = 0.75  # phase from which on concentrated times belong to the next step
+NO_PHASE = -1.0
 
 
-def usual(gap: float, whole: bool) -> Frequency:
-    """The frequency in common use that is nearest to a step, of whole numbers or microseconds, by its logarithm.
+def usual_frequency(gap: float, integers: bool) -> Frequency:
+    """Return the frequency in common use nearest to a step on a logarithmic scale.
 
-    >>> usual(11.3 * 60e6, whole=False).name, usual(29 * 86400e6, whole=False).name
+    gap: in microseconds, or in units where times are `integers`.
+
+    >>> usual_frequency(11.3 * 60e6, integers=False).name, usual_frequency(29 * 86400e6, integers=False).name
     ('10min', 'MS')
     """
-    if whole:
-        step = max(1, round(gap))
-        return Frequency("integer", step, False, str(step))
+    if integers:
+        return Frequency.of_integers(max(1, round(gap)))
     if gap < 0.7 * SECOND:
-        return tick(10 ** max(0, round(np.log10(gap))))
-    return min(USUAL, key=lambda pair: abs(np.log(pair[0] / gap)))[1]
+        return Frequency.of_ticks(10 ** max(0, round(np.log10(gap))))
+    return min(USUAL_FREQUENCIES, key=lambda freq: abs(np.log(freq.length / gap)))
 
 
-def is_uneven(t: Array, freq: Frequency, beside: bool = False) -> bool:
-    """Whether the times of a series, which do not stand on a grid of `freq`, are uneven by nature and no slips.
+def is_irregular(spacing: Spacing | None, rows: int, freq: Frequency, others_irregular: bool = False) -> bool:
+    """Return whether times off the grid of `freq` are irregular by nature rather than by a few errors.
 
-    So they are if half of many steps fit no common one (of few, `beside` series that are uneven), if there is one a
-    month, on whichever day, or if there is one time only.
+    That is so if more than half of at least 20 steps are no multiple of the most common one (of fewer steps where
+    there are other irregular series), if there is one time a month on any day, or if there is one time only.
+
+    spacing: of the series, see `rekur.data.frequency.inference.infer`; rows: its number of rows.
     """
-    spaced = spacing(t)
-    if spaced is None:
+    if spacing is None:
         return True
-    if freq.kind == "month" and spaced.gaps.min() >= 26 * DAY:
+    if freq.kind == "month" and spacing.gaps.min() >= MIN_IRREGULAR_MONTH:
         return True
-    few = beside and (len(t) < SHORT or 2 * len(spaced.off) > len(spaced.gaps))
-    return (spaced.uneven or few) and regular(t, spaced) is None
+    short = others_irregular and (rows < MIN_ROWS or 2 * len(spacing.off_step) > len(spacing.gaps))
+    return (spacing.uneven or short) and spacing.frequency is None
 
 
-def near(gap: float, freq: Frequency, many: int) -> bool:
-    """Whether uneven times of a median gap, of so many rows, can be laid on steps of a frequency."""
-    whole = freq.kind == "integer"
-    own = usual(gap, whole)
-    ratio = size(freq) / gap
-    reach = NEAR if many > ENOUGH else NEAR**2  # the median of a few gaps says little
-    return bool(1 / reach <= ratio <= reach or (own.kind, own.step) == (freq.kind, freq.step))
+def fits_usual_step(gap: float, freq: Frequency, rows: int) -> bool:
+    """Return whether irregular times of a median gap, of a number of rows, can be put on the grid of `freq`."""
+    usual = usual_frequency(gap, freq.kind == "integer")
+    ratio = freq.length / gap
+    limit = MAX_STEP_RATIO if rows > MIN_STEPS_IRREGULAR else MAX_STEP_RATIO**2  # few gaps have an uncertain median
+    return bool(1 / limit <= ratio <= limit or (usual.kind, usual.step) == (freq.kind, freq.step))
 
 
-def size(freq: Frequency) -> float:
-    """The mean length of a step in microseconds, or units."""
-    return freq.step * {"month": 30.44 * DAY, "business": 7 / 5 * DAY}.get(freq.kind, 1.0)
-
-
-def _steps(t: Array, freq: Frequency) -> tuple[Array, Array, int, int]:
-    """Which step each time lies in, its place there from 0 to 1, and the length and the origin of steps."""
+def _steps_since_origin(times: Array, freq: Frequency) -> tuple[Array, Array, int, int]:
+    """Return the step (n,) of each time since 1970, its phase (n,) in [0, 1), and the length and origin of steps."""
     weeks = freq.kind == "tick" and freq.step % WEEK == 0
     origin = 4 * DAY + WEEKDAYS.index(freq.name[-3:]) * DAY if weeks else 0  # 5 January 1970 was a Monday
     step = DAY if freq.kind == "business" else freq.step
-    k, rest = np.divmod(t.astype(np.int64) - origin, step)
+    k, rest = np.divmod(times.astype(np.int64) - origin, step)
     return k, rest / step, step, origin
 
 
-def crowding(t: Array, codes: Array, freq: Frequency) -> Array:
-    """At which place of their step, from 0 to 1, the times (n,) of each series stand together, (S,); -1 if nowhere.
+def circular_phase(times: Array, codes: Array, freq: Frequency) -> Array:
+    """Return the circular mean phase of the times within a step, per series (S,) in [0, 1); -1 if not concentrated.
 
-    The series of a time is its number in `codes`.
+        z = mean exp(2πi·φ),  phase = arg(z) / 2π
+
+    where φ is the phase of a time within its step; concentrated is |z| ≥ 0.6 over more than 20 times.
+
+    times (n,); codes (n,): the number of the series of each.
     """
     count = np.maximum(np.bincount(codes), 1)
     if freq.kind == "month":
-        return np.full(len(count), -1.0)
-    angle = 2 * np.pi * _steps(t, freq)[1]
-    centre = (np.bincount(codes, np.cos(angle)) + 1j * np.bincount(codes, np.sin(angle))) / count
-    place = (np.angle(centre) / (2 * np.pi)) % 1
-    return np.where((np.abs(centre) >= CROWDED) & (count > ENOUGH), place, -1.0)
+        return np.full(len(count), NO_PHASE)
+    angle = 2 * np.pi * _steps_since_origin(times, freq)[1]
+    mean = (np.bincount(codes, np.cos(angle)) + 1j * np.bincount(codes, np.sin(angle))) / count
+    phase = (np.angle(mean) / (2 * np.pi)) % 1
+    concentrated = (np.abs(mean) >= MIN_RESULTANT_LENGTH) & (count > MIN_STEPS_IRREGULAR)
+    return np.where(concentrated, phase, NO_PHASE)
 
 
-def level(t: Array, codes: Array, freq: Frequency, places: Array) -> Array:
-    """Return each time (n,) as that of its step, on a grid that is the same for all series, whose numbers are `codes`.
+def snap_to_grid(times: Array, codes: Array, freq: Frequency, phases: Array) -> Array:
+    """Return the grid time of the step of each time (n,); the grid is the same for all series.
 
-    A step holds the times from its beginning on. Where those of a series stand together at one of the `places` (S,),
-    as readings a little before or after the full hour do, it holds those around that place.
+    A step begins at its grid time. Where the times of a series are concentrated at one of the `phases` (S,), as
+    readings shortly before or after the full hour are, a step is centred at that phase.
+
+    codes (n,): the number of the series of each time; phases: from `circular_phase`.
     """
     if freq.kind == "month":
-        begin = (months_of(t).astype(np.int64) // freq.step * freq.step).astype("M8[M]")
-        last = begin + np.timedelta64(freq.step - 1, "M")
-        return np.asarray((span_of(last)[1] if freq.end else begin).astype("M8[us]"))
-    k, place, step, origin = _steps(t, freq)
-    middle = places[codes]
-    moved = np.floor(place - middle + 0.5) + (middle >= BEFORE)
-    k = k + np.where(middle >= 0, moved, 0.0).astype(np.int64)
+        first = (months_of(times).astype(np.int64) // freq.step * freq.step).astype("M8[M]")
+        last = first + np.timedelta64(freq.step - 1, "M")
+        return np.asarray((month_spans(last)[1] if freq.end else first).astype("M8[us]"))
+    k, phase, step, origin = _steps_since_origin(times, freq)
+    centre = phases[codes]
+    shift = np.floor(phase - centre + 0.5) + (centre >= NEXT_STEP_PHASE)
+    k = k + np.where(centre >= 0, shift, 0.0).astype(np.int64)
     if freq.kind == "business":
-        k -= np.maximum((k + 3) % 7 - 4, 0)  # what happens at a weekend is told on Friday
-    return np.asarray((k * step + origin).astype(t.dtype))
+        k -= np.maximum((k + 3) % 7 - 4, 0)  # a weekend belongs to its Friday
+    return np.asarray((k * step + origin).astype(times.dtype))

@@ -1,1 +1,1 @@
-"""Ingestion: from a user's file or data frame to a `Panel`."""
+"""Ingestion: from files and data frames to a `rekur.data.panel.Panel`, and back to data frames."""

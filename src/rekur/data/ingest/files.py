@@ -1,7 +1,8 @@
-"""Tables from and to files: CSV, CSV.gz and Parquet, with one-line errors that name the file."""
+"""Table files: CSV, JSON lines and Parquet in, CSV and Parquet out, with one-line errors that name the file."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -14,21 +15,29 @@ import uuid
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
 
 import narwhals as nw
 import pandas as pd
 
 from rekur.core import DataError
+from rekur.data.ingest.schema import Frame
 
-__all__ = ["check_suffix", "read", "store", "text", "write"]
+__all__ = ["check_suffix", "read_file", "read_text", "write_bytes", "write_file"]
 
-PARQUET = (".parquet", ".pq")
+PARQUET_SUFFIXES = (".parquet", ".pq")
 NEEDS_PARQUET = 'Parquet needs pyarrow: pip install "rekur[parquet]"'
+BYTES_CHECKED = 10_000  # for zeros, which text does not have
+MAX_SHOWN = 40  # characters of a line that an error shows
 
 
-def _bytes(path: str, name: str) -> bytes:
-    """Return what the file holds, unpacked."""
+def _display_name(path: str) -> str:
+    """Return the name of a file in errors."""
+    return "standard input" if path == "-" else path
+
+
+def _read_bytes(path: str) -> bytes:
+    """Return the content of a file, or of standard input for "-", unpacked from gzip or xz."""
+    name = _display_name(path)
     if path == "-":
         data = sys.stdin.buffer.read()
     else:
@@ -49,52 +58,77 @@ def _bytes(path: str, name: str) -> bytes:
     return data
 
 
-def text(path: str) -> str:
-    """The text of a file, or of standard input for "-": UTF-8, also packed by gzip or xz."""
-    name = "standard input" if path == "-" else path
-    return _text(_bytes(path, name), name)
+def read_text(path: str) -> str:
+    """Read a text file in UTF-8, also packed by gzip or xz.
+
+    Parameters
+    ----------
+    path : str
+        File name, or "-" for standard input.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DataError
+        If the file is absent, damaged or not UTF-8 text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bytes(Path(folder, "a.txt"), "Grüße".encode())
+    ...     read_text(f"{folder}/a.txt")
+    'Grüße'
+    """
+    return _utf8(_read_bytes(path), _display_name(path)).decode()
 
 
-def _text(data: bytes, name: str) -> str:
-    """Decode UTF-8, or say what the file seems to be instead."""
+def _utf8(data: bytes, name: str) -> bytes:
+    """Return UTF-8 text without its byte order mark, or raise a DataError with what the file seems to be instead."""
     if data[:4] == b"PK\x03\x04":
         raise DataError(f"{name} is a zip or Excel file; save the sheet as CSV (UTF-8)")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         raise DataError(f"{name} is not UTF-8 text but UTF-16; save it as CSV (UTF-8)")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DataError(f"{name} is not UTF-8 text (line {line}); save it as CSV (UTF-8)") from None
-    if "\0" in text[:10_000]:
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise DataError(f"{name} is not UTF-8 text (line {line}); save it as CSV (UTF-8)") from None
+    if b"\0" in data[:BYTES_CHECKED]:
         raise DataError(f"{name} is not a text file; a CSV or Parquet file is needed")
-    return text
+    return data
 
 
-def _header(text: str, name: str) -> tuple[str, list[str]]:
+def _csv_header(data: bytes, name: str) -> tuple[str, list[str]]:
     """Return the delimiter (comma, semicolon or tab) and the names in the first line that is not blank."""
-    line = next((part for part in io.StringIO(text) if part.strip()), "").rstrip("\r\n")
-    if not line:
+    lines = (line.decode() for line in io.BytesIO(data))
+    header = next((line for line in lines if line.strip()), "").rstrip("\r\n")
+    if not header:
         raise DataError(f"{name} is empty: there is no data")
-    outside = re.sub(r'"[^"]*"', "", line)
-    delimiter = max(",;\t", key=outside.count)
-    names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+    unquoted = re.sub(r'"[^"]*"', "", header)
+    delimiter = max(",;\t", key=unquoted.count)
+    names = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
     if re.match(r"\d{4}-\d\d-\d\d", names[0]):
         raise DataError(f"{name} begins with data ({names[0]!r}), not with a header; put the column names in line 1")
-    doubled = next((cell for cell in names if cell and names.count(cell) > 1), None)
-    if doubled is not None:
-        raise DataError(f"{name} has two columns named {doubled!r}; rename one of them")
+    duplicate = next((cell for cell in names if cell and names.count(cell) > 1), None)
+    if duplicate is not None:
+        raise DataError(f"{name} has two columns named {duplicate!r}; rename one of them")
     return delimiter, names
 
 
-def _csv(text: str, name: str) -> pd.DataFrame:
-    """Parse the text of a CSV file."""
-    delimiter, names = _header(text, name)
+def _parse_csv(data: bytes, name: str) -> pd.DataFrame:
+    """Parse the UTF-8 text of a CSV file."""
+    delimiter, names = _csv_header(data, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                io.StringIO(text), sep=delimiter, index_col=False, low_memory=False, skipinitialspace=True
+                io.BytesIO(data), sep=delimiter, index_col=False, low_memory=False, skipinitialspace=True
             )
     except pd.errors.ParserWarning:
         raise DataError(
@@ -103,17 +137,17 @@ def _csv(text: str, name: str) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         why = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise DataError(f"{name} is not a regular CSV file: {why}") from None
-    frame.columns = [str(c).strip() for c in frame.columns]
-    first, rest = frame.columns[0], [c for c in frame.columns[1:] if c.startswith("Unnamed:")]
-    frame = frame.drop(columns=[c for c in rest if frame[c].isna().all()])
-    if first.startswith("Unnamed:"):  # an index that was written along: a count, or the times
-        counted = frame[first].dtype.kind == "i" and frame[first].tolist() == list(range(len(frame)))
-        return frame.drop(columns=first) if counted and frame.shape[1] > 2 else frame.rename(columns={first: "ds"})
+    frame.columns = [str(column).strip() for column in frame.columns]
+    first, unnamed = frame.columns[0], [column for column in frame.columns[1:] if column.startswith("Unnamed:")]
+    frame = frame.drop(columns=[column for column in unnamed if frame[column].isna().all()])
+    if first.startswith("Unnamed:"):  # an index that was written along: row numbers, or the times
+        numbered = frame[first].dtype.kind == "i" and frame[first].tolist() == list(range(len(frame)))
+        return frame.drop(columns=first) if numbered and frame.shape[1] > 2 else frame.rename(columns={first: "ds"})
     return frame
 
 
-def _lines(text: str, name: str) -> pd.DataFrame:
-    """Parse JSON lines: an object each, whose keys are the columns."""
+def _parse_json_lines(text: str, name: str) -> pd.DataFrame:
+    """Parse JSON lines: one object each, whose keys are the columns."""
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -123,13 +157,13 @@ def _lines(text: str, name: str) -> pd.DataFrame:
         except ValueError as error:
             raise DataError(f"line {number} of {name} is not JSON: {error}") from None
         if not isinstance(row, dict):
-            raise DataError(f"line {number} of {name} is no object but {line.strip()[:40]!r}")
+            raise DataError(f"line {number} of {name} is no object but {line.strip()[:MAX_SHOWN]!r}")
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _parquet(data: bytes, name: str) -> pd.DataFrame:
-    """Read the bytes of a Parquet file."""
+def _parse_parquet(data: bytes, name: str) -> pd.DataFrame:
+    """Parse the content of a Parquet file."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -143,99 +177,135 @@ def _parquet(data: bytes, name: str) -> pd.DataFrame:
         raise DataError(f"{name} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table from CSV (comma, semicolon or tab), JSON lines (both also packed by gzip or xz) or Parquet.
+def read_file(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a table from CSV (comma, semicolon or tab), JSON lines or Parquet.
+
+    CSV and JSON lines may be packed by gzip or xz. The format is told by the suffix or the first bytes.
 
     Parameters
     ----------
-    path : file name, or "-" for a CSV on standard input
+    path : str or path-like
+        File name, or "-" for a CSV on standard input.
 
     Returns
     -------
-    pandas.DataFrame with at least one row
+    pandas.DataFrame
+        At least one row.
 
     Raises
     ------
-    DataError : the file is absent, unreadable, empty, damaged or no table; one line that names it.
+    DataError
+        If the file is absent, unreadable, empty, damaged or no table; one line that names the file.
 
     Examples
     --------
-    >>> read("sales.csv")  # doctest: +SKIP
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bytes(Path(folder, "sales.csv"), b"ds;y\\n2024-01-01;1.5\\n")
+    ...     read_file(f"{folder}/sales.csv")
+               ds    y
+    0  2024-01-01  1.5
     """
     path = os.fspath(path)
-    name = "standard input" if path == "-" else path
-    data = _bytes(path, name)
-    if not data.strip():
+    name = _display_name(path)
+    data = _read_bytes(path)
+    if not data or data.isspace():
         raise DataError(f"{name} is empty: there is no data")
-    if path.lower().endswith(PARQUET) or data[:4] == b"PAR1":
-        frame = _parquet(data, name)
+    if path.lower().endswith(PARQUET_SUFFIXES) or data[:4] == b"PAR1":
+        frame = _parse_parquet(data, name)
     elif path.lower().removesuffix(".gz").removesuffix(".xz").endswith((".jsonl", ".ndjson")):
-        frame = _lines(_text(data, name), name)
+        frame = _parse_json_lines(_utf8(data, name).decode(), name)
     else:
-        frame = _csv(_text(data, name), name)
+        frame = _parse_csv(_utf8(data, name), name)
     if not len(frame):
         raise DataError(f"{name} has a header but no rows: there is no data")
     return frame
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise a DataError unless a table can be written under this name."""
+    """Raise a DataError unless the suffix of a file name is that of a table that can be written.
+
+    >>> check_suffix("forecast.csv")
+    """
     name = os.fspath(path).lower()
-    if not name.endswith((".csv", ".csv.gz", *PARQUET)) and Path(name).suffix:
+    if not name.endswith((".csv", ".csv.gz", *PARQUET_SUFFIXES)) and Path(name).suffix:
         raise DataError(f"{path}: its suffix is not known; use .csv, .csv.gz or .parquet")
 
 
-def _packed(frame: Any, path: Path) -> bytes:
-    """Return the bytes of a table in the format that the suffix of `path` names."""
+def _encode(frame: Frame, path: Path) -> bytes:
+    """Return a table in the format of the suffix of `path`."""
     table = nw.from_native(frame, eager_only=True)
     suffix = path.name.lower()
-    if suffix.endswith(PARQUET):
-        into = io.BytesIO()
+    if suffix.endswith(PARQUET_SUFFIXES):
+        buffer = io.BytesIO()
         try:
-            table.write_parquet(into)
+            table.write_parquet(buffer)
         except ImportError:
             raise DataError(f"{path}: {NEEDS_PARQUET}") from None
-        return into.getvalue()
+        return buffer.getvalue()
     check_suffix(path)
     text = table.write_csv(None).encode()
     return gzip.compress(text, mtime=0) if suffix.endswith(".gz") else text
 
 
-def store(path: Path, data: bytes) -> None:
-    """Write bytes to a file beside `path`, which then takes its place; an OSError leaves nothing behind."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") if path.name else path
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically: a temporary file in the same folder is renamed; an OSError leaves nothing behind.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File name; a device or pipe is written to directly.
+    data : bytes
+        The content.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bytes(Path(folder, "a.bin"), b"abc")
+    ...     Path(folder, "a.bin").read_bytes()
+    b'abc'
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") if path.name else path
     try:
         if path.exists() and not path.is_file():  # a folder, a pipe or a device
             path.write_bytes(data)
             return
-        with beside.open("xb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
-        beside.replace(path)
+        temporary.replace(path)
     except OSError:
-        if beside != path and beside.parent.is_dir():
-            beside.unlink(missing_ok=True)
+        if temporary != path and temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)
         raise
 
 
-def write(frame: Any, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV, CSV.gz or Parquet, by the suffix of its name; either whole or not at all.
+def write_file(frame: Frame, path: str | os.PathLike[str]) -> None:
+    """Write a table atomically as CSV, CSV.gz or Parquet, by the suffix of its name.
 
     Parameters
     ----------
     frame : pandas, polars or pyarrow table
-    path : file name ending in .csv, .csv.gz, .parquet or .pq
+        The table.
+    path : str or path-like
+        File name ending in .csv, .csv.gz, .parquet or .pq.
 
     Raises
     ------
-    DataError : the suffix is not known or the file cannot be written; nothing is left behind then.
+    DataError
+        If the suffix is not known or the file cannot be written; nothing is left behind.
 
     Examples
     --------
-    >>> write(pd.DataFrame({"y": [1.0]}), "forecast.csv")  # doctest: +SKIP
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_file(pd.DataFrame({"y": [1.0]}), f"{folder}/forecast.csv")
+    ...     read_text(f"{folder}/forecast.csv")
+    'y\\n1.0\\n'
     """
     path = Path(path)
-    data = _packed(frame, path)
+    data = _encode(frame, path)
     try:
-        store(path, data)
+        write_bytes(path, data)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from None

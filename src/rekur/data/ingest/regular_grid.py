@@ -1,40 +1,60 @@
-"""Rows laid on the regular grid of their series: sorting, frequency, doubled rows, missing rows."""
+"""Regular grid of the rows of series: duplicate times, missing rows and clock changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from rekur.core import Array, DataError, choose
-from rekur.data.frequency.frequencies import (
-    FrequencyGroup,
-    LearnedFrequency,
-    asked_for,
-    learned_as,
-    refuse_beside,
-    steps,
-)
-from rekur.data.frequency.frequency import HOUR, Frequency, parse, shown
-from rekur.data.frequency.irregular import level
-from rekur.data.frequency.per_series import found_in
-from rekur.data.ingest.parsing import Times, many, row
-from rekur.data.ingest.sorted_rows import SortedRows, sort
+from rekur.data.frequency.frequency import HOUR, Frequency, format_time
+from rekur.data.frequency.irregular import snap_to_grid
+from rekur.data.frequency.per_series import FrequencyGroup, LearnedFrequency, frequency_groups
+from rekur.data.ingest.parsing import TimeColumn, plural, row_name
+from rekur.data.ingest.sorted_rows import SortedRows, sort_rows
 
-DUPLICATES = ("error", "mean", "first", "last", "sum")
-LARGEST = 100  # times more grid rows than given rows before the grid is refused
+__all__ = ["RegularGrid", "regular_grids"]
+
+DUPLICATE_RULES = ("error", "mean", "first", "last", "sum")
+MAX_STEPS_PER_ROW, MAX_STEPS = 100, 1_000_000  # of a grid; either may be exceeded
+CLOCK_CHANGE_MONTHS = (3, 4, 10, 11)  # in which clocks are set back, in either hemisphere
+LATEST_CLOCK_CHANGE = 4 * HOUR  # after midnight
+CLOCK_CHANGES_PER_YEAR = 2
 
 
 @dataclass(frozen=True)
 class RegularGrid:
-    """Where rows stand on the regular grid of the series of one frequency.
+    """Positions of input rows on the regular grid of the series of one frequency.
 
-    series : the numbers of these series among all, None for all of them
-    rows : the given rows that belong to them, by series and time, None for all as given
-    slot : the place of each of these among the `offsets[-1]` rows of the grid
-    doubled : the places that several rows claim, settled by the rule `duplicates`
+    Parameters
+    ----------
+    series : (S,) int64 or None
+        Numbers of these series among all; None for all.
+    offsets : (S+1,) int64
+        First grid row of each series, and their total N.
+    start : (S,) datetime64[us] or int64
+        First time of each series.
+    freq : Frequency
+        Step of the grid.
+    rows : (n,) int64 or None
+        Input rows of these series by series and time; None for all in order.
+    positions : (n,) int64
+        Grid row of each of these.
+    duplicated : (d,) int64
+        Grid rows with several input rows.
+    duplicates : str
+        Rule that combines them.
+    tz : str or None
+        Time zone.
+    local : bool
+        Times are wall-clock times of the zone.
+    phases : mapping of label to float
+        Phase within a step of the series with irregular times.
+    missing_rows : int
+        Number of grid rows without input row.
+    notes : tuple of str
+        Notes on the frequency and the duplicates.
     """
 
     series: Array | None
@@ -42,193 +62,229 @@ class RegularGrid:
     start: Array
     freq: Frequency
     rows: Array | None
-    slot: Array
-    doubled: Array
+    positions: Array
+    duplicated: Array
     duplicates: str
     tz: str | None
     local: bool
-    uneven: Mapping[Any, float]
-    absent: int
+    phases: Mapping[Hashable, float]
+    missing_rows: int
     notes: tuple[str, ...]
 
     def place(self, values: Array, rule: str | None = None) -> Array:
-        """Return the values of the given rows on the grid, (N,) with NaN where no row is.
+        """Return the values of the input rows on the grid, (N,) with NaN for missing rows.
 
-        Where several rows claim a place, `rule` settles it; None is that of the user.
+        Several rows at one time are combined by `rule`; None is the rule of the user.
         """
         values = values if self.rows is None else values[self.rows]
-        if int(self.offsets[-1]) == len(values) and not len(self.doubled):
+        if int(self.offsets[-1]) == len(values) and not len(self.duplicated):
             return values
         out = np.full(int(self.offsets[-1]), np.nan)
-        out[self.slot] = values
-        if len(self.doubled):
-            among = np.flatnonzero(np.isin(self.slot, self.doubled))
-            group = np.searchsorted(self.doubled, self.slot[among])
-            out[self.doubled] = _settle(group, values[among], len(self.doubled), rule or self.duplicates)
+        out[self.positions] = values
+        if len(self.duplicated):
+            rows = np.flatnonzero(np.isin(self.positions, self.duplicated))
+            groups = np.searchsorted(self.duplicated, self.positions[rows])
+            out[self.duplicated] = _combine(groups, values[rows], len(self.duplicated), rule or self.duplicates)
         return out
 
-    def covariates(self, columns: Mapping[str, Array], labels: Mapping[str, Any]) -> Array:
-        """Return columns (n,) as given as one matrix on the grid, (N, columns).
+    def place_covariates(self, columns: Mapping[str, Array], labels: Mapping[str, tuple[str, ...]]) -> Array:
+        """Return columns (n,) of the input as one matrix on the grid, (N, columns).
 
-        What belongs to a time does not add up, and of the labels of one step the last one counts.
+        Covariates of one time are not summed, and the last of several labels counts.
         """
-        number = "mean" if self.duplicates == "sum" else None
-        placed = [self.place(values, "last" if labels.get(name) else number) for name, values in columns.items()]
+        number_rule = "mean" if self.duplicates == "sum" else None
+        placed = [self.place(x, "last" if labels.get(name) else number_rule) for name, x in columns.items()]
         return np.stack(placed, axis=1) if placed else np.zeros((int(self.offsets[-1]), 0))
 
 
-def _settle(group: Array, values: Array, groups: int, how: str) -> Array:
-    """Make one value a group of doubled rows; missing values among them do not count."""
-    there = ~np.isnan(values)
-    group, values = group[there], values[there]
-    out = np.full(groups, np.nan)
-    if how == "first":
-        out[group[::-1]] = values[::-1]
-    elif how == "last":
-        out[group] = values
+def _combine(groups: Array, values: Array, count: int, rule: str) -> Array:
+    """Combine the values (n,) of each group of duplicates, (count,); missing values among them do not count."""
+    observed = ~np.isnan(values)
+    groups, values = groups[observed], values[observed]
+    out = np.full(count, np.nan)
+    if rule == "first":
+        out[groups[::-1]] = values[::-1]
+    elif rule == "last":
+        out[groups] = values
     else:
-        count = np.bincount(group, minlength=groups)
-        total = np.bincount(group, weights=values, minlength=groups)
-        out[count > 0] = (total / np.maximum(count, 1 if how == "mean" else count))[count > 0]
-        if how == "sum":
-            out[count > 0] = total[count > 0]
+        sizes = np.bincount(groups, minlength=count)
+        total = np.bincount(groups, weights=values, minlength=count)
+        out[sizes > 0] = (total if rule == "sum" else total / np.maximum(sizes, 1))[sizes > 0]
     return out
 
 
-def _is_clock_change(rows: SortedRows, freq: Frequency, twice: Array) -> bool:
-    """Tell whether doubled rows (`twice`: the second ones) are the hour that clocks repeat in autumn."""
+def _is_clock_change(rows: SortedRows, freq: Frequency, repeated: Array) -> bool:
+    """Return whether rows that repeat a time are the hour that clocks repeat when set back.
+
+    repeated: the second row of each pair.
+    """
     if freq.kind != "tick" or freq.step > HOUR or HOUR % freq.step:
         return False
-    t = rows.t[twice]
-    day = t.astype("M8[D]")
+    times, codes = rows.times[repeated], rows.codes[repeated]
+    day = times.astype("M8[D]")
     sunday = (day.astype(np.int64) + 3) % 7 == 6
-    night = (t - day).astype(np.int64) < 4 * HOUR
-    month = t.astype("M8[M]").astype(np.int64) % 12 + 1
-    triple = (np.diff(twice) == 1) & (t[1:] == t[:-1]) & (rows.codes[twice[1:]] == rows.codes[twice[:-1]])
-    year = t.astype("M8[Y]").astype(np.int64) + 10_000
-    often = np.unique(rows.codes[twice].astype(np.int64) * 100_000 + year, return_counts=True)[1]
-    few = often.max() <= 2 * HOUR // freq.step
-    return bool(sunday.all() and night.all() and np.isin(month, (3, 4, 10, 11)).all() and not triple.any() and few)
+    night = (times - day).astype(np.int64) < LATEST_CLOCK_CHANGE
+    month = times.astype("M8[M]").astype(np.int64) % 12 + 1
+    triple = (np.diff(repeated) == 1) & (times[1:] == times[:-1]) & (codes[1:] == codes[:-1])
+    year = times.astype("M8[Y]").astype(np.int64) + 10_000
+    per_year = np.unique(codes.astype(np.int64) * 100_000 + year, return_counts=True)[1]
+    rare = per_year.max() <= CLOCK_CHANGES_PER_YEAR * HOUR // freq.step
+    return bool(
+        sunday.all() and night.all() and np.isin(month, CLOCK_CHANGE_MONTHS).all() and not triple.any() and rare
+    )
 
 
-def _refuse_doubles(rows: SortedRows, twice: Array) -> None:
-    """Raise the error for the first doubled time."""
-    i = int(twice[0])
-    hint = "" if rows.panel else "; if the rows belong to several series, name their column with id_col"
+def _refuse_duplicates(rows: SortedRows, repeated: Array) -> None:
+    """Raise a DataError for the first repeated time."""
+    i = int(repeated[0])
+    hint = "" if rows.has_ids else "; if the rows belong to several series, name their column with id_col"
+    first, second = row_name(rows.input_row(i - 1)), row_name(rows.input_row(i))
     raise DataError(
-        f"{rows.source}: {rows.series(i)}the time {shown(rows.t[i])} occurs twice, in {row(rows.at(i - 1))} "
-        f"and {row(rows.at(i))} ({len(twice)} such rows in all){hint}; or combine them with "
+        f"{rows.source}: {rows.describe_series(i)}the time {format_time(rows.times[i])} occurs twice, in {first} "
+        f"and {second} ({len(repeated)} such rows in all){hint}; or combine them with "
         'duplicates="mean" (--duplicates mean), "first", "last" or "sum"'
     )
 
 
-def _rule(rows: SortedRows, freq: Frequency, twice: Array, duplicates: str, naive: bool) -> tuple[str, str]:
-    """Return how doubled rows are settled, and the note that says so; refuse them if nothing allows them."""
+def _duplicate_rule(
+    rows: SortedRows, freq: Frequency, repeated: Array, duplicates: str, naive: bool
+) -> tuple[str, str]:
+    """Return the rule for repeated times and the note on it, or raise a DataError if none allows them."""
     if duplicates != "error":
-        return duplicates, f"{many(len(twice), 'row')} at a time that had occurred, combined: duplicates={duplicates!r}"
-    if not naive or not _is_clock_change(rows, freq, twice):
-        _refuse_doubles(rows, twice)
-    return "mean", f"{many(len(twice), 'time')} doubled where clocks go back in autumn: values averaged"
+        return duplicates, f"{plural(len(repeated), 'row')} at a time that had occurred, combined: {duplicates=}"
+    if not naive or not _is_clock_change(rows, freq, repeated):
+        _refuse_duplicates(rows, repeated)
+    return "mean", f"{plural(len(repeated), 'time')} doubled where clocks go back in autumn: values averaged"
 
 
-def lay(
-    found: Times,
-    codes: Array,
-    ids: Array,
+def regular_grids(
+    column: TimeColumn,
+    series: tuple[Array, Array],
     freq: str | int | None,
     learned: Sequence[LearnedFrequency],
     duplicates: str,
     source: str,
-    panel: bool,
+    has_ids: bool,
 ) -> list[RegularGrid]:
-    """Lay rows on the grid of their series; one grid for each frequency that the table has.
+    """Return the regular grids of series, one for each frequency.
 
     Parameters
     ----------
-    found : the time column
-    codes : (n,) number of the series of each row
-    ids : (S,) labels
-    freq : the frequency, or None to find it
-    learned : what was learned of tables read before, if any
-    duplicates : "error", "mean", "first", "last" or "sum"
-    source : names the table in errors
-    panel : the table has an id column
+    column : TimeColumn
+        The times.
+    series : ((n,) int64, (S,) object)
+        Number of the series of each row, and labels of the series.
+    freq : str, int or None
+        Frequency of all series; None to infer it.
+    learned : sequence of LearnedFrequency
+        Frequencies of panels read before.
+    duplicates : {"error", "mean", "first", "last", "sum"}
+        Rule for several rows of a series at one time.
+    source : str
+        Name of the table in errors.
+    has_ids : bool
+        The table has an id column.
 
     Raises
     ------
-    DataError : rows off the grid, doubled rows, or a grid far larger than the data.
+    DataError
+        If rows are off the grid or duplicated, or the grid is far larger than the data.
+
+    Examples
+    --------
+    >>> days = TimeColumn(np.array(["2024-01-01", "2024-01-02", "2024-01-04"], dtype="M8[us]"))
+    >>> labels = np.array(["a"], dtype=object)
+    >>> [grid] = regular_grids(days, (np.zeros(3, np.int64), labels), None, (), "error", "the table", True)
+    >>> grid.place(np.array([1.0, 2.0, 4.0]))
+    array([ 1.,  2., nan,  4.])
     """
-    choose("duplicates", duplicates, DUPLICATES)
+    choose("duplicates", duplicates, DUPLICATE_RULES)
     if learned:
-        found = _as_learned(found, learned[0], source)
-    rows = sort(found, codes, ids, source, panel)
-    if learned:
-        parts = learned_as(rows, learned, freq is not None)
-    else:
-        parts = found_in(rows) if freq is None else asked_for(rows, parse(freq))
-    notes = [found.note] if found.note else []
-    said = "" if learned or freq is not None else " (found from the times)"
-    return [_lay(rows, part, duplicates, found.tz, [*notes, f"frequency {part.freq.name}{said}"]) for part in parts]
+        column = _in_learned_zone(column, learned[0], source)
+    rows = sort_rows(column, *series, source, has_ids)
+    groups = frequency_groups(rows, freq, learned)
+    notes = [column.note] if column.note else []
+    inferred = "" if learned or freq is not None else " (found from the times)"
+    return [
+        _regular_grid(rows, group, duplicates, column.tz, [*notes, f"frequency {group.freq.name}{inferred}"])
+        for group in groups
+    ]
 
 
-def _as_learned(found: Times, learned: LearnedFrequency, source: str) -> Times:
-    """Return times as those of the zone of a table read before, whatever zone they are written in."""
-    whole = found.values.dtype.kind == "i"
-    if whole != (learned.freq.kind == "integer"):
-        kinds = ("whole numbers", "dates") if whole else ("dates", "whole numbers")
+def _in_learned_zone(column: TimeColumn, learned: LearnedFrequency, source: str) -> TimeColumn:
+    """Return times with the zone of a panel read before, or raise a DataError if the kinds of times differ."""
+    integers = column.values.dtype.kind == "i"
+    if integers != (learned.freq.kind == "integer"):
+        kinds = ("whole numbers", "dates") if integers else ("dates", "whole numbers")
         raise DataError(f"{source}: the times are {kinds[0]}, those learned from {kinds[1]}")
-    if (found.tz is None) != (learned.tz is None):
-        zones = found.tz or "none", learned.tz or "none"
+    if (column.tz is None) != (learned.tz is None):
+        zones = column.tz or "none", learned.tz or "none"
         raise DataError(f"{source}: the times have time zone {zones[0]}, those learned from {zones[1]}")
-    return found._replace(tz=learned.tz)
+    return column._replace(tz=learned.tz)
 
 
-def _lay(rows: SortedRows, part: FrequencyGroup, duplicates: str, tz: str | None, notes: list[str]) -> RegularGrid:
-    """Lay the series of one frequency on their grid."""
-    freq, rows = part.freq, rows.by(part.local).of(part.series)
-    places = np.full(len(rows.ids), np.nan) if part.uneven is None else part.uneven
-    uneven = ~np.isnan(places)
-    loose = uneven[rows.codes]
-    if uneven.any():
-        rows = _levelled(rows, freq, loose, places, duplicates)
-        of = "" if uneven.all() else f" of {uneven.sum()} of {len(uneven)} series"
-        how = f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"
-        if freq.kind != "month":
-            how = f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step combined"
-        notes.append(how)
-    k, exact = part.steps or steps(rows, freq)
-    refuse_beside(rows, freq, exact)
-    twice = np.flatnonzero((np.diff(k) == 0) & rows.inner[:-1]) + 1
-    even = twice[~loose[twice]]
-    if len(even):
-        duplicates, note = _rule(rows, freq, even, duplicates, tz is None)
+def _regular_grid(
+    rows: SortedRows, group: FrequencyGroup, duplicates: str, tz: str | None, notes: list[str]
+) -> RegularGrid:
+    """Return the grid of the series of one frequency."""
+    freq, rows = group.freq, rows.on_clock(group.local).select(group.series)
+    phases = np.full(len(rows.ids), np.nan) if group.phases is None else group.phases
+    irregular = ~np.isnan(phases)
+    irregular_rows = irregular[rows.codes]
+    if irregular.any():
+        rows = _snapped(rows, freq, irregular_rows, phases, duplicates)
+        notes.append(_irregular_note(irregular, freq))
+    k, exact = group.steps or rows.count_steps(freq)
+    rows.refuse_off_grid(freq, exact)
+    repeated = np.flatnonzero((np.diff(k) == 0) & rows.has_next[:-1]) + 1
+    repeated_regular = repeated[~irregular_rows[repeated]]
+    if len(repeated_regular):
+        duplicates, note = _duplicate_rule(rows, freq, repeated_regular, duplicates, tz is None)
         notes.append(note)
-    duplicates = "mean" if duplicates == "error" else duplicates
     offsets = np.concatenate([[0], np.cumsum(k[rows.first[1:] - 1] + 1)]).astype(np.int64)
     total = int(offsets[-1])
-    if total > max(LARGEST * len(rows.t), 1_000_000):
+    if total > max(MAX_STEPS_PER_ROW * len(rows.times), MAX_STEPS):
         raise DataError(
-            f"{rows.source}: at frequency {freq.name} its {len(rows.t)} rows span {total} steps; a few times are far "
-            "from the others, or the frequency is too fine: say the true one with freq="
+            f"{rows.source}: at frequency {freq.name} its {len(rows.times)} rows span {total} steps; a few times are "
+            "far from the others, or the frequency is too fine: say the true one with freq="
         )
-    slot = offsets[rows.codes] + k
-    start = rows.t[rows.first[:-1]]
-    doubled, absent = np.unique(slot[twice]), total - (len(rows.t) - len(twice))
-    known = dict(zip(rows.ids[uneven].tolist(), places[uneven].tolist(), strict=True))
-    where = rows.order, slot, doubled, duplicates
-    return RegularGrid(part.series, offsets, start, freq, *where, tz, part.local, known, absent, tuple(notes))
+    positions = offsets[rows.codes] + k
+    return RegularGrid(
+        series=group.series,
+        offsets=offsets,
+        start=rows.times[rows.first[:-1]],
+        freq=freq,
+        rows=rows.order,
+        positions=positions,
+        duplicated=np.unique(positions[repeated]),
+        duplicates="mean" if duplicates == "error" else duplicates,
+        tz=tz,
+        local=group.local,
+        phases=dict(zip(rows.ids[irregular].tolist(), phases[irregular].tolist(), strict=True)),
+        missing_rows=total - (len(rows.times) - len(repeated)),
+        notes=tuple(notes),
+    )
 
 
-def _levelled(rows: SortedRows, freq: Frequency, loose: Array, places: Array, duplicates: str) -> SortedRows:
-    """Return the rows with the uneven times, those that are `loose`, laid on steps.
+def _irregular_note(irregular: Array, freq: Frequency) -> str:
+    """Return the note on series (S,) whose times were irregular."""
+    of = "" if irregular.all() else f" of {irregular.sum()} of {len(irregular)} series"
+    if freq.kind == "month":
+        return f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"
+    return f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step combined"
+
+
+def _snapped(rows: SortedRows, freq: Frequency, irregular: Array, phases: Array, duplicates: str) -> SortedRows:
+    """Return the rows with irregular times (a mask (n,)) moved to grid times.
 
     Raises
     ------
-    DataError : one of them occurs twice, and nothing says what to do with its values.
+    DataError
+        If one of them occurs twice without a rule for duplicates.
     """
-    twice = np.flatnonzero((rows.t[1:] == rows.t[:-1]) & rows.inner[:-1] & loose[1:]) + 1
-    if len(twice) and duplicates == "error":
-        _refuse_doubles(rows, twice)
-    t = rows.t.copy()
-    t[loose] = level(rows.t[loose], rows.codes[loose], freq, places)
-    return replace(rows, t=t)
+    repeated = np.flatnonzero((rows.times[1:] == rows.times[:-1]) & rows.has_next[:-1] & irregular[1:]) + 1
+    if len(repeated) and duplicates == "error":
+        _refuse_duplicates(rows, repeated)
+    times = rows.times.copy()
+    times[irregular] = snap_to_grid(rows.times[irregular], rows.codes[irregular], freq, phases)
+    return replace(rows, times=times)

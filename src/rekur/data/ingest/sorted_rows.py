@@ -1,4 +1,4 @@
-"""Rows of a table sorted by series and time, and the clocks by which their times are counted."""
+"""Rows sorted by series and time, in UTC or wall-clock time of their zone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array
-from rekur.data.ingest.parsing import Times, row
+from rekur.core import Array, DataError
+from rekur.data.frequency.frequency import Frequency, format_time
+from rekur.data.ingest.parsing import TimeColumn, row_name
+from rekur.data.windows import portions
+
+__all__ = ["SortedRows", "sort_rows", "to_utc", "to_wall_time"]
+
+ROWS_AT_A_TIME = 1_000_000
+DIGIT_BITS = 16  # of the radix sort
 
 
-def wall(times: Array, tz: str) -> Array:
-    """Return UTC times as the clocks of zone `tz` show them."""
+def to_wall_time(times: Array, tz: str) -> Array:
+    """Convert UTC times (n,) to the wall-clock time of zone `tz`."""
     index = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(tz).tz_localize(None)
     return np.asarray(index.to_numpy().astype("M8[us]"))
 
 
-def instants(times: Array, tz: str) -> Array:
-    """Return what the clocks of zone `tz` show as UTC times; a time skipped in spring moves on."""
+def to_utc(times: Array, tz: str) -> Array:
+    """Convert wall-clock times (n,) of zone `tz` to UTC; a time skipped in spring is shifted forward."""
     index = pd.DatetimeIndex(times).tz_localize(
         tz, ambiguous=np.ones(len(times), dtype=bool), nonexistent="shift_forward"
     )
@@ -28,49 +35,71 @@ def instants(times: Array, tz: str) -> Array:
 
 @dataclass(frozen=True)
 class SortedRows:
-    """Rows sorted by series and time, and the words by which errors call them."""
+    """Rows sorted by series and time, with their position in the input for error messages.
 
-    t: Array
+    Parameters
+    ----------
+    times : (n,) datetime64[us] or int64
+        Times, in UTC if there is a zone.
+    codes : (n,) int64
+        Number of the series of each row.
+    order : (n,) int64 or None
+        Position of each row in the input; None if the input was sorted.
+    first : (S+1,) int64
+        First row of each series, and n.
+    ids : (S,) object
+        Labels of the series.
+    source : str
+        Name of the input in errors.
+    has_ids : bool
+        The input has an id column.
+    tz : str or None, default None
+        Zone to whose wall-clock time the times can be converted.
+    """
+
+    times: Array
     codes: Array
     order: Array | None
     first: Array
     ids: Array
     source: str
-    panel: bool
-    tz: str | None = None  # in which `t` can be counted by the clocks on the wall; it is in UTC
+    has_ids: bool
+    tz: str | None = None
 
     @cached_property
-    def _wall(self) -> Array:
+    def _wall_times(self) -> Array:
         """The times as the clocks of the zone show them, (n,)."""
-        return self.t if self.tz is None else wall(self.t, self.tz)
+        return self.times if self.tz is None else to_wall_time(self.times, self.tz)
 
     @cached_property
-    def constant(self) -> Array:
-        """Whether the clocks of the zone show the same at all times of a series, as they do for days, (S,) bool."""
+    def same_clock(self) -> Array:
+        """Whether all times of a series have the same time of day in the zone, as days have, (S,) bool."""
         if self.tz is None:
             return np.zeros(len(self.ids), dtype=bool)
-        clock = self._wall - self._wall.astype("M8[D]")
-        return self.every(clock == clock[self.first[self.codes]])
-
-    def every(self, mask: Array) -> Array:
-        """Return whether a mask (n,) is true in all rows of each series, (S,) bool."""
-        return np.asarray(np.logical_and.reduceat(mask, self.first[:-1]))
-
-    def by(self, local: bool) -> SortedRows:
-        """Return the rows with their times in UTC or, if `local`, as the clocks of the zone show them."""
-        return replace(self, t=self._wall, tz=None) if local and self.tz else self
+        clock = self._wall_times - self._wall_times.astype("M8[D]")
+        return self.all_by_series(clock == clock[self.first[self.codes]])
 
     @cached_property
-    def inner(self) -> Array:
+    def has_next(self) -> Array:
         """Whether the next row belongs to the same series, (n,) bool."""
         return np.append(self.codes[1:] == self.codes[:-1], False)
 
-    def at(self, i: int) -> int:
-        """Return the given row that stands at place `i`."""
-        return i if self.order is None else int(self.order[i])
+    def all_by_series(self, mask: Array) -> Array:
+        """Return whether a mask (n,) is true in all rows of each series, (S,) bool."""
+        return np.asarray(np.logical_and.reduceat(mask, self.first[:-1]))
 
-    def of(self, series: Array | None) -> SortedRows:
-        """Return the rows of some series, whose numbers rise; None for all."""
+    def on_clock(self, local: bool) -> SortedRows:
+        """Return the rows in wall-clock time if `local`, else in UTC."""
+        return replace(self, times=self._wall_times, tz=None) if local and self.tz else self
+
+    def on_own_clock(self) -> SortedRows:
+        """Return the rows with series of one time of day in wall-clock time and the others in UTC."""
+        if self.tz is None:
+            return self
+        return replace(self, times=np.where(self.same_clock[self.codes], self._wall_times, self.times), tz=None)
+
+    def select(self, series: Array | None) -> SortedRows:
+        """Return the rows of series of ascending numbers (m,); None for all."""
         if series is None:
             return self
         lengths = self.first[series + 1] - self.first[series]
@@ -78,33 +107,58 @@ class SortedRows:
         keep = np.arange(first[-1]) + np.repeat(self.first[series] - first[:-1], lengths)
         order = keep if self.order is None else self.order[keep]
         codes = np.repeat(np.arange(len(series)), lengths)
-        return SortedRows(self.t[keep], codes, order, first, self.ids[series], self.source, self.panel, self.tz)
+        return SortedRows(self.times[keep], codes, order, first, self.ids[series], self.source, self.has_ids, self.tz)
 
-    def series(self, i: int) -> str:
-        """Return "series 'A', " of the row at place `i`, or nothing where there is one series only."""
-        return f"series {self.ids[self.codes[i]]!r}, " if self.panel else ""
+    def count_steps(self, freq: Frequency) -> tuple[Array, Array]:
+        """Return the steps of each row since the start of its series and whether they are whole, (n,) each."""
+        k, exact = np.empty(len(self.times), dtype=np.int64), np.empty(len(self.times), dtype=bool)
+        for a, b in portions(self.first, ROWS_AT_A_TIME):
+            start = np.repeat(self.times[self.first[a:b]], np.diff(self.first[a : b + 1]))
+            part = slice(self.first[a], self.first[b])
+            k[part], exact[part] = freq.count(start, self.times[part])
+        return k, exact
 
-    def where(self, i: int) -> str:
-        """Return "series 'A', row 17" of the row at place `i`."""
-        return f"{self.series(i)}{row(self.at(i))}"
+    def refuse_off_grid(self, freq: Frequency, exact: Array) -> None:
+        """Raise a DataError for the first row that is not a whole number of steps after the start of its series."""
+        if not exact.all():
+            i = int(np.flatnonzero(~exact)[0])
+            raise DataError(
+                f"{self.source}, {self.describe(i)}: the time {format_time(self.times[i])} is not a whole number of "
+                f"steps ({freq.name}) after the first of its series; round the times or say the true step with freq="
+            )
+
+    def input_row(self, i: int) -> int:
+        """Return the position in the input of row `i`."""
+        return i if self.order is None else int(self.order[i])
+
+    def describe_series(self, i: int) -> str:
+        """Return "series 'A', " of row `i`, or nothing where there is one series only."""
+        return f"series {self.ids[self.codes[i]]!r}, " if self.has_ids else ""
+
+    def describe(self, i: int) -> str:
+        """Return "series 'A', row 17" of row `i`."""
+        return f"{self.describe_series(i)}{row_name(self.input_row(i))}"
 
 
-def _order(t: Array, codes: Array) -> Array:
-    """Return the rows by series, then time; equal ones as given (radix sort by digits of 16 bits)."""
-    rank, found = pd.factorize(t, sort=True)
-    order = np.arange(len(t))
-    for key, most in ((rank, len(found)), (codes, int(codes.max()) + 1)):
-        for shift in range(0, most.bit_length(), 16):
+def _sort_order(times: Array, codes: Array) -> Array:
+    """Return the rows (n,) by series, then time, stable for equal times, by a radix sort of 16-bit digits."""
+    rank, distinct = pd.factorize(times, sort=True)
+    order = np.arange(len(times))
+    for key, largest in ((rank, len(distinct)), (codes, int(codes.max()) + 1)):
+        for shift in range(0, largest.bit_length(), DIGIT_BITS):
             digit = (key >> shift & 0xFFFF).astype(np.uint16)
             order = order[np.argsort(digit[order], kind="stable")]
     return order
 
 
-def sort(found: Times, codes: Array, ids: Array, source: str, panel: bool) -> SortedRows:
-    """Sort rows by series and time unless they are; equal times keep their order."""
-    order, t = None, found.values
-    if (np.diff(codes) < 0).any() or ((t[1:] < t[:-1]) & (codes[1:] == codes[:-1])).any():
-        order = _order(t, codes)
-        t, codes = t[order], codes[order]
+def sort_rows(column: TimeColumn, codes: Array, ids: Array, source: str, has_ids: bool) -> SortedRows:
+    """Sort rows by series and time unless they are; equal times keep their order.
+
+    codes (n,): number of the series of each row; ids (S,): labels.
+    """
+    order, times = None, column.values
+    if (np.diff(codes) < 0).any() or ((times[1:] < times[:-1]) & (codes[1:] == codes[:-1])).any():
+        order = _sort_order(times, codes)
+        times, codes = times[order], codes[order]
     first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
-    return SortedRows(t, codes, order, first, ids, source, panel, None if found.tz == "UTC" else found.tz)
+    return SortedRows(times, codes, order, first, ids, source, has_ids, None if column.tz == "UTC" else column.tz)

@@ -1,0 +1,98 @@
+"""Exit codes and error messages of the command line: one line on standard error, in the words of its options."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+
+import typer
+
+from rekur.core import RekurError
+
+OPTIONS = {
+    "cell": "--cell",
+    "duplicates": "--duplicates",
+    "freq": "--freq",
+    "futr_df": "--future",
+    "hidden_size": "--hidden",
+    "id_col": "--id",
+    "input": "--input",
+    "num_layers": "--layers",
+    "n_windows": "--windows",
+    "random_state": "--seed",
+    "season_length": "--season",
+    "target_col": "--target",
+    "time_col": "--time",
+}
+"""Options of the command line by the names of the arguments of Python that they set."""
+
+_WORDS = {"cell", "duplicates", "freq", "input"}  # plain words: arguments only where an equals sign follows
+_QUOTED = r"""(?<!\w)(?:'[^']*'|"[^"]*")(?!\w)"""
+_ARGUMENT = (
+    rf"(?<![\w./-])(?P<name>{'|'.join(OPTIONS)})"
+    r"(?:(?P<equals>=)(?P<value>(?=[\w'\"(-]))?|(?![\w/-]|\.\w))"
+)
+
+
+def in_options(text: str, literals: Iterable[str] = ()) -> str:
+    """Replace the names of Python arguments in a message by options of the command line.
+
+    Only whole names outside quotes are replaced, and nothing within one of `literals`, the words that the user typed:
+    names of files and columns stay as they are.
+
+    Examples
+    --------
+    >>> in_options("name the column of times with time_col, or give freq='D'")
+    "name the column of times with --time, or give --freq 'D'"
+    >>> in_options("no column 'time_col' in time_col.csv", ["time_col.csv"])
+    "no column 'time_col' in time_col.csv"
+    """
+    protected = [rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(literals, key=len, reverse=True) if word]
+
+    def translated(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name is None or (name in _WORDS and match["equals"] is None):
+            return match[0]
+        return OPTIONS[name] + (" " if match["equals"] and match["value"] is not None else "")
+
+    return re.sub("|".join([*protected, _QUOTED, _ARGUMENT]), translated, text)
+
+
+def exit_code(app: typer.Typer) -> int:
+    """Run the command line: 0 for success, 1 for a broken pipe, 2 for bad input, 130 for an interrupt."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not take the cores of other programs
+    usage_error: type[Exception] = next(
+        base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+    )
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except (RekurError, MemoryError) as error:
+        return _fail(in_options(str(error) or "there is not enough memory for this", sys.argv[1:]))
+    except usage_error as error:
+        return _fail(_usage(error))
+    except BrokenPipeError:  # the reader of a pipe has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("rekur: interrupted", file=sys.stderr)
+        return 130
+
+
+def _usage(error: Exception) -> str:
+    """Message of an error in the use of a command; for a misspelt option with the nearest ones."""
+    nearest = getattr(error, "possibilities", None)
+    if nearest:
+        return f"{getattr(error, 'message', error)}; did you mean {' or '.join(sorted(nearest))}?"
+    format_message = getattr(error, "format_message", None)
+    return str(error if format_message is None else format_message())
+
+
+def _fail(text: str) -> int:
+    """Print one line on standard error, if there is one to print; the exit code of bad input."""
+    if text:
+        print(f"rekur: {' '.join(text.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,107 @@
+"""Options of the commands as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files and folders that a command writes; None for none.
+
+    Parameters
+    ----------
+    out : str, optional
+        Table of forecasts or predictions (.csv, .csv.gz, .parquet).
+    report : str, optional
+        HTML file of the report.
+    save : str, optional
+        Folder of the model.
+    """
+
+    out: str | None = None
+    report: str | None = None
+    save: str | None = None
+
+
+@dataclass(frozen=True)
+class PanelColumns:
+    """Columns of a table of series, and the rule for several rows of one series at one time.
+
+    Parameters
+    ----------
+    id_col, time_col, target_col : str, optional
+        Columns by name; None where the known names apply.
+    duplicates : str, default "error"
+        "error", "mean", "first", "last" or "sum".
+    """
+
+    id_col: str | None = None
+    time_col: str | None = None
+    target_col: str | None = None
+    duplicates: str = "error"
+
+
+@dataclass(frozen=True)
+class ForecastOptions:
+    """Options of `rekur forecast` besides files and columns.
+
+    Parameters
+    ----------
+    horizon : int
+        Steps to forecast.
+    freq : str or int, optional
+        Frequency; None infers it.
+    season_length : int, optional
+        Steps of a season; None infers it.
+    cell : str, default "gru"
+        Recurrent cell.
+    random_state : int, default 0
+        Seed of the weights and batches.
+    windows : int, optional
+        Past windows of the backtest; 0 for none, None for as many as the series hold, at most 3.
+    time_limit : float, optional
+        Seconds that training may take in all.
+    level : tuple of float, default (80.0,)
+        Prediction intervals in percent.
+    """
+
+    horizon: int
+    freq: str | int | None = None
+    season_length: int | None = None
+    cell: str = "gru"
+    random_state: int = 0
+    windows: int | None = None
+    time_limit: float | None = None
+    level: tuple[float, ...] = (80.0,)
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of `rekur fit` besides files and columns; None leaves a value to the defaults of the task.
+
+    Parameters
+    ----------
+    input : str, optional
+        Kind of the sequences, a key of `rekur.inputs.INPUTS`.
+    cell : str, optional
+        Recurrent cell.
+    hidden_size : int, optional
+        Size of the hidden state.
+    num_layers : int, optional
+        Number of recurrent layers.
+    epochs : int, optional
+        Passes over the training data.
+    copy : bool, default False
+        Whether a translator may copy words of the source, as summaries do.
+    random_state : int, default 0
+        Seed of the weights, batches and held-out examples.
+    """
+
+    input: str | None = None
+    cell: str | None = None
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    epochs: int | None = None
+    copy: bool = False
+    random_state: int = 0

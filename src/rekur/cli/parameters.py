@@ -1,0 +1,74 @@
+"""Arguments and options that several commands share, their help texts and their completion in the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+
+from rekur.inputs import INPUTS
+from rekur.registry import COMMANDS
+
+CELLS = ("rnn", "rnn_relu", "lstm", "gru")
+DUPLICATES = ("error", "mean", "first", "last", "sum")
+
+
+def completed(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Completion of a value in the shell from a list of names."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
+def either(names: Iterable[str]) -> str:
+    """Names for a help text: rnn, lstm or gru."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+def examples(*lines: str) -> str:
+    """Examples below the options of a command; the mark keeps the lines as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def whole_or_text(freq: str | None) -> str | int | None:
+    """A frequency; digits alone are a number of steps."""
+    return int(freq) if freq is not None and freq.lstrip("-").isdigit() else freq
+
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="CSV, CSV.gz or Parquet file; - for CSV on standard input")]
+Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="column of the names of the series")]
+Time = Annotated[str | None, typer.Option(metavar="COLUMN", help="column of the times")]
+Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="column to forecast")]
+Level = Annotated[
+    list[float] | None, typer.Option(metavar="PERCENT", help="prediction interval, repeatable [default: 80]")
+]
+Future = Annotated[
+    str | None, typer.Option(metavar="TABLE", help="table of known future values; its columns must be in FILE too")
+]
+Out = Annotated[str | None, typer.Option(metavar="TABLE", help="table to write (.csv, .csv.gz, .parquet)")]
+Report = Annotated[str | None, typer.Option(metavar="HTML", help="report to write, one HTML file")]
+Save = Annotated[str | None, typer.Option(metavar="FOLDER", help="folder to save the model to")]
+Seed = Annotated[int, typer.Option(metavar="SEED", help="random seed; the same seed gives the same numbers")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="folder of a saved model")]
+X = Annotated[
+    str | None, typer.Option("--x", metavar="COLUMN", help="column of the sequences: texts, words or paths of files")
+]
+Y = Annotated[str | None, typer.Option("--y", metavar="COLUMN", help="column of the targets")]
+Steps = Annotated[
+    str | None, typer.Option("--id", metavar="COLUMN", help="column that groups the rows of a table into sequences")
+]
+Task = Annotated[str, typer.Argument(metavar="TASK", help=either(COMMANDS), autocompletion=completed(COMMANDS))]
+Cell = Annotated[str, typer.Option(metavar="CELL", help=either(CELLS), autocompletion=completed(CELLS))]
+OptionalCell = Annotated[str | None, typer.Option(metavar="CELL", help=either(CELLS), autocompletion=completed(CELLS))]
+Input = Annotated[
+    str | None,
+    typer.Option(metavar="INPUT", help=f"{either(INPUTS)}; inferred by default", autocompletion=completed(INPUTS)),
+]
+Duplicates = Annotated[
+    str,
+    typer.Option(
+        metavar="RULE",
+        help=f"rows of one series at one time: {either(DUPLICATES)}",
+        autocompletion=completed(DUPLICATES),
+    ),
+]
