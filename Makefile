@@ -9,7 +9,7 @@ LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test check bench textbook accuracy sequences rivals docs targets sanitize clean
+.PHONY: demo test check bench textbook accuracy sequences rivals referees docs targets sanitize clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
@@ -39,6 +39,9 @@ rivals: .venv-peers/installed .venv-gluonts/installed .venv/tested ## other libr
 	.venv-peers/bin/python benchmarks/forecasters.py --rivals AutoTheta AutoETS GRU LSTM BlockRNNModel
 	.venv-gluonts/bin/python benchmarks/forecasters.py --rivals DeepAR
 	$(BIN)/python benchmarks/accuracy.py --sets
+
+referees: .venv-referees/installed ## the estimator checks of sktime and aeon on the adapters to them; three minutes
+	.venv-referees/bin/python -m pytest tests/referees
 
 docs: .venv/tested ## run every example of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py
@@ -96,5 +99,12 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	.venv-gluonts/bin/pip install -q --no-build-isolation -C build-dir=build/gluonts -e .
 	touch $@
 
+# sktime and aeon, which want an older pandas than rekur's other environments.
+.venv-referees/installed: benchmarks/requirements-referees.txt pyproject.toml CMakeLists.txt $(NATIVE)
+	test -x .venv-referees/bin/python || $(PYTHON) -m venv .venv-referees
+	.venv-referees/bin/pip install -q scikit-build-core nanobind cmake ninja -r benchmarks/requirements-referees.txt
+	.venv-referees/bin/pip install -q --no-build-isolation -C build-dir=build/referees -e .
+	touch $@
+
 clean:
-	rm -rf .venv .venv-bench .venv-peers .venv-gluonts .venv-sanitize build out
+	rm -rf .venv .venv-bench .venv-peers .venv-gluonts .venv-referees .venv-sanitize build out

@@ -34,10 +34,11 @@ import pandas as pd
 
 import rekur
 from rekur.data.panel import Panel, read_panel
-from rekur.data.scaling import seasonal_steps
-from rekur.forecasting.backtest import actual, backs, before
+from rekur.data.scaling import seasonal_naive_error
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.model_averaging import baseline
+from rekur.forecasting.cross_validation import PastWindows
+from rekur.forecasting.ensemble import baseline_quantiles
+from rekur.forecasting.window_features import actual_values
 from rekur.metrics import forecast as metrics
 from sets import ROOT, SETS, Set
 
@@ -67,7 +68,7 @@ def score(task: Set, full: Panel, history: Panel, y: Array, point: Array, series
         return metrics.rmse(y / unit, point / unit) ** 2
     if task.measure == "MAE":
         return metrics.mae(y, point)
-    mase = metrics.mase(y, point, seasonal_steps(history.y, history.offsets, task.m)[series])
+    mase = metrics.mase(y, point, seasonal_naive_error(history.y, history.offsets, task.m)[series])
     if task.measure == "MASE":
         return mase
     relative = metrics.smape(y, point) / NAIVE2[task.horizon][0], mase / NAIVE2[task.horizon][1]
@@ -96,26 +97,26 @@ def learned(task: Set, history: Panel, seed: int) -> rekur.Forecaster:
 def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
     """Run one set; its record."""
     full = read_panel(task.read(), future=task.future)
-    test = (task.windows, task.step)
+    test = PastWindows(task.horizon, task.windows, task.step)
     if options.rehearse:
-        full = before(full, test, task.horizon)
+        full = test.history(full)
     series = np.repeat(np.arange(len(full)), task.windows)
-    stop = (full.lengths[:, None] - backs(test, task.horizon)).ravel()
-    history = before(full, test, task.horizon)
+    stop = (full.lengths[:, None] - test.starts).ravel()
+    history = test.history(full)
     start = time.perf_counter()
     model = learned(task, history, options.seed)
     fitted = time.perf_counter()
     print(f"{name}: blend {model.ensemble_.blend}", flush=True)
     q = forecasts(partial(model.ensemble_.quantiles, full, horizon=task.horizon, since=history.lengths), series, stop)
     done = time.perf_counter()
-    y = actual(full, series, stop, task.horizon)
+    y = actual_values(full, series, stop, task.horizon)
     record: dict[str, Any] = {
         "set": name,
         "seed": options.seed,
         "score": score(task, full, history, y, q[..., 1], series),
     }
     for each in () if options.alone else ("seasonal_naive", "smoothing"):
-        predict = partial(baseline, each, full)
+        predict = partial(baseline_quantiles, each, full)
         theirs = forecasts(
             lambda s, t, predict=predict: predict((s, t), model.seasons_, task.horizon, LEVELS), series, stop
         )

@@ -29,10 +29,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import rekur
 from accuracy import ROOT, score
 from rekur.data.panel import Panel, read_panel
-from rekur.forecasting.backtest import actual, before
+from rekur.forecasting.config import season_lengths
+from rekur.forecasting.cross_validation import PastWindows
+from rekur.forecasting.window_features import actual_values
 from rekur.metrics import forecast as metrics
 from sets import SETS
 
@@ -136,10 +137,10 @@ def main() -> None:
     for name in options.sets:
         task = SETS[name]
         full = read_panel(task.read())
-        history = before(full, (1, 1), task.horizon)
+        history = PastWindows(task.horizon, 1, 1).history(full)
         series = np.arange(len(full))
-        y = actual(full, series, history.lengths, task.horizon)
-        season = rekur.Forecaster(task.horizon, **task.options)._seasons(history)[0]
+        y = actual_values(full, series, history.lengths, task.horizon)
+        season = season_lengths(history, task.options.get("season_length"))[0]
         df = plain(history)
         for rival in options.rivals:
             library, run = RIVALS[rival]

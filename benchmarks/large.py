@@ -23,7 +23,7 @@ import numpy as np
 
 import rekur
 from rekur.data.ingest import files
-from rekur.forecasting import model as network
+from rekur.forecasting import training as network
 
 PART = 5_000  # series generated at a time
 MOST = 1_000

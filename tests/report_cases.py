@@ -12,8 +12,9 @@ import numpy as np
 from rekur.baselines import BASELINES
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.panel import Columns, Panel
-from rekur.forecasting.backtest import Backtest
-from rekur.forecasting.config import LEVELS, recipe
+from rekur.data.panel_group import PanelGroup
+from rekur.forecasting.config import LEVELS, default_config
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.model_averaging import ModelAverage
 
@@ -44,7 +45,9 @@ def spread(point: np.ndarray, width: float) -> np.ndarray:
 def make_prediction(table: Panel, h: int = 12) -> Forecast:
     """The last value carried on."""
     last = table.y[table.offsets[1:] - 1]
-    return Forecast(table, LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0]))))
+    return Forecast(
+        PanelGroup((table,)), LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0])))
+    )
 
 
 def make_backtest(table: Panel, h: int = 12, windows: int = 3, error: float = 0.1) -> Backtest:
@@ -58,20 +61,20 @@ def make_backtest(table: Panel, h: int = 12, windows: int = 3, error: float = 0.
     size = float(np.nanmean(table.y)) / 10
     misses = {"rekur": error, **{name: 0.2 + 0.1 * k for k, name in enumerate(BASELINES)}}
     forecasts = {name: spread(truth + size * miss, size * 0.6) for name, miss in misses.items()}
-    return Backtest(table, series, stop, actual, LEVELS, forecasts, np.full(len(series), size), windows)
+    return Backtest(PanelGroup((table,)), series, stop, actual, LEVELS, forecasts, np.full(len(series), size), windows)
 
 
 def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
     """What the page asks of a fitted forecaster."""
     records = [{"epoch": k + 1, "mean_loss": 0.5 / (k + 1), "val_loss": 0.4 + 0.1 * (k != 2)} for k in range(5)]
-    built = recipe((12,), h, table.lengths)
+    built = default_config((12,), h, table.lengths)
     assert built is not None
     return SimpleNamespace(
         cell="lstm",
         hidden_size=48,
         num_layers=2,
         random_state=3,
-        recipe_=built,
+        config_=built,
         ensemble_=SimpleNamespace(blend=ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
         seasons_=(12,),
         history_=records,

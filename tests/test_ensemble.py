@@ -17,7 +17,8 @@ import rekur
 from rekur import Forecaster
 from rekur.core import DataError, OptionError
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.sample_paths import draw, ranks, walk
+from rekur.forecasting.ensemble import BaselineForecasts
+from rekur.forecasting.sample_paths import draw_paths, random_walk_template, rank_template
 from rekur.training.config import Training
 
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
@@ -72,11 +73,11 @@ def test_paths_have_the_forecast_distribution_and_the_dependence_held_out() -> N
 
     at = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
     q = np.sqrt(np.arange(1, 13))[:, None] * at
-    found = ranks(np.broadcast_to(q, (400, 12, len(LEVELS))), errors)
+    found = rank_template(np.broadcast_to(q, (400, 12, len(LEVELS))), errors)
     assert found.shape == (200, 12)
     np.testing.assert_allclose(np.sort(found, axis=0)[:, 3], (np.arange(200) + 0.5) / 200)
-    for dependence in (found, walk(300, 12)):
-        paths = draw(q[None], LEVELS, dependence, 2000, 0)[0]
+    for dependence in (found, random_walk_template(300, 12)):
+        paths = draw_paths(q[None], LEVELS, dependence, 2000, 0)[0]
         np.testing.assert_allclose(paths.std(axis=0), np.sqrt(np.arange(1, 13)), rtol=0.06)
         np.testing.assert_allclose(np.quantile(paths, 0.9, axis=0), q[:, LEVELS.index(0.9)], rtol=0.12)
         total = np.sqrt(sum(min(i, j) for i in range(1, 13) for j in range(1, 13)))  # of a sum of random walks
@@ -99,11 +100,12 @@ def test_samples_come_as_a_frame(fitted: Forecaster) -> None:
 def test_an_ensemble_is_the_median_of_its_networks(tmp_path: Path) -> None:
     model = Forecaster(7, training=QUICK, ensemble_size=3).fit(panel(2, 120))
     group = model.ensemble_.networks["corrected"]
-    assert len({network.recipe.past for network in group}) > 1
-    windows = np.arange(2), model.table_.lengths
-    made = [network.quantiles(model.table_, *windows) for network in group]
+    assert len({network.config.context_length for network in group}) > 1
+    windows = np.arange(2), model.panel_.lengths
+    known = BaselineForecasts(model.panel_, model.seasons_, 7)
+    made = [network.quantiles(model.panel_, *windows) for network in group]
     np.testing.assert_array_equal(
-        model.ensemble_.member("corrected", model.table_, windows, None, 7), np.median(made, axis=0)
+        model.ensemble_.member("corrected", model.panel_, windows, None, 7, known), np.median(made, axis=0)
     )
     model.save(tmp_path / "m")
     pd.testing.assert_frame_equal(rekur.load(tmp_path / "m").predict(level=[80]), model.predict(level=[80]))

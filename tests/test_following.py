@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 
 from rekur import Forecaster
-from rekur.forecasting.calibration import MISSED, RATE, WINDOWS, distance, follow, unseen
+from rekur.forecasting.calibration import (
+    ADAPTATION_RATE,
+    MAX_PAST_WINDOWS,
+    TARGET_MISS_RATE,
+    adaptive_widths,
+    first_unseen_row,
+    interval_distance,
+)
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.model_averaging import doubted
+from rekur.forecasting.model_averaging import shrink_to_naive
 from rekur.training.config import Training
 
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3)
@@ -41,11 +48,11 @@ def test_intervals_follow_what_came_since(fitted: Forecaster, size: float) -> No
     """Noise three times as wide, or two fifths, after training: the intervals come to cover 80 % of it again."""
     later = pd.concat([noise(200, 1.0, 0), noise(360, size, 1, "2024-07-19")], ignore_index=True)
     stops = range(380, 554, HORIZON)
-    found = fitted.read(later)
+    found = fitted.read(later).parts[0]
     rows = np.array(stops)
     q = fitted.ensemble_.quantiles(found, np.zeros(len(rows), np.int64), rows)
     actual = np.stack([later.y.to_numpy()[stop : stop + HORIZON] for stop in stops])
-    alone = float((distance(q, actual) <= 1).mean())
+    alone = float((interval_distance(q, actual) <= 1).mean())
     share = covered(fitted, later, stops)
     print(f"covered {share:.0%}, without following {alone:.0%}")
     assert abs(share - 0.8) < 0.06  # 180 values; their standard error is 3 %
@@ -56,23 +63,23 @@ def test_what_training_saw_moves_nothing(fitted: Forecaster) -> None:
     df = noise(200, 1.0, 0)
     pd.testing.assert_frame_equal(fitted.predict(df, level=[80]), fitted.predict(level=[80]))
     other = noise(400, 9.0, 2).assign(unique_id="new")
-    found = fitted.read(other)
+    found = fitted.read(other).parts[0]
     fixed = fitted.ensemble_.quantiles(found, np.array([0]), found.lengths)
     np.testing.assert_array_equal(fitted.forecast(other).values, fixed)
 
 
 def test_rows_that_training_has_not_seen(fitted: Forecaster) -> None:
     tail = pd.concat([noise(200, 1.0, 0), noise(30, 1.0, 1, "2024-07-19")]).iloc[150:]
-    assert unseen(fitted.table_, fitted.read(tail)).tolist() == [50]
+    assert first_unseen_row(fitted.panel_, fitted.read(tail).parts[0]).tolist() == [50]
     new = tail.assign(unique_id="new")
-    assert unseen(fitted.table_, fitted.read(pd.concat([new, tail]))).tolist() == [80, 50]
+    assert first_unseen_row(fitted.panel_, fitted.read(pd.concat([new, tail])).parts[0]).tolist() == [80, 50]
     later = noise(40, 1.0, 1, "2025-01-01")
-    assert unseen(fitted.table_, fitted.read(later))[0] < 10
+    assert first_unseen_row(fitted.panel_, fitted.read(later).parts[0])[0] < 10
 
 
 def test_windows_asked_for_together_are_those_asked_for_alone(fitted: Forecaster) -> None:
     later = pd.concat([noise(200, 1.0, 0), noise(100, 2.0, 1, "2024-07-19")], ignore_index=True)
-    found, stops = fitted.read(later), np.arange(230, 290)
+    found, stops = fitted.read(later).parts[0], np.arange(230, 290)
     series, since = np.zeros(len(stops), np.int64), np.array([200])
     whole = fitted.ensemble_.quantiles(found, series, stops, since=since)
     for i in (0, 17, 59):
@@ -85,10 +92,14 @@ def test_windows_asked_for_together_are_those_asked_for_alone(fitted: Forecaster
 def test_the_widening_is_that_of_quantile_tracking() -> None:
     needed = np.array([[2.0, 0.5, np.nan], [0.1, 3.0, np.nan]])
     place, valid = np.array([[0, 1], [0, 1]]), np.array([[True, True], [False, True]])
-    got = np.log(follow(needed, place, valid, np.array([0, 1, 2])))
-    first = RATE * np.array([1 - MISSED - MISSED, -MISSED + 1 - MISSED, 0.0])
-    np.testing.assert_allclose(got, [first, RATE * np.array([-MISSED, 1 - MISSED, 0.0])], atol=1e-12)
-    assert np.log(40) > WINDOWS * RATE * (1 - MISSED)  # the most that intervals can widen
+    got = np.log(adaptive_widths(needed, place, valid, np.array([0, 1, 2])))
+    first = ADAPTATION_RATE * np.array(
+        [1 - TARGET_MISS_RATE - TARGET_MISS_RATE, -TARGET_MISS_RATE + 1 - TARGET_MISS_RATE, 0.0]
+    )
+    np.testing.assert_allclose(
+        got, [first, ADAPTATION_RATE * np.array([-TARGET_MISS_RATE, 1 - TARGET_MISS_RATE, 0.0])], atol=1e-12
+    )
+    assert np.log(40) > MAX_PAST_WINDOWS * ADAPTATION_RATE * (1 - TARGET_MISS_RATE)  # the most that intervals can widen
 
 
 def test_naive_has_what_is_not_proved_against_it() -> None:
@@ -100,10 +111,10 @@ def test_naive_has_what_is_not_proved_against_it() -> None:
     gains, error = means[blocks], means.std(ddof=1) / np.sqrt(12)
     critical = 2.201  # Student's t with 11 degrees of freedom, 97.5 %
     weights = {"corrected": 0.6, "naive": 0.4}
-    assert doubted(weights, gains, blocks) == {"naive": 1.0}
-    assert doubted(weights, gains - 1, blocks) == {"naive": 1.0}
-    assert doubted(weights, gains + 1.01 * critical * error, blocks) == pytest.approx(weights)
-    half = doubted(weights, gains + np.sqrt(0.5) * critical * error, blocks)
+    assert shrink_to_naive(weights, gains, blocks) == {"naive": 1.0}
+    assert shrink_to_naive(weights, gains - 1, blocks) == {"naive": 1.0}
+    assert shrink_to_naive(weights, gains + 1.01 * critical * error, blocks) == pytest.approx(weights)
+    half = shrink_to_naive(weights, gains + np.sqrt(0.5) * critical * error, blocks)
     assert half == pytest.approx({"corrected": 0.3, "naive": 0.7}, rel=5e-3)
-    assert doubted(weights, gains - 1, blocks // 3) == weights  # four blocks prove nothing
-    assert doubted(weights, np.full(240, 0.1), blocks) == pytest.approx(weights)
+    assert shrink_to_naive(weights, gains - 1, blocks // 3) == weights  # four blocks prove nothing
+    assert shrink_to_naive(weights, np.full(240, 0.1), blocks) == pytest.approx(weights)

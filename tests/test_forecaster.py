@@ -13,7 +13,7 @@ import pytest
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError, ModelFileError, OptionError
-from rekur.forecasting.config import LEVELS, recipe
+from rekur.forecasting.config import LEVELS, default_config
 from rekur.training.config import Training
 
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
@@ -108,7 +108,7 @@ def test_missing_values_and_rows_are_carried_not_filled() -> None:
     df.loc[5:9, "y"] = np.nan
     df = df.drop(index=[40, 41, 150])
     model = Forecaster(7, training=QUICK).fit(df)
-    assert np.isnan(model.table_.y).sum() == 8
+    assert np.isnan(model.panel_.y).sum() == 8
     assert any("missing" in note for note in model.notes_)
     assert np.isfinite(model.predict()["rekur"]).all()
 
@@ -133,7 +133,7 @@ def test_a_constant_series_stays_constant(value: float) -> None:
 def test_short_series_are_left_out_and_listed_or_forecast_without_training() -> None:
     df = pd.concat([panel(2), pd.DataFrame({"unique_id": "tiny", "ds": pd.to_datetime(["2024-01-01"]), "y": [1.0]})])
     model = Forecaster(7, training=QUICK).fit(df)
-    assert model.table_.skipped == (("tiny", "fewer than 3 values"),)
+    assert model.panel_.skipped == (("tiny", "fewer than 3 values"),)
     assert set(model.predict().unique_id) == {"s0", "s1"}
     few = Forecaster(4).fit(panel(1, 9))
     assert not few.ensemble_.networks
@@ -232,7 +232,7 @@ def test_every_frequency_has_defaults(freq: str, n: int) -> None:
     y = 10 + np.random.default_rng(0).normal(size=n).cumsum()
     df = pd.DataFrame({"ds": pd.date_range("1900-01-01", periods=n, freq=freq), "y": y})
     model = Forecaster(3, training=QUICK, hidden_size=8, num_layers=1).fit(df)
-    assert model.table_.freq.name == freq
+    assert model.panel_.freq.name == freq
     assert np.isfinite(model.predict(level=[80])[["rekur", "rekur-lo-80", "rekur-hi-80"]]).all(axis=None)
 
 
@@ -282,16 +282,16 @@ def test_an_interrupt_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch, tmp
     assert np.isfinite(rekur.load(tmp_path / "m").predict()["rekur"]).all()
 
 
-def test_the_recipe_fits_into_the_series() -> None:
+def test_the_default_config_fits_into_the_series() -> None:
     """Past, patch and held-out part leave at least one window for training, whatever the lengths."""
     for m in ((1,), (4,), (7,), (12,), (24, 168), (48, 336), (52,), (288, 2016)):
         for n in (24, 30, 50, 100, 400, 3000):
             for h in (1, 6, 24, 60):
-                made = recipe(m, h, np.array([n, n // 2]))
+                made = default_config(m, h, np.array([n, n // 2]))
                 if made is not None:
-                    assert made.past % made.patch == 0, made
-                    assert made.past >= m[0], made
-                    assert made.first + made.horizon + made.held <= n, made
+                    assert made.context_length % made.patch_length == 0, made
+                    assert made.context_length >= m[0], made
+                    assert made.min_context + made.horizon + made.validation_size <= n, made
 
 
 def test_a_series_that_went_silent_is_carried_on_by_smoothing(fitted: Forecaster) -> None:
@@ -333,7 +333,7 @@ def test_a_season_longer_than_the_usual_history_is_kept_by_files(tmp_path: Path)
 
 
 def test_an_interrupt_before_training_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rekur.forecasting import model as network
+    from rekur.forecasting import training
 
     model = Forecaster(7, training=QUICK).fit(panel())
     before = model.predict()
@@ -341,7 +341,7 @@ def test_an_interrupt_before_training_leaves_the_model_as_it_was(monkeypatch: py
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(network, "prepare", stop)
+    monkeypatch.setattr(training, "new_trainer", stop)
     with pytest.raises(KeyboardInterrupt):
         model.fit(panel(seed=4))
     pd.testing.assert_frame_equal(model.predict(), before)

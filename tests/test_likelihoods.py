@@ -80,7 +80,7 @@ def test_counts_of_rare_events_are_found_and_forecast_better(tmp_path: object) -
         counts = any("negative binomial" in note for note in model.notes_)
         assert counts == (likelihood == "auto")
         if counts:
-            assert {design.likelihood for design in model.recipe_.designs} == {"negative_binomial"}
+            assert {design.likelihood for design in model.config_.architectures} == {"negative_binomial"}
             model.save(str(tmp_path) + "/model")
             loaded = rekur.load(str(tmp_path) + "/model")
             np.testing.assert_array_equal(loaded.forecast().values, model.forecast().values)
@@ -116,7 +116,7 @@ def test_a_model_of_counts_is_not_tuned_by_other_values_and_stays_above_zero() -
     made = Forecaster(
         5, training=Training(max_epochs=1, batch_size=16, learning_rate=2e-3), hidden_size=8, num_layers=1
     ).fit(df)
-    assert made.recipe_.designs[0].likelihood == "negative_binomial"
+    assert made.config_.architectures[0].likelihood == "negative_binomial"
     with pytest.raises(DataError, match="is not a count"):
         made.fine_tune(df.assign(y=df.y + 0.5))
     falling = df.assign(y=np.where(np.arange(90) < 80, df.y + 9, 0))

@@ -60,7 +60,7 @@ def test_the_backtest_of_several_frequencies_is_that_of_each() -> None:
     df = panel().drop(columns="x")
     tested = model().backtest(df, n_windows=2)
     frame = tested.frame()
-    assert isinstance(tested.table, PanelGroup)
+    assert isinstance(tested.panel, PanelGroup)
     for letter in "dmw":
         alone = model().backtest(df[df.unique_id.str[0] == letter], n_windows=2).frame()
         pd.testing.assert_frame_equal(frame[frame.unique_id.str[0] == letter].reset_index(drop=True), alone)
@@ -130,7 +130,7 @@ def test_uneven_times_are_forecast_on_their_usual_steps(tmp_path: Path) -> None:
     df = pd.DataFrame({"ds": ds, "y": y})
     made = Forecaster(24, freq="h").fit(df)
     assert any("uneven" in note for note in made.notes_)
-    assert made.recipe_.gaps
+    assert made.config_.has_gaps
     predicted = made.predict()
     middle = (predicted.ds - ds[0]) / pd.Timedelta("1h") + hours[0] + 0.5  # a step holds the readings of its hour
     error = np.abs(predicted.rekur - np.sin(2 * np.pi * middle / 24))
@@ -157,7 +157,7 @@ def test_frequencies_too_short_for_a_test_are_left_out_of_it() -> None:
     assert tested.untested == ("MS",)
     assert tested.verdict().endswith("(too short to be tested: MS)")
     assert set(tested.frame().unique_id) == {"d0", "d1", "w0"}
-    assert len(tested.table) == 5
+    assert len(tested.panel) == 5
     with pytest.raises(DataError, match="no series is long enough"):
         model().backtest(few, n_windows=99)
 

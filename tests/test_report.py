@@ -13,8 +13,9 @@ from rekur import report
 from rekur.baselines import describe
 from rekur.core import DataError, MissingDependencyError, OptionError
 from rekur.data.frequency.frequency import Frequency
-from rekur.forecasting.backtest import Backtest
+from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.plotting import figure
 from rekur.plotting.chart_data import fan_chart
@@ -68,7 +69,7 @@ def test_user_text_is_escaped(page: str) -> None:
 def test_page_says_what_it_should(page: str, full: tuple[Forecast, Backtest, SimpleNamespace]) -> None:
     """The line under the title, the verdict, settings, notes and the order of the sections."""
     reader = Reader(page)
-    missing = int(np.isnan(full[0].table.y).sum())
+    missing = int(np.isnan(full[0].panel.parts[0].y).sum())
     for said in (
         f"30 series · 1,800 rows ({missing} missing) · monthly · 12 steps ahead: 2025-01-01 to 2025-12-01",
         full[1].verdict(),
@@ -192,10 +193,10 @@ def test_narrow_levels_draw_what_they_hold() -> None:
     """Levels that do not reach 95 % give one band; missing forecasts give none."""
     table = make_table([None])
     values = make_prediction(table).values[..., 2:-2]
-    page = report.html(Forecast(table, LEVELS[2:-2], values))
+    page = report.html(Forecast(PanelGroup((table,)), LEVELS[2:-2], values))
     assert "80 % interval" in page
     assert "95 % interval" not in page
-    nothing = Forecast(table, LEVELS, np.full((1, 12, len(LEVELS)), np.nan))
+    nothing = Forecast(PanelGroup((table,)), LEVELS, np.full((1, 12, len(LEVELS)), np.nan))
     report.html(nothing)
     assert len(nothing.plot().data) == 2
 
@@ -204,7 +205,7 @@ def test_last_value_missing() -> None:
     """Where the last value is missing, the forecast stands alone."""
     table = make_table([None])
     table.y[-1] = np.nan
-    prediction = Forecast(table, LEVELS, spread(np.full((1, 12), 10.0), 2.0))
+    prediction = Forecast(PanelGroup((table,)), LEVELS, spread(np.full((1, 12), 10.0), 2.0))
     found = fan_chart(table, 0, 60, prediction.values[0], LEVELS)
     assert found.connection is None
     assert len(found.intervals[80][0]) == 12
@@ -274,7 +275,7 @@ def test_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match="'plotly', 'matplotlib'"):
         prediction.plot(engine="ggplot")
     with pytest.raises(OptionError, match="no series number 1"):
-        figure(prediction.table, 1, prediction.values[0], prediction.levels)
+        figure(prediction.panel.parts[0], 1, prediction.values[0], prediction.levels)
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"] or ["matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingDependencyError, match=r'pip install "rekur\[plot\]"'):

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rekur.data.batching import Arrays
-from rekur.data.scaling import ExpandingStd, WindowScaling, seasonal_steps
+from rekur.data.scaling import ExpandingStd, WindowScaling, seasonal_naive_error
 from rekur.data.windows import AllWindows, WindowIndex
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.model_averaging import ModelAverage, weigh
+from rekur.forecasting.model_averaging import ModelAverage, average_models
 from rekur.metrics.forecast import seasonal_scale
 
 
@@ -102,7 +102,7 @@ def test_windows_without_values_or_without_change_have_no_spread() -> None:
 
 
 @given(st.lists(st.integers(1, 25), min_size=1, max_size=4), st.integers(1, 6))
-def test_seasonal_steps_are_the_scale_of_mase(lengths: list[int], season: int) -> None:
+def test_seasonal_naive_error_are_the_scale_of_mase(lengths: list[int], season: int) -> None:
     random = np.random.default_rng(sum(lengths))
     y = random.normal(size=sum(lengths))
     y[random.random(len(y)) < 0.1] = np.nan
@@ -111,7 +111,7 @@ def test_seasonal_steps_are_the_scale_of_mase(lengths: list[int], season: int) -
     for s, n in enumerate(lengths):
         padded[s, max(lengths) - n :] = y[offsets[s] : offsets[s + 1]]
     expected = np.nan_to_num(seasonal_scale(padded, season))
-    np.testing.assert_allclose(seasonal_steps(y, offsets, season), expected, rtol=1e-12)
+    np.testing.assert_allclose(seasonal_naive_error(y, offsets, season), expected, rtol=1e-12)
 
 
 def normal(middle: np.ndarray, spread: float) -> np.ndarray:
@@ -130,41 +130,41 @@ def test_the_blend_follows_the_better_part_and_its_intervals_cover() -> None:
     def weighed(
         network: np.ndarray, smooth: np.ndarray, counts: tuple[int, int] = (200, 200), n: int = 50
     ) -> ModelAverage:
-        return weigh({"direct": network[:n], "smoothing": smooth[:n]}, actual[:n], scale[:n], counts, LEVELS)
+        return average_models({"direct": network[:n], "smoothing": smooth[:n]}, actual[:n], scale[:n], counts, LEVELS)
 
     assert weighed(good, bad).weights == {"direct": 1.0}  # a share below 5 % is dropped
     assert weighed(bad, good).weights == {"smoothing": 1.0}
-    np.testing.assert_allclose(weighed(good, good).widen, 1, atol=0.15)
-    assert min(weighed(normal(truth, 0.05), normal(truth, 0.05)).widen) > 1.6
-    assert max(weighed(normal(truth, 0.2), normal(truth, 0.2)).widen) < 0.65
+    np.testing.assert_allclose(weighed(good, good).interval_scale, 1, atol=0.15)
+    assert min(weighed(normal(truth, 0.05), normal(truth, 0.05)).interval_scale) > 1.6
+    assert max(weighed(normal(truth, 0.2), normal(truth, 0.2)).interval_scale) < 0.65
     few = weighed(good, bad, (1, 1), 1).weights
     assert 0.5 < few["direct"] < 0.6
     late = normal(truth, 0.1)
     late[:, 8:] = normal(truth, 0.03)[:, 8:]
-    widen = weighed(late, late).widen
+    widen = weighed(late, late).interval_scale
     assert widen[2] > 2
     assert widen[0] < 1.15
 
 
 def test_nothing_held_out_changes_nothing() -> None:
     q = normal(np.zeros((2, 3)), 1.0)
-    blend = weigh({"direct": q, "smoothing": q}, np.full((2, 3), np.nan), np.ones(2), (2, 1), LEVELS)
+    blend = average_models({"direct": q, "smoothing": q}, np.full((2, 3), np.nan), np.ones(2), (2, 1), LEVELS)
     assert blend == ModelAverage({"direct": 0.5, "smoothing": 0.5})
 
 
 def test_a_blend_keeps_the_order_and_does_without_what_is_missing() -> None:
     one, two = normal(np.zeros((2, 3)), 1.0), normal(np.ones((2, 3)), 2.0)
     blend = ModelAverage({"direct": 0.25, "smoothing": 0.75}, (1.0, 1.5, 2.0))
-    mixed = blend.mix({"direct": one, "smoothing": two}, LEVELS, 3)
+    mixed = blend.combine({"direct": one, "smoothing": two}, LEVELS, 3)
     assert (np.diff(mixed, axis=-1) > 0).all()
     np.testing.assert_allclose(mixed[..., LEVELS.index(0.5)], 0.75)
     np.testing.assert_allclose(np.ptp(mixed, axis=-1)[0] / np.ptp(mixed[0, 0]), [1, 1.5, 2])
     silent = np.full_like(one, np.nan)
     plain = ModelAverage({"direct": 1.0})
-    np.testing.assert_array_equal(plain.mix({"direct": one, "smoothing": two}, LEVELS, 3), one)
-    np.testing.assert_array_equal(plain.mix({"direct": silent, "smoothing": two}, LEVELS, 3), two)
-    np.testing.assert_allclose(blend.mix({"direct": one, "smoothing": silent}, LEVELS, 3)[:, 0], one[:, 0])
-    assert blend.factors(6, 3).tolist() == [1, 1.5, 2, 2, 2, 2]
+    np.testing.assert_array_equal(plain.combine({"direct": one, "smoothing": two}, LEVELS, 3), one)
+    np.testing.assert_array_equal(plain.combine({"direct": silent, "smoothing": two}, LEVELS, 3), two)
+    np.testing.assert_allclose(blend.combine({"direct": one, "smoothing": silent}, LEVELS, 3)[:, 0], one[:, 0])
+    assert blend.interval_factors(6, 3).tolist() == [1, 1.5, 2, 2, 2, 2]
     assert blend.describe() == "75 % smoothing (Theta), 25 % direct network"
 
 
@@ -186,13 +186,13 @@ def test_one_window_that_cannot_be_forecast_does_not_decide_for_the_others() -> 
     truth = random.normal(size=(50, 10))
     actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
     good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
-    whole = weigh({"direct": good, "smoothing": bad}, actual, scale, (50, 50), LEVELS)
+    whole = average_models({"direct": good, "smoothing": bad}, actual, scale, (50, 50), LEVELS)
     for part in (0, 1):
         holes = [good.copy(), bad.copy()]
         holes[part][7] = np.nan
-        found = weigh(dict(zip(("direct", "smoothing"), holes, strict=True)), actual, scale, (50, 50), LEVELS)
+        found = average_models(dict(zip(("direct", "smoothing"), holes, strict=True)), actual, scale, (50, 50), LEVELS)
         assert found.weights == pytest.approx(whole.weights, abs=0.01)
-        np.testing.assert_allclose(found.widen, whole.widen, atol=0.05)
+        np.testing.assert_allclose(found.interval_scale, whole.interval_scale, atol=0.05)
 
 
 def test_rows_of_an_empty_last_series_are_missing() -> None:
@@ -202,5 +202,5 @@ def test_rows_of_an_empty_last_series_are_missing() -> None:
 
 def test_a_perfect_season_is_measured_by_its_steps() -> None:
     y = 5.0 + np.arange(120) % 7
-    assert seasonal_steps(y, np.array([0, 120]), 7)[0] == pytest.approx(seasonal_scale(y[None], 7)[0])
-    assert seasonal_steps(np.full(9, 2.0), np.array([0, 9]), 7).tolist() == [0.0]
+    assert seasonal_naive_error(y, np.array([0, 120]), 7)[0] == pytest.approx(seasonal_scale(y[None], 7)[0])
+    assert seasonal_naive_error(np.full(9, 2.0), np.array([0, 9]), 7).tolist() == [0.0]

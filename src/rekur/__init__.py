@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers 
         RekurError,
         TrainingError,
     )
-    from rekur.forecasting.backtest import Backtest
+    from rekur.forecasting.cross_validation import Backtest
     from rekur.forecasting.forecast import Forecast
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.audio import Audio

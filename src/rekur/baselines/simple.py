@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rekur.core import Array
-from rekur.data.imputation import latest
+from rekur.data.imputation import last_observed
 
 __all__ = ["Fit", "drift", "fold", "naive", "seasonal_naive", "shift"]
 
@@ -24,7 +24,7 @@ class Fit(NamedTuple):
 
 def _last_observed(y: Array) -> Array:
     """Carry the last observation forward, (b, T); NaN before the first."""
-    return np.asarray(np.take_along_axis(y, np.maximum(latest(~np.isnan(y)), 0), axis=1))
+    return np.asarray(np.take_along_axis(y, np.maximum(last_observed(~np.isnan(y)), 0), axis=1))
 
 
 def shift(x: Array, k: int) -> Array:

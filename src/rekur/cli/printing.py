@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rekur.baselines import describe
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def preview(forecast: Forecast, frame: pd.DataFrame) -> None:
     rows = frame.iloc[np.concatenate([steps + s * h for s in range(min(SHOWN, S))])]
     table = grid(*((str(name), "right" if frame[name].dtype.kind == "f" else "left") for name in frame.columns))
     times = forecast.times
-    days = times.dtype.kind == "M" and forecast.table.tz is None and bool((times == times.astype("M8[D]")).all())
+    days = (
+        times.dtype.kind == "M" and forecast.panel.parts[0].tz is None and bool((times == times.astype("M8[D]")).all())
+    )
     for row in rows.itertuples(index=False):
         table.add_row(*(cell(value, days) for value in row))
     out = console()

@@ -1,4 +1,4 @@
-"""What stands in for values that are missing: the last one and its age, or that of another season."""
+"""Imputation of missing values: forward fill with the age of the last observation, and seasonal fill."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import numpy as np
 
 from rekur.core import Array
 
-SEASONS = 3  # seasons that are looked through in either direction
+MAX_SEASONS = 3
+"""Seasons searched for a substitute in either direction."""
 
 
-def latest(seen: Array) -> Array:
-    """The column of the last True up to each step of seen (n, L), -1 before the first one."""
-    return np.asarray(np.maximum.accumulate(np.where(seen, np.arange(seen.shape[1]), -1), axis=1))
+def last_observed(observed: Array) -> Array:
+    """Column of the last True up to each step of a mask (n, L), -1 before the first one; shape (n, L)."""
+    return np.asarray(np.maximum.accumulate(np.where(observed, np.arange(observed.shape[1]), -1), axis=1))
 
 
-def carried(past: Array) -> tuple[Array, Array]:
-    """The last value seen at each step, (n, L), and how many steps ago that was; 0 and L before the first one.
+def forward_fill(past: Array) -> tuple[Array, Array]:
+    """Last observed value at each step and its age in steps, both (n, L); 0 and L before the first observation.
 
-    >>> values, age = carried(np.array([[np.nan, 5.0, np.nan, np.nan, 7.0]]))
+    >>> values, age = forward_fill(np.array([[np.nan, 5.0, np.nan, np.nan, 7.0]]))
     >>> values.tolist(), age.tolist()
     ([[0.0, 5.0, 5.0, 5.0, 7.0]], [[5, 0, 1, 2, 0]])
     """
-    L, at = past.shape[1], latest(np.isfinite(past))
-    values = np.take_along_axis(np.nan_to_num(past), np.maximum(at, 0), axis=1)
-    return np.where(at >= 0, values, 0.0), np.where(at >= 0, np.arange(L) - at, L)
+    L, column = past.shape[1], last_observed(np.isfinite(past))
+    values = np.take_along_axis(np.nan_to_num(past), np.maximum(column, 0), axis=1)
+    return np.where(column >= 0, values, 0.0), np.where(column >= 0, np.arange(L) - column, L)
 
 
-def seasonal(past: Array, season: int) -> Array:
-    """The values (n, L), where one is missing that of a season before, else of one after it; NaN if all are missing.
+def seasonal_fill(past: Array, season: int) -> Array:
+    """Values (n, L) with each gap filled by the season before it, else the season after it; NaN where none is observed.
 
-    >>> seasonal(np.array([[1.0, np.nan, np.nan, 4.0]]), season=2).tolist()
+    >>> seasonal_fill(np.array([[1.0, np.nan, np.nan, 4.0]]), season=2).tolist()
     [[1.0, 4.0, 1.0, 4.0]]
     """
     out = past.copy()
     if season < past.shape[1]:
-        for here, there in ((slice(season, None), slice(None, -season)), (slice(None, -season), slice(season, None))):
-            for _ in range(SEASONS):
-                out[:, here] = np.where(np.isfinite(out[:, here]), out[:, here], out[:, there])
+        later, earlier = slice(season, None), slice(None, -season)
+        for target, source in ((later, earlier), (earlier, later)):
+            for _ in range(MAX_SEASONS):
+                out[:, target] = np.where(np.isfinite(out[:, target]), out[:, target], out[:, source])
     return out

@@ -1,31 +1,66 @@
-"""Tables of different frequency, read as one where times and values of single series are asked for."""
+"""Panels of several frequencies: one `Panel` a frequency, and the reading of a user's table into them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
+import pandas as pd
 
-from rekur.core import Array
-from rekur.data.frequency.frequency import Frequency
-from rekur.data.panel import Columns, Panel
+from rekur.core import Array, DataError, OptionError
+from rekur.data.ingest.covariates import read_covariate, static_values
+from rekur.data.ingest.parsing import series_codes
+from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, quoted
+from rekur.data.panel import Panel, read_panels
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class ColumnOptions(TypedDict, total=False):
+    """How the columns of a user's table are read; see `rekur.Forecaster.fit`."""
+
+    id_col: str | None
+    time_col: str | None
+    target_col: str | None
+    futr_exog_list: Sequence[str]
+    hist_exog_list: Sequence[str]
+    stat_exog_list: Sequence[str]
+    duplicates: str
 
 
 @dataclass(frozen=True)
 class PanelGroup:
-    """The series of several tables, one table after another, as in `parts`.
+    """Panels of one or several frequencies; series are numbered through all of them.
 
-    What is asked of it goes by the number of a series among all; each part keeps its own frequency.
+    Parameters
+    ----------
+    parts : tuple of Panel
+        One panel a frequency.
+
+    Examples
+    --------
+    >>> from rekur.data.panel import read_panel
+    >>> days = read_panel(pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=4), "y": [1.0, 2.0, 3.0, 4.0]}))
+    >>> weeks = read_panel(pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=4, freq="7D"), "y": 1.0}))
+    >>> group = PanelGroup((days, weeks))
+    >>> len(group), group.locate(1)[0].freq.name
+    (2, 'W-MON')
     """
 
     parts: tuple[Panel, ...]
 
+    @classmethod
+    def of(cls, panels: Panel | PanelGroup) -> PanelGroup:
+        """A group of one panel, or the group itself."""
+        return cls((panels,)) if isinstance(panels, Panel) else panels
+
     @cached_property
     def first(self) -> Array:
-        """The number of the first series of each part, and how many there are in all, (parts + 1,)."""
+        """Number of the first series of each part, and the number of all series; shape (parts + 1,)."""
         return np.concatenate([[0], np.cumsum([len(part) for part in self.parts])])
 
     def __len__(self) -> int:
@@ -33,95 +68,205 @@ class PanelGroup:
 
     @property
     def ids(self) -> Array:
-        """The labels of all series, (S,)."""
+        """Labels of all series, (S,)."""
         return np.concatenate([part.ids for part in self.parts])
 
     @property
-    def lengths(self) -> Array:
-        """The number of rows of each series, (S,)."""
-        return np.concatenate([part.lengths for part in self.parts])
-
-    @property
-    def y(self) -> Array:
-        """The values of all series, (N,)."""
-        return np.concatenate([part.y for part in self.parts])
-
-    @property
-    def freqs(self) -> tuple[Frequency, ...]:
-        """The frequency of each part."""
-        return tuple(freq for part in self.parts for freq in part.freqs)
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """What the labels of each covariate are, the same in all parts."""
-        return self.parts[0].labels
-
-    @property
-    def columns(self) -> Columns:
-        """The names of the user's columns."""
-        return self.parts[0].columns
-
-    @property
-    def tz(self) -> str | None:
-        """The time zone of the user's times."""
-        return self.parts[0].tz
-
-    @property
-    def wide(self) -> bool:
-        """A wide table has one frequency."""
-        return False
-
-    @property
     def notes(self) -> tuple[str, ...]:
-        """What was found in each part."""
+        """Notes on the data, preceded by the frequency if there are several."""
+        if len(self.parts) == 1:
+            return self.parts[0].notes
         return tuple(f"{part.freq.name}: {note}" for part in self.parts for note in part.notes)
 
     @property
-    def skipped(self) -> tuple[tuple[Any, str], ...]:
-        """The series left out, and why."""
-        return tuple(each for part in self.parts for each in part.skipped)
+    def skipped(self) -> tuple[tuple[object, str], ...]:
+        """Label and reason of each series that was left out."""
+        return tuple(pair for part in self.parts for pair in part.skipped)
 
-    def owner(self, s: int) -> tuple[Panel, int]:
-        """The part that holds series s, and its number there."""
+    def locate(self, s: int) -> tuple[Panel, int]:
+        """The panel that holds series s, and the number of the series in it."""
         k = int(np.searchsorted(self.first, s, side="right")) - 1
         return self.parts[k], s - int(self.first[k])
 
-    def length(self, s: int) -> int:
-        """The number of rows of series s."""
-        part, own = self.owner(s)
-        return part.length(own)
-
-    def values(self, s: int) -> Array:
-        """The values of series s, (n,)."""
-        part, own = self.owner(s)
-        return part.values(own)
-
-    def step(self, s: int) -> Frequency:
-        """The frequency of series s."""
-        return self.owner(s)[0].freq
-
-    def at(self, series: Array, rows: Array) -> Array:
-        """The times of rows of series, in UTC where there is a zone; both broadcast."""
-        return self._each(series, rows, lambda part: part.at)
-
-    def clocks(self, series: Array, rows: Array) -> Array:
-        """The times of rows of series as the clocks of the zone show them; both broadcast."""
-        return self._each(series, rows, lambda part: part.clocks)
-
-    def _each(self, series: Array, rows: Array, ask: Callable[[Panel], Callable[[Array, Array], Array]]) -> Array:
+    def times(self, series: Array, rows: Array) -> Array:
+        """Times of rows of series, in UTC if there is a zone; both arguments broadcast."""
         series, rows = np.broadcast_arrays(series, rows)
         out = np.empty(series.shape, self.parts[0].start.dtype)
-        for part, a, b in zip(self.parts, self.first[:-1], self.first[1:], strict=True):
-            here = (series >= a) & (series < b)
-            out[here] = ask(part)(series[here] - a, rows[here])
+        for part, low, high in zip(self.parts, self.first[:-1], self.first[1:], strict=True):
+            inside = (series >= low) & (series < high)
+            out[inside] = part.at(series[inside] - low, rows[inside])
         return out
 
 
-def parts_of(found: Panel | PanelGroup) -> tuple[Panel, ...]:
-    """The tables of one frequency each."""
-    return found.parts if isinstance(found, PanelGroup) else (found,)
+def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions:
+    """Options completed by their defaults, or, of a panel, by its own columns.
+
+    Raises
+    ------
+    OptionError : an option is not one of `ColumnOptions`.
+    """
+    if unknown := set(options) - set(ColumnOptions.__annotations__):
+        known = ", ".join(ColumnOptions.__annotations__)
+        raise OptionError(f"there is no option {unknown.pop()!r} for the columns of a table; the options are {known}")
+    complete: ColumnOptions = {
+        "id_col": options.get("id_col"),
+        "time_col": options.get("time_col"),
+        "target_col": options.get("target_col"),
+        "futr_exog_list": _names(options.get("futr_exog_list", ())),
+        "hist_exog_list": _names(options.get("hist_exog_list", ())),
+        "stat_exog_list": _names(options.get("stat_exog_list", ())),
+        "duplicates": options.get("duplicates", "error"),
+    }
+    if isinstance(df, (Panel, PanelGroup)):
+        panel = PanelGroup.of(df).parts[0]
+        complete["id_col"], complete["time_col"] = panel.columns.id, panel.columns.time
+        complete["target_col"] = None if panel.wide else panel.columns.target
+        complete["futr_exog_list"], complete["hist_exog_list"] = panel.future_names, panel.past_names
+        complete["stat_exog_list"] = panel.static_names
+    return complete
 
 
-def locate(panel: Panel | PanelGroup, s: int) -> tuple[Panel, int]:
-    """The panel of one frequency that holds series s, and the position of the series there."""
-    return panel.owner(s) if isinstance(panel, PanelGroup) else (panel, s)
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def read_group(
+    df: Frame,
+    columns: ColumnOptions,
+    *,
+    freq: str | int | None = None,
+    learned: Sequence[Panel] = (),
+    static_df: Frame | None = None,
+    static_source: Sequence[Panel] = (),
+    source: str = "the table",
+) -> PanelGroup:
+    """Read a user's table as panels, one a frequency; a panel or a group is taken as it is.
+
+    Parameters
+    ----------
+    df : frame, Panel or PanelGroup
+        The table, see `rekur.data.panel.read_panels`.
+    columns : ColumnOptions
+        Complete options, from `column_options`.
+    freq : str or int, optional
+        Frequency of all series; inferred if None.
+    learned : sequence of Panel
+        Panels whose frequencies and labels hold for this table too.
+    static_df : frame, optional
+        Static covariates: one row a series, named by the id column.
+    static_source : sequence of Panel
+        Panels that hold the static covariates of series where the table has no such columns.
+    source : str
+        Name of the table in errors.
+
+    Raises
+    ------
+    DataError : the table cannot be used; the text names column, series and row.
+    """
+    if isinstance(df, (Panel, PanelGroup)):
+        return PanelGroup.of(df)
+    static, present = tuple(columns["stat_exog_list"]), as_table(df, source).columns
+    elsewhere = static_df is not None or (bool(static_source) and not set(static) <= set(present))
+    panels = read_panels(
+        df,
+        id_col=columns["id_col"],
+        time_col=columns["time_col"],
+        target_col=columns["target_col"],
+        future=columns["futr_exog_list"],
+        past=columns["hist_exog_list"],
+        static=() if elsewhere else static,
+        freq=freq,
+        learned=learned,
+        duplicates=columns["duplicates"],
+        source=source,
+    )
+    if static_df is not None:
+        panels = with_static(panels, static_df, static, learned)
+    elif elsewhere:
+        panels = [_with_known_static(panel, static_source, source) for panel in panels]
+    return PanelGroup(tuple(panels))
+
+
+def static_names(static_df: Frame, id_col: str | None, source: str = "the static table") -> tuple[str, ...]:
+    """Columns of a table of static covariates: all but the id."""
+    columns = as_table(static_df, source).columns
+    id_name = _id_column(columns, id_col, source)
+    return tuple(name for name in columns if name != id_name)
+
+
+def _id_column(columns: Sequence[str], id_col: str | None, source: str) -> str:
+    """Name of the id column of a table of static covariates."""
+    name = id_col if id_col is not None else next((name for name in ID_COLUMNS if name in columns), None)
+    if name is None or name not in columns:
+        wanted = repr(name) if name is not None else "unique_id"
+        raise DataError(f"{source} has no column {wanted} that names the series; its columns are {quoted(columns)}")
+    return name
+
+
+def with_static(
+    panels: Sequence[Panel], static_df: Frame, names: Sequence[str], learned: Sequence[Panel] = ()
+) -> list[Panel]:
+    """Panels with the static covariates `names` of a table that has one row a series.
+
+    Raises
+    ------
+    DataError : a column or a series is missing, or a series has two values.
+    """
+    source = "the static table"
+    table = as_table(static_df, source)
+    for name in names:
+        if name not in table.columns:
+            raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
+    id_name = _id_column(table.columns, panels[0].columns.id, source)
+    codes, ids = series_codes(table, id_name, source)
+    known = learned[0].labels if learned else None
+    read = {name: read_covariate(table, name, known, source) for name in names}
+    values = [static_values(read[name][0], codes, ids, f"{source}, column {name!r}") for name in names]
+    labels = {name: kinds for name, (_, kinds) in read.items() if kinds}
+    out = []
+    for panel in panels:
+        place = _places(pd.Index(ids), panel, f"{source} has no row of the series")
+        static = np.stack([column[place] for column in values], axis=1) if values else np.zeros((len(panel), 0))
+        out.append(replace(panel, static=static, static_names=tuple(names), labels={**panel.labels, **labels}))
+    return out
+
+
+def _with_known_static(panel: Panel, known: Sequence[Panel], source: str) -> Panel:
+    """A panel with the static covariates that other panels hold of its series."""
+    ids, values = np.concatenate([each.ids for each in known]), np.concatenate([each.static for each in known])
+    place = _places(pd.Index(ids), panel, f"{source} has no static covariates: pass static_df for the series")
+    names = known[0].static_names
+    labels = {name: labels for name, labels in known[0].labels.items() if name in names}
+    return replace(panel, static=values[place], static_names=names, labels={**panel.labels, **labels})
+
+
+def _places(index: pd.Index[Any], panel: Panel, message: str) -> Array:
+    """Positions of the series of a panel in an index of labels, (S,)."""
+    place = index.get_indexer(pd.Index(panel.ids))
+    if (place < 0).any():
+        raise DataError(f"{message} {panel.ids[int(np.flatnonzero(place < 0)[0])]!r}")
+    return np.asarray(place)
+
+
+def without_short(group: PanelGroup, least: int, source: str = "the table") -> PanelGroup:
+    """The series with at least so many observed values; the others are listed in `skipped`.
+
+    Raises
+    ------
+    DataError : no series has so many values.
+    """
+    counts = [part.seen for part in group.parts]
+    count = np.concatenate(counts)
+    if (count < least).all():
+        longest, ids = int(count.argmax()), group.ids
+        label = "the series" if ids[longest] is None else f"the longest, {ids[longest]!r},"
+        raise DataError(f"{source}: too short to forecast: {label} has {count[longest]} values, {least} are needed")
+    pairs = zip(group.parts, counts, strict=True)
+    parts = [
+        part.skip(seen < least, f"fewer than {least} values") if (seen < least).any() else part for part, seen in pairs
+    ]
+    usable = [part for part in parts if len(part)]
+    lost = tuple(pair for part in parts if not len(part) for pair in part.skipped)
+    if lost:
+        usable[0] = replace(usable[0], skipped=usable[0].skipped + lost)
+    return PanelGroup(tuple(usable))

@@ -1,4 +1,4 @@
-"""The scale of a window: its own level and spread are taken out before the network and put back after it."""
+"""Window scaling: level and spread of each window, the expanding standard deviation and the seasonal naive error."""
 
 from __future__ import annotations
 
@@ -9,21 +9,35 @@ import numpy as np
 from rekur.core import Array, choose
 from rekur.data.windows import portions
 
-LEVELS, SPREADS = ("season", "last"), ("window", "history")
-ROWS = 4_000_000  # rows that are worked on at a time
-BLOCK = 64  # rows: the running sums of a series are kept for every such block
-PART = 50.0  # a logarithm is taken of 1 + |y| / (mean |y| / PART)
+LEVEL_RULES, SPREAD_RULES = ("season", "last"), ("window", "history")
+ROWS_PER_CHUNK = 4_000_000
+BLOCK_ROWS = 64
+"""Rows between two running sums of a series."""
+
+LOG_UNIT_DIVISOR = 50.0
+"""Mean absolute value of a window in units of the logarithm's linear range."""
 
 
 @dataclass(frozen=True)
 class WindowScaling:
-    """How the scale of a window is found from what precedes its target; a value.
+    """Rule by which a window is scaled from its context; a value.
 
-    level: "season", the mean of the values seen in the last season (of all, if none was seen there), or "last", the
-    last value seen · spread: "window", the root mean square of the window around its level, or "history", the standard
-    deviation of all that precedes the target, so that a window keeps its size relative to its series ·
-    log: the values are first replaced by sign(y)·log(1 + |y|/u), u = mean |y| of the window / 50, which suits values
-    that are never negative.
+        z = (y - level) / spread, with sign(y)·log(1 + |y|/u) in place of y if `log`, u = mean |y| of the window / 50
+
+    Parameters
+    ----------
+    level : {"season", "last"}, default "season"
+        Mean of the values observed in the last season (of all, if none is observed in it), or the last observed value.
+    spread : {"window", "history"}, default "window"
+        Root mean square of the window around its level, or the standard deviation of everything before the target,
+        so that a window keeps its size relative to its series.
+    log : bool, default False
+        Whether to take the signed logarithm first, which suits values that are never negative.
+
+    Examples
+    --------
+    >>> WindowScaling("last").of(np.array([[1.0, 2.0, 3.0]]), season=1).level.tolist()
+    [[3.0]]
     """
 
     level: str = "season"
@@ -31,28 +45,40 @@ class WindowScaling:
     log: bool = False
 
     def __post_init__(self) -> None:
-        choose("level", self.level, LEVELS)
-        choose("spread", self.spread, SPREADS)
+        choose("level", self.level, LEVEL_RULES)
+        choose("spread", self.spread, SPREAD_RULES)
 
     def of(self, past: Array, season: int, history: Array | None = None) -> WindowScale:
-        """The scale of windows: past (n, L), NaN where nothing was seen; history (n,): from `ExpandingStd`.
+        """Scale of windows.
 
-        A window without any value has level 0 and spread 0, as rounding errors of a constant have (spread below 1e-10
-        of the largest value).
+        Parameters
+        ----------
+        past : np.ndarray
+            Context of the windows, NaN where missing, shape (n, L).
+        season : int
+            Season length in rows.
+        history : np.ndarray, optional
+            Standard deviation of the values before each target, shape (n,), from `ExpandingStd.before`.
+
+        Returns
+        -------
+        WindowScale
+            A window without any value has level 0 and spread 0. A spread below 1e-10 of the largest value is a
+            rounding error of a constant and counts as 0.
         """
-        seen = np.isfinite(past)
+        observed = np.isfinite(past)
         unit = None
         if self.log:
-            mean = _mean(np.where(seen, np.abs(past), 0.0), seen)
-            unit = np.where(mean > 0, mean, 1.0) / PART
-            past = _log(past, unit)
-        filled = np.where(seen, past, 0.0)
+            mean = _masked_mean(np.where(observed, np.abs(past), 0.0), observed)
+            unit = np.where(mean > 0, mean, 1.0) / LOG_UNIT_DIVISOR
+            past = _signed_log(past, unit)
+        filled = np.where(observed, past, 0.0)
         if self.level == "last":
-            level = np.take_along_axis(filled, last_seen(seen)[:, None], axis=1)
+            level = np.take_along_axis(filled, last_true(observed)[:, None], axis=1)
         else:
-            recent = seen[:, -season:]
-            level = np.where(recent.any(axis=1, keepdims=True), _mean(filled[:, -season:], recent), _mean(filled, seen))
-        spread = np.sqrt(_mean(np.where(seen, filled - level, 0.0) ** 2, seen))
+            recent, mean = observed[:, -season:], _masked_mean(filled, observed)
+            level = np.where(recent.any(axis=1, keepdims=True), _masked_mean(filled[:, -season:], recent), mean)
+        spread = np.sqrt(_masked_mean(np.where(observed, filled - level, 0.0) ** 2, observed))
         if history is not None:
             spread = np.where(np.isfinite(history), history, spread[:, 0])[:, None]
         largest = np.abs(filled).max(axis=1, keepdims=True, initial=0.0)
@@ -61,10 +87,16 @@ class WindowScaling:
 
 @dataclass(frozen=True)
 class WindowScale:
-    """level (n, 1), spread (n, 1) and, where a logarithm is taken, unit (n, 1) of n windows.
+    """Level and spread of n windows.
 
-    z = (y - level) / spread, with sign(y)·log(1 + |y|/unit) in place of y where there is a unit; a constant window has
-    spread 0.
+        z = (y - level) / spread, with sign(y)·log(1 + |y|/unit) in place of y if there is a unit
+
+    Parameters
+    ----------
+    level, spread : np.ndarray
+        Shape (n, 1). A constant window has spread 0.
+    unit : np.ndarray, optional
+        Unit of the logarithm, shape (n, 1); None for plain values.
     """
 
     level: Array
@@ -74,38 +106,43 @@ class WindowScale:
     def apply(self, y: Array) -> Array:
         """Scaled values, only shifted where the spread is 0: (n, T) → (n, T)."""
         if self.unit is not None:
-            y = _log(y, self.unit)
+            y = _signed_log(y, self.unit)
         return np.asarray((y - self.level) / np.where(self.spread > 0, self.spread, 1))
 
     def undo(self, z: Array) -> Array:
-        """The values of scaled ones: (n, T, Q) → (n, T, Q); a constant window stays at its level."""
+        """Values of scaled ones: (n, T, Q) → (n, T, Q); a constant window stays at its level."""
         y = self.level[:, :, None] + self.spread[:, :, None] * z
         return np.asarray(y if self.unit is None else np.sign(y) * self.unit[:, :, None] * np.expm1(np.abs(y)))
 
     def size(self) -> Array:
-        """What one unit of scaled values is worth at the level, (n,)."""
+        """Size of one scaled unit at the level, in the unit of the series, (n,)."""
         spread = self.spread[:, 0]
         return np.asarray(spread if self.unit is None else spread * self.unit[:, 0] * np.exp(np.abs(self.level[:, 0])))
 
 
-def last_seen(seen: Array) -> Array:
-    """The column of the last True of each row (n, L), the last one where there is none: (n,)."""
-    return np.asarray(seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1))
+def last_true(mask: Array) -> Array:
+    """Column of the last True of each row of a mask (n, L), the last column if there is none; shape (n,)."""
+    return np.asarray(mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1))
 
 
-def _log(y: Array, unit: Array) -> Array:
+def _signed_log(y: Array, unit: Array) -> Array:
     return np.asarray(np.sign(y) * np.log1p(np.abs(y) / unit))
 
 
-def _mean(values: Array, mask: Array) -> Array:
+def _masked_mean(values: Array, mask: Array) -> Array:
     return np.asarray(values.sum(axis=1, keepdims=True) / np.maximum(mask.sum(axis=1, keepdims=True), 1))
 
 
 @dataclass(frozen=True)
 class ExpandingStd:
-    """Standard deviations of the beginnings of series, from sums kept for every block of rows.
+    """Standard deviation of the beginning of each series up to any row, from running sums kept for every block.
 
-    first (S+1,) block of each series · sums (3, blocks + 1) running count, sum and sum of squares
+    Parameters
+    ----------
+    first : np.ndarray
+        First block of each series, shape (S+1,).
+    sums : np.ndarray
+        Running count, sum and sum of squares, shape (3, blocks + 1).
     """
 
     first: Array
@@ -113,48 +150,53 @@ class ExpandingStd:
 
     @classmethod
     def of(cls, y: Array, offsets: Array) -> ExpandingStd:
-        """Read y (N,) flat with NaN once, offsets (S+1,)."""
-        counts = -(-np.diff(offsets) // BLOCK)
+        """Sum up flat values y (N,), NaN where missing, of series with offsets (S+1,)."""
+        counts = -(-np.diff(offsets) // BLOCK_ROWS)
         first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         sums = np.zeros((3, int(first[-1]) + 1))
         for s in range(len(counts)):
-            part = y[offsets[s] : offsets[s + 1]]
-            if not len(part):
+            values = y[offsets[s] : offsets[s + 1]]
+            if not len(values):
                 continue
-            seen = np.isfinite(part)
-            centred = np.where(seen, part - part[seen.argmax()], 0.0)  # about the first value: nothing cancels
-            at, into = np.arange(0, len(part), BLOCK), slice(int(first[s]) + 1, int(first[s + 1]) + 1)
-            for k, column in enumerate((seen.astype(np.float64), centred, centred * centred)):
-                sums[k, into] = np.add.reduceat(column, at)
+            observed = np.isfinite(values)
+            centred = np.where(
+                observed, values - values[observed.argmax()], 0.0
+            )  # about the first value: no cancellation
+            starts, blocks = np.arange(0, len(values), BLOCK_ROWS), slice(int(first[s]) + 1, int(first[s + 1]) + 1)
+            for k, column in enumerate((observed.astype(np.float64), centred, centred * centred)):
+                sums[k, blocks] = np.add.reduceat(column, starts)
         return cls(first, sums.cumsum(axis=1))
 
     def before(self, series: Array, stop: Array) -> Array:
-        """The standard deviation of the whole blocks of `series` before row `stop`, (n,); NaN before the first."""
+        """Standard deviation of the complete blocks before row `stop` of `series`, (n,); NaN before the first block."""
         begin = self.first[series]
-        count, total, squares = self.sums[:, begin + stop // BLOCK] - self.sums[:, begin]
+        count, total, squares = self.sums[:, begin + stop // BLOCK_ROWS] - self.sums[:, begin]
         mean = total / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0))
         return np.where(count > 0, deviation, np.nan)
 
 
-def seasonal_steps(y: Array, offsets: Array, season: int) -> Array:
-    """The mean |y_t - y_{t-m}| of each series, (S,): the error of the seasonal naive forecast one season ahead.
+def seasonal_naive_error(y: Array, offsets: Array, season: int) -> Array:
+    """In-sample mean absolute error of the seasonal naive forecast of each series, (S,); the unit of all losses.
 
-    y (N,) flat with NaN, offsets (S+1,). Series without a full season, or whose seasons are all alike, use m = 1;
-    0 where nothing can be compared or nothing changes.
+        error = mean over t of |y_t - y_{t-m}|
+
+    where y (N,) are flat values, NaN where missing, of series with offsets (S+1,), and m is the season. Series without
+    a pair one season apart, or whose seasons are all alike, use m = 1. The result is 0 where there is nothing to
+    compare or nothing changes. For histories padded to one length see `rekur.metrics.seasonal_scale`.
     """
     out = np.zeros(len(offsets) - 1)
-    for a, b in portions(offsets, ROWS):
-        some, own = y[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a]
-        scale = _steps(some, own, season)
-        out[a:b] = scale if season == 1 else np.where(scale > 0, scale, _steps(some, own, 1))
+    for a, b in portions(offsets, ROWS_PER_CHUNK):
+        values, starts = y[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a]
+        error = _mean_difference(values, starts, season)
+        out[a:b] = error if season == 1 else np.where(error > 0, error, _mean_difference(values, starts, 1))
     return out
 
 
-def _steps(y: Array, offsets: Array, m: int) -> Array:
-    """The mean |y_t - y_{t-m}| of each series, (S,), or 0."""
-    series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[m:]
-    error = np.abs(y[m:] - y[:-m]) if len(y) > m else np.zeros(0)
-    seen = np.isfinite(error) & (np.arange(m, m + len(error)) - offsets[series] >= m)
-    total = np.bincount(series[seen], error[seen], len(offsets) - 1)
-    return np.asarray(total / np.maximum(np.bincount(series[seen], minlength=len(offsets) - 1), 1))
+def _mean_difference(y: Array, offsets: Array, lag: int) -> Array:
+    """Mean |y_t - y_{t-lag}| of each series, (S,), or 0."""
+    series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[lag:]
+    error = np.abs(y[lag:] - y[:-lag]) if len(y) > lag else np.zeros(0)
+    valid = np.isfinite(error) & (np.arange(lag, lag + len(error)) - offsets[series] >= lag)
+    total = np.bincount(series[valid], error[valid], len(offsets) - 1)
+    return np.asarray(total / np.maximum(np.bincount(series[valid], minlength=len(offsets) - 1), 1))

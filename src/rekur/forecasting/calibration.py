@@ -1,4 +1,4 @@
-"""Intervals that follow the errors made since training, window after window."""
+"""Conformal calibration of prediction intervals: split conformal scaling and adaptive conformal intervals."""
 
 from __future__ import annotations
 
@@ -10,83 +10,154 @@ import pandas as pd
 from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
-from rekur.forecasting.config import FEWEST, LEVELS
-from rekur.forecasting.model_averaging import THIRDS, third
+from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS
 
-RATE = 0.15  # by which the logarithm of the widening moves with the share of values missed in a window
-WINDOWS = 30  # windows that are looked back on, at most
-MOST = 1000  # windows of all series that are looked back on, at most
-MISSED = 0.2  # share of values that an 80 % interval may miss
+HORIZON_PARTS = 3
+"""Parts of the horizon whose intervals are calibrated separately."""
+
+PRIOR_WINDOWS = 20.0
+"""Held-out windows that the prior belief in unscaled intervals is worth."""
+
+ADAPTATION_RATE = 0.15
+"""Step of the logarithm of the interval width for a miss rate of 1."""
+
+MAX_PAST_WINDOWS = 30
+"""Past windows of a series that its interval width adapts to, at most."""
+
+MAX_TOTAL_WINDOWS = 1000
+"""Past windows of all series together, at most."""
+
+TARGET_MISS_RATE = 0.2
+"""Share of values outside an 80 % interval."""
+
+TINY = 1e-300
 
 
-def followed(
-    made: Callable[[Array, Array], Array],
-    asked: Array | None,
-    table: Panel,
+def horizon_third(step: Array, horizon: int) -> Array:
+    """Third of the horizon that a step (from 0) lies in: 0, 1 or 2; the last one beyond the horizon."""
+    return np.asarray(np.minimum(step * HORIZON_PARTS // horizon, HORIZON_PARTS - 1))
+
+
+def interval_distance(q: Array, actual: Array, levels: tuple[float, ...] = LEVELS) -> Array:
+    """Distance of values (...) from the median of quantiles (..., Q), in units of the 80 % interval on that side."""
+    median = q[..., levels.index(0.5)]
+    below, above = median - q[..., levels.index(0.1)], q[..., levels.index(0.9)] - median
+    return np.asarray(np.abs(actual - median) / np.maximum(np.where(actual < median, below, above), TINY))
+
+
+def conformal_scale(q: Array, actual: Array, levels: tuple[float, ...], count: float) -> float:
+    """Factor on the 80 % interval that makes it cover 80 % of the held-out values, within 1/2 … 3.
+
+        factor = exp(log(f)·n / (n + 20)),  f the 80 % quantile of the distances from the median
+
+    where the distances are in units of the 80 % interval on their side and n is the number of independent windows; the
+    factor is shrunk towards 1.
+
+    Parameters
+    ----------
+    q : np.ndarray
+        Quantiles of the values, shape (N, Q).
+    actual : np.ndarray
+        Held-out values, shape (N,).
+    levels : tuple of float
+        Quantile levels.
+    count : float
+        Number of independent windows, n.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman, G. Shafer, 2005, "Algorithmic learning in a random world" (split conformal prediction).
+    """
+    factor = float(np.clip(np.quantile(interval_distance(q, actual, levels), 0.8), 0.5, 3.0))
+    return float(np.exp(np.log(factor) * count / (count + PRIOR_WINDOWS)))
+
+
+def adaptive_quantiles(
+    predict: Callable[[Array, Array], Array],
+    predicted: Array | None,
+    panel: Panel,
     windows: tuple[Array, Array],
     since: Array,
     horizons: tuple[int, int],
 ) -> Array:
-    """Quantiles (n, h, Q) of windows (series, stop), widened by what the windows before them missed.
+    """Quantiles (n, h, Q) of windows, widened or narrowed by the coverage of the windows before them.
 
-        log f ← log f + RATE·(share of values outside the 80 % interval - 20 %)
+        log f ← log f + 0.15·(share of values outside the 80 % interval - 20 %)
 
-    in each third of the horizon, over the windows that begin h, 2h, … rows before `stop`, first one first, of rows
-    that training has not seen: those from `since` (S,) on.
+    in each third of the horizon, over the windows that begin h, 2h, … rows before a window, in order of time, among
+    rows that training has not seen.
 
-    made(series, stop) : the quantiles (n, h, Q) of any windows · asked : those of `windows`, None to let `made` make
-    them · horizons : the steps h of a window, and the horizon that was learned, whose thirds count
+    Parameters
+    ----------
+    predict : callable
+        Quantiles (n, h, Q) of any windows (series, stop).
+    predicted : np.ndarray or None
+        Quantiles of `windows` themselves; None: they are computed by `predict`.
+    panel : Panel
+        Series that hold the windows.
+    windows : tuple of np.ndarray
+        Series and first target row of each window, shapes (n,).
+    since : np.ndarray
+        First row of each series that training has not seen, shape (S,).
+    horizons : tuple of int
+        Steps h of a window, and the horizon that was learned, whose thirds count.
 
-    Source: A. Angelopoulos, E. Candès, R. Tibshirani, 2023, "Conformal PID control for time series prediction",
-    NeurIPS, where this is quantile tracking.
+    References
+    ----------
+    A. Angelopoulos, E. Candès, R. Tibshirani, 2023, "Conformal PID control for time series prediction", NeurIPS
+    (quantile tracking).
     """
     (series, stop), h = windows, horizons[0]
-    reach = min(WINDOWS, MOST // max(len(np.unique(series)), 1))
-    back = stop[:, None] - h * np.arange(reach, 0, -1)  # (n, reach)
-    valid = back >= since[series][:, None]
+    reach = min(MAX_PAST_WINDOWS, MAX_TOTAL_WINDOWS // max(len(np.unique(series)), 1))
+    starts = stop[:, None] - h * np.arange(reach, 0, -1)  # (n, reach)
+    valid = starts >= since[series][:, None]
     if not valid.any():
-        return made(series, stop) if asked is None else asked
-    rows = int(table.lengths.max()) + 1
-    before = np.unique((series[:, None] * rows + back)[valid])
-    own = series * rows + stop
-    every = before if asked is not None else np.union1d(before, own)
-    q = made(every // rows, every % rows)
-    asked = q[np.searchsorted(every, own)] if asked is None else asked
-    q = q[np.searchsorted(every, before)]
-    actual = WindowIndex(table.offsets, 0, h, before // rows, before % rows).gather(table.y)
-    needed = distance(q, actual)
-    place = np.searchsorted(before, np.where(valid, series[:, None] * rows + back, before[0]))
-    factor = follow(needed, place, valid, third(np.arange(h), horizons[1]))
-    middle = asked[..., LEVELS.index(0.5), None]
-    return np.asarray(middle + factor[..., None] * (asked - middle))
+        return predict(series, stop) if predicted is None else predicted
+    rows = int(panel.lengths.max()) + 1
+    past = np.unique((series[:, None] * rows + starts)[valid])
+    current = series * rows + stop
+    union = past if predicted is not None else np.union1d(past, current)
+    q = predict(union // rows, union % rows)
+    predicted = q[np.searchsorted(union, current)] if predicted is None else predicted
+    q = q[np.searchsorted(union, past)]
+    actual = WindowIndex(panel.offsets, 0, h, past // rows, past % rows).gather(panel.y)
+    place = np.searchsorted(past, np.where(valid, series[:, None] * rows + starts, past[0]))
+    width = adaptive_widths(interval_distance(q, actual), place, valid, horizon_third(np.arange(h), horizons[1]))
+    median = predicted[..., LEVELS.index(0.5), None]
+    return np.asarray(median + width[..., None] * (predicted - median))
 
 
-def unseen(learned: Panel, found: Panel) -> Array:
-    """The first row of each series of a table that comes after those learned from, (S,); none of one not learned."""
-    since, place = found.lengths.copy(), pd.Index(learned.ids).get_indexer(pd.Index(found.ids))
+def adaptive_widths(distances: Array, place: Array, valid: Array, thirds: Array) -> Array:
+    """Factors (n, h) on the interval width after the past windows of each window.
+
+    Parameters
+    ----------
+    distances : np.ndarray
+        Distances of the values of all past windows, from `interval_distance`, shape (N, h).
+    place : np.ndarray
+        Past windows of each window in order of time, as rows of `distances`, shape (n, K).
+    valid : np.ndarray
+        Mask of those that count, shape (n, K).
+    thirds : np.ndarray
+        Third of the horizon of each step, shape (h,).
+    """
+    log = np.zeros((len(place), HORIZON_PARTS))
+    for k in range(place.shape[1]):
+        index = np.flatnonzero(valid[:, k])
+        distance = distances[place[index, k]]
+        outside = distance > np.exp(log[index])[:, thirds]
+        for third in np.unique(thirds):
+            observed = np.isfinite(distance[:, thirds == third])
+            missed = (outside[:, thirds == third] & observed).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
+            log[index, third] += np.where(observed.any(axis=1), ADAPTATION_RATE * (missed - TARGET_MISS_RATE), 0.0)
+    return np.asarray(np.exp(log)[:, thirds])
+
+
+def first_unseen_row(learned: Panel, panel: Panel) -> Array:
+    """First row of each series that lies after the panel that was learned, (S,); the length of series not learned."""
+    since, place = panel.lengths.copy(), pd.Index(learned.ids).get_indexer(pd.Index(panel.ids))
     known = np.flatnonzero(place >= 0)
     end = learned.next_times(1)[place[known], 0]
-    row, _ = found.freq.count(found.start[known], end)
-    since[known] = np.clip(row, FEWEST, found.lengths[known])
+    row, _ = panel.freq.count(panel.start[known], end)
+    since[known] = np.clip(row, MIN_OBSERVATIONS, panel.lengths[known])
     return np.asarray(since)
-
-
-def distance(q: Array, actual: Array) -> Array:
-    """How far values (n, h) lie from the median of q (n, h, Q), in units of the 80 % interval on that side."""
-    middle = q[..., LEVELS.index(0.5)]
-    low, high = middle - q[..., LEVELS.index(0.1)], q[..., LEVELS.index(0.9)] - middle
-    return np.asarray(np.abs(actual - middle) / np.maximum(np.where(actual < middle, low, high), 1e-300))
-
-
-def follow(needed: Array, place: Array, valid: Array, thirds: Array) -> Array:
-    """The widening (n, h) after the windows at `place` (n, K) among those whose distances are `needed` (·, h)."""
-    log = np.zeros((len(place), THIRDS))
-    for k in range(place.shape[1]):
-        here = np.flatnonzero(valid[:, k])
-        found = needed[place[here, k]]
-        outside = found > np.exp(log[here])[:, thirds]
-        for part in np.unique(thirds):
-            seen = np.isfinite(found[:, thirds == part])
-            share = (outside[:, thirds == part] & seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-            log[here, part] += np.where(seen.any(axis=1), RATE * (share - MISSED), 0.0)
-    return np.asarray(np.exp(log)[:, thirds])

@@ -1,4 +1,4 @@
-"""The defaults of a forecast: how far to look back, how to cut patches and how long to train, by season and size."""
+"""Forecasting configuration: context length, patches, architectures, likelihood and training by season and size."""
 
 from __future__ import annotations
 
@@ -6,35 +6,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rekur.core import Array, DataError
+from rekur.data.frequency.frequency import format_time
+from rekur.data.frequency.seasonality import detect_season
+from rekur.data.panel import Panel
 from rekur.data.scaling import WindowScaling
 from rekur.training.config import Training
 
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
-"""The quantile levels the network learns; others are read between them."""
+"""Quantile levels that the networks learn; others are interpolated."""
 
 LIKELIHOODS = ("quantiles", "student_t", "negative_binomial")
-"""What a network can end in: free quantiles, or the distribution of heavy tails or of counts."""
+"""Output distributions of a network: free quantiles, Student's t for heavy tails, negative binomial for counts."""
 
-FEWEST = 3
-"""Values that a series must have to be forecast."""
+MIN_OBSERVATIONS = 3
+"""Least number of observed values of a series that is forecast."""
 
-EPOCH = 100
-"""Steps between two validations."""
+STEPS_PER_EPOCH = 100
+"""Batches between two validations."""
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e3)
-"""Ridge penalties tried for the linear path; the last one is seasonal naive."""
+"""Ridge penalties tried for the linear path; the last one amounts to seasonal naive."""
 
-GAPS = 0.1  # share of missing values from which on the time since the last one is an input
-LONG = 3.0  # pasts that a typical series must hold before its windows can be told apart by their size
-MANY = 2000  # windows for training from which on a second design is trained
+GAP_SHARE = 0.1
+"""Share of missing values from which on the age of the last observation is an input."""
+
+DIRECT_CONTEXTS = 3.0
+"""Contexts that a typical series must hold before the direct architecture is trained."""
+
+DIRECT_WINDOWS = 2000
+"""Training windows from which on the direct architecture is trained."""
+
+MAX_SEASON_SERIES = 50
+"""Series in which a season is looked for, at most."""
+
+ROWS_PER_CHUNK = 1_000_000
+ZERO_SHARE = 0.2
+"""Share of zeros from which on counts are modelled by a negative binomial distribution."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One kind of network; a value.
+    """Kind of network; a value.
 
-    name: "corrected", blocks of normalised recurrence that correct the linear path, or "direct", one plain recurrence
-    without it · scaling: of its windows · likelihood: what it ends in, one of `LIKELIHOODS`
+    Parameters
+    ----------
+    name : {"corrected", "direct"}
+        Normalised recurrent blocks that correct a linear forecast, or one plain recurrence without it.
+    scaling : WindowScaling
+        Scaling of the windows.
+    likelihood : {"quantiles", "student_t", "negative_binomial"}, default "quantiles"
+        Output distribution.
     """
 
     name: str
@@ -43,53 +65,88 @@ class Architecture:
 
     @property
     def corrected(self) -> bool:
-        """Whether there is a linear path to correct."""
+        """Whether the network corrects a linear forecast."""
         return self.name == "corrected"
 
 
 @dataclass(frozen=True)
 class ForecastConfig:
-    """How one forecaster is built; a value.
+    """Configuration of the networks of one forecaster; a value.
 
-    season: m · horizon: h · past: L, steps a window looks back · patch: p steps · first: rows of past that a window
-    for training must have · held: rows at the end of each series kept for validation · designs: the networks that are
-    trained · training: how to train · gaps: so many values are missing that the time since the last one is an input.
+    Parameters
+    ----------
+    season : int
+        Main season length m in steps.
+    horizon : int
+        Steps to forecast, h.
+    context_length : int
+        Steps before the target that a window reads, L; a multiple of `patch_length`.
+    patch_length : int
+        Steps of one patch, p.
+    min_context : int
+        Least number of steps of context inside the series for a training window.
+    validation_size : int
+        Steps at the end of each series held out for validation.
+    architectures : tuple of Architecture
+        Networks to train.
+    training : Training
+        Options of training.
+    has_gaps : bool, default False
+        Whether so many values are missing that the age of the last observation is an input.
     """
 
     season: int
     horizon: int
-    past: int
-    patch: int
-    first: int
-    held: int
-    designs: tuple[Architecture, ...]
+    context_length: int
+    patch_length: int
+    min_context: int
+    validation_size: int
+    architectures: tuple[Architecture, ...]
     training: Training
-    gaps: bool = False
+    has_gaps: bool = False
 
     @property
-    def future(self) -> int:
-        """Future patches: ⌈h / p⌉."""
+    def future_patches(self) -> int:
+        """Patches of the horizon, ⌈h / p⌉."""
         return self.patches(self.horizon)
 
     def patches(self, horizon: int) -> int:
-        """Patches that a horizon takes."""
-        return -(-horizon // self.patch)
+        """Patches that cover a horizon."""
+        return -(-horizon // self.patch_length)
 
 
-def recipe(
+def default_config(
     seasons: tuple[int, ...],
     horizon: int,
-    lengths: np.ndarray,
-    seconds: float | None = None,
-    sized: bool = False,
+    lengths: Array,
+    max_seconds: float | None = None,
+    nonnegative: bool = False,
     likelihood: str = "quantiles",
 ) -> ForecastConfig | None:
-    """Choose the defaults for seasons (main one first), a horizon and the lengths (S,) of the series.
+    """Default configuration for the seasons, the horizon and the lengths of the series.
 
-    The past spans two of the longest or four of the shortest season (four of the longest where the series are long),
-    at most 1024 steps, and no more than a typical series can give; a patch is the season or its largest part of at
-    most 48 steps. `sized` tells that no value is negative: a logarithm is then taken, but not of counts. Returns None
-    where no series is long enough to hold a window for training and one for validation: then nothing is trained.
+    The context spans two of the longest or four of the shortest season (four of the longest where series are long), at
+    most 1024 steps, and no more than a typical series holds. A patch is the season or its largest divisor up to 48.
+
+    Parameters
+    ----------
+    seasons : tuple of int
+        Season lengths in steps, the main one first.
+    horizon : int
+        Steps to forecast.
+    lengths : np.ndarray
+        Lengths of the series, shape (S,).
+    max_seconds : float, optional
+        Time limit of training.
+    nonnegative : bool, default False
+        Whether no value is negative; a logarithm is then taken, except of counts.
+    likelihood : str, default "quantiles"
+        Output distribution, one of `LIKELIHOODS`.
+
+    Returns
+    -------
+    ForecastConfig or None
+        None if no series holds one window for training and one for validation.
     """
     m = seasons[0]
     typical = float(np.quantile(lengths, 0.75))
@@ -99,25 +156,26 @@ def recipe(
     patch = max((p for p in range(1, 49) if m % p == 0), default=1) if m >= 4 else min(4, horizon)
     cycles = 4 if typical >= 60 * seasons[-1] else 2
     wanted = min(max(cycles * seasons[-1], 4 * m, 16), max(1024, m))
-    past = max(min(wanted, room // patch * patch if room >= m else m), m)
-    past = -(-past // patch) * patch
-    held = max(horizon, int(0.15 * typical), min(3 * horizon, int(0.25 * typical)))
-    held = min(held, max(horizon, (int(typical) - past) // 2 // horizon * horizon))
-    first = min(past, max(m + 1, int(typical) - held - horizon - 1, 4))
-    windows = int(np.maximum(0, lengths - held - horizon - first + 1).sum())
+    context = max(min(wanted, room // patch * patch if room >= m else m), m)
+    context = -(-context // patch) * patch
+    validation = max(horizon, int(0.15 * typical), min(3 * horizon, int(0.25 * typical)))
+    validation = min(validation, max(horizon, (int(typical) - context) // 2 // horizon * horizon))
+    min_context = min(context, max(m + 1, int(typical) - validation - horizon - 1, 4))
+    windows = int(np.maximum(0, lengths - validation - horizon - min_context + 1).sum())
     if windows == 0:
         return None
-    log = sized and likelihood != "negative_binomial"
-    designs = [Architecture("corrected", WindowScaling(log=log), likelihood)]
-    if windows >= MANY and typical >= LONG * past:
-        designs.append(Architecture("direct", WindowScaling("last", "history"), likelihood))
-    return ForecastConfig(m, horizon, past, patch, first, held, tuple(designs), training(windows, seconds))
+    log = nonnegative and likelihood != "negative_binomial"
+    architectures = [Architecture("corrected", WindowScaling(log=log), likelihood)]
+    if windows >= DIRECT_WINDOWS and typical >= DIRECT_CONTEXTS * context:
+        architectures.append(Architecture("direct", WindowScaling("last", "history"), likelihood))
+    training = default_training(windows, max_seconds)
+    return ForecastConfig(m, horizon, context, patch, min_context, validation, tuple(architectures), training)
 
 
-def training(windows: int, seconds: float | None) -> Training:
-    """How to train on so many windows."""
+def default_training(windows: int, max_seconds: float | None) -> Training:
+    """Default options of training for a number of training windows."""
     return Training(
-        max_epochs=int(np.clip(windows // 12, 200, 5000)) // EPOCH,
+        max_epochs=int(np.clip(windows // 12, 200, 5000)) // STEPS_PER_EPOCH,
         batch_size=int(np.clip(2 ** int(np.log2(max(windows / 4, 1))), 16, 128)),
         learning_rate=2e-3,
         optimizer="adamw",
@@ -125,5 +183,49 @@ def training(windows: int, seconds: float | None) -> Training:
         warmup=0.02,
         ema_decay=0.99,
         patience=5,
-        max_seconds=seconds,
+        max_seconds=max_seconds,
+    )
+
+
+def season_lengths(panel: Panel, season_length: int | None = None) -> tuple[int, ...]:
+    """Season lengths of a panel in steps, the main one first: the given one, else by frequency, else by the values."""
+    if season_length is not None:
+        return (season_length,)
+    if panel.freq.kind != "integer":
+        return panel.freq.seasons
+    sample = np.linspace(0, len(panel) - 1, min(len(panel), MAX_SEASON_SERIES)).astype(int)
+    m = detect_season([panel.values(int(s)) for s in sample])
+    week = 7 * m  # a season of 24 steps or more is taken for a day
+    return (m, week) if m >= 24 and np.median(panel.lengths) >= 3 * week else (m,)
+
+
+def choose_likelihood(panel: Panel, requested: str) -> str:
+    """Output distribution of the networks of a panel: the requested one, or, for "auto", the one that suits the values.
+
+    Raises
+    ------
+    DataError : "negative_binomial" was requested and a value is no count; the text names the value.
+    """
+    if requested not in ("auto", "negative_binomial"):
+        return requested
+    observed = zeros = 0
+    for first in range(0, len(panel.y), ROWS_PER_CHUNK):
+        y = panel.y[first : first + ROWS_PER_CHUNK]
+        invalid = np.flatnonzero((y < 0) | (np.isfinite(y) & (y % 1 != 0)))
+        if len(invalid):
+            if requested == "auto":
+                return "quantiles"
+            raise DataError(_not_a_count(panel, first + int(invalid[0])))
+        observed, zeros = observed + int(np.isfinite(y).sum()), zeros + int((y == 0).sum())
+    return "negative_binomial" if requested != "auto" or zeros >= ZERO_SHARE * observed else "quantiles"
+
+
+def _not_a_count(panel: Panel, row: int) -> str:
+    """Error text for a value that is no count."""
+    s = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+    which = "" if panel.ids[s] is None else f"series {panel.ids[s]!r}, "
+    when = format_time(panel.at(np.array(s), row - panel.offsets[s]))
+    return (
+        f"{which}{when}: {panel.y[row]:g} is not a count, as likelihood='negative_binomial' needs; use 'quantiles', "
+        "or, where the values of one time were averaged, duplicates='sum'"
     )

@@ -1,4 +1,4 @@
-"""What a forecast is: quantiles for every series and step, as a frame of the kind that came in, or as a picture."""
+"""Forecast result: quantiles of every series and step, as a frame of the user's type, sample paths or a chart."""
 
 from __future__ import annotations
 
@@ -6,143 +6,236 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
+import pandas as pd
 
 from rekur.core import Array, OptionError, positive
+from rekur.data.ingest.schema import Frame
 from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
-from rekur.data.panel_group import PanelGroup, locate, parts_of
-from rekur.forecasting.sample_paths import draw
+from rekur.data.panel_group import PanelGroup
+from rekur.forecasting.sample_paths import draw_paths
 from rekur.metrics.forecast import at_level
 from rekur.plotting import figure
 
 NAME = "rekur"
+"""Name of the column of the median forecast."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Quantile forecasts of the steps that follow a table.
+    """Quantile forecasts of the steps after the end of each series.
 
-    table: the history · levels (Q,) rising quantile levels · values (S, h, Q) · like: the user's frame, whose kind
-    the result takes · dependence (W, h): the ranks of the errors held out, for sample paths; of several
-    tables, those of each.
+    Parameters
+    ----------
+    panel : PanelGroup
+        The history.
+    levels : tuple of float
+        Rising quantile levels, Q.
+    values : np.ndarray
+        Quantiles, shape (S, h, Q).
+    frame_type : frame, optional
+        An empty frame of the type that results take; pandas if None.
+    rank_templates : tuple of np.ndarray, default ()
+        Ranks of the held-out errors, shape (W, h), one array a panel, for sample paths.
+
+    Examples
+    --------
+    >>> import rekur
+    >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+    >>> forecast = rekur.Forecaster(horizon=3).fit(df).forecast()
+    >>> forecast.values.shape
+    (1, 3, 13)
+    >>> forecast.frame(level=[80]).columns.tolist()
+    ['ds', 'rekur', 'rekur-lo-80', 'rekur-hi-80']
     """
 
-    table: Panel | PanelGroup
+    panel: PanelGroup
     levels: tuple[float, ...]
     values: Array
-    like: Any = None
-    dependence: Array | tuple[Array | None, ...] | None = None
+    frame_type: Frame = None
+    rank_templates: tuple[Array, ...] = ()
+
+    @property
+    def horizon(self) -> int:
+        """Steps of the forecast."""
+        return int(self.values.shape[1])
 
     def paths(self, samples: int = 1000, seed: int = 0) -> Array:
-        """Whole trajectories drawn from the forecast, (S, samples, h).
+        """Sample paths whose steps depend on one another as the held-out errors did.
 
-        Their steps hang together as the errors did on the windows held out, so that sums, maxima and the like over the
-        horizon have honest distributions, which the quantiles of single steps do not give.
+        Sums, maxima and other functions of several steps thus have valid distributions, which the quantiles of single
+        steps do not give.
 
-        >>> import pandas as pd, rekur
+        Parameters
+        ----------
+        samples : int, default 1000
+            Number of paths of each series, n.
+        seed : int, default 0
+            Seed of the random numbers.
+
+        Returns
+        -------
+        np.ndarray
+            Paths, shape (S, n, h).
+
+        Raises
+        ------
+        OptionError : the forecast is longer than the horizon that was learned.
+
+        Examples
+        --------
+        >>> import rekur
         >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
         >>> rekur.Forecaster(horizon=3).fit(df).forecast().paths(samples=50).shape
         (1, 50, 3)
         """
         positive("samples", samples)
-        h = self.values.shape[1]
-        parts = self.dependence if isinstance(self.dependence, tuple) else (self.dependence,)
-        learned = min(0 if part is None else part.shape[1] for part in parts)
-        if h > learned:
-            raise OptionError(f"paths of {h} steps cannot be drawn: the horizon that was learned is {learned}")
-        values = np.split(self.values, np.cumsum([len(part) for part in parts_of(self.table)])[:-1])
-        pairs = zip(values, parts, strict=True)
-        return np.concatenate([draw(q, self.levels, part, samples, seed) for q, part in pairs if part is not None])
+        learned = min((template.shape[1] for template in self.rank_templates), default=0)
+        if self.horizon > learned:
+            raise OptionError(
+                f"paths of {self.horizon} steps cannot be drawn: the horizon that was learned is {learned}"
+            )
+        values = np.split(self.values, self.panel.first[1:-1])
+        pairs = zip(values, self.rank_templates, strict=True)
+        return np.concatenate([draw_paths(q, self.levels, template, samples, seed) for q, template in pairs])
 
     @property
     def times(self) -> Array:
-        """The times forecast, (S, h), in UTC where there is a zone."""
-        steps = self.table.lengths[:, None] + np.arange(self.values.shape[1])
-        return self.table.at(np.arange(len(self.table))[:, None], steps)
+        """Times of the forecast, (S, h), in UTC if there is a zone."""
+        lengths = np.concatenate([part.lengths for part in self.panel.parts])
+        return self.panel.times(np.arange(len(lengths))[:, None], lengths[:, None] + np.arange(self.horizon))
 
-    def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Any:
-        """One row for each series and step: id, time, the median `rekur` and the intervals or quantiles asked for.
-
-        `level=[80]` adds rekur-lo-80 and rekur-hi-80, `quantiles=[0.1]` adds rekur_ql0.1.
-        """
-        h = self.values.shape[1]
-        ids, times = self.table.columns.id or "unique_id", self.table.columns.time
-        columns: dict[str, Any] = {}
-        if self.table.columns.id is not None or self.table.wide:
-            columns[ids] = np.repeat(self.table.ids, h)
-        columns[times] = self.times.ravel()
-        for name, values in spread(self.values, self.levels, level, quantiles, NAME).items():
-            columns[name] = values.ravel()
-        return to_frame(columns, kind(self.like), self.table.tz)
-
-    def sample_frame(self, samples: int, seed: int = 0) -> Any:
-        """One row for each series, path and step: id, time, the number of the path `sample`, and its value `rekur`."""
-        paths = self.paths(samples, seed)
-        S, n, h = paths.shape
-        columns: dict[str, Any] = {}
-        if self.table.columns.id is not None or self.table.wide:
-            columns[self.table.columns.id or "unique_id"] = np.repeat(self.table.ids, n * h)
-        columns[self.table.columns.time] = np.repeat(self.times[:, None], n, axis=1).ravel()
-        columns["sample"] = np.tile(np.repeat(np.arange(n), h), S)
-        columns[NAME] = paths.ravel()
-        return to_frame(columns, kind(self.like), self.table.tz)
-
-    def plot(self, series: Any = None, engine: str = "plotly") -> Any:
-        """Draw the end of the history, the forecast and its 80 and 95 % bands.
+    def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
+        """One row a series and step: id, time, the median `rekur`, intervals and quantiles.
 
         Parameters
         ----------
-        series : label of a series; the first one if None
-        engine : "plotly" or "matplotlib" (extra `rekur[plot]`)
+        level : sequence of float, optional
+            Central intervals in percent: [80] adds the columns rekur-lo-80 and rekur-hi-80.
+        quantiles : sequence of float, optional
+            Quantile levels: [0.1] adds the column rekur_ql0.1.
 
         Returns
         -------
-        a figure of that library
+        frame
+            Of the type that was given to `Forecaster.fit` or `Forecaster.predict`.
+
+        Raises
+        ------
+        OptionError : a level lies beyond those that were learned.
+        """
+        columns = index_columns(self.panel, np.repeat(np.arange(len(self.panel)), self.horizon), self.times.ravel())
+        for name, values in forecast_columns(self.values, self.levels, level, quantiles, NAME).items():
+            columns[name] = values.ravel()
+        return self._to_frame(columns)
+
+    def sample_frame(self, samples: int, seed: int = 0) -> Frame:
+        """Sample paths as a frame: one row a series, path and step, with the number of the path in `sample`.
+
+        Parameters
+        ----------
+        samples : int
+            Number of paths of each series.
+        seed : int, default 0
+            Seed of the random numbers.
+
+        Returns
+        -------
+        frame
+            Columns id, time, `sample` and `rekur`.
+        """
+        paths = self.paths(samples, seed)
+        S, n, h = paths.shape
+        times = np.repeat(self.times[:, None], n, axis=1).ravel()
+        columns = index_columns(self.panel, np.repeat(np.arange(S), n * h), times)
+        columns["sample"] = np.tile(np.repeat(np.arange(n), h), S)
+        columns[NAME] = paths.ravel()
+        return self._to_frame(columns)
+
+    def _to_frame(self, columns: dict[str, Array]) -> Frame:
+        return panel_frame(columns, self.frame_type, self.panel)
+
+    def plot(self, series: object = None, engine: str = "plotly") -> Any:
+        """Draw the end of the history, the forecast and its 80 and 95 % intervals.
+
+        Parameters
+        ----------
+        series : label, optional
+            Label of a series; the first one if None.
+        engine : {"plotly", "matplotlib"}, default "plotly"
+            Library that draws; matplotlib needs the extra `rekur[plot]`.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure or matplotlib.figure.Figure
         """
         s = 0 if series is None else self.row(series)
-        return figure(*locate(self.table, s), self.values[s], self.levels, engine)
+        return figure(*self.panel.locate(s), self.values[s], self.levels, engine)
 
-    def row(self, series: Any) -> int:
-        """The number of the series with this label."""
-        found = np.flatnonzero(self.table.ids == series)
-        if not len(found):
-            raise OptionError(f"there is no series {series!r}; the first one is {self.table.ids[0]!r}")
-        return int(found[0])
+    def row(self, series: object) -> int:
+        """Number of the series with a label.
+
+        Raises
+        ------
+        OptionError : there is no such series.
+        """
+        ids = self.panel.ids
+        matches = np.flatnonzero(ids == series)
+        if not len(matches):
+            raise OptionError(f"there is no series {series!r}; the first one is {ids[0]!r}")
+        return int(matches[0])
 
 
-def kind(like: Any) -> Any:
-    """The user's frame, or an empty pandas one where there is none."""
-    import pandas as pd
+def empty_frame(df: Frame) -> Frame:
+    """An empty frame of the type, the columns and the time zone of a user's table; None for a panel."""
+    if isinstance(df, (Panel, PanelGroup)):
+        return None
+    if isinstance(df, (pd.DataFrame, pd.Series)):
+        return df.head(0)
+    return nw.from_native(df, eager_only=True).head(0).to_native()
 
-    return pd.DataFrame() if like is None else like
+
+def panel_frame(columns: dict[str, Array], frame_type: Frame, panel: PanelGroup) -> Frame:
+    """A frame of a type, with times in the zone of a panel."""
+    return to_frame(columns, pd.DataFrame() if frame_type is None else frame_type, panel.parts[0].tz)
 
 
-def spread(
+def index_columns(panel: PanelGroup, series: Array, times: Array) -> dict[str, Array]:
+    """Id and time columns (n,) of rows of series (n,); without an id if the table had none."""
+    names, columns = panel.parts[0].columns, dict[str, Array]()
+    if names.id is not None or panel.parts[0].wide:
+        columns[names.id or "unique_id"] = panel.ids[series]
+    columns[names.time] = times
+    return columns
+
+
+def forecast_columns(
     values: Array,
     levels: Sequence[float],
     level: Sequence[float] | None,
     quantiles: Sequence[float] | None,
     name: str,
 ) -> dict[str, Array]:
-    """Name the columns that were asked for: values (..., Q) of rising levels (Q,) → (...) each."""
+    """Columns (...) of the median, of intervals and of quantiles, from quantiles (..., Q) of rising levels (Q,)."""
     columns = {name: at_level(values, levels, 0.5)}
     level, quantiles = ([v] if isinstance(v, (int, float)) else v for v in (level, quantiles))
     for percent in level or ():
         if not 0 < percent < 100:
             raise OptionError(f"level must lie between 0 and 100, got {percent!r}")
         for side, tail in (("lo", 0.5 - percent / 200), ("hi", 0.5 + percent / 200)):
-            columns[f"{name}-{side}-{percent:g}"] = within(values, levels, tail, f"level={percent:g}")
+            columns[f"{name}-{side}-{percent:g}"] = quantile_column(values, levels, tail, f"level={percent:g}")
     for q in quantiles or ():
         if not 0 < q < 1:
             raise OptionError(f"quantiles must lie between 0 and 1, got {q!r}")
-        columns[f"{name}_ql{q:g}"] = within(values, levels, q, f"quantile {q:g}")
+        columns[f"{name}_ql{q:g}"] = quantile_column(values, levels, q, f"quantile {q:g}")
     return columns
 
 
-def within(values: Array, levels: Sequence[float], q: float, asked: str) -> Array:
-    """One quantile; refused beyond the outermost that the model has learned."""
+def quantile_column(values: Array, levels: Sequence[float], q: float, request: str) -> Array:
+    """Forecast (...) of one quantile level, interpolated; an OptionError beyond the levels that were learned."""
     if not levels[0] - 1e-9 <= q <= levels[-1] + 1e-9:
         widest = 100 * (1 - 2 * levels[0])
-        raise OptionError(f"{asked} lies beyond what was learned: ask for a level of at most {widest:g}")
+        raise OptionError(f"{request} lies beyond what was learned: ask for a level of at most {widest:g}")
     return at_level(values, levels, q)

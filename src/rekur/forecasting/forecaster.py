@@ -1,58 +1,113 @@
-"""Forecasting: from a table of series to quantiles of what comes next, checked against baselines."""
+"""Forecaster: probabilistic forecasts of many series with recurrent networks, averaged with statistical baselines."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.frequency.seasonality import detect_season
 from rekur.data.ingest.future_covariates import future_columns, future_rows
-from rekur.data.ingest.to_frame import to_frame
-from rekur.data.panel import Panel, read_panels
-from rekur.data.panel_group import PanelGroup, parts_of
-from rekur.estimator import check_seed, learning
-from rekur.forecasting import multi_frequency, serialization
-from rekur.forecasting.backtested import COVARIATES, Backtested, like_of, names_of, refuse_unknown
-from rekur.forecasting.calibration import unseen
-from rekur.forecasting.config import EPOCH, FEWEST, GAPS, LEVELS, LIKELIHOODS, ForecastConfig, recipe
-from rekur.forecasting.ensemble import Ensemble, Stopped, alone, learn
-from rekur.forecasting.forecast import Forecast, kind
-from rekur.forecasting.likelihood import likelihood
+from rekur.data.ingest.schema import Frame, as_table
+from rekur.data.panel import Panel
+from rekur.data.panel_group import (
+    ColumnOptions,
+    PanelGroup,
+    column_options,
+    read_group,
+    static_names,
+    without_short,
+)
+from rekur.estimator import BaseEstimator, check_seed, learning
+from rekur.forecasting import serialization
+from rekur.forecasting.calibration import first_unseen_row
+from rekur.forecasting.config import (
+    GAP_SHARE,
+    LEVELS,
+    LIKELIHOODS,
+    MIN_OBSERVATIONS,
+    STEPS_PER_EPOCH,
+    ForecastConfig,
+    choose_likelihood,
+    default_config,
+    season_lengths,
+)
+from rekur.forecasting.cross_validation import Backtest, cross_validate
+from rekur.forecasting.ensemble import Ensemble, smoothing_ensemble
+from rekur.forecasting.forecast import NAME, Forecast, empty_frame, panel_frame
+from rekur.forecasting.model import NetworkShape
+from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
+from rekur.forecasting.permutation_importance import permutation_importance
+from rekur.forecasting.training import TrainingInterrupted, train_ensemble
+from rekur.training.config import Training
 from rekur.training.progress import Progress
 
+if TYPE_CHECKING:
+    from torch import Tensor
+    from typing_extensions import Unpack
 
-class Forecaster(Backtested):
-    """Forecast every series of a table: median and intervals for the next `horizon` steps.
+    from rekur.training.checkpoint import Checkpoint
 
-    One or two recurrent networks are trained for all series (global models). The first scales each window by its own
-    level and spread; a linear autoregression, solved in closed form and shrunk towards seasonal naive, gives a first
-    forecast; recurrent blocks over patches of the window, its missing values marked by a mask, correct it and give its
-    quantiles. The second, where series are long, keeps the size that a window has within its series and forecasts
-    directly. On windows held out the networks are blended with smoothing and seasonal naive, and the intervals are
-    calibrated for each third of the horizon.
+
+class Forecaster(BaseEstimator):
+    """Forecast many series at once: median and prediction intervals of the next `horizon` steps.
+
+    One or two recurrent networks are trained on all series together (global models):
+
+        ŷ = scale⁻¹(linear(x) + network(x)),  x = scale(context)
+
+    where the scale is the level and spread of each window, the linear path is an autoregression solved in closed form
+    and shrunk to seasonal naive, and the network, recurrent blocks over patches of the window, corrects it and gives
+    its quantiles. Long series get a second network that keeps the size of a window within its series and forecasts
+    directly. On held-out windows the networks are averaged with exponential smoothing, seasonal naive and naive, and
+    the intervals are calibrated for each third of the horizon. Series of several frequencies get a forecaster each.
 
     Parameters
     ----------
-    horizon : steps to forecast; `predict` may ask for fewer or more
-    freq : such as "h", "D", "MS" or 1; found from the times if None
-    season : season length in steps; from the frequency, or from the values where times are integers, if None
-    cell : "rnn", "rnn_relu", "lstm" or "gru"
-    hidden, layers : size and number of the recurrent blocks
-    training : a `rekur.Training`; by the size of the data if None
-    seed : the same seed gives the same numbers
-    ensemble : networks of each kind, which differ in seed and in how far they look back; their median counts
-    likelihood : "quantiles" (free ones), "student_t" (heavy tails) or "negative_binomial" (counts); "auto" takes the
-        last where all values are counts and a fifth of them 0, and quantiles elsewhere
+    horizon : int
+        Steps to forecast; `predict` may ask for fewer or more.
+    freq : str or int, default None
+        Frequency such as "h", "D", "MS" or 1; inferred from the times if None.
+    season_length : int, default None
+        Season length in steps; if None, from the frequency, or from the values if times are integers.
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
+        Recurrent cell, one of `rekur.cells.CELLS`.
+    hidden_size : int, default 64
+        Size of the hidden state.
+    num_layers : int, default 2
+        Number of recurrent blocks of the first network.
+    training : Training, default None
+        Options of training that replace the defaults, which are chosen by the size of the data. An epoch is 100 batches
+        of windows drawn at random.
+    random_state : int, default 0
+        Seed; the same seed gives the same numbers.
+    ensemble_size : int, default 1
+        Networks of each kind, with seeds and context lengths of their own; their median is the forecast.
+    likelihood : {"auto", "quantiles", "student_t", "negative_binomial"}, default "auto"
+        Output distribution: free quantiles, Student's t for heavy tails, or negative binomial for counts. "auto" takes
+        negative binomial if all values are counts and a fifth of them 0, else quantiles.
 
     Attributes
     ----------
-    ensemble_, recipe_, history_ : what was learned; notes_ : sentences on what was found and done
+    panel_ : Panel
+        The series that were learned; absent after a fit to several frequencies.
+    ensemble_ : Ensemble
+        Networks and their weights; absent after a fit to several frequencies.
+    config_ : ForecastConfig or None
+        Configuration of the networks; None if the series are too short to train on.
+    seasons_ : tuple of int
+        Season lengths in steps, the main one first.
+    multi_ : MultiFrequencyForecaster or None
+        Forecasters of the single frequencies, if there are several.
+    notes_ : list of str
+        Notes on the data and the model.
+    history_ : list of dict
+        Records of the epochs.
 
     Examples
     --------
@@ -63,7 +118,18 @@ class Forecaster(Backtested):
     [0.0, 1.0, 2.0]
     """
 
-    fitted_attribute = "ensemble_"
+    fitted_attribute = "multi_"
+    nested_options: ClassVar[Mapping[str, type]] = {"training": Training}
+
+    panel_: Panel
+    ensemble_: Ensemble
+    config_: ForecastConfig | None
+    seasons_: tuple[int, ...]
+    multi_: MultiFrequencyForecaster | None
+    columns_: ColumnOptions
+    frame_type_: Frame
+    notes_: list[str]
+    history_: list[dict[str, float]]
 
     def __init__(
         self,
@@ -73,7 +139,7 @@ class Forecaster(Backtested):
         cell: str = "gru",
         hidden_size: int = 64,
         num_layers: int = 2,
-        training: Any = None,
+        training: Training | None = None,
         random_state: int = 0,
         ensemble_size: int = 1,
         likelihood: str = "auto",
@@ -91,55 +157,116 @@ class Forecaster(Backtested):
 
     def fit(
         self,
-        df: Any,
+        df: Frame,
         *,
-        id_col: str | None = None,
-        time_col: str | None = None,
-        target_col: str | None = None,
-        futr_exog_list: Sequence[str] = (),
-        hist_exog_list: Sequence[str] = (),
-        stat_exog_list: Sequence[str] = (),
-        duplicates: str = "error",
+        static_df: Frame | None = None,
         time_limit: float | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        **columns: Unpack[ColumnOptions],
     ) -> Forecaster:
         """Learn from a table of series.
 
         Parameters
         ----------
-        df : pandas, polars or pyarrow frame, long (id, time, value), plain (time, value) or wide (one column a
-            series), or a `rekur.data.panel.Panel`
-        id_col, time_col, target_col, duplicates : see `rekur.data.panel.read_panel`
-        futr_exog_list : columns that are known for the future too: numbers or labels, which may be missing
-        hist_exog_list : columns that are known up to the present only
-        stat_exog_list : columns with one value for a whole series
-        time_limit : seconds that training may take
-        progress : show a bar; None asks whether standard error is a terminal
-        checkpoint : folder written after every 100 steps; if it holds one, training goes on from there
+        df : pandas, polars or pyarrow frame, or Panel
+            Long (id, time, value), plain (time, value) or wide (one column a series).
+        static_df : frame, optional
+            Static covariates: one row a series, with its id; all its columns are used unless `stat_exog_list` is given.
+        time_limit : float, optional
+            Seconds that training may take.
+        progress : bool, optional
+            Whether to show a bar; if None, on a terminal.
+        checkpoint : path, optional
+            Folder that is written after every epoch; if it holds a checkpoint, training goes on from there.
+        id_col, time_col, target_col : str, optional
+            Names of the columns, see `rekur.data.panel.read_panels`.
+        futr_exog_list : sequence of str, default ()
+            Covariates known for the future too: numbers or labels, which may be missing.
+        hist_exog_list : sequence of str, default ()
+            Covariates known up to the present only.
+        stat_exog_list : sequence of str, default ()
+            Covariates with one value a series.
+        duplicates : {"error", "mean", "first", "last", "sum"}, default "error"
+            Treatment of rows of one series at one time.
+
+        Returns
+        -------
+        Forecaster
+            The fitted forecaster.
 
         Raises
         ------
-        DataError : the table cannot be used; the text names column, series and row
+        DataError : the table cannot be used; the text names column, series and row.
+        OptionError : a parameter cannot be used.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> days = pd.date_range("2024-01-01", periods=70)
+        >>> df = pd.DataFrame({"day": days, "sales": [float(t.weekday()) for t in days]})
+        >>> rekur.Forecaster(horizon=3).fit(df, time_col="day", target_col="sales").seasons_
+        (7,)
         """
         self.check()
-        names: dict[str, Any] = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
-        names["duplicates"] = duplicates
-        roles = zip(COVARIATES, (futr_exog_list, hist_exog_list, stat_exog_list), strict=True)
-        names.update({role: (given,) if isinstance(given, str) else tuple(given) for role, given in roles})
-        with learning(self, "ensemble_"):
-            self.names_ = names_of(df, names)
-            self.like_ = like_of(df)
-            self.table_ = self.read(df)
-            if isinstance(self.table_, PanelGroup):
-                multi_frequency.fit(self, self.table_, time_limit, progress, checkpoint)
-                return self
-            self.seasons_ = self._seasons(self.table_)
-            self._learn(self.table_, time_limit, progress, checkpoint)
+        with learning(self, "multi_"):
+            options = column_options(df, **columns)
+            if static_df is not None and not options["stat_exog_list"]:
+                options["stat_exog_list"] = static_names(static_df, options["id_col"])
+            group = self.usable(read_group(df, options, freq=self.freq, static_df=static_df))
+            self.columns_, self.frame_type_ = options, empty_frame(df)
+            if len(group.parts) == 1:
+                self._fit_single(group.parts[0], time_limit, progress, checkpoint)
+            else:
+                self._fit_several(group, time_limit, progress, checkpoint)
         return self
 
+    def _fit_single(
+        self,
+        panel: Panel,
+        time_limit: float | None,
+        progress: bool | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        vars(self).pop("ensemble_", None)
+        try:
+            self.fit_panel(panel, season_lengths(panel, self.season_length), time_limit, progress, checkpoint)
+        finally:  # after an interrupt the best weights so far can be used
+            if hasattr(self, "ensemble_"):
+                self.multi_ = None
+
+    def _fit_several(
+        self,
+        group: PanelGroup,
+        time_limit: float | None,
+        progress: bool | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        multi = MultiFrequencyForecaster([self.unfitted() for _ in group.parts])
+        try:
+            multi.fit(group, time_limit, progress, checkpoint)
+        finally:
+            if multi.is_fitted:
+                self._delegate_to(multi)
+
+    def _delegate_to(self, multi: MultiFrequencyForecaster) -> None:
+        """Forecast by several forecasters from now on."""
+        for name in ("panel_", "ensemble_", "config_", "seasons_"):
+            vars(self).pop(name, None)
+        self.multi_, self.notes_, self.history_ = multi, multi.notes, multi.history
+
     def check(self) -> None:
-        """Raise an OptionError unless the constructor's arguments can be used."""
+        """Check the parameters.
+
+        Raises
+        ------
+        OptionError : a parameter cannot be used.
+
+        Examples
+        --------
+        >>> import rekur
+        >>> rekur.Forecaster(horizon=3).check()
+        """
         from rekur.cells import CELLS
 
         choose("cell", self.cell, CELLS)
@@ -147,200 +274,602 @@ class Forecaster(Backtested):
         check_seed(self.random_state)
         for name in ("horizon", "hidden_size", "num_layers", "ensemble_size", "season_length"):
             value = getattr(self, name)
-            if value is None and name == "season_length":
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise OptionError(f"{name} must be a whole number, got {value!r}")
-            positive(name, int(value))
+            if name != "season_length" or value is not None:
+                _check_whole(name, value)
 
-    def read(self, df: Any, source: str = "the table") -> Panel | PanelGroup:
-        """Read a table by the column names that `fit` got; series with too few values are left out and listed.
+    def unfitted(self) -> Forecaster:
+        """A forecaster with the same parameters that has learned nothing."""
+        return type(self)(**self.get_params(deep=False))
 
-        Series of different frequency make `PanelGroup`.
+    def read(self, df: Frame, source: str = "the table", *, static_df: Frame | None = None) -> PanelGroup:
+        """Read new data by the columns, frequencies and labels that were learned.
+
+        Parameters
+        ----------
+        df : frame or Panel
+            Series learned or new.
+        source : str, default "the table"
+            Name of the table in errors.
+        static_df : frame, optional
+            Static covariates of new series.
+
+        Returns
+        -------
+        PanelGroup
+            Series with fewer than three values are left out and listed.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> len(rekur.Forecaster(horizon=3).fit(df).read(df))
+        1
         """
-        if isinstance(df, (Panel, PanelGroup)):
-            found = parts_of(df)
-        else:
-            names = {COVARIATES.get(key, key): value for key, value in self.names_.items()}
-            learned = parts_of(self.table_) if hasattr(self, "ensemble_") else ()
-            found = tuple(read_panels(df, freq=self.freq, learned=learned, source=source, **names))
-        seen = np.concatenate([part.seen for part in found])
-        if (seen < FEWEST).all():
-            most, ids = int(seen.argmax()), np.concatenate([part.ids for part in found])
-            label = "the series" if ids[most] is None else f"the longest, {ids[most]!r},"
-            raise DataError(f"{source}: too short to forecast: {label} has {seen[most]} values, {FEWEST} are needed")
-        enough = [part.skip(part.seen < FEWEST, f"fewer than {FEWEST} values") for part in found]
-        kept = [part for part in enough if len(part)]
-        if len(kept) > 1 and self.season_length is not None:
-            steps = " and ".join(part.freq.name for part in kept)
+        self.check_fitted()
+        return self._read_again(df, self.columns_, source, static_df)
+
+    def _read_again(
+        self, df: Frame, columns: ColumnOptions, source: str = "the table", static_df: Frame | None = None
+    ) -> PanelGroup:
+        """Read data by the frequencies, labels and static covariates that were learned."""
+        learned = self._learned_panels()
+        group = read_group(
+            df, columns, freq=self.freq, learned=learned, static_df=static_df, static_source=learned, source=source
+        )
+        return self.usable(group, source)
+
+    def _learned_panels(self) -> tuple[Panel, ...]:
+        return tuple(part.panel_ for part in self._parts().parts)
+
+    def _parts(self) -> MultiFrequencyForecaster:
+        """The forecasters of the single frequencies; this one alone if there is one."""
+        return MultiFrequencyForecaster((self,)) if self.multi_ is None else self.multi_
+
+    def usable(self, group: PanelGroup, source: str = "the table") -> PanelGroup:
+        """The series that are long enough to be forecast; the others are listed in `skipped`."""
+        group = without_short(group, MIN_OBSERVATIONS, source)
+        if len(group.parts) > 1 and self.season_length is not None:
+            steps = " and ".join(part.freq.name for part in group.parts)
             raise OptionError(f"season_length={self.season_length} cannot hold for series of {steps}: leave it out")
-        lost = tuple(each for part in enough if not len(part) for each in part.skipped)
-        kept[0] = replace(kept[0], skipped=kept[0].skipped + lost)
-        return kept[0] if len(kept) == 1 else PanelGroup(tuple(kept))
+        return group
 
-    def _seasons(self, found: Panel) -> tuple[int, ...]:
-        if self.season_length is not None:
-            return (self.season_length,)
-        if found.freq.kind != "integer":
-            return found.freq.seasons
-        some = np.linspace(0, len(found) - 1, min(len(found), 50)).astype(int)
-        m = detect_season([found.values(int(s)) for s in some])
-        week = 7 * m  # steps of which 24 or more make a season are parts of a day
-        return (m, week) if m >= 24 and np.median(found.lengths) >= 3 * week else (m,)
-
-    def _learn(
+    def fit_panel(
         self,
-        found: Panel,
-        time_limit: float | None,
-        progress: bool | None,
-        checkpoint: str | os.PathLike[str] | None,
+        panel: Panel,
+        seasons: tuple[int, ...],
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.recipe_, self.history_ = self._recipe(found, time_limit), list[dict[str, float]]()
-        self.notes_ = list(found.notes)
-        if self.recipe_ is None:
-            self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
-            self.ensemble_ = alone(self.seasons_, self.horizon)
-            return
-        saver = None
-        if checkpoint is not None:
-            from rekur.training.checkpoint import Checkpoint, fingerprint
+        """Train on a panel of one frequency; the first step of `fit` and of every window of a backtest.
 
-            grid = np.array([found.freq.name, str(found.tz), *map(str, found.ids)])
-            data = fingerprint(found.offsets, found.start, found.y, found.future, found.past, found.static, grid)
-            saver = Checkpoint(checkpoint, {**serialization.describe(self), "data": data})
-        self.ensemble_, self.history_ = self._train(found, self.recipe_, progress, saver)
-        if self.likelihood == "auto" and self.recipe_.designs[0].likelihood == "negative_binomial":
+        Parameters
+        ----------
+        panel : Panel
+            Series of one frequency.
+        seasons : tuple of int
+            Season lengths in steps, the main one first.
+        time_limit, progress, checkpoint
+            As in `fit`.
+        """
+        self.panel_, self.seasons_ = panel, seasons
+        self.config_, self.history_, self.notes_ = self._config(panel, time_limit), [], list(panel.notes)
+        if self.config_ is None:
+            self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
+            self.ensemble_ = smoothing_ensemble(self.seasons_, self.horizon)
+            return
+        saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
+        self.ensemble_, self.history_ = self._train(panel, self.config_, progress, saver)
+        if self.likelihood == "auto" and self.config_.architectures[0].likelihood == "negative_binomial":
             self.notes_.append(
                 "the values are counts, many of them 0: the networks learn a negative binomial distribution"
             )
         self.notes_.append(f"blended by the windows held out: {self.ensemble_.blend.describe()}")
 
+    def _checkpoint(self, panel: Panel, folder: str | os.PathLike[str]) -> Checkpoint:
+        """The checkpoint of training on a panel, which refuses that of another one."""
+        from rekur.training.checkpoint import Checkpoint, fingerprint
+
+        grid = np.array([panel.freq.name, str(panel.tz), *map(str, panel.ids)])
+        data = fingerprint(panel.offsets, panel.start, panel.y, panel.future, panel.past, panel.static, grid)
+        return Checkpoint(folder, {**serialization.describe(self), "data": data})
+
     def _train(
-        self, found: Panel, plan: ForecastConfig, progress: bool | None, saver: Any, start: Ensemble | None = None
+        self,
+        panel: Panel,
+        config: ForecastConfig,
+        progress: bool | None,
+        saver: Checkpoint | None,
+        start: Ensemble | None = None,
     ) -> tuple[Ensemble, list[dict[str, float]]]:
-        shape, seeds = (self.cell, self.hidden_size, self.num_layers), (self.random_state, self.ensemble_size)
-        steps = plan.training.max_epochs * EPOCH * len(plan.designs) * self.ensemble_size
+        shape, seeds = (
+            NetworkShape(self.cell, self.hidden_size, self.num_layers),
+            (self.random_state, self.ensemble_size),
+        )
+        steps = config.training.max_epochs * STEPS_PER_EPOCH * len(config.architectures) * self.ensemble_size
         try:
-            with Progress(f"training {self.cell}", steps, progress) as watch:
-                return learn(found, self.seasons_, plan, shape, seeds, watch, saver, start)
-        except Stopped as stopped:  # the best weights so far can be used and saved
-            self.ensemble_ = stopped.ensemble
+            with Progress(f"training {self.cell}", steps, progress) as on_record:
+                return train_ensemble(panel, self.seasons_, config, shape, seeds, on_record, saver, start)
+        except TrainingInterrupted as interrupt:  # the best weights so far can be used and saved
+            self.ensemble_ = interrupt.ensemble
             raise
 
-    def _recipe(self, found: Panel, time_limit: float | None) -> ForecastConfig | None:
-        form, sized = likelihood(found, self.likelihood), not (found.y < 0).any()
-        made = recipe(self.seasons_, self.horizon, found.lengths, time_limit, sized, form)
-        made = None if made is None else replace(made, gaps=bool(np.isnan(found.y).mean() >= GAPS))
-        if made is None or self.training is None:
-            return made
-        seconds = self.training.max_seconds if time_limit is None else time_limit
-        return replace(made, training=replace(self.training, max_seconds=seconds))
+    def _config(self, panel: Panel, time_limit: float | None) -> ForecastConfig | None:
+        """Configuration of the networks of a panel; None if it is too short to train on."""
+        likelihood, nonnegative = choose_likelihood(panel, self.likelihood), not (panel.y < 0).any()
+        config = default_config(self.seasons_, self.horizon, panel.lengths, time_limit, nonnegative, likelihood)
+        if config is None:
+            return None
+        config = replace(config, has_gaps=bool(np.isnan(panel.y).mean() >= GAP_SHARE))
+        if self.training is None:
+            return config
+        training = self.training.merged_with(config.training)
+        return replace(config, training=training if time_limit is None else replace(training, max_seconds=time_limit))
 
-    def forecast(self, df: Any = None, *, futr_df: Any = None, h: int | None = None) -> Forecast:
-        """Forecast as a `Forecast`, which can be drawn and turned into frames; arguments as in `predict`."""
-        self.check_fitted("ensemble_")
-        found = self.table_ if df is None else self.read(df)
-        h = self.horizon if h is None else h
-        positive("h", h)
-        own = like_of(df)
-        like = self.like_ if own is None else own
-        if isinstance(self.table_, PanelGroup) or isinstance(found, PanelGroup):
-            return replace(multi_frequency.forecast(self, found, futr_df, h), like=like)
-        found, future = self._alike(found), None
-        if self.names_["futr_exog_list"]:
-            if futr_df is None:
-                names = ", ".join(self.names_["futr_exog_list"])
-                raise DataError(f"the model needs future values of {names}: pass futr_df")
-            future = future_rows(found, futr_df, h)
-        since = unseen(self.table_, found)
-        values = self.ensemble_.quantiles(found, np.arange(len(found)), found.lengths, future, h, since)
-        return Forecast(found, LEVELS, values, like, self.ensemble_.dependence)
+    def forecast(
+        self,
+        df: Frame | None = None,
+        *,
+        static_df: Frame | None = None,
+        futr_df: Frame | None = None,
+        h: int | None = None,
+    ) -> Forecast:
+        """Forecast as a `Forecast`, which gives frames, sample paths and charts.
 
-    def _alike(self, found: Panel | PanelGroup) -> Panel:
-        """The table, which must have the frequency of the model."""
-        if isinstance(found, PanelGroup) or not multi_frequency.alike(parts_of(self.table_)[0], found):
-            names = [" and ".join(freq.name for freq in each.freqs) for each in (found, self.table_)]
-            raise DataError(f"the table has the frequency {names[0]}, the model {names[1]}")
-        return found
+        Parameters
+        ----------
+        df, static_df, futr_df, h
+            As in `predict`.
 
-    def make_future_frame(self, df: Any = None, *, h: int | None = None) -> Any:
-        """The rows of `futr_df` to fill in: id, time and the empty columns of futr_exog_list for every step.
+        Returns
+        -------
+        Forecast
+            Quantiles of every series and step.
 
-        Arguments as in `predict`. The columns hold NaN; put numbers, or labels, in their place.
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> rekur.Forecaster(horizon=3).fit(df).forecast(h=5).values.shape
+        (1, 5, 13)
         """
-        self.check_fitted("ensemble_")
-        found = self.table_ if df is None else self.read(df)
-        columns = [future_columns(part, self.horizon if h is None else h) for part in parts_of(found)]
-        whole = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
-        return to_frame(whole, kind(self.like_ if df is None else df), found.tz)
+        self.check_fitted()
+        steps = self.horizon if h is None else h
+        _check_whole("h", steps)
+        parts = self._parts()
+        group = PanelGroup(self._learned_panels()) if df is None else self.read(df, static_df=static_df)
+        frame_type = self.frame_type_ if df is None or isinstance(df, (Panel, PanelGroup)) else empty_frame(df)
+        return replace(parts.forecast(group, futr_df, steps), frame_type=frame_type)
+
+    def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
+        """Forecast a panel of the one frequency that was learned.
+
+        Parameters
+        ----------
+        panel : Panel
+            Series learned or new.
+        futr_df : frame or None
+            Known future covariates.
+        h : int
+            Steps to forecast.
+
+        Returns
+        -------
+        Forecast
+            Quantiles of every series and step.
+        """
+        future = None
+        if names := self.columns_["futr_exog_list"]:
+            if futr_df is None:
+                raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
+            future = future_rows(panel, futr_df, h)
+        since = first_unseen_row(self.panel_, panel)
+        values = self.ensemble_.quantiles(panel, np.arange(len(panel)), panel.lengths, future, h, since)
+        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,))
+
+    def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
+        """The rows of `futr_df` to fill in: id, time and empty columns of futr_exog_list for every step.
+
+        Parameters
+        ----------
+        df : frame, optional
+            Series to forecast; None for those of `fit`.
+        h : int, optional
+            Steps to forecast; the horizon if None.
+
+        Returns
+        -------
+        frame
+            Its covariates are NaN; put numbers or labels in their place.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": 1.0, "promo": 0.0})
+        >>> model = rekur.Forecaster(horizon=2).fit(df, target_col="y", futr_exog_list=["promo"])
+        >>> model.make_future_frame().columns.tolist()
+        ['ds', 'promo']
+        """
+        self.check_fitted()
+        group = PanelGroup(self._learned_panels()) if df is None else self.read(df)
+        steps = self.horizon if h is None else h
+        _check_whole("h", steps)
+        columns = [future_columns(panel, steps) for panel in group.parts]
+        joined = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+        return panel_frame(joined, self.frame_type_ if df is None else empty_frame(df), group)
 
     def predict(
         self,
-        df: Any = None,
+        df: Frame | None = None,
         *,
-        futr_df: Any = None,
+        static_df: Frame | None = None,
+        futr_df: Frame | None = None,
         h: int | None = None,
         level: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
         samples: int | None = None,
-    ) -> Any:
-        """Forecast the steps after each series, as a frame of the kind that came in.
+    ) -> Frame:
+        """Forecast the steps after each series, as a frame.
 
         Parameters
         ----------
-        df : new series or new history, without training again; None for the table of `fit`
-        futr_df : id, time and the columns of futr_exog_list for every step to forecast
-        h : steps to forecast, fewer or more than the horizon that was learned; beyond it the recurrence runs on
-        level : intervals in percent, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
-        quantiles : such as [0.1, 0.9], as columns rekur_ql0.1, …
-        samples : draw so many whole paths instead, numbered in the column `sample`; see `Prediction.paths`
+        df : frame, optional
+            New series or new history, without training again; None for the table of `fit`.
+        static_df : frame, optional
+            Static covariates of new series: one row a series.
+        futr_df : frame, optional
+            Id, time and the columns of futr_exog_list for every step to forecast.
+        h : int, optional
+            Steps to forecast, fewer or more than the horizon that was learned; beyond it the recurrence runs on.
+        level : sequence of float, optional
+            Central intervals in percent, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
+        quantiles : sequence of float, optional
+            Quantile levels such as [0.1, 0.9], as columns rekur_ql0.1, …
+        samples : int, optional
+            Number of sample paths to draw instead, numbered in the column `sample`; see `Forecast.paths`.
+
+        Returns
+        -------
+        frame
+            One row a series and step, of the type that was given.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> rekur.Forecaster(horizon=3).fit(df).predict(level=[80]).columns.tolist()
+        ['ds', 'rekur', 'rekur-lo-80', 'rekur-hi-80']
         """
-        made = self.forecast(df, futr_df=futr_df, h=h)
-        return made.frame(level, quantiles) if samples is None else made.sample_frame(samples, self.random_state)
+        forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h)
+        return (
+            forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)
+        )
+
+    def backtest(
+        self,
+        df: Frame,
+        *,
+        n_windows: int = 3,
+        step_size: int | None = None,
+        refit: bool | int = False,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        static_df: Frame | None = None,
+        **columns: Unpack[ColumnOptions],
+    ) -> Backtest:
+        """Forecast past windows beside the baselines; this forecaster stays as it is.
+
+        Parameters
+        ----------
+        df : frame or Panel
+            The complete history, as in `fit`.
+        n_windows : int, default 3
+            Windows of each series; the last one ends with the series.
+        step_size : int, optional
+            Steps between windows; the horizon if None.
+        refit : bool or int, default False
+            Train a copy on the rows before the first window only (False), before every window (True), or before every
+            k-th one.
+        time_limit : float, optional
+            Seconds that training may take.
+        progress : bool, optional
+            Whether to show a bar; if None, on a terminal.
+        static_df : frame, optional
+            Static covariates, as in `fit`.
+        **columns
+            id_col, time_col, target_col, futr_exog_list, hist_exog_list, stat_exog_list, duplicates as in `fit`; those
+            not given are the ones of `fit` if the forecaster is fitted to such columns.
+
+        Returns
+        -------
+        Backtest
+            Forecasts, metrics and verdict; series too short for the windows are listed in `skipped`.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": [float(t % 7) for t in range(90)]})
+        >>> sorted(rekur.Forecaster(horizon=3).backtest(df).metrics())
+        ['drift', 'naive', 'rekur', 'seasonal_naive', 'smoothing']
+        """
+        self.check()
+        group = self._read_history(df, columns, static_df)
+        backtest = cross_validate(
+            self,
+            group,
+            n_windows=n_windows,
+            step_size=step_size,
+            refit=refit,
+            time_limit=time_limit,
+            progress=progress,
+        )
+        return replace(backtest, frame_type=empty_frame(df))
+
+    def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
+        """Read a history to be learned anew; columns not given are those of `fit` if the table has them."""
+        panels = self._learned_panels() if hasattr(self, "multi_") else ()
+        merged: ColumnOptions = {**self._fitted_columns(df, panels), **columns}
+        options = column_options(df, **merged)
+        if static_df is not None and "stat_exog_list" not in columns:
+            options["stat_exog_list"] = static_names(static_df, options["id_col"])
+        return self.usable(read_group(df, options, freq=self.freq, static_df=static_df, static_source=panels))
+
+    def _fitted_columns(self, df: Frame, panels: Sequence[Panel]) -> ColumnOptions:
+        """The column options of `fit`, if a table has all these columns; static covariates may stand elsewhere."""
+        if not panels or isinstance(df, (Panel, PanelGroup)):
+            return {}
+        fitted = self.columns_
+        names = {fitted["id_col"], fitted["time_col"], fitted["target_col"]} - {None}
+        names |= {*fitted["futr_exog_list"], *fitted["hist_exog_list"]}
+        return fitted if names <= set(as_table(df, "the table").columns) else {}
+
+    def cross_validation(
+        self,
+        df: Frame,
+        h: int | None = None,
+        *,
+        n_windows: int = 3,
+        step_size: int | None = None,
+        refit: bool | int = False,
+        level: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        static_df: Frame | None = None,
+        **columns: Unpack[ColumnOptions],
+    ) -> Frame:
+        """Forecast past windows, as a frame: id, time, cutoff, the actual value, rekur and the baselines.
+
+        Series too short for the windows are left out and named in a warning.
+
+        Parameters
+        ----------
+        df : frame or Panel
+            The complete history, as in `fit`.
+        h : int, optional
+            Steps of a window; the horizon if None.
+        n_windows, step_size, refit, time_limit, progress, static_df, **columns
+            As in `backtest`.
+        level, quantiles : sequence of float, optional
+            Intervals and quantiles, as in `predict`.
+
+        Returns
+        -------
+        frame
+            One row a window and step, of the type that was given.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": [float(t % 7) for t in range(90)]})
+        >>> frame = rekur.Forecaster(horizon=7).cross_validation(df, h=3, n_windows=2)
+        >>> len(frame), frame.columns[:4].tolist()
+        (6, ['ds', 'cutoff', 'y', 'rekur'])
+        """
+        forecaster = copy.copy(self)
+        forecaster.horizon = self.horizon if h is None else h
+        backtest = forecaster.backtest(
+            df,
+            n_windows=n_windows,
+            step_size=step_size,
+            refit=refit,
+            time_limit=time_limit,
+            progress=progress,
+            static_df=static_df,
+            **columns,
+        )
+        if note := backtest.skipped_note():
+            warnings.warn(note, stacklevel=2)
+        return backtest.frame(level, quantiles)
+
+    def explain(
+        self,
+        df: Frame,
+        *,
+        n_windows: int = 3,
+        static_df: Frame | None = None,
+        **columns: Unpack[ColumnOptions],
+    ) -> Frame:
+        """Permutation importance of the covariates on a backtest; this forecaster stays as it is.
+
+        Parameters
+        ----------
+        df, static_df, **columns
+            As in `backtest`.
+        n_windows : int, default 3
+            Windows of each series; the last one ends with the series.
+
+        Returns
+        -------
+        frame
+            Columns `covariate` and `importance`, the share by which the pinball loss grows when the values are
+            shuffled (0 for a covariate of no use), the most important one first.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> promo = [float(t % 5 == 0) for t in range(90)]
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": promo, "promo": promo})
+        >>> model = rekur.Forecaster(horizon=3, hidden_size=8, num_layers=1)
+        >>> model.explain(df, n_windows=1, target_col="y", futr_exog_list=["promo"]).covariate.tolist()
+        ['promo']
+        """
+        self.check()
+        group = self._read_history(df, columns, static_df)
+        names, importance = permutation_importance(self, group, n_windows)
+        return panel_frame(
+            {"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((group.parts[0],))
+        )
 
     def fine_tune(
-        self, df: Any, *, time_limit: float | None = None, progress: bool | None = None, **names: Any
+        self,
+        df: Frame,
+        *,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        static_df: Frame | None = None,
+        **columns: Unpack[ColumnOptions],
     ) -> Forecaster:
-        """Go on learning from another table, such as newer or related series, from the weights learned so far.
+        """Train on another table, such as newer or related series, from the weights learned so far.
 
-        The networks keep their form; each trains at a quarter of the usual rate until the windows held out of the new
-        table no longer improve, and the blend and the intervals are chosen anew. The new table takes the place of that
-        of `fit`. It must have the frequency and the covariates of the model; names as in `fit`, those of `fit` if not
-        given.
+        The networks keep their form; each trains at a quarter of the usual rate until the held-out windows of the new
+        table no longer improve, and weights and intervals are chosen anew. The new table replaces that of `fit`; it
+        must have the frequency and the covariates of the model.
+
+        Parameters
+        ----------
+        df : frame or Panel
+            The new series.
+        time_limit : float, optional
+            Seconds that training may take.
+        progress : bool, optional
+            Whether to show a bar; if None, on a terminal.
+        static_df : frame, optional
+            Static covariates of new series.
+        **columns
+            Column options as in `fit`; those of `fit` if not given.
+
+        Returns
+        -------
+        Forecaster
+            This forecaster.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> model = rekur.Forecaster(horizon=3, hidden_size=8, num_layers=1).fit(df)
+        >>> model.fine_tune(df.assign(y=df.y + 1)).predict().shape
+        (3, 2)
         """
-        self.check_fitted("ensemble_")
-        refuse_unknown(names)
+        self.check_fitted()
+        options: ColumnOptions = {**self.columns_, **columns}
+        column_options(None, **options)  # refuses unknown names
         tuned = copy.copy(self)
-        tuned.names_, tuned.like_ = {**self.names_, **names}, like_of(df)
+        tuned.columns_ = options
         try:
-            tuned._go_on(tuned.read(df), time_limit, progress)
-        except Stopped:  # the best weights so far can be used and saved
-            self.ensemble_ = tuned.ensemble_
+            group = tuned._read_again(df, options, static_df=static_df)
+            tuned.frame_type_ = empty_frame(df)
+            if tuned.multi_ is not None:
+                tuned._delegate_to(tuned.multi_.fine_tuned(group, time_limit, progress))
+            else:
+                tuned._fine_tune_panel(tuned._own_panel(group), time_limit, progress)
+        except TrainingInterrupted as interrupt:  # the best weights so far can be used and saved
+            self.ensemble_ = interrupt.ensemble
             raise
         vars(self).update(vars(tuned))
         return self
 
-    def _go_on(self, found: Panel | PanelGroup, time_limit: float | None, progress: bool | None) -> None:
-        """Fine-tune what was read."""
-        if isinstance(self.table_, PanelGroup):
-            multi_frequency.fine_tune(self, found, time_limit, progress)
-            return
-        found = self._alike(found)
-        own = None if not self.ensemble_.networks else self._recipe(found, time_limit)
-        if own is None or self.recipe_ is None:
+    def _own_panel(self, group: PanelGroup) -> Panel:
+        """The panel of a group of one frequency, which must be that of the model."""
+        if len(group.parts) > 1 or not same_step(self.panel_, group.parts[0]):
+            names = " and ".join(part.freq.name for part in group.parts)
+            raise DataError(f"the table has the frequency {names}, the model {self.panel_.freq.name}")
+        return group.parts[0]
+
+    def _fine_tune_panel(self, panel: Panel, time_limit: float | None, progress: bool | None) -> None:
+        new = self._config(panel, time_limit) if self.ensemble_.networks else None
+        if new is None or self.config_ is None:
             raise DataError("the series are too short to train on, or the model has no network: use fit")
-        likelihood(found, self.recipe_.designs[0].likelihood)
-        training = replace(own.training, learning_rate=own.training.learning_rate / 4)
-        kept = replace(self.recipe_, first=min(own.first, self.recipe_.past), held=own.held, training=training)
-        made = self._train(found, kept, progress, None, self.ensemble_)
-        self.ensemble_, self.history_, self.recipe_, self.table_ = *made, kept, found
+        choose_likelihood(panel, self.config_.architectures[0].likelihood)  # refuses values that are no counts
+        training = replace(new.training, learning_rate=new.training.learning_rate / 4)
+        config = replace(
+            self.config_,
+            min_context=min(new.min_context, self.config_.context_length),
+            validation_size=new.validation_size,
+            training=training,
+        )
+        self.ensemble_, self.history_ = self._train(panel, config, progress, None, self.ensemble_)
+        self.config_, self.panel_ = config, panel
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a folder: `config.json` and `model.safetensors`."""
-        self.check_fitted("ensemble_")
+        """Write the fitted model to a folder: `config.json` and `model.safetensors`.
+
+        The files hold the end of every series, from which forecasts go on.
+
+        Parameters
+        ----------
+        folder : path
+            A new or empty folder, or one that holds a model of rekur.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur, tempfile
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> folder = tempfile.mkdtemp()
+        >>> rekur.Forecaster(horizon=3, hidden_size=8, num_layers=1).fit(df).save(folder)
+        >>> rekur.load(folder).horizon
+        3
+        """
+        self.check_fitted()
         serialization.save(self, folder)
 
+    def restore_state(
+        self,
+        *,
+        columns: ColumnOptions,
+        multi: MultiFrequencyForecaster | None = None,
+        panel: Panel | None = None,
+        ensemble: Ensemble | None = None,
+        config: ForecastConfig | None = None,
+        notes: Sequence[str] = (),
+        history: Sequence[dict[str, float]] = (),
+    ) -> None:
+        """Set what was learned, as read from a file: forecasters of several frequencies, or a panel and an ensemble."""
+        self.columns_, self.frame_type_, self.multi_ = columns, None, None
+        if multi is not None:
+            self._delegate_to(multi)
+        elif panel is not None and ensemble is not None:
+            self.panel_, self.ensemble_, self.config_, self.seasons_ = panel, ensemble, config, ensemble.seasons
+            self.notes_, self.history_ = list(notes), list(history)
+
     @classmethod
-    def _restore(cls, description: dict[str, Any], tensors: dict[str, Any], folder: str) -> Forecaster:
-        model: Forecaster = serialization.restore(cls, description, tensors, folder)
-        return model
+    def _restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Forecaster:
+        return serialization.restore(cls, description, tensors, folder)
+
+    def _summary(self) -> list[tuple[str, str]]:
+        """Lines on the task, the data and the score beside the baselines, for `_repr_html_`."""
+        parts = self._parts().parts
+        panels = [part.panel_ for part in parts]
+        series, rows = sum(len(panel) for panel in panels), sum(len(panel.y) for panel in panels)
+        frequencies = " and ".join(panel.freq.name for panel in panels)
+        lines = [
+            ("task", f"forecast {self.horizon} steps"),
+            ("data", f"{series} series, {rows} rows, frequency {frequencies}"),
+        ]
+        for part in parts:
+            prefix = "" if len(parts) == 1 else f"{part.panel_.freq.name}: "
+            lines.append(("model", prefix + part.ensemble_.blend.describe()))
+            losses = part.ensemble_.blend.validation_losses
+            if losses:
+                words = {"rekur": NAME, "seasonal_naive": "seasonal naive", "smoothing": "smoothing"}
+                scores = ", ".join(f"{label} {losses[name]:.3f}" for name, label in words.items() if name in losses)
+                lines.append(("pinball loss on held-out windows", prefix + scores))
+        return lines
+
+
+def _check_whole(name: str, value: object) -> None:
+    """Raise an OptionError unless a value is a whole number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise OptionError(f"{name} must be a whole number, got {value!r}")
+    positive(name, int(value))

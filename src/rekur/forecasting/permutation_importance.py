@@ -1,40 +1,111 @@
-"""What each covariate is worth: how much worse the forecasts of past windows become when it is shuffled."""
+"""Permutation importance of covariates: growth of the loss on past windows when a covariate is shuffled."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rekur.core import Array
 from rekur.data.panel import Panel
-from rekur.forecasting.backtest import actual
-from rekur.forecasting.config import LEVELS
-from rekur.forecasting.ensemble import Ensemble
-from rekur.forecasting.model_averaging import loss
+from rekur.data.panel_group import PanelGroup
+from rekur.data.scaling import seasonal_naive_error
+from rekur.forecasting.config import LEVELS, season_lengths
+from rekur.forecasting.cross_validation import PastWindows, TooShortError
+from rekur.forecasting.ensemble import BaselineForecasts, Ensemble
+from rekur.forecasting.model_averaging import mean_pinball
+from rekur.forecasting.window_features import actual_values
+
+if TYPE_CHECKING:
+    from rekur.forecasting.forecaster import Forecaster
 
 
-def importances(ensemble: Ensemble, table: Panel, windows: tuple[Array, Array], scale: Array, seed: int) -> Array:
-    """The growth of the pinball loss by shuffling each covariate, (C,), as a share of the loss as it is.
+def permutation_importance(
+    forecaster: Forecaster, panels: Panel | PanelGroup, n_windows: int = 3
+) -> tuple[Array, Array]:
+    """Importance of each covariate on the windows of a backtest, the most important one first.
 
-    The covariates are those of the future, of the past and of whole series, in this order. Windows (series, stop)
-    begin at row `stop` of their series; scale (n,) is the unit of errors. A covariate is shuffled over all rows (a
-    static one over all series), which keeps its values and takes their meaning.
+    Parameters
+    ----------
+    forecaster : Forecaster
+        Its parameters are used; it is not changed and need not be fitted.
+    panels : Panel or PanelGroup
+        The complete history with covariates.
+    n_windows : int, default 3
+        Windows of each series; the last one ends with the series.
 
-    Source: L. Breiman, 2001, "Random forests", Machine Learning 45, section 10.
+    Returns
+    -------
+    names : np.ndarray
+        Covariates, shape (C,).
+    importance : np.ndarray
+        Share by which the pinball loss grows when the values of a covariate are shuffled, shape (C,).
+
+    References
+    ----------
+    L. Breiman, 2001, "Random forests", Machine Learning 45, section 10.
     """
-    y = actual(table, *windows, ensemble.horizon)
-    seen = np.isfinite(y) & (scale > 0)[:, None]
-    unit = np.broadcast_to(scale[:, None], y.shape)[seen]
+    group = PanelGroup.of(panels)
+    windows = PastWindows(forecaster.horizon, n_windows, forecaster.horizon)
+    results: list[tuple[Array, int]] = []
+    for k, panel in enumerate(group.parts):
+        try:
+            results.append(_panel_importances(forecaster, panel, windows))
+        except TooShortError:
+            if k == len(group.parts) - 1 and not results:
+                raise
+    importance = np.average([each for each, _ in results], axis=0, weights=[count for _, count in results])
+    first = group.parts[0]
+    names = np.array([*first.future_names, *first.past_names, *first.static_names], dtype=object)
+    order = np.argsort(-importance, kind="stable")
+    return names[order], importance[order]
 
-    def judged(other: Panel) -> float:
-        return loss(ensemble.quantiles(other, *windows)[seen], y[seen], unit, LEVELS)
 
-    base, random, grown = judged(table), np.random.default_rng(seed), []
+def _panel_importances(forecaster: Forecaster, panel: Panel, windows: PastWindows) -> tuple[Array, int]:
+    """Importances of the covariates of a panel of one frequency, and the number of windows."""
+    history = windows.history(panel)
+    fitted = forecaster.unfitted()
+    seasons = season_lengths(history, forecaster.season_length)
+    series, stop = windows.of_series(panel, history, seasons[0])
+    fitted.fit_panel(history, seasons, None, False)
+    scale = seasonal_naive_error(history.y, history.offsets, seasons[0])[series]
+    return importances(fitted.ensemble_, panel, (series, stop), scale, forecaster.random_state), len(series)
+
+
+def importances(ensemble: Ensemble, panel: Panel, windows: tuple[Array, Array], scale: Array, seed: int) -> Array:
+    """Growth of the pinball loss by shuffling each covariate, (C,): future, past and static ones in this order.
+
+    A covariate is shuffled over all rows (a static one over all series), which keeps its values and removes their
+    information.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        A trained ensemble.
+    panel : Panel
+        The complete history with covariates.
+    windows : tuple of np.ndarray
+        Series and first row of each window, shapes (n,).
+    scale : np.ndarray
+        Unit of the errors of each window, shape (n,).
+    seed : int
+        Seed of the permutations.
+    """
+    y = actual_values(panel, *windows, ensemble.horizon)
+    observed = np.isfinite(y) & (scale > 0)[:, None]
+    unit = np.broadcast_to(scale[:, None], y.shape)[observed]
+    known = BaselineForecasts(panel, ensemble.seasons, ensemble.horizon)  # the baselines read no covariate
+
+    def loss(other: Panel) -> float:
+        q = ensemble.quantiles(other, *windows, known_baselines=known)
+        return mean_pinball(q[observed], y[observed], unit, LEVELS)
+
+    base, random, growth = loss(panel), np.random.default_rng(seed), []
     for role in ("future", "past", "static"):
-        values = getattr(table, role)
-        for j in range(len(getattr(table, f"{role}_names"))):
+        values = getattr(panel, role)
+        for j in range(len(getattr(panel, f"{role}_names"))):
             shuffled = values.copy()
             shuffled[:, j] = random.permutation(values[:, j])
-            grown.append(judged(replace(table, **{role: shuffled})) / base - 1.0)
-    return np.array(grown)
+            growth.append(loss(replace(panel, **{role: shuffled})) / base - 1.0)
+    return np.array(growth)

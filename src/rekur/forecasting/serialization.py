@@ -1,11 +1,11 @@
-"""The saved form of a forecaster: what stands in its description and in its tensors, and how it comes back."""
+"""Saved form of a forecaster: description and tensors of its networks, weights and the end of its series."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,67 +16,72 @@ from rekur.core import ModelFileError
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.ingest.covariates import EncodedColumn, ExogenousEncoder
 from rekur.data.panel import Columns, Panel
-from rekur.data.panel_group import PanelGroup
 from rekur.data.scaling import WindowScaling
-from rekur.forecasting import multi_frequency
 from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
-from rekur.forecasting.ensemble import Ensemble
-from rekur.forecasting.model import ForecastModel, build
-from rekur.forecasting.model_averaging import ModelAverage, history
+from rekur.forecasting.ensemble import Ensemble, history_length
+from rekur.forecasting.model import ForecastModel, NetworkShape, build_net
+from rekur.forecasting.model_averaging import ModelAverage
+from rekur.forecasting.multi_frequency import MultiFrequencyForecaster
 from rekur.forecasting.window_features import CovariateEncoders
 from rekur.training.config import Training
 
+if TYPE_CHECKING:
+    from rekur.forecasting.forecaster import Forecaster
 
-def describe(model: Any) -> dict[str, Any]:
-    """What is trained, in words and numbers: enough to refuse the checkpoint of another training."""
+Description = dict[str, Any]
+"""The JSON part of a model file."""
+
+KIND = "Forecaster"
+
+
+def describe(model: Forecaster) -> Description:
+    """Description of what is trained: enough to refuse the checkpoint of another training."""
     parameters = model.get_params(deep=False)
     if parameters["training"] is not None:
         parameters["training"] = asdict(parameters["training"])
-    recipe = None if model.recipe_ is None else asdict(model.recipe_)
-    if recipe is not None:
-        recipe["training"]["max_seconds"] = None  # how long it may take is not what is trained
-    return {"parameters": parameters, "seasons": list(model.seasons_), "recipe": recipe}
+    config = None if model.config_ is None else asdict(model.config_)
+    if config is not None:
+        config["training"]["max_seconds"] = None  # a time limit is no part of what is trained
+    return {"parameters": parameters, "seasons": list(model.seasons_), "config": config}
 
 
-def save(model: Any, folder: str | os.PathLike[str]) -> None:
+def save(model: Forecaster, folder: str | os.PathLike[str]) -> None:
     """Write a fitted forecaster; of one for several frequencies, the forecaster of each."""
-    if not isinstance(model.table_, PanelGroup):
+    if model.multi_ is None:
         serialization.save(folder, *contents(model))
         return
-    parts = [contents(part) for part in model.parts_]
-    description = {"kind": "Forecaster", "names": model.names_, "parts": [description for description, _ in parts]}
-    serialization.save(
-        folder, description, {f"{k}/{name}": t for k, (_, own) in enumerate(parts) for name, t in own.items()}
-    )
+    parts = [contents(part) for part in model.multi_.parts]
+    description = {"kind": KIND, "columns": model.columns_, "parts": [description for description, _ in parts]}
+    tensors = {f"{k}/{name}": tensor for k, (_, part) in enumerate(parts) for name, tensor in part.items()}
+    serialization.save(folder, description, tensors)
 
 
-def contents(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a forecaster is made of: networks, blend, notes and the end of the table that it continues."""
-    networks = {
-        f"{name} {k}": network for name, group in model.ensemble_.networks.items() for k, network in enumerate(group)
-    }
-    past = max((network.recipe.past for network in networks.values()), default=0)
-    table = model.table_.tail(max(past, history(model.seasons_)))
+def contents(model: Forecaster) -> tuple[Description, dict[str, Tensor]]:
+    """Description and tensors of a forecaster of one frequency, with the end of the series that it continues."""
+    groups = model.ensemble_.networks.items()
+    networks = {f"{name} {k}": network for name, group in groups for k, network in enumerate(group)}
+    context = max((network.config.context_length for network in networks.values()), default=0)
+    panel = model.panel_.tail(max(context, history_length(model.seasons_)))
     description = {
-        "kind": "Forecaster",
+        "kind": KIND,
         **describe(model),
-        "names": model.names_,
+        "columns": model.columns_,
         "blend": asdict(model.ensemble_.blend),
         "notes": model.notes_,
         "history": model.history_,
         "levels": list(LEVELS),
         "networks": {name: describe_network(network) for name, network in networks.items()},
-        "table": describe_table(table),
+        "panel": describe_panel(panel),
     }
     tensors: dict[str, Tensor] = {
-        "table.y": torch.from_numpy(table.y),
-        "table.future": torch.from_numpy(table.future),
-        "table.past": torch.from_numpy(table.past),
-        "table.static": torch.from_numpy(table.static),
+        "panel.y": torch.from_numpy(panel.y),
+        "panel.future": torch.from_numpy(panel.future),
+        "panel.past": torch.from_numpy(panel.past),
+        "panel.static": torch.from_numpy(panel.static),
+        "panel.offsets": torch.from_numpy(panel.offsets),
+        "panel.start": torch.from_numpy(panel.start.astype(np.int64)),
+        "rank_template": torch.from_numpy(model.ensemble_.rank_template),
     }
-    tensors["dependence"] = torch.from_numpy(model.ensemble_.dependence)
-    tensors["table.offsets"] = torch.from_numpy(table.offsets)
-    tensors["table.start"] = torch.from_numpy(table.start.astype(np.int64))
     for name, network in networks.items():
         if network.linear is not None:
             tensors[f"{name}.linear"] = network.linear
@@ -84,118 +89,133 @@ def contents(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return description, tensors
 
 
-def describe_network(network: ForecastModel) -> dict[str, Any]:
-    """A network without its numbers."""
+def describe_network(network: ForecastModel) -> Description:
+    """A network without its tensors."""
     return {
-        "past": network.recipe.past,
-        "design": asdict(network.design),
+        "context_length": network.config.context_length,
+        "architecture": asdict(network.architecture),
         "calendar": network.columns,
-        "known": asdict(network.known),
+        "encoders": asdict(network.encoders),
     }
 
 
-def describe_table(table: Panel) -> dict[str, Any]:
-    """A table without its numbers."""
-    ids = _plain(table.ids.tolist())
+def describe_panel(panel: Panel) -> Description:
+    """A panel without its arrays."""
     return {
-        "ids": ids,
-        "freq": asdict(table.freq),
-        "names": [list(names) for names in (table.future_names, table.past_names, table.static_names)],
-        "labels": {name: list(labels) for name, labels in table.labels.items()},
-        "columns": list(table.columns),
-        "tz": table.tz,
-        "local": table.local,
-        "wide": table.wide,
-        "uneven": list(zip(_plain(table.uneven), table.uneven.values(), strict=True)),
+        "ids": _plain(panel.ids.tolist()),
+        "freq": asdict(panel.freq),
+        "future_names": list(panel.future_names),
+        "past_names": list(panel.past_names),
+        "static_names": list(panel.static_names),
+        "labels": {name: list(labels) for name, labels in panel.labels.items()},
+        "columns": list(panel.columns),
+        "tz": panel.tz,
+        "local": panel.local,
+        "wide": panel.wide,
+        "uneven": list(zip(_plain(panel.uneven), panel.uneven.values(), strict=True)),
     }
 
 
-def _plain(labels: Iterable[Any]) -> list[Any]:
-    """Labels of series as a file can hold them."""
+def _plain(labels: Iterable[object]) -> list[object]:
+    """Labels of series as JSON can hold them."""
     plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
     return [label if label is None or isinstance(label, (str, int, float)) else str(label) for label in plain]
 
 
-def restore(kind: Any, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Any:
+def restore(kind: type[Forecaster], description: Description, tensors: dict[str, Tensor], folder: str) -> Forecaster:
     """Build the forecaster that was saved."""
     if "parts" in description:
-        made = []
+        parts = []
         for k, part in enumerate(description["parts"]):
-            own = {key.removeprefix(f"{k}/"): t for key, t in tensors.items() if key.startswith(f"{k}/")}
-            made.append(restore(kind, part, own, folder))
-        model = kind(**made[0].get_params(deep=False))
-        model.names_, model.like_ = description["names"], None
-        multi_frequency.gather(model, made)
+            prefix = f"{k}/"
+            group = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+            parts.append(restore(kind, part, group, folder))
+        model = kind(**parts[0].get_params(deep=False))
+        model.restore_state(columns=description["columns"], multi=MultiFrequencyForecaster(parts))
         return model
     if tuple(description["levels"]) != LEVELS:
         raise ModelFileError(f"{folder} was made with other quantile levels than this release knows")
-    parameters = description["parameters"]
+    parameters = dict(description["parameters"])
     if parameters["training"] is not None:
         parameters["training"] = Training(**parameters["training"])
     model = kind(**parameters)
-    model.seasons_, model.names_ = tuple(description["seasons"]), description["names"]
-    model.notes_, model.history_, model.like_ = description["notes"], description["history"], None
-    model.table_ = restore_table(description["table"], tensors)
-    model.recipe_ = None if description["recipe"] is None else restore_recipe(description["recipe"])
-    blend = ModelAverage(description["blend"]["weights"], tuple(description["blend"]["widen"]))
-    model.ensemble_ = Ensemble(model.seasons_, model.horizon, {}, blend, tensors["dependence"].numpy())
-    for name, fields in description["networks"].items():
-        own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
-        network = restore_network(model, fields, own, folder)
-        model.ensemble_.networks.setdefault(network.design.name, []).append(network)
+    seasons = tuple(description["seasons"])
+    config = None if description["config"] is None else restore_config(description["config"])
+    fields = description["blend"]
+    blend = ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
+    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy())
+    shape = NetworkShape(model.cell, model.hidden_size, model.num_layers)
+    for name, network_fields in description["networks"].items():
+        if config is None:
+            raise ModelFileError(f"{folder} is damaged: it has networks but no configuration")
+        prefix = f"{name}."
+        group = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        network = restore_network(config, shape, network_fields, group, folder)
+        ensemble.networks.setdefault(network.architecture.name, []).append(network)
+    model.restore_state(
+        columns=description["columns"],
+        panel=restore_panel(description["panel"], tensors),
+        ensemble=ensemble,
+        config=config,
+        notes=description["notes"],
+        history=description["history"],
+    )
     return model
 
 
-def restore_recipe(fields: dict[str, Any]) -> ForecastConfig:
-    """The recipe that was described."""
-    designs = tuple(restore_design(each) for each in fields["designs"])
-    return ForecastConfig(**{**fields, "designs": designs, "training": Training(**fields["training"])})
+def restore_config(fields: Description) -> ForecastConfig:
+    """The configuration that was described."""
+    architectures = tuple(restore_architecture(each) for each in fields["architectures"])
+    return ForecastConfig(**{**fields, "architectures": architectures, "training": Training(**fields["training"])})
 
 
-def restore_design(fields: dict[str, Any]) -> Architecture:
-    """The design that was described."""
-    return Architecture(fields["name"], WindowScaling(**fields["scaling"]), fields.get("likelihood", "quantiles"))
+def restore_architecture(fields: Description) -> Architecture:
+    """The architecture that was described."""
+    return Architecture(fields["name"], WindowScaling(**fields["scaling"]), fields["likelihood"])
 
 
-def restore_table(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Panel:
-    """The end of the table that the model continues."""
+def restore_panel(fields: Description, tensors: dict[str, Tensor]) -> Panel:
+    """The end of the series that the model continues."""
     freq = Frequency(**fields["freq"])
-    start = tensors["table.start"].numpy()
-    names = [tuple(group) for group in fields["names"]]
+    start = tensors["panel.start"].numpy()
     ids = np.empty(len(fields["ids"]), dtype=object)
     ids[:] = fields["ids"]
     return Panel(
         ids,
-        tensors["table.offsets"].numpy(),
+        tensors["panel.offsets"].numpy(),
         start if freq.kind == "integer" else start.astype("M8[us]"),
         freq,
-        tensors["table.y"].numpy(),
-        tensors["table.future"].numpy(),
-        names[0],
-        tensors["table.past"].numpy(),
-        names[1],
-        tensors["table.static"].numpy(),
-        names[2],
+        tensors["panel.y"].numpy(),
+        tensors["panel.future"].numpy(),
+        tuple(fields["future_names"]),
+        tensors["panel.past"].numpy(),
+        tuple(fields["past_names"]),
+        tensors["panel.static"].numpy(),
+        tuple(fields["static_names"]),
         {name: tuple(labels) for name, labels in fields["labels"].items()},
         Columns(*fields["columns"]),
         tz=fields["tz"],
         local=fields["local"],
         wide=fields["wide"],
-        uneven=dict(fields.get("uneven", ())),
+        uneven=dict(fields["uneven"]),
     )
 
 
-def restore_network(model: Any, fields: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> ForecastModel:
+def restore_network(
+    config: ForecastConfig, shape: NetworkShape, fields: Description, tensors: dict[str, Tensor], folder: str
+) -> ForecastModel:
     """One network, in evaluation mode."""
-    r, design = replace(model.recipe_, past=fields["past"]), restore_design(fields["design"])
-    known = CovariateEncoders(
+    config = replace(config, context_length=fields["context_length"])
+    architecture = restore_architecture(fields["architecture"])
+    encoders = CovariateEncoders(
         **{
-            role: ExogenousEncoder(tuple(EncodedColumn(**column) for column in encoder["columns"]))
-            for role, encoder in fields["known"].items()
+            role: ExogenousEncoder(tuple(EncodedColumn(**column) for column in each["columns"]))
+            for role, each in fields["encoders"].items()
         }
     )
-    width = len(fields["calendar"]) + known.width(r)
-    net = build(r, design, width, (model.cell, model.hidden_size, model.num_layers), 0.0, model.random_state)
-    serialization.restore(net, {n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")}, folder)
+    known = len(fields["calendar"]) + encoders.width(config)
+    net = build_net(config, architecture, known, shape, 0.0, 0)
+    state = {name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")}
+    serialization.restore(net, state, folder)
     net.eval()
-    return ForecastModel(r, design, fields["calendar"], known, tensors.get("linear"), net)
+    return ForecastModel(config, architecture, fields["calendar"], encoders, tensors.get("linear"), net)

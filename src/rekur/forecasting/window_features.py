@@ -1,4 +1,4 @@
-"""A table as a network sees it: windows become patches of scaled values, masks and known inputs."""
+"""Window features: scaled values, observation masks, calendar features and covariates of windows, cut into patches."""
 
 from __future__ import annotations
 
@@ -10,116 +10,154 @@ from torch import Tensor
 
 from rekur.core import Array
 from rekur.data.frequency.calendar_features import feature_names, features
-from rekur.data.imputation import carried
+from rekur.data.imputation import forward_fill
 from rekur.data.ingest.covariates import ExogenousEncoder
 from rekur.data.panel import Panel
 from rekur.data.scaling import ExpandingStd, WindowScale, WindowScaling
 from rekur.data.windows import AllWindows, WindowIndex
 from rekur.forecasting.config import ForecastConfig
 
-HEAVIEST = 50.0  # most that a window may count compared with the error of seasonal naive
+MAX_WINDOW_WEIGHT = 50.0
+"""Largest size of a window in units of the seasonal naive error of its series."""
+
+MAX_VALIDATION_WINDOWS = 2000
+DAYS_PER_CYCLE = {"year": 730.0, "month": 61.0, "week": 14.0}
+"""Days that a panel must span for a calendar feature: two cycles."""
 
 
-def calendar_columns(table: Panel) -> list[int]:
-    """Which calendar features the table can teach: those of cycles it has seen at least twice."""
-    names = feature_names(table.freq)
-    spans = table.freq.advance(table.start, table.lengths) - table.start
+def calendar_columns(panel: Panel) -> list[int]:
+    """Indices of the calendar features whose cycle the panel spans at least twice."""
+    names = feature_names(panel.freq)
+    spans = panel.freq.advance(panel.start, panel.lengths) - panel.start
     days = float(np.max(spans).astype("m8[D]").astype(int)) if names else 0.0
-    need = {"year": 730.0, "month": 61.0, "week": 14.0}
-    return [i for i, name in enumerate(names) if days >= need.get(name.split("_")[0], 2.0)]
+    return [i for i, name in enumerate(names) if days >= DAYS_PER_CYCLE.get(name.split("_")[0], 2.0)]
+
+
+def actual_values(panel: Panel, series: Array, stop: Array, horizon: int) -> Array:
+    """Values (n, h) from rows `stop` of `series` on, NaN where none was observed."""
+    return WindowIndex(panel.offsets, 0, horizon, series, stop).gather(panel.y)
 
 
 @dataclass(frozen=True)
 class CovariateEncoders:
-    """How the covariates of a table become inputs: those of the future, of the past and of whole series."""
+    """Encoders of the known future, past and static covariates of a panel."""
 
     future: ExogenousEncoder
     past: ExogenousEncoder
     static: ExogenousEncoder
 
     @classmethod
-    def of(cls, table: Panel) -> CovariateEncoders:
-        """Learn from a table."""
+    def of(cls, panel: Panel) -> CovariateEncoders:
+        """Learn the encoders from a panel."""
         return cls(
-            ExogenousEncoder.of(table.future, table.future_names, table.labels),
-            ExogenousEncoder.of(table.past, table.past_names, table.labels),
-            ExogenousEncoder.of(table.static, table.static_names, table.labels),
+            ExogenousEncoder.of(panel.future, panel.future_names, panel.labels),
+            ExogenousEncoder.of(panel.past, panel.past_names, panel.labels),
+            ExogenousEncoder.of(panel.static, panel.static_names, panel.labels),
         )
 
-    def width(self, recipe: ForecastConfig) -> int:
-        """How many inputs a patch has beside values, mask and calendar: covariates, and ages where there are gaps."""
-        return (self.future.width + self.past.width + recipe.gaps) * recipe.patch + self.static.width
+    def width(self, config: ForecastConfig) -> int:
+        """Inputs of a patch besides values, mask and calendar: covariates, and ages if there are gaps."""
+        return (self.future.width + self.past.width + config.has_gaps) * config.patch_length + self.static.width
 
 
 class WindowFeatures:
-    """A table, and how windows of it are read for a design: scaled, cut into patches, weighed."""
+    """Features of the windows of a panel: scaled values, cut into patches, with calendar and covariates.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series of one frequency.
+    config : ForecastConfig
+        Lengths of context, horizon and patch.
+    scaling : WindowScaling
+        Scaling of the windows.
+    columns : list of int
+        Indices of the calendar features, from `calendar_columns`.
+    encoders : CovariateEncoders
+        Encoders of the covariates.
+    """
 
     def __init__(
-        self, table: Panel, recipe: ForecastConfig, scaling: WindowScaling, columns: list[int], known: CovariateEncoders
+        self,
+        panel: Panel,
+        config: ForecastConfig,
+        scaling: WindowScaling,
+        columns: list[int],
+        encoders: CovariateEncoders,
     ) -> None:
-        self.table, self.recipe, self.scaling, self.columns = table, recipe, scaling, columns
-        self.first = np.zeros(len(table), np.int64)
+        self.panel, self.config, self.scaling, self.columns = panel, config, scaling, columns
+        self.first = np.zeros(len(panel), np.int64)
         self.calendar = np.zeros((0, len(columns)), np.float32)  # from L steps before the earliest row on
         if columns:
-            self.first = table.freq.count(table.start.min(), table.start)[0]
-            self._reach(recipe.past + int((self.first + table.lengths).max()))
-        self.known = known
-        self.future, self.past = known.future.apply(table.future), known.past.apply(table.past)  # (N, ·)
-        self.static = known.static.apply(table.static)  # (S, ·)
-        self.spread = ExpandingStd.of(table.y, table.offsets) if scaling.spread == "history" else None
+            self.first = panel.freq.count(panel.start.min(), panel.start)[0]
+            self._extend_calendar(config.context_length + int((self.first + panel.lengths).max()))
+        self.encoders = encoders
+        self.future, self.past = encoders.future.apply(panel.future), encoders.past.apply(panel.past)  # (N, ·)
+        self.static = encoders.static.apply(panel.static)  # (S, ·)
+        self.history_std = ExpandingStd.of(panel.y, panel.offsets) if scaling.spread == "history" else None
 
     def windows(self, series: Array, stop: Array, horizon: int | None = None) -> WindowIndex:
-        """Windows of this table that end before the given rows."""
-        h = self.recipe.horizon if horizon is None else horizon
-        return WindowIndex(self.table.offsets, self.recipe.past, h, series, stop)
+        """Windows whose target begins at rows `stop` of `series`, both (n,)."""
+        h = self.config.horizon if horizon is None else horizon
+        return WindowIndex(self.panel.offsets, self.config.context_length, h, series, stop)
 
-    def every(self, held: int) -> AllWindows:
-        """The windows to train on: all that end before the last `held` rows of each series."""
-        r = self.recipe
-        return AllWindows.of(self.table.offsets, r.past, r.horizon, r.first, held)
+    def training_windows(self, held_out: int) -> AllWindows:
+        """All windows that end before the last `held_out` rows of each series."""
+        c = self.config
+        return AllWindows.of(self.panel.offsets, c.context_length, c.horizon, c.min_context, held_out)
 
     def scaled(self, windows: WindowIndex) -> tuple[Array, Array, WindowScale]:
-        """Scaled past (n, L) and target (n, h), NaN where nothing was seen, and their scale."""
-        L = self.recipe.past
-        values = windows.gather(self.table.y).astype(np.float64)
-        history = None if self.spread is None else self.spread.before(windows.series, windows.stop)
-        scale = self.scaling.of(values[:, :L], self.recipe.season, history)
+        """Scaled context (n, L) and target (n, h), NaN where missing, and their scale."""
+        L = self.config.context_length
+        values = windows.gather(self.panel.y).astype(np.float64)
+        history = None if self.history_std is None else self.history_std.before(windows.series, windows.stop)
+        scale = self.scaling.of(values[:, :L], self.config.season, history)
         values = scale.apply(values)
         return values[:, :L], values[:, L:], scale
 
-    def ahead(self, windows: WindowIndex, future: Array | None, horizon: int) -> Array:
-        """Inputs from known future covariates, (n, L + horizon, K), the last ones repeated beyond what is known.
+    def future_inputs(self, windows: WindowIndex, future: Array | None, horizon: int) -> Array:
+        """Encoded known future covariates, (n, L + horizon, K); the last ones are repeated beyond the known rows.
 
-        `future` (n, h, F) holds the covariates of rows beyond the table; None reads them from it.
+        `future` (n, h, F) holds the covariates of rows beyond the panel; None reads them from the panel.
         """
+        L = self.config.context_length
         if not self.future.shape[1]:
-            return np.zeros((len(windows), self.recipe.past + horizon, 0), np.float32)
+            return np.zeros((len(windows), L + horizon, 0), np.float32)
         known = np.nan_to_num(windows.gather(self.future))  # (n, L + h, K), 0 outside the series
         if future is not None:
-            known[:, self.recipe.past :] = self.known.future.apply(future)
-        more = self.recipe.past + horizon - known.shape[1]
+            known[:, L:] = self.encoders.future.apply(future)
+        more = L + horizon - known.shape[1]
         return np.pad(known, ((0, 0), (0, more), (0, 0)), mode="edge")
 
     def inputs(self, windows: WindowIndex, past: Array, base: Array, future: Array | None) -> Tensor:
-        """Patches (n, P, 2·p + K): values with a base forecast (n, h) as future, observed, known inputs.
+        """Patches (n, P, 2·p + K) of windows: values, observation mask and known inputs.
 
-        Where there are gaps a missing value is the last one seen, and log(1 + its age in steps) / 3 is a known input.
-        `future` (n, h, F) holds known future covariates, for rows beyond the table; None reads them from it.
+        Parameters
+        ----------
+        windows : WindowIndex
+            The windows.
+        past : np.ndarray
+            Scaled context, NaN where missing, shape (n, L). A missing value is 0, or, if the panel has gaps, the last
+            observed value; then log(1 + age in steps) / 3 is a known input.
+        base : np.ndarray
+            Base forecast that stands in the place of the future values, shape (n, h).
+        future : np.ndarray, optional
+            Known future covariates of rows beyond the panel, shape (n, h, F); None reads them from the panel.
         """
-        r, (n, h) = self.recipe, base.shape
-        pad = r.patches(h) * r.patch - h
-        seen = np.isfinite(past)
-        last, age = carried(past) if r.gaps else (np.where(seen, past, 0.0), None)
+        c, (n, h) = self.config, base.shape
+        pad = c.patches(h) * c.patch_length - h
+        observed = np.isfinite(past)
+        last, age = forward_fill(past) if c.has_gaps else (np.where(observed, past, 0.0), None)
         values = np.concatenate([last, base, np.repeat(base[:, -1:], pad, axis=1)], axis=1)
-        observed = np.concatenate([seen, np.zeros((n, h + pad))], axis=1)
-        parts = [values.reshape(n, -1, r.patch), observed.reshape(n, -1, r.patch)]
+        mask = np.concatenate([observed, np.zeros((n, h + pad))], axis=1)
+        parts = [values.reshape(n, -1, c.patch_length), mask.reshape(n, -1, c.patch_length)]
         if age is not None:
-            parts.append(np.pad(np.log1p(age) / 3, ((0, 0), (0, h + pad))).reshape(n, -1, r.patch))
+            parts.append(np.pad(np.log1p(age) / 3, ((0, 0), (0, h + pad))).reshape(n, -1, c.patch_length))
         if self.columns:
-            parts.append(self._calendar(windows, np.arange(0, values.shape[1], r.patch)))
-        patches = values.shape[1] // r.patch
+            parts.append(self._calendar_features(windows, np.arange(0, values.shape[1], c.patch_length)))
+        patches = values.shape[1] // c.patch_length
         if self.future.shape[1]:
-            parts.append(self.ahead(windows, future, h + pad).reshape(n, patches, -1))
+            parts.append(self.future_inputs(windows, future, h + pad).reshape(n, patches, -1))
         if self.past.shape[1]:
             known = np.nan_to_num(replace(windows, horizon=0).gather(self.past))  # (n, L, ·)
             known = np.pad(known, ((0, 0), (0, h + pad), (0, 0)))
@@ -128,39 +166,42 @@ class WindowFeatures:
             parts.append(np.repeat(self.static[windows.series][:, None], patches, axis=1))
         return torch.from_numpy(np.concatenate(parts, axis=2).astype(np.float32))
 
-    def _calendar(self, windows: WindowIndex, steps: Array) -> Array:
+    def _calendar_features(self, windows: WindowIndex, steps: Array) -> Array:
         """Calendar features (n, P, C) at steps counted from the beginning of each window."""
-        at = (self.first[windows.series] + windows.stop)[:, None] + steps
-        self._reach(int(at.max()) + 1)
-        return np.asarray(self.calendar[at])
+        rows = (self.first[windows.series] + windows.stop)[:, None] + steps
+        self._extend_calendar(int(rows.max()) + 1)
+        return np.asarray(self.calendar[rows])
 
-    def _reach(self, rows: int) -> None:
-        """Make the calendar so many rows long, if it is shorter."""
-        steps = np.arange(len(self.calendar), rows) - self.recipe.past
+    def _extend_calendar(self, rows: int) -> None:
+        """Compute the calendar features up to a number of rows."""
+        steps = np.arange(len(self.calendar), rows) - self.config.context_length
         if len(steps):
-            freq, begin = self.table.freq, self.table.start.min()
-            more = features(freq, self.table.clock(freq.advance(begin, steps)))[:, self.columns]
+            freq, begin = self.panel.freq, self.panel.start.min()
+            more = features(freq, self.panel.clock(freq.advance(begin, steps)))[:, self.columns]
             self.calendar = np.concatenate([self.calendar, more])
 
     @property
     def width(self) -> int:
-        """K, the known inputs of a patch."""
-        return len(self.columns) + self.known.width(self.recipe)
+        """Known inputs of a patch, K."""
+        return len(self.columns) + self.encoders.width(self.config)
 
 
-def held_out(table: Panel, recipe: ForecastConfig, most: int = 2000) -> tuple[Array, Array]:
-    """Series and stops of the windows held out at the end of each series, evenly spread, at most about `most`."""
-    span = recipe.held - recipe.horizon
-    step = int(np.clip(span * len(table) // most, 1, recipe.horizon))
-    back = np.arange(recipe.horizon, recipe.held + 1, step)[::-1]
-    stop = (table.lengths[:, None] - back).ravel()
-    series = np.repeat(np.arange(len(table)), len(back))
-    keep = np.flatnonzero(stop >= min(recipe.first, recipe.season + 1))
-    keep = keep[:: max(1, len(keep) // most)]
+def validation_windows(
+    panel: Panel, config: ForecastConfig, limit: int = MAX_VALIDATION_WINDOWS
+) -> tuple[Array, Array]:
+    """Series and first target row of the windows held out at the end of each series, evenly spread, about `limit`."""
+    span = config.validation_size - config.horizon
+    step = int(np.clip(span * len(panel) // limit, 1, config.horizon))
+    back = np.arange(config.horizon, config.validation_size + 1, step)[::-1]
+    stop = (panel.lengths[:, None] - back).ravel()
+    series = np.repeat(np.arange(len(panel)), len(back))
+    keep = np.flatnonzero(stop >= min(config.min_context, config.season + 1))
+    keep = keep[:: max(1, len(keep) // limit)]
     return series[keep], stop[keep]
 
 
-def importance(scale: WindowScale, errors: Array) -> Array:
-    """How much a scaled error of a window counts, (n,): its size in units of the series' seasonal naive error."""
+def window_weights(scale: WindowScale, errors: Array) -> Array:
+    """Weight of the scaled error of each window, (n,): its size in units of the seasonal naive error of its series."""
     size = scale.size()
-    return np.asarray(np.where(errors > 0, np.minimum(size / np.where(errors > 0, errors, 1.0), HEAVIEST), 0.0))
+    ratio = np.minimum(size / np.where(errors > 0, errors, 1.0), MAX_WINDOW_WEIGHT)
+    return np.asarray(np.where(errors > 0, ratio, 0.0))

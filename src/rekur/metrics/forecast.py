@@ -25,6 +25,7 @@ __all__ = [
     "mase",
     "msis",
     "pinball",
+    "pinball_error",
     "rmse",
     "seasonal_scale",
     "smape",
@@ -191,7 +192,18 @@ def pinball(y: ArrayLike, q: ArrayLike, levels: ArrayLike) -> Floats:
     a, b, p = _quantiles(y, q, levels)
     seen = ~np.isnan(a)
     errors = ((x, a - b[..., i]) for i, x in enumerate(p))
-    return np.array([_mean(np.maximum(x * e, (x - 1) * e), seen) for x, e in errors])
+    return np.array([_mean(pinball_error(e, x), seen) for x, e in errors])
+
+
+def pinball_error(error: Floats, level: float | Floats) -> Floats:
+    """Pinball loss of single errors y - q of forecasts of a quantile level; both arguments broadcast.
+
+        loss = max(p · error, (p - 1) · error)
+
+    >>> pinball_error(np.array([1.0, -1.0]), 0.9).round(1).tolist()
+    [0.9, 0.1]
+    """
+    return np.asarray(np.maximum(level * error, (level - 1) * error))
 
 
 def wql(y: ArrayLike, q: ArrayLike, levels: ArrayLike) -> float:

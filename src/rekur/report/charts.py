@@ -8,8 +8,7 @@ import numpy as np
 
 from rekur.core import Array
 from rekur.data.panel import Panel
-from rekur.data.panel_group import locate
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME
 from rekur.metrics.forecast import at_level
 from rekur.plotting.chart_data import MAX_HISTORY_ROWS, fan_chart, history, local_times
@@ -43,7 +42,7 @@ def drawn_windows(backtest: Backtest, s: int) -> Array:
 
 def backtest_chart(backtest: Backtest, s: int, baseline: str, season: int | None = None) -> Json:
     """Actual values of series s with the forecasts of rekur and of a baseline on its past windows."""
-    panel, position = locate(backtest.table, s)
+    panel, position = backtest.panel.locate(s)
     h = backtest.actual.shape[1]
     w = drawn_windows(backtest, s)
     stops = backtest.stop[w]

@@ -17,8 +17,7 @@ import numpy as np
 from rekur import __version__
 from rekur.core import DataError, MissingDependencyError, OptionError, positive
 from rekur.data.ingest.files import write_bytes
-from rekur.data.panel_group import locate
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.plotting.chart_data import INTERVALS, covers_interval, series_label
 from rekur.plotting.traces import Json, forecast_chart
@@ -94,9 +93,9 @@ def html(
     if isinstance(max_series, bool) or not isinstance(max_series, (int, np.integer)):
         raise OptionError(f"max_series must be a whole number, got {max_series!r}")
     positive("max_series", max_series)
-    panel = forecast.table
+    panel = forecast.panel
     drawn = np.unique(np.linspace(0, len(panel) - 1, min(int(max_series), len(panel))).round().astype(int))
-    names = [series_label(*locate(panel, int(s))) for s in drawn]
+    names = [series_label(*panel.locate(int(s))) for s in drawn]
     scores = {} if backtest is None else backtest.metrics()
     intervals = [percent for percent in INTERVALS if covers_interval(forecast.levels, percent)]
     history = list(getattr(model, "history_", None) or [])
@@ -182,7 +181,7 @@ def _series(
     forecast: Forecast, backtest: Backtest | None, model: Forecaster | None, scores: sections.Scores, s: int
 ) -> Json:
     """Name, charts and note of series s."""
-    panel, position = locate(forecast.table, s)
+    panel, position = forecast.panel.locate(s)
     season = (getattr(model, "seasons_", None) or (None,))[0]
     entry: Json = {
         "label": series_label(panel, position),
@@ -191,7 +190,7 @@ def _series(
         "note": "",
     }
     if backtest is not None:
-        tested, baseline = sections.tested_series(backtest, forecast.table.ids[s]), sections.best_baseline(scores)
+        tested, baseline = sections.tested_series(backtest, forecast.panel.ids[s]), sections.best_baseline(scores)
         entry["note"] = sections.backtest_note(backtest, tested, baseline)
         if tested is not None:
             entry["backtest"] = backtest_chart(backtest, tested, baseline, season)

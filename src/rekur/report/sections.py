@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rekur import __version__
-from rekur.forecasting.backtest import Backtest
+from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.metrics.forecast import summary
 from rekur.plotting.traces import json_times
@@ -41,11 +41,13 @@ def section(title: str, body: str, kind: str = "") -> str:
 
 def header(forecast: Forecast, title: str, source: str | None, tested: bool) -> str:
     """Title, and one line with source, series, rows, frequency, horizon and the times of the forecast."""
-    panel, h = forecast.table, forecast.values.shape[1]
-    missing = int(np.isnan(panel.y).sum())
-    rows = plural(len(panel.y), "row") + (f" ({missing:,} missing)" if missing else "")
-    facts = [source or "", plural(len(panel), "series"), rows, " and ".join(map(format_frequency, panel.freqs))]
-    span = np.unique(panel.clocks(np.arange(len(panel))[:, None], panel.lengths[:, None] + [0, h - 1]), axis=0)
+    parts, h = forecast.panel.parts, forecast.horizon
+    missing = sum(int(np.isnan(panel.y).sum()) for panel in parts)
+    rows = plural(sum(len(panel.y) for panel in parts), "row") + (f" ({missing:,} missing)" if missing else "")
+    frequencies = " and ".join(format_frequency(panel.freq) for panel in parts)
+    facts = [source or "", plural(len(forecast.panel), "series"), rows, frequencies]
+    spans = [panel.clocks(np.arange(len(panel))[:, None], panel.lengths[:, None] + [0, h - 1]) for panel in parts]
+    span = np.unique(np.concatenate(spans), axis=0)
     ahead = f"{plural(h, 'step')} ahead"
     if len(span) == 1:
         ends = dict.fromkeys(str(time).replace("T", " ") for time in json_times(span[0]))
@@ -88,7 +90,7 @@ def accuracy(backtest: Backtest, scores: Scores) -> str:
         lines.append(f'<tr{kind}><th scope="row">{escape(model_name(name))}</th>{cells}</tr>')
     h, tested = backtest.actual.shape[1], len(np.unique(backtest.series))
     note = (
-        f"{plural(backtest.windows, 'window')} of {plural(h, 'step')} at the end of "
+        f"{plural(backtest.n_windows, 'window')} of {plural(h, 'step')} at the end of "
         f"{plural(tested, 'series')}; every model saw only the values before its window. The best value of each column "
         "is bold; less is better, except for coverage."
     )
@@ -124,12 +126,12 @@ def forecasts(forecast: Forecast, names: Sequence[str], intervals: Sequence[int]
     """History, forecast and prediction intervals of the selected series."""
     items = [("line", "history"), ("rekur", "rekur, median")]
     items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(intervals)]
-    hidden = len(forecast.table) - max(1, len(names))
+    hidden = len(forecast.panel) - max(1, len(names))
     note = ""
     if hidden:
         verb = "is" if hidden == 1 else "are"
         note = (
-            f'<p class="note">{len(names):,} of {len(forecast.table):,} series can be drawn here, '
+            f'<p class="note">{len(names):,} of {len(forecast.panel):,} series can be drawn here, '
             f"chosen evenly; {hidden:,} {verb} not shown.</p>"
         )
     body = legend(items, "forecast") + chart_area("forecast", "history and forecast of the selected series")
@@ -146,7 +148,7 @@ def past_windows(names: Sequence[str], scores: Scores) -> str:
 
 def tested_series(backtest: Backtest, name: object) -> int | None:
     """Position of a series in the backtest; None if it was not tested."""
-    positions = [s for s, other in enumerate(backtest.table.ids) if other is name or other == name]
+    positions = [s for s, other in enumerate(backtest.panel.ids) if other is name or other == name]
     return positions[0] if positions and (backtest.series == positions[0]).any() else None
 
 
@@ -187,12 +189,12 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
     """Configuration of the model."""
     if model is None:
         return ""
-    config, ensemble = getattr(model, "recipe_", None), getattr(model, "ensemble_", None)
+    config, ensemble = getattr(model, "config_", None), getattr(model, "ensemble_", None)
     size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
     items = [("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on")]
     if ensemble is not None:
         items.append(("forecast", ensemble.blend.describe()))
-        factors = ", ".join(format_number(factor, 3) for factor in ensemble.blend.widen)
+        factors = ", ".join(format_number(factor, 3) for factor in ensemble.blend.interval_scale)
         items.append(
             ("intervals", f"half width × {factors} in the thirds of the horizon, calibrated on held-out windows")
         )
@@ -203,9 +205,9 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
     if config is not None:
         t = config.training
         items += [
-            ("context", plural(config.past, "step")),
-            ("patch", plural(config.patch, "step")),
-            ("validation", f"{plural(config.held, 'step')} at the end of each series"),
+            ("context", plural(config.context_length, "step")),
+            ("patch", plural(config.patch_length, "step")),
+            ("validation", f"{plural(config.validation_size, 'step')} at the end of each series"),
             (
                 "training",
                 f"{t.optimizer}, learning rate {t.learning_rate:g}, batch size {t.batch_size}, "
@@ -214,16 +216,16 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
         ]
     items.append(("horizon", plural(forecast.values.shape[1], "step")))
     if backtest is not None:
-        items.append(("backtest", f"{plural(backtest.windows, 'window')} for each series"))
+        items.append(("backtest", f"{plural(backtest.n_windows, 'window')} for each series"))
     items += [("random state", str(model.random_state)), ("version", f"rekur {__version__}")]
     return section("Settings", definition_list(items))
 
 
 def notes(forecast: Forecast, model: Forecaster | None) -> str:
     """Notes on the data, and the skipped series."""
-    texts = list(dict.fromkeys([*forecast.table.notes, *(getattr(model, "notes_", None) or ())]))
+    texts = list(dict.fromkeys([*forecast.panel.notes, *(getattr(model, "notes_", None) or ())]))
     body = bullet_list(texts) if texts else ""
-    skipped = forecast.table.skipped
+    skipped = forecast.panel.skipped
     if skipped:
         lines = [f"{name}: {reason}" for name, reason in skipped[:MAX_LISTED]]
         if len(skipped) > MAX_LISTED:

@@ -1,0 +1,406 @@
+"""Training of forecasting networks: linear path, recurrent path, early stopping, refit on held-out rows, ensembles."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rekur.core import Array
+from rekur.data.batching import Batch
+from rekur.data.panel import Panel
+from rekur.data.scaling import WindowScale, seasonal_naive_error
+from rekur.data.windows import WindowIndex
+from rekur.forecasting.config import LEVELS, PENALTIES, STEPS_PER_EPOCH, Architecture, ForecastConfig
+from rekur.forecasting.ensemble import Ensemble, limited_threads
+from rekur.forecasting.model import (
+    CHUNK_WINDOWS,
+    ForecastModel,
+    NetworkShape,
+    build_net,
+    level_and_spread,
+    regressors,
+)
+from rekur.forecasting.model_averaging import ModelAverage, mean_pinball
+from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template
+from rekur.forecasting.window_features import (
+    CovariateEncoders,
+    WindowFeatures,
+    calendar_columns,
+    validation_windows,
+    window_weights,
+)
+from rekur.layers.autoregression import seasonal_naive, solve
+from rekur.layers.likelihoods import CountHead
+from rekur.training.loop import Problem, Record, fit
+
+if TYPE_CHECKING:
+    from rekur.training.checkpoint import Checkpoint
+
+MAX_LINEAR_WINDOWS = 20_000
+"""Windows that the linear path is solved on, at most."""
+
+TRIAL_EPOCHS, MAX_LOSS_RATIO = 5, 1.5
+"""Epochs after which a network is given up whose loss is so many times that of another architecture."""
+
+REFIT_SHARE = 0.2
+"""Share of the training that is repeated on the held-out rows too."""
+
+CONTEXT_FACTORS = (1.0, 0.5, 1.5)
+"""Context lengths of the members of an ensemble, in turn, in units of the configured one."""
+
+SEED_STEP = 1000
+"""Difference between the seeds of two members of an ensemble."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Held-out windows prepared for validation: inputs, scale, actual values and their units."""
+
+    x: Tensor  # (n, P, ·)
+    scale: WindowScale
+    observed: Array  # (n, h)
+    actual: Array  # observed values, (N,)
+    unit: Array  # unit of each observed value, (N,)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass
+class WindowTrainer:
+    """Training problem of one network on the windows of a panel.
+
+    Parameters
+    ----------
+    features : WindowFeatures
+        The panel as the network reads it.
+    model : ForecastModel
+        The network; its weights are changed in place.
+    errors : np.ndarray
+        Seasonal naive error of each series, the unit of all losses, shape (S,).
+    """
+
+    features: WindowFeatures
+    model: ForecastModel
+    errors: Array
+
+    def problem(self, held_out: int, seed: int) -> Problem:
+        """The training problem on all windows that end before the last `held_out` rows of each series."""
+        config, net, panel = self.model.config, self.model.net, self.features.panel
+        windows = self.features.training_windows(held_out)
+
+        def batches(epoch: int) -> Iterator[Batch]:
+            random = np.random.default_rng((seed, epoch))
+            for _ in range(STEPS_PER_EPOCH):
+                yield self.batch(windows.pick(random.integers(0, len(windows), config.training.batch_size)))
+
+        def loss(batch: Batch, _: object) -> tuple[Tensor, None]:
+            raw, head = net(batch.x, config.future_patches)[:, : config.horizon], net.head
+            if isinstance(head, CountHead) and batch.scale is not None:
+                raw = head.place(raw, *batch.scale.chunk(2, dim=1))
+            return head.loss(raw, batch.y, batch.weight), None
+
+        def explain(batch: Batch) -> str:
+            invalid = (~batch.x.isfinite()).flatten(1).any(1)
+            if batch.rows is None or not bool(invalid.any()):
+                return ""
+            label = panel.ids[int(batch.rows[invalid.int().argmax()])]
+            return f"the series {label!r} holds values that overflow float32"
+
+        return Problem(net, batches, STEPS_PER_EPOCH, loss, None, explain)
+
+    def batch(self, windows: WindowIndex) -> Batch:
+        """Inputs x (n, P, ·), targets y (n, h), scaled unless they are counts, and their weights (n, h)."""
+        past, target, scale = self.features.scaled(windows)
+        x = self.model.inputs(self.features, windows, past, None, target.shape[1])
+        observed, counts = np.isfinite(target), isinstance(self.model.net.head, CountHead)
+        weight = window_weights(scale, self.errors[windows.series])
+        weight = observed * (weight / max(weight.mean(), 1e-12))[:, None]
+        target = scale.undo(target[..., None])[..., 0] if counts else target
+        y, w = (torch.from_numpy(each.astype(np.float32)) for each in (np.where(observed, target, 0.0), weight))
+        rows = torch.from_numpy(windows.series)
+        return Batch(x, y, None, w, rows, scale=level_and_spread(scale) if counts else None)
+
+    def prepared(self, windows: WindowIndex) -> list[Validation]:
+        """Held-out windows in chunks, ready to be forecast again and again."""
+        chunks = np.array_split(np.arange(len(windows)), -(-len(windows) // CHUNK_WINDOWS))
+        return [self._prepare(windows.take(chunk)) for chunk in chunks]
+
+    def _prepare(self, windows: WindowIndex) -> Validation:
+        past, target, scale = self.features.scaled(windows)
+        x = self.model.inputs(self.features, windows, past, None, target.shape[1])
+        weight = window_weights(scale, self.errors[windows.series])
+        unit = scale.size() / np.where(weight > 0, weight, 1.0)
+        observed = np.isfinite(target) & (weight > 0)[:, None]
+        actual = scale.undo(target[..., None])[..., 0]
+        return Validation(
+            x, scale, observed, actual[observed], np.broadcast_to(unit[:, None], observed.shape)[observed]
+        )
+
+    def validation_loss(self, chunks: list[Validation]) -> float:
+        """Mean pinball loss in units of the seasonal naive error, which all architectures share."""
+        losses = [self._chunk_loss(chunk) for chunk in chunks]
+        sizes = [len(chunk) for chunk in chunks]
+        return sum(loss * n for loss, n in zip(losses, sizes, strict=True)) / sum(sizes)
+
+    def _chunk_loss(self, chunk: Validation) -> float:
+        q = self.model.forward(chunk.x, chunk.scale, chunk.observed.shape[1])
+        if not len(chunk.actual):
+            return 0.0
+        return mean_pinball(q[chunk.observed], chunk.actual, chunk.unit, LEVELS)
+
+
+def new_trainer(
+    panel: Panel, config: ForecastConfig, architecture: Architecture, shape: NetworkShape, errors: Array, seed: int
+) -> WindowTrainer:
+    """A trainer of a new network: the linear path solved in closed form, the recurrent path untrained.
+
+    The penalty of the linear path is chosen on the held-out rows of each series, which are not learned from.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series to learn from.
+    config : ForecastConfig
+        Configuration of the network.
+    architecture : Architecture
+        Kind of network.
+    shape : NetworkShape
+        Cell and size of the network.
+    errors : np.ndarray
+        Seasonal naive error of each series, shape (S,).
+    seed : int
+        Seed of the weights.
+    """
+    columns, encoders = calendar_columns(panel), CovariateEncoders.of(panel)
+    features = WindowFeatures(panel, config, architecture.scaling, columns, encoders)
+    windows = features.training_windows(config.validation_size)
+    dropout = 0.1 if len(windows) > 2000 else 0.2
+    linear = None
+    if architecture.corrected:
+        random = np.random.default_rng(seed)
+        sample = np.unique(random.integers(0, len(windows), min(len(windows), MAX_LINEAR_WINDOWS)))
+        held_out = features.windows(*validation_windows(panel, config))
+        linear = solve_linear(features, windows.pick(sample), held_out, errors)
+    net = build_net(config, architecture, features.width, shape, dropout, seed)
+    return WindowTrainer(features, ForecastModel(config, architecture, columns, encoders, linear, net), errors)
+
+
+def continued_trainer(panel: Panel, config: ForecastConfig, model: ForecastModel, errors: Array) -> WindowTrainer:
+    """A trainer of a copy of a trained network on another panel."""
+    network = replace(copy.deepcopy(model), config=config)
+    return WindowTrainer(network.features(panel), network, errors)
+
+
+def solve_linear(features: WindowFeatures, windows: WindowIndex, held_out: WindowIndex, errors: Array) -> Tensor:
+    """Weights of the linear path (L + ·, h), with the penalty that is best on the held-out windows."""
+    c = features.config
+    past, target, scale = features.scaled(windows)
+    weight = window_weights(scale, errors[windows.series])
+    x = regressors(past, features.future_inputs(windows, None, c.horizon), c)
+    prior = torch.zeros(x.shape[1], c.horizon, dtype=torch.float64)
+    prior[: c.context_length] = seasonal_naive(c.context_length, c.horizon, c.season)
+    weights = torch.from_numpy(weight / max(weight.mean(), 1e-12))
+    candidates = solve(torch.from_numpy(x), torch.from_numpy(target), weights, prior, PENALTIES)
+    past, target, scale = features.scaled(held_out)
+    weight = window_weights(scale, errors[held_out.series])[:, None]
+    x = regressors(past, features.future_inputs(held_out, None, c.horizon), c)
+    losses = [np.nansum(np.abs(target - x @ W.numpy()) * weight) for W in candidates]
+    return candidates[int(np.argmin(losses))]
+
+
+def train(
+    trainer: WindowTrainer,
+    seed: int,
+    on_record: Callable[[Record], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    other_loss: float = np.inf,
+) -> list[Record]:
+    """Train a network until the loss on the held-out windows no longer improves.
+
+    Parameters
+    ----------
+    trainer : WindowTrainer
+        The network and its windows.
+    seed : int
+        Seed of the batches and of dropout.
+    on_record : callable, optional
+        Called with the record of each step.
+    checkpoint : Checkpoint, optional
+        Written after each epoch.
+    other_loss : float, default inf
+        Validation loss of another architecture; training ends early if this one stays far behind.
+    """
+    config, features = trainer.model.config, trainer.features
+    held_out = trainer.prepared(features.windows(*validation_windows(features.panel, config)))
+
+    def far_behind(history: list[Record]) -> bool:
+        best = min(record["val_loss"] for record in history)
+        return len(history) >= TRIAL_EPOCHS and best > MAX_LOSS_RATIO * other_loss
+
+    problem = replace(
+        trainer.problem(config.validation_size, seed),
+        validate=lambda: trainer.validation_loss(held_out),
+        should_stop=far_behind,
+    )
+    return fit(problem, config.training, seed, on_record, checkpoint)
+
+
+def refit(trainer: WindowTrainer, epochs: int, seed: int, checkpoint: Checkpoint | None = None) -> None:
+    """Train a fifth of the `epochs` that the best weights took longer, at half the rate, on the held-out rows too."""
+    options, more = trainer.model.config.training, round(REFIT_SHARE * epochs)
+    if more:
+        last = replace(options, max_epochs=more, learning_rate=options.learning_rate / 2, patience=None)
+        fit(trainer.problem(0, seed + 1), last, seed + 1, None, checkpoint)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to train: its architecture, its configuration and its number within the architecture."""
+
+    architecture: Architecture
+    config: ForecastConfig
+    number: int
+
+    def seed(self, first: int) -> int:
+        """Seed of the network."""
+        return first + SEED_STEP * self.number
+
+    @property
+    def name(self) -> str:
+        """Name of the network in checkpoints."""
+        return f"{self.architecture.name} {self.number}"
+
+
+def ensemble_members(config: ForecastConfig, size: int) -> list[Member]:
+    """The networks to train: `size` of each architecture, with context lengths of their own and a share of the time."""
+    members, patch = [], config.patch_length
+    for architecture in config.architectures:
+        for number in range(size):
+            steps = CONTEXT_FACTORS[number % len(CONTEXT_FACTORS)] * config.context_length
+            context = max(-(-int(steps) // patch) * patch, -(-config.season // patch) * patch)
+            seconds = config.training.max_seconds
+            share = None if seconds is None else seconds / size / len(config.architectures)
+            training = replace(config.training, max_seconds=share)
+            members.append(Member(architecture, replace(config, context_length=context, training=training), number))
+    return members
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """A trained network that may be refitted: its trainer, the epochs of its best weights and its seed."""
+
+    member: Member
+    trainer: WindowTrainer
+    epochs: int
+    seed: int
+
+
+def train_ensemble(
+    panel: Panel,
+    seasons: tuple[int, ...],
+    config: ForecastConfig,
+    shape: NetworkShape,
+    seeds: tuple[int, int],
+    on_record: Callable[[Record], None] | None,
+    checkpoint: Checkpoint | None,
+    start: Ensemble | None = None,
+) -> tuple[Ensemble, list[Record]]:
+    """Train all networks, choose their weights and refit those that have one.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series of one frequency.
+    seasons : tuple of int
+        Season lengths, the main one first.
+    config : ForecastConfig
+        Configuration of the networks.
+    shape : NetworkShape
+        Cell and size of the networks.
+    seeds : tuple of int
+        First seed, and number of networks of each architecture.
+    on_record : callable or None
+        Called with the record of each step.
+    checkpoint : Checkpoint or None
+        Written after each epoch.
+    start : Ensemble, optional
+        Networks to go on from; they are not changed.
+
+    Returns
+    -------
+    Ensemble and list of records, one an epoch
+
+    Raises
+    ------
+    TrainingInterrupted : on Ctrl-C after the first epoch; it holds the ensemble so far.
+    """
+    errors = seasonal_naive_error(panel.y, panel.offsets, config.season)
+    ensemble = Ensemble(
+        seasons, config.horizon, {}, ModelAverage({}), random_walk_template(MAX_TEMPLATES, config.horizon)
+    )
+    records: list[Record] = []
+    best: dict[str, float] = {}
+    trained: list[TrainedMember] = []
+    for position, member in enumerate(ensemble_members(config, seeds[1])):
+        name, seed = member.architecture.name, member.seed(seeds[0])
+        if start is None:
+            trainer = new_trainer(panel, member.config, member.architecture, shape, errors, seed)
+        else:
+            trainer = continued_trainer(panel, member.config, start.networks[name][member.number], errors)
+        ensemble.networks.setdefault(name, []).append(trainer.model)
+        shown = shifted(on_record, position * config.training.max_epochs)
+        checkpoint = None if checkpoint is None else checkpoint.next(member.name)
+        try:
+            with limited_threads(trainer.model):
+                other = min((loss for key, loss in best.items() if key != name), default=np.inf)
+                epochs = train(trainer, seed, shown, checkpoint, other)
+        except KeyboardInterrupt as interrupt:  # the best weights so far are in place
+            raise TrainingInterrupted(ensemble.averaged(panel, errors)) from interrupt
+        losses = [record["val_loss"] for record in epochs]
+        best[name] = min(best.get(name, np.inf), *losses)
+        trained.append(TrainedMember(member, trainer, 1 + losses.index(min(losses)), seed))
+        records += [{**r, "epoch": r["epoch"] + len(records), "member": position} for r in epochs]
+    ensemble = ensemble.averaged(panel, errors)
+    refit_members(ensemble, trained, checkpoint)
+    return ensemble, records
+
+
+def shifted(on_record: Callable[[Record], None] | None, epochs: int) -> Callable[[Record], None]:
+    """A callback that counts the epochs of the networks before."""
+
+    def call(record: Record) -> None:
+        if on_record is not None:
+            step, epoch = record["step"] + epochs * STEPS_PER_EPOCH, record["epoch"] + epochs
+            on_record({**record, "step": step, "epoch": epoch})
+
+    return call
+
+
+def refit_members(ensemble: Ensemble, trained: list[TrainedMember], checkpoint: Checkpoint | None) -> None:
+    """Refit the networks that have a weight on the held-out rows too."""
+    for each in trained:
+        if each.member.architecture.name in ensemble.blend.weights:
+            checkpoint = None if checkpoint is None else checkpoint.next(f"{each.member.name} last")
+            with limited_threads(each.trainer.model):
+                refit(each.trainer, each.epochs, each.seed, checkpoint)
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was interrupted; `ensemble` holds the best weights so far.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Networks with the best weights so far.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__()
+        self.ensemble = ensemble
