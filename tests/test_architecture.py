@@ -47,6 +47,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "_forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",
     "Classifier": "what to learn and with what, each with a default",
+    "Regressor": "what to learn and with what, each with a default",
     "ClassifierAdapter": "the parameters of Classifier",
     "RekurForecaster": "the parameters of Forecaster",
     "GenerationConfig": "how a text is written as one value, each with a default",

@@ -248,7 +248,7 @@ def train(
     problem = replace(
         trainer.problem(config.validation_size, seed),
         validate=lambda: trainer.validation_loss(held_out),
-        hopeless=far_behind,
+        should_stop=far_behind,
     )
     return fit(problem, config.training, seed, on_record, checkpoint)
 
