@@ -160,7 +160,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell, hidden_size, num_layers, bidirectional, dropout, loss, training, random_state
+    cell, hidden_size, num_layers, bidirectional, dropout, loss, training, input, random_state
         As in `rekur.Regressor`.
 
     Attributes

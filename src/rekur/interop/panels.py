@@ -140,7 +140,7 @@ class RegressorAdapter:
 
     Parameters
     ----------
-    cell, hidden_size, num_layers, bidirectional, dropout, loss, training, random_state
+    cell, hidden_size, num_layers, bidirectional, dropout, loss, training, input, random_state
         As in `rekur.Regressor`.
 
     Attributes
@@ -166,6 +166,7 @@ class RegressorAdapter:
         dropout: float = 0.0,
         loss: str = "mse",
         training: Training | None = None,
+        input: object = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -175,6 +176,7 @@ class RegressorAdapter:
         self.dropout = dropout
         self.loss = loss
         self.training = training
+        self.input = input
         self.random_state = random_state
         super().__init__()
 
