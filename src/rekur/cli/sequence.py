@@ -23,6 +23,8 @@ from rekur.registry import COMMANDS, Task, load, task_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rekur.inputs.reader import Reader
+
 HELD_OUT_SHARE = 0.1
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
 
@@ -32,7 +34,7 @@ class SequenceModel(Savable, Protocol):
 
     random_state: int
     history_: list[dict[str, float]]
-    reader_: Any
+    reader_: Reader
 
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""

@@ -17,6 +17,7 @@ from rekur.report.sections import section
 
 if TYPE_CHECKING:
     from rekur.inputs.datasets import Dataset
+    from rekur.inputs.reader import Reader
     from rekur.sequence.captioner import Captioner
     from rekur.sequence.classifier import Classifier
     from rekur.sequence.language_model import LanguageModel
@@ -38,7 +39,7 @@ class SequenceModel(Protocol):
     """The parts of a fitted estimator of sequences that every report reads."""
 
     history_: list[dict[str, float]]
-    reader_: Any
+    reader_: Reader
 
 
 def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
