@@ -12,7 +12,7 @@ from rekur.core import DataError, OptionError
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.forecaster import Forecaster
 from rekur.layers.likelihoods import MANY, CountHead, StudentTHead, count_quantiles, student_quantiles
-from rekur.metrics.forecast import wql
+from rekur.metrics import wql
 from rekur.training.config import Training
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rekur.data.batching import Arrays
-from rekur.data.scaling import ExpandingStd, WindowScaling, seasonal_naive_error
+from rekur.data.scaling import ExpandingStd, WindowScaling
 from rekur.data.windows import AllWindows, WindowIndex
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model_averaging import ModelAverage, average_models
-from rekur.metrics.forecast import seasonal_scale
+from rekur.metrics import seasonal_scale
 
 
 @given(
@@ -99,19 +99,6 @@ def test_windows_without_values_or_without_change_have_no_spread() -> None:
     assert scale.spread.tolist() == [[0.0], [0.0], [0.0]]
     assert scale.level[:2].tolist() == [[0.0], [5.0]]
     np.testing.assert_array_equal(scale.undo(np.full((3, 2, 1), 9.0))[1], [[5.0], [5.0]])
-
-
-@given(st.lists(st.integers(1, 25), min_size=1, max_size=4), st.integers(1, 6))
-def test_seasonal_naive_error_are_the_scale_of_mase(lengths: list[int], season: int) -> None:
-    random = np.random.default_rng(sum(lengths))
-    y = random.normal(size=sum(lengths))
-    y[random.random(len(y)) < 0.1] = np.nan
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    padded = np.full((len(lengths), max(lengths)), np.nan)
-    for s, n in enumerate(lengths):
-        padded[s, max(lengths) - n :] = y[offsets[s] : offsets[s + 1]]
-    expected = np.nan_to_num(seasonal_scale(padded, season))
-    np.testing.assert_allclose(seasonal_naive_error(y, offsets, season), expected, rtol=1e-12)
 
 
 def normal(middle: np.ndarray, spread: float) -> np.ndarray:
@@ -202,5 +189,5 @@ def test_rows_of_an_empty_last_series_are_missing() -> None:
 
 def test_a_perfect_season_is_measured_by_its_steps() -> None:
     y = 5.0 + np.arange(120) % 7
-    assert seasonal_naive_error(y, np.array([0, 120]), 7)[0] == pytest.approx(seasonal_scale(y[None], 7)[0])
-    assert seasonal_naive_error(np.full(9, 2.0), np.array([0, 9]), 7).tolist() == [0.0]
+    assert seasonal_scale(y, 7, np.array([0, 120]))[0] == pytest.approx(seasonal_scale(y[None], 1)[0])
+    assert seasonal_scale(np.full(9, 2.0), 7, np.array([0, 9])).tolist() == [0.0]

@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from rekur.cli.options import FitOptions, Outputs
 from rekur.cli.outputs import Savable, check, fit_and_save
 from rekur.cli.printing import console, grid
 from rekur.core import DataError, OptionError, choose
+from rekur.data.batching import train_validation_split
 from rekur.data.ingest import files
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
-from rekur.metrics.sequence import beside
+from rekur.metrics.sequence import score_table
 from rekur.registry import COMMANDS, Task, load, task_of
 
 if TYPE_CHECKING:
@@ -34,7 +33,10 @@ class SequenceModel(Savable, Protocol):
 
     random_state: int
     history_: list[dict[str, float]]
-    reader_: Reader
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
@@ -109,9 +111,8 @@ def split(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     N = len(dataset.x)
     if N < 10:
         raise DataError(f"{N} examples are too few: ten or more are needed, or a part for the test (--test)")
-    order = np.random.default_rng(seed).permutation(N)
-    n = max(1, round(N * HELD_OUT_SHARE))
-    return dataset.subset(sorted(order[n:])), dataset.subset(sorted(order[:n]))
+    train, held_out = train_validation_split(N, HELD_OUT_SHARE, seed)
+    return dataset.subset(train.tolist()), dataset.subset(held_out.tolist())
 
 
 def train_and_save(
@@ -180,7 +181,7 @@ def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: O
     """Print the scores next to those of a simple baseline, and write the report."""
     scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
     table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
-    for row in beside(scores):
+    for row in score_table(scores):
         table.add_row(*row)
     console().print(table)
     if outputs.report is not None:

@@ -198,8 +198,9 @@ def _id_column(columns: Sequence[str], id_col: str | None, source: str) -> str:
     """Name of the id column of a table of static covariates."""
     name = id_col if id_col is not None else next((name for name in ID_COLUMNS if name in columns), None)
     if name is None or name not in columns:
-        wanted = repr(name) if name is not None else "unique_id"
-        raise DataError(f"{source} has no column {wanted} that names the series; its columns are {quoted(columns)}")
+        raise DataError(
+            f"{source} has no column {name or 'unique_id'!r} that names the series; its columns are {quoted(columns)}"
+        )
     return name
 
 

@@ -16,7 +16,7 @@ from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.sample_paths import draw_paths
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 from rekur.plotting import figure
 
 NAME = "rekur"

@@ -12,7 +12,7 @@ import numpy as np
 from rekur import __version__
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
-from rekur.metrics.forecast import summary
+from rekur.metrics import summary
 from rekur.plotting.traces import json_times
 from rekur.report.charts import drawn_windows
 from rekur.report.formatting import (
