@@ -217,6 +217,8 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
         Loss function.
     training : Training or None, default None
         Options of the training run; None takes the defaults of `rekur.training.config.Training`.
+    input : Numbers or None, default None
+        Options of the input; None takes the defaults.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 

@@ -176,6 +176,8 @@ class RegressorAdapter:
         Loss function.
     training : Training or None, default None
         Options of the training run; None takes the defaults of `rekur.training.config.Training`.
+    input : Numbers or None, default None
+        Options of the input; None takes the defaults.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 
@@ -202,6 +204,7 @@ class RegressorAdapter:
         dropout: float = 0.0,
         loss: str = "mse",
         training: Training | None = None,
+        input: object = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -211,6 +214,7 @@ class RegressorAdapter:
         self.dropout = dropout
         self.loss = loss
         self.training = training
+        self.input = input
         self.random_state = random_state
         super().__init__()
 
