@@ -49,6 +49,7 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Classifier": "what to learn and with what, each with a default",
     "Regressor": "what to learn and with what, each with a default",
     "ClassifierAdapter": "the parameters of Classifier",
+    "RegressorAdapter": "the parameters of Regressor",
     "RekurForecaster": "the parameters of Forecaster",
     "GenerationConfig": "how a text is written as one value, each with a default",
     "RegularGrid": "the positions of the rows of a table on a grid; only `regular_grids` builds it",
