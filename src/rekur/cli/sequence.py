@@ -22,6 +22,8 @@ from rekur.registry import COMMANDS, Task, load, task_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rekur.inputs.reader import Reader
+
 HELD_OUT_SHARE = 0.1
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
 
@@ -31,7 +33,10 @@ class SequenceModel(Savable, Protocol):
 
     random_state: int
     history_: list[dict[str, float]]
-    reader_: Any
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""

@@ -340,7 +340,8 @@ def train_ensemble(
 
     Raises
     ------
-    TrainingInterrupted : on Ctrl-C after the first epoch; it holds the ensemble so far.
+    TrainingInterrupted
+        On Ctrl-C after the first epoch; it holds the ensemble so far.
     """
     errors = np.nan_to_num(seasonal_scale(panel.y, config.season, panel.offsets))
     ensemble = Ensemble(

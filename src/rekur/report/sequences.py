@@ -17,6 +17,7 @@ from rekur.report.sections import section
 
 if TYPE_CHECKING:
     from rekur.inputs.datasets import Dataset
+    from rekur.inputs.reader import Reader
     from rekur.sequence.classifier import Classifier
     from rekur.sequence.language_model import LanguageModel
     from rekur.sequence.seq2seq import Captioner, Translator
@@ -37,7 +38,10 @@ class SequenceModel(Protocol):
     """The parts of a fitted estimator of sequences that every report reads."""
 
     history_: list[dict[str, float]]
-    reader_: Any
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
 
 def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
