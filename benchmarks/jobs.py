@@ -27,7 +27,7 @@ from rekur.inputs import datasets as examples
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
 from rekur.registry import TASKS
-from rekur.sequence.seq2seq import SUMMARY
+from rekur.sequence.generation import SUMMARY
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("REKUR_DATA", ROOT.parent / "shared" / "data"))
@@ -79,7 +79,7 @@ def intents(seed: int, show: bool) -> Scores:
     model = rekur.Classifier(random_state=seed)
     model.fit(parts["train"].tokens.tolist(), parts["train"].intent, validation=held, progress=show)
     scores = model.evaluate(parts["test"].tokens.tolist(), parts["test"].intent)
-    return {"intent": scores["accuracy"], "baseline intent": scores["baseline accuracy"], **slot_scores}
+    return {"intent": scores["accuracy"], "baseline intent": scores["baseline_accuracy"], **slot_scores}
 
 
 def conllu(part: str) -> tuple[list[Any], list[Any] | None]:
@@ -150,7 +150,7 @@ def commands(seed: int, show: bool) -> Scores:
     data = {p: ([x[k] for k in np.flatnonzero(where == p)], frame.transcript[where == p].tolist()) for p in set(where)}
     model = rekur.Transcriber(input=Numbers(deltas=True), random_state=seed)
     model.fit(*data["train"], validation=data["held"], progress=show)
-    return model.evaluate(*data["test"], beams=16)
+    return model.evaluate(*data["test"], num_beams=16)
 
 
 def digits(folder: Path) -> pd.DataFrame:
@@ -201,7 +201,7 @@ def connected_digits(seed: int, show: bool) -> Scores:
         train = joined(known, Path(folder) / "train", 3000, rng)
         test = joined(new, Path(folder) / "test", 300, rng)
         model = rekur.Transcriber(hidden_size=128, num_layers=2, random_state=seed).fit(*train, epochs=8, progress=show)
-        return model.evaluate(*test, beams=16)
+        return model.evaluate(*test, num_beams=16)
 
 
 def movement(seed: int, show: bool) -> Scores:
@@ -315,5 +315,5 @@ JOBS = {
     "jhmdb": Job(skeletons, "action told by joints", "accuracy", 0.72, 0.78, "DD-Net 77.2 % on 21 classes"),
     "ucf101": Job(features, "action told by features of frames", "accuracy", 0.965, 0.98, "mean over frames 96.2 %"),
     "clips": Job(actions, "action of rendered digits in video files", "accuracy", 0.95, None, "single frame"),
-    "captions": Job(captions, "sentence for the same clips", "exact", 0.90, None, ""),
+    "captions": Job(captions, "sentence for the same clips", "exact match", 0.90, None, ""),
 }

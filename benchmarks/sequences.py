@@ -25,7 +25,7 @@ from rekur.core import RekurError
 def run(name: str, job: Job, seed: int, show: bool) -> dict[str, object]:
     """Train and test one job."""
     begin = time.perf_counter()
-    scores = job.run(seed, show)
+    scores = {display_name(name): value * scale(name) for name, value in job.run(seed, show).items()}
     seconds = time.perf_counter() - begin
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
@@ -37,6 +37,16 @@ def run(name: str, job: Job, seed: int, show: bool) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "all": json.dumps({key: round(value, 5) for key, value in scores.items()}),
     }
+
+
+def display_name(score: str) -> str:
+    """Name of a score on the page."""
+    return score.replace("_", " ")
+
+
+def scale(score: str) -> int:
+    """BLEU and ROUGE are recorded in percent, as papers report them."""
+    return 100 if "bleu" in score or "rouge" in score else 1
 
 
 def reached(job: Job, value: float, aim: float) -> bool:

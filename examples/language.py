@@ -13,4 +13,4 @@ training = Training(batch_size=32, learning_rate=3e-3, bptt=100, max_epochs=10, 
 model = rekur.LanguageModel(hidden_size=256, dropout=0.1, training=training, input=Text(pieces="char"))
 model.fit(lines, epochs=a.epochs)
 print(model.evaluate(lines[-1000:]))
-print(model.sample("What is", tokens=60, temperature=0.7))
+print(model.sample("What is", max_tokens=60, temperature=0.7))

@@ -25,4 +25,4 @@ with tempfile.TemporaryDirectory() as folder:
 n = len(x) * 9 // 10
 model = rekur.Transcriber().fit(x[:n], y[:n], epochs=a.epochs)
 print(model.evaluate(x[n:], y[n:]))
-print(*zip(y[n : n + 3], model.predict(x[n : n + 3], beams=8), strict=True), sep="\n")
+print(*zip(y[n : n + 3], model.predict(x[n : n + 3], num_beams=8), strict=True), sep="\n")

@@ -5,7 +5,7 @@ import pandas as pd
 import rekur
 from common import asked
 from rekur.inputs.text import Text
-from rekur.sequence.seq2seq import SUMMARY
+from rekur.sequence.generation import SUMMARY
 
 a = asked(__doc__)
 part = {name: pd.read_json(a.data / f"scitldr/{name}.jsonl.gz", lines=True) for name in ("train", "dev", "test")}

@@ -39,16 +39,25 @@ MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and w
     "Panel": "the columns of the one table; only `read_panels` builds it",
     "ForecastConfig": "how one forecaster is built, as one value; only `default_config` builds it",
     "Backtest": "the windows of one backtest; only `cross_validate` builds it",
-    "scan": "the one door to the kernels: what they can do beyond a plain fold is asked for here",
+    "scan": "everything that the kernels can do beyond a plain fold",
     "read_panels": "the column names of a table come in the user's own words",
-    "fit": "the column names of a table, and the options of a command, come in the user's own words",
-    "forecast": "the options of a command",
+    "cross_validation": "the arguments that the libraries of nixtla have, and frames of static covariates",
+    "fit": "the column names of a table come in the user's own words",
+    "_fit": "the options of a command",
+    "_forecast": "the options of a command",
     "Forecaster": "what to forecast and with what, each with a default",
     "Classifier": "what to learn and with what, each with a default",
+    "Regressor": "what to learn and with what, each with a default",
     "ClassifierAdapter": "the parameters of Classifier",
+    "RegressorAdapter": "the parameters of Regressor",
     "RekurForecaster": "the parameters of Forecaster",
     "GenerationConfig": "how a text is written as one value, each with a default",
     "RegularGrid": "the positions of the rows of a table on a grid; only `regular_grids` builds it",
+}
+
+
+LONG_FILES = {  # the files that may have more than 500 lines with their docstrings, and why
+    "rekur.forecasting.forecaster": "one public class, nearly half of whose lines document its methods",
 }
 
 
@@ -213,6 +222,12 @@ def test_types_of_a_program(tmp_path: Path) -> None:
 def test_size(module: str) -> None:
     """A file has at most 500 lines, a function 50 without its docstring; it and a constructor 8 arguments."""
     lines = len(FILES[module].read_text().splitlines())
+    if module in LONG_FILES:
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef
+        docs = [
+            node.body[0] for node in ast.walk(TREES[module]) if isinstance(node, documented) and ast.get_docstring(node)
+        ]
+        lines -= sum(doc.end_lineno - doc.lineno + 1 for doc in docs)
     assert lines <= 500, f"{where(module, lines)}: more than 500 lines"
     classes = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.ClassDef)]
     owner = {method: each.name for each in classes for method in each.body}
@@ -238,6 +253,7 @@ def test_exceptions_are_still_needed() -> None:
     kinds = ast.ClassDef | ast.FunctionDef
     names = {node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, kinds)}
     assert set(MANY_ARGUMENTS) <= names
+    assert all(len(FILES[module].read_text().splitlines()) > 500 for module in LONG_FILES)
 
 
 @every_module

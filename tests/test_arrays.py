@@ -123,7 +123,8 @@ def test_early_stopping_on_a_validation_part(wave: tuple) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "text"),
     [
-        (np.zeros((4, 3)), np.zeros(4), r"axes \(B, T, I\)"),
+        (np.zeros(4), np.zeros(4), r"axes \(B, T, I\)"),
+        (np.zeros((4, 3, 1, 1)), np.zeros(4), r"axes \(B, T, I\)"),
         (np.zeros((0, 3, 1)), np.zeros(0), "empty"),
         (np.zeros((4, 3, 1)), np.zeros(5), "4 rows but y has 5"),
         (np.zeros((4, 3, 1)), np.zeros((4, 2, 1)), "3 steps but y has 2"),

@@ -14,7 +14,7 @@ import torch
 
 from rekur import inputs
 from rekur.core import DataError, OptionError
-from rekur.data.items import Batcher, LazySequences, listed
+from rekur.data.batching import Batcher, LazySequences
 from rekur.inputs.audio import Audio, count_samples
 from rekur.inputs.datasets import DatasetColumns, read
 from rekur.inputs.media_files import Cache
@@ -31,7 +31,7 @@ LINES = ["the cat sat on the mat", "a dog lay by the door", "the dog sat", "Ärg
 def rows(n: int, seed: int = 0) -> LazySequences:
     """Sequences of unequal length that hold their own number."""
     lengths = np.random.default_rng(seed).integers(1, 40, n)
-    return listed([torch.full((int(T), 1), float(k)) for k, T in enumerate(lengths)])
+    return LazySequences.from_list([torch.full((int(T), 1), float(k)) for k, T in enumerate(lengths)])
 
 
 def test_batches_hold_every_row_once_and_like_lengths_together() -> None:
@@ -61,20 +61,20 @@ def test_the_order_is_that_of_seed_and_epoch() -> None:
 
 def test_long_rows_make_small_batches() -> None:
     lengths = [10] * 99 + [1000]
-    made = Batcher(listed([torch.zeros(T, 1) for T in lengths]), None, size=32)
+    made = Batcher(LazySequences.from_list([torch.zeros(T, 1) for T in lengths]), None, size=32)
     assert max(batch.x.shape[0] * batch.x.shape[1] for batch in made.ordered()) <= 1000
     assert sum(len(batch.x) for batch in made.ordered()) == 100
 
 
 def test_rows_of_equal_length_are_mixed_as_a_whole() -> None:
-    made = Batcher(listed([torch.full((3, 1), float(k)) for k in range(4000)]), None, size=4)
+    made = Batcher(LazySequences.from_list([torch.full((3, 1), float(k)) for k in range(4000)]), None, size=4)
     first = next(iter(made.shuffled(0)))
     assert first.lengths is None
     assert int(first.rows.max() - first.rows.min()) > 300
 
 
 def test_targets_are_padded_and_weighed() -> None:
-    made = Batcher(rows(3), listed([torch.ones(k + 1).long() for k in range(3)]), size=3)
+    made = Batcher(rows(3), LazySequences.from_list([torch.ones(k + 1).long() for k in range(3)]), size=3)
     batch = next(iter(made.ordered()))
     assert batch.weight is not None
     assert sorted(batch.weight.sum(1).tolist()) == [1, 2, 3]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from rekur.data.items import padded
+from rekur.data.batching import pad
 from rekur.layers.attention import Attention
 from rekur.layers.augmentation import frequency_warp, gain_and_tilt, random_affine, spec_augment
 from rekur.layers.beam_search import beam_search
@@ -320,7 +320,7 @@ def test_only_bands_are_stretched_and_tilted_other_features_are_hidden_or_stay()
 
 
 def test_sequences_are_padded_with_zeros() -> None:
-    whole, lengths = padded([torch.ones(2, 3), torch.ones(1, 3)])
+    whole, lengths = pad([torch.ones(2, 3), torch.ones(1, 3)])
     assert lengths.tolist() == [2, 1]
     assert whole[1, 1].tolist() == [0, 0, 0]
 

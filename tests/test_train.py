@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rekur import Regressor
 from rekur.core import DataError, ModelFileError, OptionError, TrainingError
-from rekur.data.batching import Arrays, Batch, chunks
+from rekur.data.batching import Batch, Batcher, LazySequences, chunks
 from rekur.layers.stack import Stack
 from rekur.training.checkpoint import Checkpoint
 from rekur.training.config import OPTIMIZERS, Training
@@ -49,7 +49,7 @@ def affine_problem(model: nn.Module, validate: object = None, bad: float = 1.0) 
     """Learn y = 3·x₀ + x₁ from four rows, in two batches."""
     x = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 1.0]], [[2.0, -1.0]]])
     y = (x[:, 0] * torch.tensor([3.0, 1.0])).sum(-1) * bad
-    data = Arrays(x, y, size=2)
+    data = Batcher(LazySequences.from_list(list(x)), y, size=2)
     return Problem(model, data.shuffled, len(data), lambda b, _: (((model(b.x) - b.y) ** 2).mean(), None), validate)
 
 
@@ -198,10 +198,10 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(tmp_path: Path) -
         if record["epoch"] == 4:
             raise KeyboardInterrupt
 
-    import rekur.sequence.arrays as arrays
+    import rekur.sequence.base as base
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays.Progress, "__enter__", lambda self: watch)
+        patch.setattr(base.Progress, "__enter__", lambda self: watch)
         with pytest.raises(KeyboardInterrupt):
             model().fit(x, y, validation=0.2, checkpoint=folder)
     resumed = model().fit(x, y, validation=0.2, checkpoint=folder)

@@ -33,14 +33,13 @@ if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers 
     from rekur.inputs.words import Words
     from rekur.nn.accelerate import Accelerated, accelerate, accelerated
     from rekur.registry import load
-    from rekur.sequence.captioner import Captioner
     from rekur.sequence.classifier import Classifier
+    from rekur.sequence.generation import SUMMARY, GenerationConfig
     from rekur.sequence.language_model import LanguageModel
     from rekur.sequence.regressor import Regressor
-    from rekur.sequence.seq2seq import SUMMARY, GenerationConfig
+    from rekur.sequence.seq2seq import Captioner, Translator
     from rekur.sequence.tagger import Tagger
     from rekur.sequence.transcriber import Transcriber
-    from rekur.sequence.translator import Translator
     from rekur.training.config import Training
 
 __version__ = "0.1.0"
@@ -56,7 +55,7 @@ _MODULES = {
         "RekurError",
         "TrainingError",
     ),
-    "rekur.forecasting.backtest": ("Backtest",),
+    "rekur.forecasting.cross_validation": ("Backtest",),
     "rekur.forecasting.forecast": ("Forecast",),
     "rekur.inputs.audio": ("Audio",),
     "rekur.inputs.numbers": ("Numbers",),
@@ -65,7 +64,7 @@ _MODULES = {
     "rekur.inputs.words": ("Words",),
     "rekur.nn.accelerate": ("Accelerated", "accelerate", "accelerated"),
     "rekur.registry": ("load",),
-    "rekur.sequence.seq2seq": ("SUMMARY", "GenerationConfig"),
+    "rekur.sequence.generation": ("SUMMARY", "GenerationConfig"),
     "rekur.training.config": ("Training",),
 }
 """Public names by the module that defines them, besides the estimators, which `rekur.registry.TASKS` lists."""

@@ -72,7 +72,7 @@ class Task:
 
 _ROWS = (
     Task("Forecaster", "rekur.forecasting.forecaster"),
-    Task("Regressor", "rekur.sequence.regressor", ("numbers",)),
+    Task("Regressor", "rekur.sequence.regressor", ("numbers",), "value"),
     Task(
         "Classifier",
         "rekur.sequence.classifier",
@@ -93,9 +93,9 @@ _ROWS = (
     ),
     Task(
         "Translator",
-        "rekur.sequence.translator",
+        "rekur.sequence.seq2seq",
         ("text",),
-        "text",
+        "translation",
         "translate",
         DatasetFormat(
             ("source", "text", "article", "description"), ("target", "translation", "summary", "title"), "any", "text"
@@ -113,9 +113,9 @@ _ROWS = (
     ),
     Task(
         "Captioner",
-        "rekur.sequence.captioner",
+        "rekur.sequence.seq2seq",
         ("numbers", "video"),
-        "text",
+        "caption",
         "caption",
         DatasetFormat((*PATH_COLUMNS, "video"), ("caption", "text", "sentence"), "path", "text"),
         "generation",

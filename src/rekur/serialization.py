@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ FORMAT = 1
 """The newest format version this release writes and reads."""
 
 
-def save(folder: str | os.PathLike[str], description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+def save(folder: str | os.PathLike[str], description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write `config.json` and `model.safetensors` into `folder`, all or nothing.
 
     Both files are written to a temporary folder beside it, which then takes its place; a model that stood there is
@@ -49,7 +50,7 @@ def save(folder: str | os.PathLike[str], description: dict[str, Any], tensors: d
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def plain(description: dict[str, Any]) -> dict[str, Any]:
+def plain(description: Mapping[str, Any]) -> dict[str, Any]:
     """A description as JSON gives it back: tuples become lists and numpy's numbers Python's."""
 
     def number(value: Any) -> Any:
@@ -62,7 +63,7 @@ def plain(description: dict[str, Any]) -> dict[str, Any]:
     return back
 
 
-def checksum(description: dict[str, Any], tensors: Path) -> str:
+def checksum(description: Mapping[str, Any], tensors: Path) -> str:
     """SHA-256 over the description (without its checksum) and the bytes of the tensors."""
     rest = {key: value for key, value in description.items() if key != "checksum"}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=True).encode())
@@ -160,6 +161,13 @@ def load(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tens
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(f"{target / 'model.safetensors'} is damaged: {error}") from error
     return description, tensors
+
+
+def require(description: Mapping[str, object], names: Iterable[str], folder: str | os.PathLike[str]) -> None:
+    """Raise a ModelFileError unless a description holds all these entries."""
+    missing = [name for name in names if name not in description]
+    if missing:
+        raise ModelFileError(f"{folder} is damaged: its description lacks {missing[0]!r}")
 
 
 def restore(module: Any, tensors: dict[str, Tensor], folder: str | os.PathLike[str]) -> None:

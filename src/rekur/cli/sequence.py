@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from rekur.cli.options import FitOptions, Outputs
 from rekur.cli.outputs import Savable, check, fit_and_save
 from rekur.cli.printing import console, grid
 from rekur.core import DataError, OptionError, choose
+from rekur.data.batching import train_validation_split
 from rekur.data.ingest import files
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
@@ -23,6 +22,8 @@ from rekur.registry import COMMANDS, Task, load, task_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rekur.inputs.reader import Reader
+
 HELD_OUT_SHARE = 0.1
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
 
@@ -32,7 +33,10 @@ class SequenceModel(Savable, Protocol):
 
     random_state: int
     history_: list[dict[str, float]]
-    reader_: Any
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
@@ -107,9 +111,8 @@ def split(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     N = len(dataset.x)
     if N < 10:
         raise DataError(f"{N} examples are too few: ten or more are needed, or a part for the test (--test)")
-    order = np.random.default_rng(seed).permutation(N)
-    n = max(1, round(N * HELD_OUT_SHARE))
-    return dataset.subset(sorted(order[n:])), dataset.subset(sorted(order[:n]))
+    train, held_out = train_validation_split(N, HELD_OUT_SHARE, seed)
+    return dataset.subset(train.tolist()), dataset.subset(held_out.tolist())
 
 
 def train_and_save(

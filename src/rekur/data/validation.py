@@ -1,4 +1,4 @@
-"""Arrays of the user turned into tensors, with errors that name the place."""
+"""Validation of user arrays: numbers, lengths and weights as tensors, errors that name the place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
-    """An array as a float32 tensor; `axes` names them, as in "BTI". The first value that is not finite is named."""
+    """Array as a float32 tensor; `axes` names its axes, as in "BTI". The first value that is not finite is an error."""
     import torch
 
     try:
@@ -42,3 +42,11 @@ def whole_lengths(lengths: ArrayLike | None, B: int, T: int) -> Tensor | None:
     if array.shape != (B,) or not np.issubdtype(array.dtype, np.integer) or array.min() < 1 or array.max() > T:
         raise DataError(f"lengths must be {B} whole numbers in 1 … {T}")
     return torch.from_numpy(array.astype(np.int64))
+
+
+def row_weights(weights: ArrayLike, B: int) -> Tensor:
+    """Weights (B,) of rows as float32: finite, none negative, not all zero."""
+    tensor = floats("sample_weight", weights, "B")
+    if len(tensor) != B or bool((tensor < 0).any()) or not bool(tensor.any()):
+        raise DataError(f"sample_weight must be {B} numbers, none negative and not all zero")
+    return tensor

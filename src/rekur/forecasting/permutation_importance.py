@@ -107,5 +107,12 @@ def importances(ensemble: Ensemble, panel: Panel, windows: tuple[Array, Array], 
         for j in range(len(getattr(panel, f"{role}_names"))):
             shuffled = values.copy()
             shuffled[:, j] = random.permutation(values[:, j])
-            growth.append(loss(replace(panel, **{role: shuffled})) / base - 1.0)
+            growth.append(_growth(loss(replace(panel, **{role: shuffled})), base))
     return np.array(growth)
+
+
+def _growth(loss: float, base: float) -> float:
+    """Share by which a loss exceeds another; infinite if the other is 0."""
+    if base == 0.0:
+        return 0.0 if loss == 0.0 else np.inf
+    return loss / base - 1.0

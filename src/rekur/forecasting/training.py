@@ -248,7 +248,7 @@ def train(
     problem = replace(
         trainer.problem(config.validation_size, seed),
         validate=lambda: trainer.validation_loss(held_out),
-        hopeless=far_behind,
+        should_stop=far_behind,
     )
     return fit(problem, config.training, seed, on_record, checkpoint)
 
@@ -340,7 +340,8 @@ def train_ensemble(
 
     Raises
     ------
-    TrainingInterrupted : on Ctrl-C after the first epoch; it holds the ensemble so far.
+    TrainingInterrupted
+        On Ctrl-C after the first epoch; it holds the ensemble so far.
     """
     errors = np.nan_to_num(seasonal_scale(panel.y, config.season, panel.offsets))
     ensemble = Ensemble(

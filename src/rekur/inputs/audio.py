@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 import numpy as np
 
 from rekur.core import DataError, library, positive
-from rekur.data.items import LazySequences
+from rekur.data.batching import LazySequences
 from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 import numpy as np
 
 from rekur.core import DataError, choose
-from rekur.data.items import LazySequences, listed
+from rekur.data.batching import LazySequences, PaddedArray
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,8 +22,8 @@ MIN_ALIKE_COLUMNS = 64  # number of columns from which on they may share one div
 MAX_STD_RATIO = 100.0  # largest ratio of the standard deviations of columns that share one divisor
 CONSTANT_STD = 1e-6  # standard deviation up to which a column counts as constant
 
-NumberSequences: TypeAlias = "ArrayLike | Sequence[ArrayLike | Tensor] | tuple[ArrayLike, ArrayLike | None]"
-"""An array (B, T, I), a pair (array, lengths (B,) or None), or a list of arrays or tensors (T, I)."""
+NumberSequences: TypeAlias = "ArrayLike | Sequence[ArrayLike | Tensor] | PaddedArray"
+"""An array (B, T, I), an array with lengths, or a list of arrays or tensors (T, I)."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class NumbersReader:
         DataError
             Shapes that do not fit, or a value that is not finite, with its place.
         """
-        return listed(self.prepare(read(values)))
+        return LazySequences.from_list(self.prepare(read(values)))
 
     def prepare(self, sequences: Sequence[Tensor]) -> Sequence[Tensor]:
         """Sequences (T, I) of (T, columns), with the differences."""
@@ -157,13 +157,14 @@ def read(values: NumberSequences) -> list[Tensor]:
 
     from rekur.data.validation import floats, whole_lengths
 
-    if isinstance(values, list) and any(isinstance(one, torch.Tensor) for one in values):
-        values = [one.detach().cpu() if isinstance(one, torch.Tensor) else one for one in values]
-        return [floats(f"sequence {row} of x", one, "TI") for row, one in enumerate(values)]
-    array, lengths = values if isinstance(values, tuple) else (values, None)
-    ragged = isinstance(array, list) and len({np.shape(row) for row in array}) > 1
-    if ragged and lengths is None:
-        return [floats(f"sequence {row} of x", one, "TI") for row, one in enumerate(array)]
-    batch = floats("x", array, "BTI")
-    steps = whole_lengths(lengths, *batch.shape[:2])
+    if isinstance(values, PaddedArray):
+        batch = floats("x", values.values, "BTI")
+        steps = whole_lengths(values.lengths, *batch.shape[:2])
+    elif isinstance(values, list) and (
+        any(isinstance(row, torch.Tensor) for row in values) or len({np.shape(row) for row in values}) > 1
+    ):
+        rows = [row.detach().cpu() if isinstance(row, torch.Tensor) else row for row in values]
+        return [floats(f"sequence {k} of x", row, "TI") for k, row in enumerate(rows)]
+    else:
+        batch, steps = floats("x", cast("ArrayLike", values), "BTI"), None
     return list(batch) if steps is None else [row[:n] for row, n in zip(batch, steps.tolist(), strict=True)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypedDict
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rekur.data.items import LazySequences
+    from rekur.data.batching import LazySequences
 
 Learned: TypeAlias = "dict[str, Any]"
 """What a reader has learned from the training data, as JSON."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from rekur.core import DataError, positive
-from rekur.data.items import LazySequences, listed
+from rekur.data.batching import LazySequences
 from rekur.inputs.tokenizer import UNKNOWN, Tokenizer
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class TextReader:
         import torch
 
         rows = [self.tokenizer.encode(text)[: self.options.max_length] or [UNKNOWN] for text in strings(values)]
-        return listed([torch.tensor(row) for row in rows])
+        return LazySequences.from_list([torch.tensor(row) for row in rows])
 
     def describe(self) -> Description:
         """Options, for a file."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rekur.core import DataError, positive
-from rekur.data.items import LazySequences, listed
+from rekur.data.batching import LazySequences
 from rekur.inputs.tokenizer import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class WordsReader:
         """Words and letters of each sentence."""
         import torch
 
-        return listed([torch.tensor([self.read(word) for word in sentence]) for sentence in checked(values)])
+        rows = [torch.tensor([self.read(word) for word in sentence]) for sentence in checked(values)]
+        return LazySequences.from_list(rows)
 
     def read(self, word: str) -> list[int]:
         """Number of a word and of its letters, with zeros behind them."""

@@ -1,8 +1,8 @@
-"""The net of most tasks: encoder → stack of cells → head."""
+"""Network of most sequence tasks: encoder, recurrent stack and head."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from torch import nn
 from torch.nn import functional as F
@@ -13,24 +13,66 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rekur.layers.conv_recurrent import ConvRecurrentStack
+    from rekur.layers.encoders import Encoder
     from rekur.layers.stack import Stack
 
+Head = TypeVar("Head", bound=nn.Module)
+Readout = Literal["steps", "last", "pooled"]
 
-class SequenceNet(nn.Module):
-    """An encoder, a stack and a head: one raw output for the whole sequence, or one for each step.
 
-    x (B, T, ...) → raw (B, ...) from the pooled outputs, or (B, T', ...), and the lengths (B,) of the steps.
+class SequenceOutput(NamedTuple):
+    """Raw output of the head, lengths (B,) of the steps or None, and the states of the stack."""
+
+    raw: Tensor
+    lengths: Tensor | None
+    states: list[Any]
+
+
+class SequenceNet(nn.Module, Generic[Head]):
+    """Encoder, stack and head: one raw output for a sequence, or one for each step.
+
+        h_1 … h_T = stack(encoder(x_1 … x_T)),  raw_t = head(h_t)  or  raw = head(h_T)  or
+        raw = head([h_T; mean_t h_t; max_t h_t])
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Maps inputs (B, T, ...) to vectors (B, T', I).
+    stack : Stack or ConvRecurrentStack
+        Maps vectors to outputs (B, T', H).
+    head : Module
+        Maps outputs to raw values; it also holds the loss and the decoding.
+    readout : {"steps", "last", "pooled"}
+        What the head reads: the output of each step, that of the last step, or the last beside mean and maximum.
+    dropout : float, default 0.0
+        Share of the entries read by the head that are set to zero while training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.layers.encoders import NumberEncoder
+    >>> from rekur.layers.heads import ValueHead
+    >>> from rekur.layers.stack import Stack
+    >>> encoder = NumberEncoder(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    >>> net = SequenceNet(encoder, Stack("gru", 2, 8), ValueHead(8, 3), "last")
+    >>> net(torch.zeros(4, 5, 2)).raw.shape
+    torch.Size([4, 3])
     """
 
     def __init__(
-        self, encoder: nn.Module, stack: Stack | ConvRecurrentStack, head: nn.Module, each: bool, dropout: float
+        self, encoder: Encoder, stack: Stack | ConvRecurrentStack, head: Head, readout: Readout, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.encoder, self.stack, self.head, self.each, self.dropout = encoder, stack, head, each, dropout
+        self.encoder, self.stack, self.head = encoder, stack, head
+        self.readout: Readout = readout
+        self.dropout = dropout
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (B, T, ...) → raw output of the head, and lengths."""
+    def forward(self, x: Tensor, lengths: Tensor | None = None, states: list[Any] | None = None) -> SequenceOutput:
+        """Map x (B, T, ...) and lengths (B,) to the raw output of the head, from `states` or zeros."""
         vectors, lengths = self.encoder(x, lengths)
-        y, states = self.stack(vectors, None, lengths)  # (B, T', H)
-        read = y if self.each else concat_pool(y, self.stack.last(states), lengths)
-        return self.head(F.dropout(read, self.dropout, self.training)), lengths
+        y, states = self.stack(vectors, states, lengths)  # (B, T', H)
+        if self.readout == "pooled":
+            y = concat_pool(y, self.stack.last(states), lengths)
+        elif self.readout == "last":
+            y = self.stack.last(states)
+        return SequenceOutput(self.head(F.dropout(y, self.dropout, self.training)), lengths, states)

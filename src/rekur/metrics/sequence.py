@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 NEEDS = 'this score needs {}: pip install "rekur[{}]"'
-BASELINE = "baseline "
+BASELINE = "baseline_"
 """Prefix of the score of a baseline."""
 NO_SCORE = "–"
 
@@ -337,7 +337,7 @@ def score_table(scores: Mapping[str, float]) -> list[tuple[str, str, str]]:
     Parameters
     ----------
     scores : mapping of str to float
-        Scores by name; that of the baseline under the same name after the prefix "baseline ".
+        Scores by name; that of the baseline under the same name after the prefix "baseline_".
 
     Returns
     -------
@@ -347,12 +347,12 @@ def score_table(scores: Mapping[str, float]) -> list[tuple[str, str, str]]:
     Examples
     --------
     >>> from rekur.metrics import score_table
-    >>> score_table({"accuracy": 0.5, "f1": 0.25, "baseline accuracy": 0.1})
+    >>> score_table({"accuracy": 0.5, "f1": 0.25, "baseline_accuracy": 0.1})
     [('accuracy', '0.5', '0.1'), ('f1', '0.25', '–')]
     """
     names = [name for name in scores if not name.startswith(BASELINE)]
     baselines = [scores.get(BASELINE + name) for name in names]
     return [
-        (name, f"{scores[name]:.4g}", NO_SCORE if baseline is None else f"{baseline:.4g}")
+        (name.replace("_", " "), f"{scores[name]:.4g}", NO_SCORE if baseline is None else f"{baseline:.4g}")
         for name, baseline in zip(names, baselines, strict=True)
     ]

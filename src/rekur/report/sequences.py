@@ -17,12 +17,12 @@ from rekur.report.sections import section
 
 if TYPE_CHECKING:
     from rekur.inputs.datasets import Dataset
-    from rekur.sequence.captioner import Captioner
+    from rekur.inputs.reader import Reader
     from rekur.sequence.classifier import Classifier
     from rekur.sequence.language_model import LanguageModel
+    from rekur.sequence.seq2seq import Captioner, Translator
     from rekur.sequence.tagger import Tagger
     from rekur.sequence.transcriber import Transcriber
-    from rekur.sequence.translator import Translator
 
 MAX_EXAMPLES = 12  # in the page
 MAX_TEXT_LENGTH = 400  # characters of a text
@@ -38,7 +38,10 @@ class SequenceModel(Protocol):
     """The parts of a fitted estimator of sequences that every report reads."""
 
     history_: list[dict[str, float]]
-    reader_: Any
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
 
 def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
@@ -201,8 +204,8 @@ def generation(model: Translator | Captioner, dataset: Dataset) -> str:
 def attention_weights(model: Translator | Captioner, source: str, target: str) -> str:
     """The attention weights of the decoder: a row for each piece of the target, a column for each of the source."""
     weights = model.attention([source], [target])[0]
-    reader, tokenizer = model.reader_, model.text_.tokenizer
-    columns = reader.tokenizer.pieces(reader.items([source])[0].tolist())[:MAX_PIECES]
+    tokenizer = model.text_.tokenizer  # of both sides
+    columns = tokenizer.pieces(model.reader_.items([source])[0].tolist())[:MAX_PIECES]
     pieces = [*tokenizer.pieces(tokenizer.encode(target)), "end"][:MAX_PIECES]
     rows = [
         (escape(piece), [(float(weight), "") for weight in row[: len(columns)]])
@@ -213,7 +216,7 @@ def attention_weights(model: Translator | Captioner, source: str, target: str) -
 
 def samples(model: LanguageModel, dataset: Dataset) -> str:
     """Texts sampled from a language model."""
-    texts = [model.sample(seed=k) or "…" for k in range(5)]
+    texts = [model.sample(random_state=k) or "…" for k in range(5)]
     return section("Samples", "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>")
 
 

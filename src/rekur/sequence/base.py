@@ -1,274 +1,492 @@
-"""What the tasks on sequences share: items in, a net, a target out; fit, save and restore."""
+"""Base of the sequence estimators: sequences in, a network, targets out; fit, predict, save and load."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
 
 from rekur import inputs, serialization
-from rekur.core import DataError, OptionError
-from rekur.data.items import Batcher, LazySequences
+from rekur.core import DataError, ModelFileError, OptionError
+from rekur.data.batching import Batcher, LazySequences, PaddedArray, Targets, train_validation_split
 from rekur.estimator import BaseEstimator, check_seed, learning
-from rekur.inputs.datasets import VIDEOS
-from rekur.sequence.defaults import DEFAULTS, NetworkSize, TaskDefaults, shaped
+from rekur.inputs.text import strings
+from rekur.sequence.defaults import (
+    Augmentation,
+    NetworkSize,
+    SequenceData,
+    TaskDefaults,
+    choose_input,
+    network_size,
+    task_defaults,
+)
 from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
-from rekur.training.loop import Problem, fit
+from rekur.training.loop import Problem, Record, States, fit
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
+    from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
-HELD = 0.1  # share of the rows held out where nothing is said
-FEWEST = 200  # rows from which on some are held out
+Validation: TypeAlias = "float | tuple[SequenceData, ...] | None"
+"""None for an automatic share, a share in [0, 1), 0 for none, or data (x, y) or (x, y, lengths)."""
+
+TargetData: TypeAlias = Any
+"""Targets as users have them: labels, values, tags, texts."""
+
+VALIDATION_SHARE = 0.1
+"""Share of the rows held out automatically."""
+
+MIN_ROWS_TO_SPLIT = 200
+"""Rows from which on a part is held out automatically."""
+
+FINGERPRINTED_ROWS = 100
+"""Sequences by which a checkpoint recognises its data, at most."""
+
+Value = TypeVar("Value")
 
 
-class SequenceEstimator(BaseEstimator):
-    """Fit, predict and save; a subclass says what comes out, gives the targets, the net, its loss and its error."""
+class LearnedPart(Protocol):
+    """A part of a fitted estimator that a file holds: JSON values and tensors."""
 
-    out: str  # what comes out, as in `RECIPES`
+    def describe(self) -> dict[str, Any]:
+        """JSON values that `restore` takes back."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Tensors that `restore` takes back."""
+
+    @classmethod
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> Self:
+        """The part again, from what `describe` and `tensors` gave."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a codec learns from: x and y of the user, x as `reader` reads it, and the estimator's parameters."""
+
+    x: SequenceData
+    y: TargetData
+    sequences: LazySequences
+    reader: Reader
+    parameters: Mapping[str, Any]
+
+
+class TargetCodec(LearnedPart, Protocol):
+    """What is learned of the targets, and how they become tensors."""
+
+    @classmethod
+    def learn(cls, data: TrainingData) -> Self:
+        """A codec for targets such as `data.y`."""
+
+    def encode(self, y: TargetData, lengths: Array) -> Targets:
+        """Targets as tensors; refused where one does not fit its sequence of the given length."""
+
+
+class Objective(Protocol):
+    """A network with the loss that training minimises and the error that validation measures."""
+
+    @property
+    def net(self) -> nn.Module:
+        """The network."""
+
+    @property
+    def error_name(self) -> str:
+        """Name of the validation error, such as "1 - accuracy"."""
+
+    @property
+    def carries_states(self) -> bool:
+        """Whether the states of one piece of a sequence can be carried to the next (truncated backpropagation)."""
+
+    def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
+        """Loss of a batch, and the states to carry on."""
+
+    def error(self, validation: Batcher) -> float:
+        """Validation error: one minus an accuracy, an error rate or a loss."""
+
+    def baseline_error(self, validation: Batcher) -> float:
+        """The same error of a simple baseline."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Arguments of `fit` that all tasks share.
+
+    validation : rows held out; epochs : replaces `training.max_epochs`; progress : whether to show a bar;
+    checkpoint : folder of the checkpoint.
+    """
+
+    validation: Validation = None
+    epochs: int | None = None
+    progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """Data seen by `fit`, and the validation error beside that of a baseline (None without validation)."""
+
+    rows: int
+    steps: int
+    validation_rows: int = 0
+    error_name: str = ""
+    error: float | None = None
+    baseline_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to train on, and rows held out for validation or None."""
+
+    train: Batcher
+    validation: Batcher | None = None
+
+
+class SequenceEstimator(BaseEstimator, ABC):
+    """Estimator of one task on sequences.
+
+    A subclass gives data (its task, the learned parts that a file holds, the way to hold rows out) and one method: the
+    objective, which is the network with its loss and its validation error.
+    """
+
+    task: ClassVar[str]
+    parts: ClassVar[Mapping[str, type[LearnedPart]]]
+    shared_vocabulary: ClassVar[bool] = False
+    split: ClassVar[Literal["random", "stratified", "last"]] = "random"
+    nested_options: ClassVar[Mapping[str, type]] = {"training": Training}
+
     cell: str
     training: Training | None
-    input: Any
+    input: Input | None
     random_state: int
 
-    reader_: Any
-    shape_: NetworkSize
+    reader_: Reader
+    codec_: LearnedPart
+    size_: NetworkSize
     net_: nn.Module
-    learned_: dict[str, Any]
-    history_: list[dict[str, float]]
+    fit_record_: FitRecord
+    history_: list[Record]
 
-    def _build(self) -> nn.Module:
-        """The net, from `reader_`, `shape_` and `learned_`."""
-        raise NotImplementedError
+    @abstractmethod
+    def _objective(self) -> Objective:
+        """A new network with its loss and error, from `reader_`, `codec_` and `size_`."""
 
-    def _targets(self, y: Any, learn: bool) -> Any:
-        """Targets as `Batcher` take them."""
-        raise NotImplementedError
+    def _choose_input(self, x: SequenceData) -> Input:
+        """The input chosen by the user or fitting the data."""
+        return choose_input(self.task, type(self).__name__, x, self.input)
 
-    def _learn(self, chosen: Any, x: Any, y: Any) -> Any:
-        """The reader of the input, from the training data."""
-        return chosen.learn(x)
-
-    def _items(self, x: Any) -> LazySequences:
-        """The training data as items."""
-        items: LazySequences = self.reader_.items(x)
-        return items
-
-    def _settle(self, items: LazySequences, targets: Any) -> None:
-        """Learn what only items and targets together tell."""
-
-    def _check(self, items: LazySequences, targets: Any) -> None:
-        """Raise a DataError where a target does not fit its sequence."""
-
-    def _loss(self, net: nn.Module, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        """The loss of a batch, and the state to carry on, if any."""
-        raise NotImplementedError
-
-    def _error(self, net: nn.Module, held: Batcher) -> float:
-        """What training should make small, on rows held out: one minus accuracy, an error rate, a loss."""
-        raise NotImplementedError
-
-    def _sizes(self) -> dict[str, Any]:
-        """What the user says of the shape; None where the recipe decides."""
-        return {name: getattr(self, name, None) for name in ("hidden_size", "num_layers", "bidirectional", "dropout")}
-
-    def _given(self, x: Any) -> Any:
-        """The input that was asked for, or the one that fits the data."""
-        chosen = self.input if self.input is not None else guessed(x)
-        if (self.out, chosen.kind) not in DEFAULTS:
-            fit_for = [kind for out, kind in DEFAULTS if out == self.out]
-            raise OptionError(f"{type(self).__name__} takes {' or '.join(fit_for)}, not {chosen.kind}")
-        return chosen
-
-    def _plan(self, chosen: Any) -> TaskDefaults:
-        """How large the net is and how it is trained, for an input."""
-        return DEFAULTS[self.out, chosen.kind]
+    def _learn_input(self, x: SequenceData, source: Input) -> TaskDefaults:
+        """Learn the reader of the input and decide the size of the network; the defaults of the task."""
+        check_seed(self.random_state)
+        defaults = task_defaults(self.task, source.kind, self.cell)
+        self.size_ = network_size(defaults.size, self.get_params(deep=False))
+        self.reader_ = source.learn(x)
+        return defaults
 
     def _fit(
         self,
-        x: Any,
-        y: Any,
-        validation: float | tuple[Any, ...] | None,
-        epochs: int | None,
-        progress: bool | None,
-        checkpoint: str | os.PathLike[str] | None,
-    ) -> tuple[Batcher, Batcher | None]:
-        """Train the net; the rows it was trained on, and those held out."""
-        check_seed(self.random_state)
-        chosen = self._given(x)
-        recipe = self._plan(chosen)
-        self.shape_, self.learned_ = shaped(recipe, **self._sizes()), {}
-        self.reader_ = self._learn(chosen, x, y)
-        items, targets = self._items(x), self._targets(y, learn=True)
-        check_rows(items, targets)
-        self._settle(items, targets)
-        self._check(items, targets)
-        train, held = self._split(items, targets, validation)
-        options = (self.training or Training()).merged_with(recipe.training)
-        train = replace(train, size=options.batch_size)
-        options = recipe.trained(len(train), self.training, epochs)
-        net = self._build()
-        validate = None if held is None else lambda: self._error(net, replace(held, size=2 * options.batch_size))
-        problem = Problem(net, train.shuffled, len(train), partial(self._loss, net), validate)
-        saver = None
-        if checkpoint is not None:
-            seen = {"options": asdict(options), "data": seen_in(items, targets, validation)}
-            saver = Checkpoint(checkpoint, {**self._describe(), **seen})
+        x: SequenceData,
+        y: TargetData,
+        options: FitOptions,
+        *,
+        source: Input,
+        weight: Tensor | None = None,
+    ) -> Split:
+        """Learn input, targets and network; the rows trained on and held out. `weight` (N,) weighs rows in the loss."""
+        defaults = self._learn_input([*strings(x), *strings(y)] if self.shared_vocabulary else x, source)
+        sequences = self.reader_.items(x)
+        check_rows(len(sequences), y)
+        kind = cast(type[TargetCodec], self.parts["codec"])
+        codec = kind.learn(TrainingData(x, y, sequences, self.reader_, self.get_params(deep=False)))
+        self.codec_ = codec
+        data = Batcher(sequences, codec.encode(y, sequences.lengths), seed=self.random_state, weight=weight)
+        split = self._hold_out(data, codec, options.validation)
+        self._train(split, defaults, options)
+        return split
+
+    def _hold_out(self, data: Batcher, codec: TargetCodec, validation: Validation) -> Split:
+        """Rows to train on and rows held out: those of the user, or a share drawn by the seed."""
+        if isinstance(validation, tuple):
+            if len(validation) not in (2, 3):
+                raise OptionError("validation must be a share in [0, 1), (x, y) or (x, y, lengths)")
+            x, y, *lengths = validation
+            sequences = self.reader_.items(as_sequences(x, *lengths))
+            check_rows(len(sequences), y)
+            targets = codec.encode(y, sequences.lengths)
+            return Split(data, Batcher(sequences, targets, seed=self.random_state))
+        n, share = len(data.x), validation
+        if share is None:
+            share = VALIDATION_SHARE if n >= MIN_ROWS_TO_SPLIT else 0.0
+        if isinstance(share, bool) or not isinstance(share, float | int) or not 0 <= share < 1:
+            raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
+        if round(n * share) == n:
+            raise OptionError(f"validation={validation} of {n} rows leaves none to train on")
+        labels = data.y.numpy() if self.split == "stratified" and isinstance(data.y, torch.Tensor) else None
+        train, held = train_validation_split(n, share, self.random_state, labels=labels, ordered=self.split == "last")
+        if not len(held):
+            return Split(data)
+        return Split(replace(data, rows=train), replace(data, rows=held))
+
+    def _train(self, split: Split, defaults: TaskDefaults, options: FitOptions) -> None:
+        """Train the network on the rows of a split."""
+        batch_size = (self.training or Training()).merged_with(defaults.training).batch_size
+        train = replace(split.train, size=batch_size)
+        training = defaults.trained(len(train), self.training, options.epochs)
+        objective = self._objective()
+        if training.bptt is not None:
+            if not objective.carries_states:
+                raise OptionError("bptt needs a target for each step, y (B, T, K), and bidirectional=False")
+            train = replace(train, chunk=training.bptt)
+        validation = None if split.validation is None else replace(split.validation, size=2 * batch_size)
+        problem = Problem(
+            objective.net,
+            train.shuffled,
+            len(train),
+            objective.loss,
+            None if validation is None else lambda: objective.error(validation),
+        )
+        self.history_ = []
         title = f"{type(self).__name__.lower()} {self.cell}"
         try:
-            with Progress(title, options.max_epochs * len(train), progress) as watch:
-                self.history_ = fit(problem, options, self.random_state, watch, saver)
+            with Progress(title, training.max_epochs * len(train), options.progress) as show:
+                checkpoint = self._checkpoint(options.checkpoint, training, split)
+                self.history_ = fit(problem, training, self.random_state, show, checkpoint)
         except KeyboardInterrupt:  # the best weights so far are in place
-            self.net_, self.history_ = net, []
+            self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
             raise
-        self.net_ = net
-        return train, held
+        self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
 
-    def _split(self, items: LazySequences, targets: Any, validation: Any) -> tuple[Batcher, Batcher | None]:
-        """Rows to train on and rows held out: those given, or a share drawn by the seed."""
-        whole = Batcher(items, targets, seed=self.random_state)
-        if isinstance(validation, tuple):
-            vx, vy = validation[0] if len(validation) == 2 else (validation[0], validation[2]), validation[1]
-            held_items, held_targets = self.reader_.items(vx), self._targets(vy, learn=False)
-            check_rows(held_items, held_targets)
-            self._check(held_items, held_targets)
-            return whole, Batcher(held_items, held_targets, seed=self.random_state)
-        N = len(items.lengths)
-        share = (HELD if N >= FEWEST else 0.0) if validation is None else validation
-        if not 0 <= share < 1:
-            raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
-        n = round(N * share)
-        if n == 0:
-            return whole, None
-        if n == N:
-            raise OptionError(f"validation={validation} of {n} rows leaves none to train on")
-        order = np.random.default_rng(self.random_state).permutation(N)
-        return replace(whole, rows=np.sort(order[n:])), replace(whole, rows=np.sort(order[:n]))
+    def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:
+        """Data seen, and the best validation error beside that of the baseline."""
+        rows = split.train.row_numbers
+        data = FitRecord(len(rows), int(split.train.x.lengths[rows].sum()))
+        errors = [record["val_loss"] for record in self.history_ if "val_loss" in record]
+        if validation is None or not errors:
+            return data
+        with torch.inference_mode():
+            baseline = objective.baseline_error(validation)
+        held = len(validation.row_numbers)
+        return replace(
+            data, validation_rows=held, error_name=objective.error_name, error=min(errors), baseline_error=baseline
+        )
 
-    def _each(self, tell: Callable[[Batch], Iterable[Any]], x: Any, y: Any = None) -> list[Any]:
-        """What `tell` says of each row of new data x (with targets y), in the order of x."""
-        self.check_fitted("net_")
-        told: dict[int, Any] = {}
+    def _checkpoint(self, folder: str | os.PathLike[str] | None, training: Training, split: Split) -> Checkpoint | None:
+        """The checkpoint in a folder, for these options and data."""
+        if folder is None:
+            return None
+        held = None if split.validation is None else data_fingerprint(split.validation)
+        seen = {"options": asdict(training), "data": data_fingerprint(split.train), "validation": held}
+        return Checkpoint(folder, {**self._describe(), **seen})
+
+    def _map_rows(
+        self, function: Callable[[Batch], Iterable[Value]], x: SequenceData, y: Targets | None = None
+    ) -> list[Value]:
+        """Results of a function of batches for each row of new data x (with targets y), in the order of x."""
+        self.check_fitted()
+        results: dict[int, Value] = {}
         with torch.inference_mode():
             for batch in Batcher(self.reader_.items(x), y, 64).ordered():
                 assert batch.rows is not None
-                told |= zip(batch.rows.tolist(), tell(batch), strict=True)
-        return [told[row] for row in range(len(told))]
+                results |= zip(batch.rows.tolist(), function(batch), strict=True)
+        return [results[row] for row in range(len(results))]
+
+    def _summary(self) -> list[tuple[str, str]]:
+        record, size = self.fit_record_, self.size_
+        parameters = sum(p.numel() for p in self.net_.parameters())
+        rows = [
+            ("task", f"{type(self).__name__} of {self.reader_.options.kind}"),
+            ("data", f"{record.rows:,} sequences, {record.steps:,} steps"),
+            ("network", f"{self.cell}, {size.num_layers} × {size.hidden_size}, {parameters:,} parameters"),
+            ("epochs", str(len(self.history_))),
+        ]
+        if record.error is not None:
+            text = f"{record.error:.4g}, baseline {record.baseline_error:.4g}, of {record.validation_rows:,} held out"
+            rows.append((f"validation {record.error_name}", text))
+        return rows
 
     def _describe(self) -> dict[str, Any]:
-        parameters = dict(self.get_params(deep=False))
-        parameters["training"] = None if self.training is None else asdict(self.training)
-        parameters["input"] = None if self.input is None else {"kind": self.input.kind, **asdict(self.input)}
-        about = {"reader": self.reader_.describe(), "shape": asdict(self.shape_), "learned": self.learned_}
-        return {"kind": type(self).__name__, "parameters": parameters, **about}
+        """Parameters, input, targets and size as JSON values."""
+        parts = {name: part.describe() for name, part in self._learned_parts().items()}
+        return {
+            "kind": type(self).__name__,
+            "parameters": describe_parameters(self.get_params(deep=False)),
+            "input": self.reader_.describe(),
+            "size": asdict(self.size_),
+            "parts": parts,
+        }
+
+    def _learned_parts(self) -> dict[str, LearnedPart]:
+        """The learned parts that are present, by name."""
+        learned = {name: getattr(self, f"{name}_", None) for name in self.parts}
+        return {name: part for name, part in learned.items() if part is not None}
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a folder: `config.json` and `model.safetensors`."""
-        self.check_fitted("net_")
+        """Write the fitted model to a folder: `config.json` and `model.safetensors`.
+
+        Parameters
+        ----------
+        folder : path
+            A folder that is absent, empty or holds another model of rekur, which is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        DataError
+            If the folder cannot be written or holds anything else.
+        """
+        self.check_fitted()
         tensors = {f"net.{name}": tensor for name, tensor in self.net_.state_dict().items()}
         tensors |= {f"input.{name}": tensor for name, tensor in self.reader_.tensors().items()}
-        tensors |= {f"learned.{name}": tensor for name, tensor in self._tensors().items()}
-        serialization.save(folder, {**self._describe(), "history": self.history_}, tensors)
-
-    def _tensors(self) -> dict[str, Tensor]:
-        """What a subclass has learned besides, and a file must hold."""
-        return {}
-
-    def _recall(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `_tensors` gave."""
+        for part, value in self._learned_parts().items():
+            tensors |= {f"{part}.{name}": tensor for name, tensor in value.tensors().items()}
+        description = {**self._describe(), "history": self.history_, "fit": asdict(self.fit_record_)}
+        serialization.save(folder, description, tensors)
 
     @classmethod
-    def _values(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of the constructor from what a file says of them."""
-        return parameters
-
-    @classmethod
-    def _restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Any:
-        parameters = dict(description["parameters"])
-        if parameters["training"] is not None:
-            parameters["training"] = Training(**parameters["training"])
-        if parameters["input"] is not None:
-            options = dict(parameters["input"])
-            parameters["input"] = inputs.find(options.pop("kind"))(**options)
-        model = cls(**cls._values(parameters))
-        parts: dict[str, dict[str, Tensor]] = {"net": {}, "input": {}, "learned": {}}
+    def _restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Self:
+        serialization.require(description, ("parameters", "input", "size", "parts", "history", "fit"), folder)
+        model = cls(**restore_parameters(cls.nested_options, description["parameters"]))
+        groups: dict[str, dict[str, Tensor]] = {name: {} for name in ("net", "input", *cls.parts)}
         for name, tensor in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = tensor
-        model.shape_, model.learned_ = NetworkSize(**description["shape"]), description["learned"]
-        model.history_ = description["history"]
-        model.reader_ = inputs.restore(description["reader"], parts["input"])
-        model._recall(parts["learned"])
-        model.net_ = model._build()
-        serialization.restore(model.net_, parts["net"], folder)
-        model.net_.eval()
+            group, _, rest = name.partition(".")
+            if group not in groups:
+                raise ModelFileError(f"{folder} is damaged: the tensor {name!r} does not fit the description")
+            groups[group][rest] = tensor
+        size = dict(description["size"])
+        model.size_ = NetworkSize(**{**size, "augmentation": Augmentation(**size["augmentation"])})
+        model.history_, model.fit_record_ = description["history"], FitRecord(**description["fit"])
+        model.reader_ = inputs.restore(description["input"], groups["input"])
+        for name, kind in cls.parts.items():
+            part = description["parts"].get(name)
+            setattr(model, f"{name}_", None if part is None else kind.restore(part, groups[name], model.reader_))
+        net = model._objective().net
+        serialization.restore(net, groups["net"], folder)
+        model.net_ = net.eval()
         return model
 
 
-class PairedEstimator(SequenceEstimator):
-    """An estimator that is fitted to rows and their targets, and to nothing else."""
+class PairedEstimator(SequenceEstimator, ABC):
+    """Estimator fitted to pairs of a sequence and its target."""
 
     def fit(
         self,
-        x: Any,
-        y: Any,
+        x: SequenceData,
+        y: TargetData,
         *,
-        validation: float | tuple[Any, ...] | None = None,
+        validation: Validation = None,
         epochs: int | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Self:
-        """Train on sequences x and what they map to, y, one for each row, of the kinds that the class tells.
+        """Train on sequences and their targets.
 
-        The other arguments are as in `rekur.Classifier.fit`. A target that does not fit its sequence is refused with
-        its row.
+        Parameters
+        ----------
+        x : list or array
+            Sequences of the kinds named in the documentation of the class.
+        y : list
+            A target for each sequence.
+        validation : float, tuple (x, y) or None, default None
+            Share of the rows held out, or data; 0 for none. None holds out a tenth where there are 200 rows or more.
+            The weights of the best epoch on them are kept.
+        epochs : int or None, default None
+            Replaces `training.max_epochs`.
+        progress : bool or None, default None
+            Whether to show a progress bar; None shows it if standard error is a terminal.
+        checkpoint : path or None, default None
+            Folder written after each epoch; where it holds a checkpoint of this training, training resumes from it.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+
+        Raises
+        ------
+        DataError
+            If data cannot be used, or a target does not fit its sequence; the text names the row.
+        TrainingError
+            If the loss is not finite; the text names the layer.
         """
-        with learning(self, "net_"):
-            self._fit(x, y, validation, epochs, progress, checkpoint)
+        with learning(self, self.fitted_attribute):
+            options = FitOptions(validation, epochs, progress, checkpoint)
+            self._fit(x, y, options, source=self._choose_input(x))
         return self
 
 
-def guessed(x: Any) -> Any:
-    """The input that fits some data.
-
-    Strings are text, lists of strings words, paths recordings or videos by their ending, pairs (samples, rate)
-    recordings, arrays of bytes with four axes videos, and all else numbers.
-    """
-    first: Any = x[0] if isinstance(x, list | tuple) and len(x) else None
-    first = np.asarray(x, dtype=object).reshape(-1)[0] if hasattr(x, "dtype") and x.dtype.kind in "OUT" else first
-    if isinstance(first, os.PathLike):
-        ending = os.path.splitext(os.fspath(first))[1].lower()
-        return inputs.find("video" if ending in VIDEOS else "audio")()
-    if isinstance(first, str):
-        return inputs.find("text")()
-    if isinstance(x, list) and isinstance(first, tuple) and len(first) == 2 and np.ndim(first[1]) == 0:
-        return inputs.find("audio")()
-    if getattr(first, "dtype", None) == np.uint8 and np.ndim(first) == 4:
-        return inputs.find("video")()
-    if isinstance(first, Sequence) and len(first) and isinstance(first[0], str):
-        return inputs.find("words")()
-    return inputs.find("numbers")()
+def as_sequences(x: SequenceData, lengths: ArrayLike | None = None) -> SequenceData:
+    """x with the lengths of its rows; an array (B, I) becomes B sequences of one step, (B, 1, I)."""
+    if hasattr(x, "columns") or (not isinstance(x, str) and is_matrix(x)):
+        x = np.asarray(x)[:, None, :]
+    return x if lengths is None else PaddedArray(x, np.asarray(lengths))
 
 
-def check_rows(items: LazySequences, targets: Any) -> None:
-    """Raise unless there is a target for each row."""
-    n = len(targets) if isinstance(targets, torch.Tensor) else len(targets.lengths)
-    if n != len(items.lengths):
-        raise DataError(f"x has {len(items.lengths)} rows but y has {n}")
+def is_matrix(x: SequenceData) -> bool:
+    """Whether x is an array (B, I) of numbers, or lists of such shape."""
+    if isinstance(x, np.ndarray):
+        return x.ndim == 2 and x.dtype.kind not in "OSU"
+    return isinstance(x, list) and len(x) > 0 and all(is_number_row(row) for row in x) and len(set(map(len, x))) == 1
 
 
-def seen_in(items: LazySequences, targets: Any, validation: Any) -> str:
-    """A fingerprint of the data a training sees: every target, and up to a hundred of the sequences."""
-    y = targets if isinstance(targets, torch.Tensor) else torch.cat([targets[k] for k in range(len(targets.lengths))])
-    some = np.unique(np.linspace(0, len(items.lengths) - 1, 100).astype(int))
-    share = validation if isinstance(validation, float) else repr(type(validation))
-    return fingerprint(items.lengths, y.numpy(), *(items[int(k)].numpy() for k in some), np.array(str(share)))
+def is_number_row(row: object) -> bool:
+    """Whether a row is a list or array of numbers."""
+    return (isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype.kind not in "OSU") or (
+        isinstance(row, list) and len(row) > 0 and all(isinstance(value, int | float) for value in row)
+    )
+
+
+def check_rows(n: int, y: TargetData) -> None:
+    """Raise a DataError unless there is a target for each of n rows."""
+    if not hasattr(y, "__len__"):
+        raise DataError(f"y must be a list or an array of targets, one for each row of x, got {type(y).__name__}")
+    if len(y) != n:
+        raise DataError(f"x has {n} rows but y has {len(y)}")
+
+
+def data_fingerprint(data: Batcher) -> str:
+    """Hash of the rows of a batcher: all lengths and targets, and up to a hundred of the sequences."""
+    rows = data.row_numbers
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, FINGERPRINTED_ROWS).astype(int))]
+    targets = torch.empty(0) if data.y is None else data.y
+    if isinstance(targets, LazySequences):
+        targets = torch.cat([targets[int(row)] for row in rows])
+    weight = None if data.weight is None else data.weight.numpy()
+    return fingerprint(data.x.lengths, rows, targets.numpy(), weight, *(data.x[int(row)].numpy() for row in chosen))
+
+
+def describe_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments as JSON values: option values by their fields, mappings by their pairs."""
+
+    def describe(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {"pairs": [[key, item] for key, item in value.items()]}
+        if is_dataclass(value) and not isinstance(value, type):
+            kind = {"input": value.kind} if hasattr(value, "kind") else {}
+            return {**kind, "fields": asdict(value)}
+        return value
+
+    return {name: describe(value) for name, value in parameters.items()}
+
+
+def restore_parameters(nested: Mapping[str, type], described: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments again, from `describe_parameters`; `nested` holds the types of the option values."""
+
+    def restore(name: str, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if "pairs" in value:
+            return dict(value["pairs"])
+        kind = inputs.find(value["input"]) if "input" in value else nested[name]
+        return kind(**value["fields"])
+
+    return {name: restore(name, value) for name, value in described.items()}

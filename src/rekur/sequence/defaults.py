@@ -1,89 +1,227 @@
-"""How large the net of a task is and how it is trained, where the user does not say: a recipe for each input."""
+"""Defaults of the sequence tasks: input, network size, augmentation and training by task and kind of input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+from rekur import inputs
+from rekur.core import OptionError
+from rekur.inputs.datasets import VIDEOS
+from rekur.inputs.numbers import Numbers
+from rekur.inputs.text import strings
+from rekur.inputs.words import WORD
+from rekur.layers.conv_recurrent import CONVOLUTIONAL
 from rekur.training.config import Training
+
+if TYPE_CHECKING:
+    from rekur.inputs.reader import Input
+
+SequenceData: TypeAlias = Any
+"""Sequences as users have them: an array (B, T, I), a list of arrays (T, I), of strings, of lists of words, of paths to
+recordings or videos, of pairs (samples, rate), of arrays of frames."""
+
+WARMUP_STEPS = 100
+"""Steps in which the learning rate rises, at least: networks over frames never learn if it is high at once."""
+
+MAX_CHARACTERS = 300
+"""Mean length up to which texts are read word by word, each word also by its letters."""
+
+MAX_CHARACTERS_PER_WORD = 15
+"""Characters a word above which the words of a text are not separated by blanks."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of the inputs while training.
+
+    Parameters
+    ----------
+    token_dropout : float, default 0.0
+        Share of the tokens or words that are replaced by the unknown one (text, words).
+    spec_mask : float, default 0.0
+        Share of the bands and of the steps that are masked in a spectrogram (audio).
+    noise_std : float, default 0.0
+        Standard deviation of the noise added to scaled numbers (numbers).
+    affine : float, default 0.0
+        Largest rotation, scaling and change of brightness of the frames of a video (video).
+    """
+
+    token_dropout: float = 0.0
+    spec_mask: float = 0.0
+    noise_std: float = 0.0
+    affine: float = 0.0
+
+    def for_input(self, kind: str) -> float:
+        """The option that concerns a kind of input."""
+        strengths = {"audio": self.spec_mask, "numbers": self.noise_std, "video": self.affine}
+        return strengths.get(kind, self.token_dropout)
 
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """The size of a net; a value.
+    """Size and regularisation of a network.
 
-    vectors : size of what the encoder gives, where it can be chosen · hidden, layers, bidirectional : the stack ·
-    dropout : share of entries set to zero while training, before, between and behind the layers · forget : share of
-    tokens that are hidden, of bands and spans of time, or spread of the noise, while training
+    Parameters
+    ----------
+    embedding_size : int, default 128
+        Size of the vectors of the encoder, where it can be chosen.
+    hidden_size : int, default 128
+        Hidden size H of the stack.
+    num_layers : int, default 1
+        Layers L of the stack.
+    bidirectional : bool, default True
+        Whether the stack also reads backward.
+    dropout : float, default 0.3
+        Share of the entries set to zero while training, before, between and behind the layers.
+    augmentation : Augmentation, default none
+        Random changes of the inputs while training.
     """
 
-    vectors: int = 128
+    embedding_size: int = 128
     hidden_size: int = 128
     num_layers: int = 1
     bidirectional: bool = True
     dropout: float = 0.3
-    forget: float = 0.0
-
-
-RISING = 100  # steps in which the rate rises, at least
+    augmentation: Augmentation = Augmentation()
 
 
 @dataclass(frozen=True)
 class TaskDefaults:
-    """A shape, how to train, and how many steps that should take, within what number of epochs.
+    """Network size and training of a task for one kind of input.
 
-    Training ends before if a third of the epochs, and no fewer than five, have brought nothing better. The rate rises
-    for a hundred steps or more (at most three tenths of all): nets over frames never learn if it is high at once.
+    Parameters
+    ----------
+    size : NetworkSize
+        Size of the network.
+    training : Training
+        Options of the training; `max_epochs`, `patience` and `warmup` follow from the two below, where given.
+    steps : int or None, default None
+        Steps that training should take; None takes `training` as it is.
+    epochs : (int, int), default (1, 1)
+        Least and largest number of epochs.
     """
 
-    shape: NetworkSize
+    size: NetworkSize
     training: Training
-    steps: int
-    epochs: tuple[int, int]
+    steps: int | None = None
+    epochs: tuple[int, int] = (1, 1)
 
     def trained(self, length: int, training: Training | None = None, epochs: int | None = None) -> Training:
-        """Options for epochs of `length` steps: the fields of `training`, and these defaults for all others.
+        """Options for epochs of `length` steps: the fields passed in `training`, and these defaults for the others.
 
-        `epochs` takes the place of `training.max_epochs`.
+        Training stops if a third of the epochs, and no fewer than five, have brought nothing better, and the learning
+        rate rises for a hundred steps or more (at most three tenths of all). `epochs` replaces `max_epochs`.
         """
         options = Training() if training is None else training
-        fewest, most = self.epochs
         if epochs is not None:
             options = options.replace(max_epochs=epochs)
-        elif "max_epochs" not in options.explicit:
-            options = options.replace(max_epochs=max(fewest, min(most, round(self.steps / length))))
-        warmup = min(0.3, max(self.training.warmup, RISING / (length * options.max_epochs)))
+        if self.steps is None:
+            return options.merged_with(self.training)
+        if "max_epochs" not in options.explicit:
+            least, largest = self.epochs
+            options = options.replace(max_epochs=max(least, min(largest, round(self.steps / length))))
+        warmup = min(0.3, max(self.training.warmup, WARMUP_STEPS / (length * options.max_epochs)))
         return options.merged_with(self.training.replace(patience=max(5, options.max_epochs // 3), warmup=warmup))
 
 
-STEADY = Training(
-    batch_size=32, learning_rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2
+BASE = Training(batch_size=32, learning_rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)
+SPEECH = TaskDefaults(
+    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2)), BASE.replace(batch_size=16), 8_000, (10, 120)
 )
-SPOKEN = TaskDefaults(NetworkSize(192, 192, 3, True, 0.2, 0.2), replace(STEADY, batch_size=16), 8_000, (10, 120))
+
+
+def _tokens(share: float) -> Augmentation:
+    return Augmentation(token_dropout=share)
+
 
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
-    ("label", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, True, 0.2, 0.05), STEADY, 2_000, (10, 150)),
-    ("label", "text"): TaskDefaults(NetworkSize(128, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (4, 8)),
-    ("label", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, 0.1), STEADY, 3_000, (4, 12)),
-    ("label", "audio"): TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, 0.15), STEADY, 3_000, (10, 60)),
-    ("label", "video"): TaskDefaults(NetworkSize(64, 128, 1, True, 0.1, 0.15), STEADY, 1_500, (8, 40)),
-    ("label", "pictures"): TaskDefaults(NetworkSize(32, 32, 1, False, 0.2), STEADY, 1_500, (8, 40)),
-    ("tags", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, 0.05), STEADY, 6_000, (10, 30)),
-    ("transcript", "audio"): SPOKEN,
-    ("transcript", "numbers"): SPOKEN,
-    ("text", "text"): TaskDefaults(
-        NetworkSize(256, 256, 1, True, 0.3, 0.05), replace(STEADY, batch_size=64), 7_000, (10, 40)
+    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training()),
+    ("label", "numbers"): TaskDefaults(
+        NetworkSize(64, 64, 1, True, 0.2, Augmentation(noise_std=0.05)), BASE, 2_000, (10, 150)
     ),
-    ("text", "video"): TaskDefaults(NetworkSize(64, 128, 1, True, 0.1, 0.15), STEADY, 2_500, (10, 80)),
-    ("text", "numbers"): TaskDefaults(NetworkSize(64, 128, 1, True, 0.1), STEADY, 4_000, (10, 80)),
+    ("label", "text"): TaskDefaults(NetworkSize(128, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 8)),
+    ("label", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 12)),
+    ("label", "audio"): TaskDefaults(
+        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15)), BASE, 3_000, (10, 60)
+    ),
+    ("label", "video"): TaskDefaults(
+        NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 1_500, (8, 40)
+    ),
+    ("label", "pictures"): TaskDefaults(NetworkSize(32, 32, 1, False, 0.2), BASE, 1_500, (8, 40)),
+    ("tags", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.05)), BASE, 6_000, (10, 30)),
+    ("transcript", "audio"): SPEECH,
+    ("transcript", "numbers"): SPEECH,
+    ("translation", "text"): TaskDefaults(
+        NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
+    ),
+    ("caption", "video"): TaskDefaults(
+        NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 2_500, (10, 80)
+    ),
+    ("caption", "numbers"): TaskDefaults(NetworkSize(64, 128, 1, True, 0.1), BASE, 4_000, (10, 80)),
     ("next", "text"): TaskDefaults(
-        NetworkSize(400, 400, 2, False, 0.25), replace(STEADY, batch_size=20, bptt=35), 8_000, (3, 15)
+        NetworkSize(400, 400, 2, False, 0.25), BASE.replace(batch_size=20, bptt=35), 8_000, (3, 15)
     ),
 }
-"""By what comes out and what goes in; the sizes were chosen on held-out parts (docs/design.md, section 6)."""
+"""By task and kind of input; "pictures" are the frames of a video for convolutional cells. Sizes were chosen on
+held-out parts (docs/design.md, section 6)."""
 
 
-def shaped(recipe: TaskDefaults, **given: Any) -> NetworkSize:
-    """The shape of a recipe, with what the user has said instead."""
-    return replace(recipe.shape, **{name: value for name, value in given.items() if value is not None})
+def task_defaults(task: str, kind: str, cell: str) -> TaskDefaults:
+    """Defaults of a task for a kind of input and a cell."""
+    if task != "label" or cell not in CONVOLUTIONAL:
+        return DEFAULTS[task, kind]
+    if kind != "video":
+        raise OptionError(f"the cell {cell!r} convolves over pictures: it takes video, not {kind}")
+    return DEFAULTS[task, "pictures"]
+
+
+def network_size(defaults: NetworkSize, parameters: Mapping[str, Any]) -> NetworkSize:
+    """Default size with the sizes among an estimator's parameters that are not None."""
+    names = ("hidden_size", "num_layers", "bidirectional", "dropout")
+    return replace(defaults, **{name: parameters[name] for name in names if parameters.get(name) is not None})
+
+
+def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = None) -> Input:
+    """Input chosen by the user, the only one of the task or that which fits the data; refused where it does not fit."""
+    kinds = [kind for out, kind in DEFAULTS if out == task and kind in inputs.INPUTS]
+    if chosen is None:
+        kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
+        if kind == "text" and "words" in kinds and short_texts(x):
+            kind = "words"
+        chosen = Numbers(scale="none") if task == "value" else inputs.find(kind)()
+    if chosen.kind not in kinds:
+        raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
+    return chosen
+
+
+def guess_kind(x: SequenceData) -> str:
+    """Kind of input that fits the data.
+
+    Strings are text, lists of strings words, paths recordings or videos by their ending, pairs (samples, rate)
+    recordings, arrays of bytes with four axes videos, and all else numbers.
+    """
+    first: Any = next(iter(x), None) if hasattr(x, "__iter__") and not hasattr(x, "columns") else None
+    if isinstance(first, os.PathLike):
+        ending = os.path.splitext(os.fspath(first))[1].lower()
+        return "video" if ending in VIDEOS else "audio"
+    if isinstance(first, str):
+        return "text"
+    if isinstance(x, list) and isinstance(first, tuple) and len(first) == 2 and np.ndim(first[1]) == 0:
+        return "audio"
+    if getattr(first, "dtype", None) == np.uint8 and np.ndim(first) == 4:
+        return "video"
+    if isinstance(first, Sequence) and len(first) and isinstance(first[0], str):
+        return "words"
+    return "numbers"
+
+
+def short_texts(x: Sequence[str]) -> bool:
+    """Whether texts are short on average and have their words separated by blanks."""
+    texts = strings(x)
+    characters, words = sum(map(len, texts)), sum(len(WORD.findall(text)) for text in texts)
+    return characters <= MAX_CHARACTERS * len(texts) and characters <= MAX_CHARACTERS_PER_WORD * words

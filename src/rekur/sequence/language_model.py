@@ -1,49 +1,139 @@
-"""Language modelling: the next token of a text."""
+"""Language models: the next token of a text, generation of text, and scores of characters for shallow fusion."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from rekur.core import DataError, OptionError, positive
-from rekur.data.items import Batcher, LazySequences, listed
-from rekur.estimator import check_seed, learning
+from rekur.data.batching import Batcher, LazySequences
+from rekur.estimator import learning
+from rekur.inputs.text import TextReader
 from rekur.inputs.tokenizer import END, PAD, START
 from rekur.layers.language_model import LanguageNet
-from rekur.sequence.base import SequenceEstimator
-from rekur.sequence.defaults import DEFAULTS
+from rekur.sequence.base import FitOptions, LearnedPart, SequenceEstimator, Split
 from rekur.training.config import Training
+from rekur.training.loop import States
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
-ALONGSIDE = 20  # rows that a text to be judged is cut into
+VALIDATION_SHARE = 0.05
+"""Share of the last texts that is held out automatically."""
+
+EVALUATION_ROWS = 20
+"""Rows into which a text held out is cut."""
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """How often each token occurs in the training texts: the unigram model, which is the baseline."""
+
+    counts: list[int]
+
+    @classmethod
+    def of(cls, tokens: Array, size: int) -> TokenCounts:
+        """Counts of a stream of tokens."""
+        return cls(np.bincount(tokens, minlength=size).tolist())
+
+    def log_proba(self, tokens: Array) -> Array:
+        """Log-probability of each token of a stream, with add-one smoothing."""
+        p = np.array(self.counts, dtype=float) + 1
+        log_p: Array = np.log(p / p.sum())[tokens]
+        return log_p
+
+    def describe(self) -> dict[str, Any]:
+        """Counts as JSON values."""
+        return {"counts": self.counts}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TokenCounts:
+        """The counts that `describe` gave."""
+        return cls(**description)
+
+
+@dataclass(frozen=True)
+class TokenObjective:
+    """Cross-entropy of the next token; validation measures the same."""
+
+    net: LanguageNet
+    codec: TokenCounts
+    error_name: str = "cross-entropy"
+    carries_states: bool = True
+
+    def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
+        """Loss of a batch, and the states of the stack."""
+        scores, states = self.net(batch.x, states)
+        return F.cross_entropy(scores.flatten(0, 1), batch.y.flatten()), states
+
+    def error(self, validation: Batcher) -> float:
+        """Mean of -log p over all tokens; the states are carried from piece to piece."""
+        total, states, count = 0.0, None, 0
+        for batch in validation.ordered():
+            loss, states = self.loss(batch, None if batch.first else states)
+            total, count = total + float(loss) * batch.y.numel(), count + batch.y.numel()
+        return total / count
+
+    def baseline_error(self, validation: Batcher) -> float:
+        """The same of the unigram model."""
+        tokens = torch.cat([batch.y.flatten() for batch in validation.ordered()]).numpy()
+        return -float(self.codec.log_proba(tokens).mean())
 
 
 class LanguageModel(SequenceEstimator):
-    """Tell the next token of a text from all before it.
+    """Predict the next token of a text from all tokens before it.
 
         h_t = stack of cells over the tokens w_1 … w_t,  p(w_{t+1}) = softmax(E·(W·h_t + c) + b)
 
-    The texts are joined to one stream, an end mark after each, and cut into as many rows as a batch has; the state is
-    carried from piece to piece (truncated backpropagation through time, `training.bptt` steps).
+    where E are the embeddings of the tokens. The texts are joined to one stream, an end mark after each, and cut into
+    as many rows as a batch has; the state is carried from piece to piece (truncated backpropagation through time,
+    `training.bptt` steps).
 
     Parameters
     ----------
-    cell, hidden, layers, dropout, training, seed : as in `rekur.Classifier`
-    input : `Text` of `rekur.inputs`, with options: pieces="word" for words, "char" for letters
+    cell : {"lstm", "gru", "rnn", "rnn_relu", "gru_before"}, default "lstm"
+        Recurrent cell, see `rekur.cells`.
+    hidden_size : int or None, default None
+        Hidden size of each layer; None for the default.
+    num_layers : int or None, default None
+        Layers of the stack; None for the default.
+    dropout : float or None, default None
+        Share of the entries set to zero while training; None for the default.
+    training : Training or None, default None
+        Options of the training, see `rekur.Training`; the defaults of the task for all fields that are not passed.
+    input : Text or None, default None
+        Options of the texts, see `rekur.inputs.Text`: `pieces="word"` for words, `pieces="char"` for characters.
+    random_state : int, default 0
+        Seed of the weights, the order of the rows and dropout. The same seed gives the same numbers.
 
     Attributes
     ----------
-    history_ : `val_loss` is the mean of -log p of the tokens held out · net_, reader_ : as in `rekur.Classifier`
+    history_ : list of dict
+        A record for each epoch; `val_loss` is the mean of -log p of the tokens held out.
+    net_ : Module
+        The torch module.
+    reader_ : TextReader
+        The tokens.
+
+    References
+    ----------
+    T. Mikolov, M. Karafiát, L. Burget, J. Černocký and S. Khudanpur, 2010, "Recurrent neural network based language
+    model", Interspeech.
 
     Examples
     --------
@@ -53,7 +143,12 @@ class LanguageModel(SequenceEstimator):
     True
     """
 
-    out = "next"
+    task = "next"
+    parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TokenCounts}
+
+    reader_: TextReader
+    net_: LanguageNet
+    codec_: TokenCounts
 
     def __init__(
         self,
@@ -62,7 +157,7 @@ class LanguageModel(SequenceEstimator):
         num_layers: int | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -77,111 +172,225 @@ class LanguageModel(SequenceEstimator):
         self,
         texts: Sequence[str],
         *,
-        validation: float | Sequence[str] = 0.05,
+        validation: float | Sequence[str] | None = None,
         epochs: int | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-    ) -> LanguageModel:
-        """Train on texts; `validation` is the share of the last texts held out, or other texts."""
-        check_seed(self.random_state)
-        if isinstance(validation, float | int):
-            if not 0 <= validation < 1:
-                raise OptionError(f"validation must be a share in [0, 1) or texts, got {validation!r}")
-            n = round(len(texts) * validation)
-            texts, validation = (texts[:-n], texts[-n:]) if n else (texts, ())
-        with learning(self, "net_"):
-            given: Any = (validation, validation) if len(validation) else 0.0
-            self._fit(texts, texts, given, epochs, progress, checkpoint)
+    ) -> Self:
+        """Train on texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            Texts in their order.
+        validation : float, list of str or None, default None
+            Share of the last texts held out, or other texts; 0 for none, None for a twentieth. The weights of the best
+            epoch on them are kept.
+        epochs : int or None, default None
+            Replaces `training.max_epochs`.
+        progress : bool or None, default None
+            Whether to show a progress bar; None shows it if standard error is a terminal.
+        checkpoint : path or None, default None
+            Folder written after each epoch; where it holds a checkpoint of this training, training resumes from it.
+
+        Returns
+        -------
+        LanguageModel
+            The fitted estimator.
+
+        Raises
+        ------
+        DataError
+            If the texts have fewer tokens than a batch has rows.
+        TrainingError
+            If the loss is not finite.
+        """
+        with learning(self, self.fitted_attribute):
+            train, held_out = split_texts(texts, validation)
+            defaults = self._learn_input(train, self._choose_input(train))
+            training = (self.training or Training()).merged_with(defaults.training)
+            if training.bptt is None:
+                raise OptionError("a language model is trained piece by piece: give training a bptt, such as 35")
+            tokens = self._stream(train)
+            self.codec_ = TokenCounts.of(tokens, self.reader_.size)
+            batches, validation_batches = stream_batcher(tokens, training.batch_size, training.bptt), None
+            if len(held_out):
+                others = self._stream(held_out)
+                validation_batches = stream_batcher(others, min(EVALUATION_ROWS, len(others)), training.bptt)
+            split = Split(replace(batches, seed=self.random_state), validation_batches)
+            self._train(split, defaults, FitOptions(None, epochs, progress, checkpoint))
         return self
 
     def perplexity(self, texts: Sequence[str]) -> float:
-        """exp of the mean of -log p over the tokens of texts, end marks included."""
-        self.check_fitted("net_")
+        """Perplexity: exp of the mean of -log p over the tokens of texts, end marks included.
+
+        Parameters
+        ----------
+        texts : list of str
+            Texts.
+
+        Returns
+        -------
+        float
+            1 or more; the smaller the better.
+        """
+        self.check_fitted()
         return self._perplexity(self._stream(texts))
 
-    def _perplexity(self, tokens: np.ndarray) -> float:
+    def _perplexity(self, tokens: Array) -> float:
+        objective = TokenObjective(self.net_, self.codec_)
         with torch.inference_mode():
-            return math.exp(self._error(self.net_, rows_of(tokens, 1, 256)))
+            return math.exp(objective.error(stream_batcher(tokens, 1, 256)))
 
     def score(self, texts: Sequence[str]) -> float:
-        """The mean of log p over the tokens of texts."""
+        """Mean of log p over the tokens of texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            Texts.
+
+        Returns
+        -------
+        float
+            0 or less; the larger the better.
+        """
         return -math.log(self.perplexity(texts))
 
     def evaluate(self, texts: Sequence[str]) -> dict[str, float]:
-        """Perplexity, and that of telling each token by how often it occurs."""
-        self.check_fitted("net_")
-        tokens = self._stream(texts)
-        p = np.array(self.learned_["counts"], dtype=float) + 1
-        usual = -np.log(p / p.sum())[tokens].mean()
-        return {"perplexity": self._perplexity(tokens), "baseline perplexity": float(np.exp(usual))}
+        """Perplexity, beside that of the frequencies of the tokens.
 
-    def sample(self, start: str = "", tokens: int = 50, temperature: float = 1.0, seed: int = 0) -> str:
-        """A text that goes on from `start`, each token drawn from p^(1/temperature); it ends at an end mark."""
-        self.check_fitted("net_")
+        Parameters
+        ----------
+        texts : list of str
+            Texts.
+
+        Returns
+        -------
+        dict of str to float
+            `perplexity` and `baseline_perplexity`.
+        """
+        self.check_fitted()
+        tokens = self._stream(texts)
+        baseline = float(np.exp(-self.codec_.log_proba(tokens).mean()))
+        return {"perplexity": self._perplexity(tokens), "baseline_perplexity": baseline}
+
+    def sample(self, start: str = "", max_tokens: int = 50, temperature: float = 1.0, random_state: int = 0) -> str:
+        """Generate a text, each token drawn from p^(1/temperature); it ends at an end mark.
+
+        Parameters
+        ----------
+        start : str, default ""
+            Beginning of the text.
+        max_tokens : int, default 50
+            New tokens at most.
+        temperature : float, default 1.0
+            Below 1 for more probable texts, above 1 for more varied ones.
+        random_state : int, default 0
+            Seed of the draw.
+
+        Returns
+        -------
+        str
+            The text, its beginning included.
+        """
+        self.check_fitted()
         positive("temperature", temperature)
-        generator = torch.Generator().manual_seed(seed)
-        told = self.reader_.tokenizer.encode(start) if start else []
-        new, states = torch.tensor([[END, *told]]), None
-        for _ in range(tokens):
+        generator = torch.Generator().manual_seed(random_state)
+        tokens = self.reader_.tokenizer.encode(start) if start else []
+        new, states = torch.tensor([[END, *tokens]]), None
+        for _ in range(max_tokens):
             with torch.inference_mode():
                 scores, states = self.net_(new, states)
             p = scores[0, -1].index_fill(0, torch.tensor([PAD, START]), -torch.inf).div(temperature).softmax(0)
             new = torch.multinomial(p, 1, generator=generator)[None]
             if int(new) == END:
                 break
-            told.append(int(new))
-        return str(self.reader_.tokenizer.decode(told))
+            tokens.append(int(new))
+        return self.reader_.tokenizer.decode(tokens)
 
-    def _stream(self, texts: Sequence[str]) -> np.ndarray:
-        items = self.reader_.items(texts)
-        return np.concatenate([np.append(items[row].numpy(), END) for row in range(len(items.lengths))])
+    def _stream(self, texts: Sequence[str]) -> Array:
+        """Tokens of texts one after another, an end mark behind each."""
+        sequences = self.reader_.items(texts)
+        return np.concatenate([np.append(sequences[row].numpy(), END) for row in range(len(sequences))])
 
-    @property
-    def _recipe(self) -> Training:
-        return (self.training or Training()).merged_with(DEFAULTS["next", "text"].training)
-
-    def _items(self, x: Sequence[str]) -> LazySequences:
-        tokens = self._stream(x)
-        self.learned_["counts"] = np.bincount(tokens, minlength=self.reader_.size).tolist()
-        return rows_of(tokens, self._recipe.batch_size).x
-
-    def _targets(self, y: Sequence[str], learn: bool) -> LazySequences:
-        made: LazySequences = rows_of(self._stream(y), self._recipe.batch_size).y
-        return made
-
-    def _split(self, items: Any, targets: Any, validation: Any) -> tuple[Batcher, Batcher | None]:
-        bptt = self._recipe.bptt
-        if bptt is None:
-            raise OptionError("a language model is trained piece by piece: give training a bptt, such as 35")
-        train = Batcher(items, targets, seed=self.random_state, chunk=bptt)
-        if not isinstance(validation, tuple):
-            return train, None
-        tokens = self._stream(validation[0])
-        return train, rows_of(tokens, min(ALONGSIDE, len(tokens)), bptt)
-
-    def _build(self) -> nn.Module:
-        s = self.shape_
-        return LanguageNet(
-            self.cell, self.reader_.size, s.vectors, s.hidden_size, s.num_layers, s.dropout, self.random_state
+    def _objective(self) -> TokenObjective:
+        size = self.size_
+        net = LanguageNet(
+            self.cell,
+            self.reader_.size,
+            size.embedding_size,
+            size.hidden_size,
+            size.num_layers,
+            size.dropout,
+            self.random_state,
         )
-
-    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        scores, state = net(batch.x, state)
-        return F.cross_entropy(scores.flatten(0, 1), batch.y.flatten()), state
-
-    def _error(self, net: Any, held: Batcher) -> float:
-        total, state, count = 0.0, None, 0
-        for batch in held.ordered():
-            loss, state = self._loss(net, batch, None if batch.first else state)
-            total, count = total + float(loss) * batch.y.numel(), count + batch.y.numel()
-        return total / count
+        return TokenObjective(net, self.codec_)
 
 
-def rows_of(tokens: np.ndarray, rows: int, chunk: int | None = None) -> Batcher:
-    """A stream as rows of equal length; each starts with what stands before it."""
+def split_texts(texts: Sequence[str], validation: float | Sequence[str] | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Texts to train on and texts held out."""
+    if not isinstance(validation, float | int | None):
+        return texts, validation
+    share = VALIDATION_SHARE if validation is None else validation
+    if isinstance(share, bool) or not 0 <= share < 1:
+        raise OptionError(f"validation must be a share in [0, 1) or texts, got {validation!r}")
+    n = round(len(texts) * share)
+    return (texts[:-n], texts[-n:]) if n else (texts, ())
+
+
+def stream_batcher(tokens: Array, rows: int, chunk: int) -> Batcher:
+    """A stream of tokens as rows of equal length, each to be predicted from the tokens before, in pieces of `chunk`."""
     T = len(tokens) // rows
     if not T:
         raise DataError(f"the texts have {len(tokens)} tokens, fewer than the {rows} rows of a batch")
     before = np.append([END], tokens[:-1])
     x, y = (torch.from_numpy(part[: rows * T].reshape(rows, T)) for part in (before, tokens))
-    return Batcher(listed(list(x)), listed(list(y)), chunk=chunk)
+    return Batcher(LazySequences.from_list(list(x)), LazySequences.from_list(list(y)), chunk=chunk)
+
+
+class CharLMScorer:
+    """Scores of the next character for the beam search of a transcriber (shallow fusion).
+
+        score = weight · log p(character | prefix)
+
+    Each prefix is read once.
+
+    Parameters
+    ----------
+    language_model : LanguageModel
+        Model of characters, fitted with `input=Text(pieces="char")`.
+    characters : list of str
+        Characters of the labels 1 … K of the transcriber.
+    weight : float
+        Weight of the log-probabilities.
+
+    References
+    ----------
+    Ç. Gülçehre et al., 2015, "On using monolingual corpora in neural machine translation", arXiv:1503.03535.
+    """
+
+    def __init__(self, language_model: LanguageModel, characters: Sequence[str], weight: float) -> None:
+        language_model.check_fitted()
+        reader = language_model.reader_
+        if reader.options.pieces != "char":
+            raise OptionError('the language model must predict characters: fit it with input=Text(pieces="char")')
+        self.net, self.weight = language_model.net_, weight
+        self.tokens = [END, *(reader.tokenizer.number(character) for character in characters)]
+        start = self._step([END, reader.tokenizer.number(" ")], None)
+        self.cache: dict[tuple[int, ...], tuple[Array, States]] = {(): start}
+
+    def __call__(self, prefix: tuple[int, ...], label: int) -> float:
+        """Score of a label after a prefix of labels; 0 is the end."""
+        return self.weight * float(self._after(prefix)[0][self.tokens[label]])
+
+    def _after(self, prefix: tuple[int, ...]) -> tuple[Array, States]:
+        """Log-probabilities of all tokens after a prefix, and the states."""
+        if prefix not in self.cache:
+            self.cache[prefix] = self._step([self.tokens[prefix[-1]]], self._after(prefix[:-1])[1])
+        return self.cache[prefix]
+
+    def _step(self, tokens: list[int], states: States) -> tuple[Array, States]:
+        with torch.inference_mode():
+            scores, states = self.net(torch.tensor([tokens]), states)
+        return scores[0, -1].log_softmax(-1).numpy(), states

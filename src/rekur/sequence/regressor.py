@@ -1,43 +1,180 @@
-"""Regression: a sequence to a value, or a sequence to a sequence of values."""
+"""Regression of sequences: a sequence to a value, or a sequence to a sequence of values."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import torch
 
 from rekur.core import DataError
-from rekur.data.validation import floats
+from rekur.data.batching import Batcher, LazySequences, PaddedArray, Targets
+from rekur.data.validation import floats, row_weights
 from rekur.estimator import learning
+from rekur.layers.encoders import encoder
 from rekur.layers.heads import ValueHead
-from rekur.sequence.arrays import ArrayEstimator
+from rekur.layers.sequence_net import SequenceNet
+from rekur.layers.stack import Stack
+from rekur.sequence.base import (
+    FitOptions,
+    LearnedPart,
+    SequenceEstimator,
+    TargetData,
+    TrainingData,
+    Validation,
+    as_sequences,
+)
+from rekur.sequence.defaults import SequenceData
 from rekur.training.config import Training
+from rekur.training.loop import States
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from rekur.core import Array
+    from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
 
-class Regressor(ArrayEstimator):
-    """Map arrays (B, T, I) to values (B,) or (B, K), or to sequences of values (B, T, K).
+@dataclass(frozen=True)
+class ValueCodec:
+    """Values as targets: their number K, their form and their means (K,) over the training data.
+
+    Targets are (B,), (B, K), or sequences: an array (B, T, K) or a list of arrays (T, K).
+    """
+
+    size: int
+    each: bool
+    flat: bool
+    mean: list[float]
+
+    @classmethod
+    def learn(cls, data: TrainingData) -> ValueCodec:
+        """Form and means of the values."""
+        rows, axes = read_values(data.y)
+        values = np.concatenate(rows) if axes == "BTK" else np.stack(rows)
+        return cls(values.shape[-1], axes == "BTK", axes == "B", values.mean(axis=0).tolist())
+
+    def encode(self, y: ArrayLike, lengths: Array) -> Targets:
+        """Values as float32 tensors; a sequence of values has as many steps as its input."""
+        rows, axes = read_values(y)
+        if (axes == "BTK") != self.each or rows[0].shape[-1] != self.size:
+            raise DataError(f"y has targets of the shape {rows[0].shape}, which do not fit those the model learned")
+        if not self.each:
+            return torch.from_numpy(np.stack(rows))
+        for row, (target, T) in enumerate(zip(rows, lengths.tolist(), strict=True)):
+            if len(target) != T:
+                raise DataError(f"row {row} of x has {T} steps but y has {len(target)}")
+        return LazySequences.from_list([torch.from_numpy(row) for row in rows])
+
+    def describe(self) -> dict[str, Any]:
+        """Fields as JSON values."""
+        return asdict(self)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> ValueCodec:
+        """The codec that `describe` gave."""
+        return cls(**description)
+
+
+def read_values(y: ArrayLike) -> tuple[list[Array], str]:
+    """Targets as float32 arrays (K,) or (T, K), and their axes: "B", "BK" or "BTK"."""
+    if isinstance(y, list | tuple) and len({np.shape(row) for row in y}) > 1:
+        return [floats(f"sequence {row} of y", target, "TK").numpy() for row, target in enumerate(y)], "BTK"
+    axes = {1: "B", 2: "BK"}.get(np.ndim(y), "BTK")
+    values = floats("y", y, axes).numpy()
+    return list(values[:, None] if axes == "B" else values), axes
+
+
+@dataclass(frozen=True)
+class ValueObjective:
+    """The mean loss over all values, of the rows and steps that count."""
+
+    net: SequenceNet[ValueHead]
+    codec: ValueCodec
+    carries_states: bool
+
+    @property
+    def error_name(self) -> str:
+        """Name of the loss."""
+        return self.net.head.loss_name
+
+    def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
+        """Loss of a batch, and the states of the stack."""
+        raw, _, states = self.net(batch.x, batch.lengths, states)
+        return self.net.head.loss(raw, batch.y, self._weight(batch)), states
+
+    def error(self, validation: Batcher) -> float:
+        """Mean loss of all values held out."""
+        return self._mean(validation, lambda batch: self.loss(batch, None)[0])
+
+    def baseline_error(self, validation: Batcher) -> float:
+        """Mean loss of predicting the mean of the training values."""
+        mean = torch.tensor(self.codec.mean)
+        head = self.net.head
+        return self._mean(validation, lambda batch: head.loss(mean.expand_as(batch.y), batch.y, self._weight(batch)))
+
+    def _weight(self, batch: Batch) -> Tensor | None:
+        """The weights of a batch, None where all targets count alike."""
+        if batch.weight is None or bool((batch.weight == 1).all()):
+            return None
+        return batch.weight
+
+    def _mean(self, data: Batcher, loss: Callable[[Batch], Tensor]) -> float:
+        total = count = 0.0
+        for batch in replace(data, chunk=None).ordered():
+            weight = float(len(batch.x) if batch.weight is None else batch.weight.sum())
+            total, count = total + weight * float(loss(batch)), count + weight
+        return total / count
+
+
+class Regressor(SequenceEstimator):
+    """Map sequences to values, or to sequences of values.
 
         h_1 … h_T = stack of cells over x_1 … x_T,  y = W·h_T + b  or  y_t = W·h_t + b
 
-    Which of the two is decided by the target that `fit` gets. With `cell="rnn", hidden=64` it is the textbook
-    program: a simple RNN with tanh, a dense layer, mean squared error and Adam.
+    where the target decides between the two. With `cell="rnn", hidden_size=64` it is the textbook program: a simple
+    RNN with tanh, a dense layer, mean squared error and Adam. Inputs and targets are not scaled.
 
     Parameters
     ----------
-    cell : "rnn", "rnn_relu", "lstm" or "gru"
-    hidden, layers, bidirectional, dropout : the stack, see `rekur.layers.stack.Stack`
-    loss : "mse", "mae" or "huber"
-    training : how to train, see `rekur.Training`
-    seed : seed of the weights, the order of the rows and dropout; the same seed gives the same numbers
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell, see `rekur.cells`.
+    hidden_size : int, default 64
+        Hidden size of each layer.
+    num_layers : int, default 1
+        Layers of the stack.
+    bidirectional : bool, default False
+        Whether the stack also reads backward.
+    dropout : float, default 0.0
+        Share of the outputs set to zero between layers while training.
+    loss : {"mse", "mae", "huber"}, default "mse"
+        Loss of a value.
+    training : Training or None, default None
+        Options of the training, see `rekur.Training`; its own defaults for all fields that are not passed.
+    input : Numbers or None, default None
+        Options of the input, see `rekur.inputs.Numbers`; None reads numbers as they are, without scaling.
+    random_state : int, default 0
+        Seed of the weights, the order of the rows and dropout. The same seed gives the same numbers.
 
     Attributes
     ----------
-    history_ : one record for each epoch; net_ : the torch module; sizes_ : what was learned of the shapes
+    history_ : list of dict
+        A record for each epoch: `mean_loss`, `val_loss` with validation, and others.
+    net_ : Module
+        The torch module.
+    reader_ : NumbersReader
+        What was learned of the input.
+    codec_ : ValueCodec
+        What was learned of the targets.
 
     Examples
     --------
@@ -49,6 +186,14 @@ class Regressor(ArrayEstimator):
     True
     """
 
+    task = "value"
+    estimator_type = "regressor"
+    split = "last"
+    parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": ValueCodec}
+
+    net_: SequenceNet[ValueHead]
+    codec_: ValueCodec
+
     def __init__(
         self,
         cell: str = "gru",
@@ -57,7 +202,8 @@ class Regressor(ArrayEstimator):
         bidirectional: bool = False,
         dropout: float = 0.0,
         loss: str = "mse",
-        training: Training = Training(),  # noqa: B008, a frozen value
+        training: Training | None = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -67,62 +213,189 @@ class Regressor(ArrayEstimator):
         self.dropout = dropout
         self.loss = loss
         self.training = training
+        self.input = input
         self.random_state = random_state
 
     def fit(
         self,
-        x: ArrayLike,
+        x: SequenceData,
         y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
         lengths: ArrayLike | None = None,
-        validation: float | tuple[Any, ...] = 0.0,
+        validation: Validation = 0.0,
         epochs: int | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Regressor:
-        """Train on arrays.
+    ) -> Self:
+        """Train on sequences and values.
 
         Parameters
         ----------
-        x : (B, T, I)
-        y : (B,) or (B, K) for a value, (B, T, K) for a sequence
-        lengths : (B,) valid steps of each row, or None
-        validation : share of the last rows held out, or (x, y) or (x, y, lengths); 0 for none
-        epochs : instead of `training.epochs`
-        progress : show a bar; None asks whether standard error is a terminal
-        checkpoint : folder written after each epoch; if it holds one, training goes on from there
+        x : array of shape (B, T, I), or list of arrays (T, I)
+            Sequences; an array (B, I) is read as sequences of one step.
+        y : array of shape (B,), (B, K) or (B, T, K), or list of arrays (T, K)
+            A value or K values for each sequence, or for each step.
+        sample_weight : array of shape (B,) or None, default None
+            Weight of each row in the loss.
+        lengths : array of shape (B,) or None, default None
+            Valid steps of each row of an array.
+        validation : float, tuple or None, default 0.0
+            Share of the last rows held out, (x, y) or (x, y, lengths); 0 for none, None for a tenth from 200 rows on.
+            The weights of the best epoch on them are kept.
+        epochs : int or None, default None
+            Replaces `training.max_epochs`.
+        progress : bool or None, default None
+            Whether to show a progress bar; None shows it if standard error is a terminal.
+        checkpoint : path or None, default None
+            Folder written after each epoch; where it holds a checkpoint of this training, training resumes from it.
+
+        Returns
+        -------
+        Regressor
+            The fitted estimator.
 
         Raises
         ------
-        DataError : shapes that do not fit, or a value that is not finite, with its place
-        TrainingError : the loss is not finite, with the layer responsible
+        DataError
+            If shapes do not fit, or a value is not finite; the text names its place.
+        TrainingError
+            If the loss is not finite; the text names the layer.
         """
-        with learning(self, "net_"):
-            self._fit(x, y, lengths, validation, epochs, progress, checkpoint)
+        with learning(self, self.fitted_attribute):
+            data = as_sequences(x, lengths)
+            if isinstance(validation, tuple) and len(validation) == 3:
+                validation = validation[0], cut_targets(*validation[1:]), validation[2]
+            weight = None if sample_weight is None else row_weights(sample_weight, len(x))
+            options = FitOptions(validation, epochs, progress, checkpoint)
+            self._fit(data, cut_targets(y, lengths), options, source=self._choose_input(data), weight=weight)
         return self
 
-    def predict(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> np.ndarray:
-        """Values for x (B, T, I), in the shape of the target that `fit` got."""
-        y = self._outputs(x, lengths)
-        return y[..., 0] if self.sizes_["flat"] else y
+    def predict(self, x: SequenceData, *, lengths: ArrayLike | None = None) -> Any:
+        """Predict values.
 
-    def score(self, x: ArrayLike, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
-        """The coefficient of determination R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)²."""
-        actual, predicted = np.asarray(y, dtype=float), self.predict(x, lengths=lengths)
-        if actual.shape != predicted.shape:
-            raise DataError(f"y has the shape {actual.shape}, but the model predicts {predicted.shape}")
-        if lengths is not None and self.sizes_["each"]:  # steps that count: (n, K)
-            inside = np.arange(actual.shape[1]) < np.asarray(lengths)[:, None]
-            actual, predicted = actual[inside], predicted[inside]
+        Parameters
+        ----------
+        x : array of shape (B, T, I), or list of arrays (T, I)
+            Sequences as in `fit`.
+        lengths : array of shape (B,) or None, default None
+            Valid steps of each row of an array.
+
+        Returns
+        -------
+        array of shape (B,), (B, K) or (B, T, K)
+            Values in the form of the targets of `fit`. Values for each step of sequences of unequal length are a list
+            of arrays (T, K), or for an array with `lengths` an array with NaN beyond them.
+        """
+        data = as_sequences(x, lengths)
+
+        def values(batch: Batch) -> list[Array]:
+            raw, steps, _ = self.net_(batch.x, batch.lengths)
+            decoded = self.net_.head.decode(raw).numpy()
+            if steps is None or not self.codec_.each:
+                return list(decoded)
+            return [row[:T] for row, T in zip(decoded, steps.tolist(), strict=True)]
+
+        rows = self._map_rows(values, data)
+        if len({len(row) for row in rows}) == 1:
+            y = np.stack(rows)
+            return y[..., 0] if self.codec_.flat else y
+        if not isinstance(data, PaddedArray):
+            return rows
+        y = np.full((len(rows), data.values.shape[1], self.codec_.size), np.nan, dtype=np.float32)
+        for row, value in enumerate(rows):
+            y[row, : len(value)] = value
+        return y
+
+    def score(self, x: SequenceData, y: TargetData, *, lengths: ArrayLike | None = None) -> float:
+        """Coefficient of determination R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)², over the valid steps.
+
+        Parameters
+        ----------
+        x : array of shape (B, T, I), or list of arrays (T, I)
+            Sequences as in `fit`.
+        y : array or list
+            Values in the form of the targets of `fit`.
+        lengths : array of shape (B,) or None, default None
+            Valid steps of each row of an array.
+
+        Returns
+        -------
+        float
+            1 for perfect predictions, 0 for those of the mean.
+
+        Raises
+        ------
+        DataError
+            If y has another form than the predictions.
+        """
+        actual, predicted = self._pairs(x, y, lengths)
         return float(1 - ((actual - predicted) ** 2).sum() / ((actual - actual.mean(axis=0)) ** 2).sum())
 
-    def _head(self, H: int) -> nn.Module:
-        return ValueHead(H, self.sizes_["K"], self.loss, self.random_state)
+    def evaluate(self, x: SequenceData, y: TargetData, *, lengths: ArrayLike | None = None) -> dict[str, float]:
+        """R², root mean squared and mean absolute error, beside those of predicting the mean of the training values.
 
-    def _target(self, y: ArrayLike, learn: bool) -> Tensor:
-        axes = {1: "B", 2: "BK"}.get(np.ndim(y), "BTK")
-        target = floats("y", y, axes)
-        target = target[:, None] if axes == "B" else target
-        if learn:
-            self.sizes_.update(K=target.shape[-1], each=axes == "BTK", flat=axes == "B")
-        return target
+        Parameters
+        ----------
+        x : array of shape (B, T, I), or list of arrays (T, I)
+            Sequences as in `fit`.
+        y : array or list
+            Values in the form of the targets of `fit`.
+        lengths : array of shape (B,) or None, default None
+            Valid steps of each row of an array.
+
+        Returns
+        -------
+        dict of str to float
+            `r2`, `rmse`, `mae`, and the same with `baseline_` before their names.
+        """
+        actual, predicted = self._pairs(x, y, lengths)
+        mean = np.broadcast_to(self.codec_.mean, actual.shape)
+        scores = _value_scores(actual, predicted)
+        return scores | {f"baseline_{name}": value for name, value in _value_scores(actual, mean).items()}
+
+    def _pairs(self, x: SequenceData, y: TargetData, lengths: ArrayLike | None) -> tuple[Array, Array]:
+        """Actual and predicted values (n, K) of all rows and steps that count."""
+        predicted = self.predict(x, lengths=lengths)
+        targets = y if isinstance(predicted, list) else cut_targets(y, lengths)
+        outputs = cut_targets(predicted, lengths)
+        if self.codec_.each and (isinstance(outputs, list) or isinstance(targets, list)):
+            shapes = [np.shape(row) for row in targets], [np.shape(row) for row in outputs]
+            if shapes[0] != shapes[1]:
+                raise DataError("y has other shapes than the predictions: a target for each step of x is needed")
+            targets, outputs = np.concatenate(targets), np.concatenate(outputs)
+        actual = np.asarray(targets, dtype=float)
+        if actual.shape != np.shape(outputs):
+            raise DataError(f"y has the shape {actual.shape}, but the model predicts {np.shape(outputs)}")
+        return actual.reshape(-1, self.codec_.size), np.asarray(outputs, dtype=float).reshape(-1, self.codec_.size)
+
+    def _objective(self) -> ValueObjective:
+        size = self.size_
+        front = encoder(self.reader_, size.embedding_size, 0.0, size.augmentation.noise_std, self.random_state)
+        stack = Stack(
+            self.cell,
+            front.size,
+            size.hidden_size,
+            size.num_layers,
+            size.bidirectional,
+            size.dropout,
+            seed=self.random_state,
+        )
+        head = ValueHead(stack.size, self.codec_.size, self.loss, self.random_state)
+        net = SequenceNet(front, stack, head, "steps" if self.codec_.each else "last")
+        return ValueObjective(net, self.codec_, self.codec_.each and not size.bidirectional)
+
+
+def _value_scores(actual: Array, predicted: Array) -> dict[str, float]:
+    residual, spread = actual - predicted, actual - actual.mean(axis=0)
+    squared = float((residual**2).mean())
+    variance = float((spread**2).mean())
+    r2 = 1 - squared / variance if variance else 0.0
+    return {"r2": r2, "rmse": squared**0.5, "mae": float(abs(residual).mean())}
+
+
+def cut_targets(y: TargetData, lengths: ArrayLike | None) -> TargetData:
+    """Targets (B, T, K) cut to the lengths (B,) of their rows, a list of arrays; any others as they are."""
+    if lengths is None or np.ndim(y) != 3:
+        return y
+    return [row[:T] for row, T in zip(np.asarray(y), np.asarray(lengths).tolist(), strict=True)]

@@ -1,87 +1,159 @@
-"""What Translator and Captioner share: a sequence in, a text out."""
+"""Sequence to text: translation, summarisation and captioning by an encoder and a decoder with attention."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-import numpy as np
 import torch
 
 from rekur import metrics
-from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.items import Batcher, LazySequences, listed, unpadded
-from rekur.inputs.text import TextReader, strings
+from rekur.core import DataError, OptionError
+from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.text import Text, TextReader, strings
 from rekur.inputs.tokenizer import END, START
 from rekur.layers.attention import Attention
 from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import encoder
 from rekur.layers.seq2seq import Seq2Seq, coverage_loss
 from rekur.layers.stack import Stack
-from rekur.sequence.base import PairedEstimator
+from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
+from rekur.sequence.defaults import SequenceData
+from rekur.sequence.generation import GenerationConfig
 from rekur.training.config import Training
+from rekur.training.loop import States
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
-MEASURED = 500  # rows held out that are written out after each epoch, at most
+References: TypeAlias = "Sequence[str | Sequence[str]]"
+"""A text for each row, or several of which the best counts (ROUGE)."""
+
+CAPTION_TEXT = Text(vocabulary_size=8000, pieces="word")
+"""Options of the texts of captions."""
 
 
 @dataclass(frozen=True)
-class GenerationConfig:
-    """How a text is written; a value.
+class TextCodec:
+    """Texts as targets: the reader with their tokens, shared with the input or not, and their largest length.
 
-    attention : "dot" (Luong) or "additive" (Bahdanau) · copy : let the decoder take over tokens of the source ·
-    coverage : weight of the penalty for looking twice at one place · sampling : share of the tokens before that the
-    decoder tells itself while training · smoothing : of the labels ·
-    beams, norm, unique, longest : of the search, see `rekur.layers.beam_search` ·
-    measure : "bleu" or "rouge", by which the best epoch is found
+    `frequent` is the most frequent text of the training data.
     """
 
-    attention: str = "dot"
-    copy: bool = False
-    coverage: float = 0.0
-    scheduled_sampling: float = 0.0
-    label_smoothing: float = 0.1
-    num_beams: int = 5
-    length_penalty: float = 0.7
-    no_repeat_ngram: int = 0
-    max_length: int = 100
-    metric: str = "bleu"
+    text: TextReader
+    shared: bool
+    frequent: str
+    max_length: int
+
+    @classmethod
+    def learn(cls, data: TrainingData) -> TextCodec:
+        """Tokens of the target texts; those of the input where it is text of both sides."""
+        shared = isinstance(data.reader, TextReader)
+        text = data.reader if isinstance(data.reader, TextReader) else CAPTION_TEXT.learn(data.y)
+        frequent = Counter(strings(data.y)).most_common(1)[0][0]
+        return cls(text, shared, frequent, data.parameters["generation"].max_length)
+
+    def encode(self, y: Sequence[str], lengths: Array) -> LazySequences:
+        """Tokens of each text, with the end mark behind them."""
+        return self.tokens(y)
+
+    def tokens(self, y: Sequence[str]) -> LazySequences:
+        """Tokens of each text, with the end mark behind them."""
+        rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y)]
+        if not any(rows):
+            raise DataError("all target texts are empty")
+        return LazySequences.from_list([torch.tensor([*row, END]) for row in rows])
+
+    def describe(self) -> dict[str, Any]:
+        """All but the reader as JSON values."""
+        return {"shared": self.shared, "frequent": self.frequent, "max_length": self.max_length}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Tensors of the reader, unless it is that of the input."""
+        return {} if self.shared else self.text.tensors()
+
+    @classmethod
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TextCodec:
+        """The codec that `describe` and `tensors` gave."""
+        text = reader if isinstance(reader, TextReader) else CAPTION_TEXT.restore({}, tensors)
+        return cls(text, **description)
+
+
+def text_scores(metric: str, actual: References, predicted: Sequence[str]) -> dict[str, float]:
+    """BLEU, or ROUGE-1, -2 and -L, from 0 to 1."""
+    if metric == "rouge":
+        return {name: value / 100 for name, value in metrics.rouge(actual, predicted).items()}
+    return {"bleu": metrics.bleu([str(text) for text in actual], predicted) / 100}
+
+
+@dataclass(frozen=True)
+class TextObjective:
+    """Cross-entropy of each token with label smoothing, hints and coverage; validation measures BLEU or ROUGE-1."""
+
+    net: Seq2Seq
+    codec: TextCodec
+    generation: GenerationConfig
+    carries_states: bool = False
 
     @property
-    def search(self) -> dict[str, Any]:
-        """How to search, but for the beams."""
-        return {
-            "max_length": self.max_length,
-            "length_penalty": self.length_penalty,
-            "no_repeat_ngram": self.no_repeat_ngram,
-        }
+    def error_name(self) -> str:
+        """Name of the validation error."""
+        return "1 - BLEU" if self.generation.metric == "bleu" else "1 - ROUGE-1"
 
-    def __post_init__(self) -> None:
-        choose("attention", self.attention, ("dot", "additive"))
-        choose("metric", self.metric, ("bleu", "rouge"))
-        for name in ("num_beams", "max_length"):
-            positive(name, getattr(self, name))
-        if not 0 <= self.scheduled_sampling <= 1 or not 0 <= self.label_smoothing < 1 or self.coverage < 0:
-            raise OptionError(
-                "scheduled_sampling must lie in [0, 1], label_smoothing in [0, 1), and coverage must not be negative"
-            )
+    def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
+        """Loss of a batch."""
+        options = self.generation
+        written, memory = self.net(batch.x, batch.lengths, batch.y, options.scheduled_sampling)
+        assert batch.weight is not None
+        loss = self.net.decoder.loss(written, memory, batch.y, batch.weight, options.label_smoothing)
+        loss = loss + self.net.token_loss(memory, batch.y, batch.weight)
+        if options.coverage:
+            loss = loss + options.coverage * coverage_loss(written.attention, batch.weight)
+        return loss, None
 
+    def error(self, validation: Batcher) -> float:
+        """One minus the score of texts that are generated greedily."""
 
-SUMMARY = GenerationConfig(
-    copy=True, coverage=0.3, length_penalty=1.0, no_repeat_ngram=3, max_length=60, metric="rouge"
-)
-"""How summaries are written: much is taken over from the text, nothing is told twice."""
+        def written(batch: Batch) -> list[str]:
+            return self._texts(self.net.generate(batch.x, batch.lengths, 1, **self.generation.search))
+
+        return self._error(validation, written)
+
+    def baseline_error(self, validation: Batcher) -> float:
+        """The same of the source itself (its first sentence for ROUGE), or of the most frequent text."""
+
+        def baseline(batch: Batch) -> list[str]:
+            if not self.codec.shared:
+                return [self.codec.frequent] * len(batch.x)
+            sources = self._texts(batch.x.tolist())
+            return list(map(lead, sources)) if self.generation.metric == "rouge" else sources
+
+        return self._error(validation, baseline)
+
+    def _texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        return [self.codec.text.tokenizer.decode(row) for row in rows]
+
+    def _error(self, validation: Batcher, predict: Callable[[Batch], list[str]]) -> float:
+        pairs = [(self._texts(batch.y.tolist()), predict(batch)) for batch in validation.ordered()]
+        actual, predicted = (list(chain.from_iterable(part)) for part in zip(*pairs, strict=True))
+        return 1 - next(iter(text_scores(self.generation.metric, actual, predicted).values()))
 
 
 class Seq2SeqEstimator(PairedEstimator):
-    """Read a sequence and write a text; a subclass says what is read and where its pieces come from."""
+    """Estimator that reads a sequence with an encoder and generates a text with an attentive decoder."""
 
-    out = "text"
+    parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TextCodec}
+    nested_options: ClassVar[Mapping[str, type]] = {"training": Training, "generation": GenerationConfig}
+
+    net_: Seq2Seq
+    codec_: TextCodec
 
     def __init__(
         self,
@@ -89,9 +161,9 @@ class Seq2SeqEstimator(PairedEstimator):
         hidden_size: int | None = None,
         num_layers: int | None = None,
         dropout: float | None = None,
-        generation: GenerationConfig = GenerationConfig(),
+        generation: GenerationConfig = GenerationConfig(),  # noqa: B008, a frozen value
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -105,97 +177,233 @@ class Seq2SeqEstimator(PairedEstimator):
 
     @property
     def text_(self) -> TextReader:
-        """What knows the pieces of the texts that are written."""
-        raise NotImplementedError
+        """Reader with the tokens of the generated texts."""
+        self.check_fitted()
+        return self.codec_.text
 
-    def predict(self, x: Any, beams: int | None = None) -> list[str]:
-        """The texts written for sequences; `beams` in place of `writing.beams`, 1 for greedy."""
-        w = self.generation
+    def predict(self, x: SequenceData, num_beams: int | None = None) -> list[str]:
+        """Generate texts.
 
-        def tell(batch: Batch) -> list[str]:
-            found = self._net.generate(batch.x, batch.lengths, beams or w.num_beams, **w.search)
-            return [self.text_.tokenizer.decode(tokens) for tokens in found]
+        Parameters
+        ----------
+        x : list or array
+            Sequences as in `fit`.
+        num_beams : int or None, default None
+            Beams of the search; 1 for greedy search, None for `generation.num_beams`.
 
-        return self._each(tell, x)
+        Returns
+        -------
+        list of str
+            A text for each sequence.
+        """
+        beams, search = num_beams or self.generation.num_beams, self.generation.search
 
-    def attention(self, x: Any, y: Sequence[str]) -> list[np.ndarray]:
-        """Where the decoder looks while it writes the texts y, one array (U, T) for each row."""
+        def texts(batch: Batch) -> list[str]:
+            tokens = self.net_.generate(batch.x, batch.lengths, beams, **search)
+            return [self.codec_.text.tokenizer.decode(row) for row in tokens]
 
-        def tell(batch: Batch) -> list[np.ndarray]:
-            weights = self._net(batch.x, batch.lengths, batch.y)[0].attention
-            steps = [weights.shape[2]] * len(weights) if batch.lengths is None else batch.lengths.tolist()
-            return [one[: len(y), :T].numpy() for one, y, T in zip(weights, unpadded(batch), steps, strict=True)]
+        return self._map_rows(texts, x)
 
-        return self._each(tell, x, self._targets(y, learn=False))
+    def attention(self, x: SequenceData, y: Sequence[str]) -> list[Array]:
+        """Attention weights of the decoder while it generates given texts.
 
-    def score(self, x: Any, y: Sequence[Any]) -> float:
-        """BLEU, or ROUGE-1 where that is the measure, in percent."""
-        told = self.evaluate(x, y)
-        return told["bleu"] if self.generation.metric == "bleu" else told["rouge1"]
+        Parameters
+        ----------
+        x : list or array
+            Sequences as in `fit`.
+        y : list of str
+            Texts.
 
-    @property
-    def _net(self) -> Seq2Seq:
-        self.check_fitted("net_")
-        net: Any = self.net_
-        return net  # type: ignore[no-any-return]
+        Returns
+        -------
+        list of arrays of shape (U, T)
+            For each row the weights of the T steps of the source at each of the U tokens of the text.
+        """
 
-    def evaluate(self, x: Any, y: Sequence[Any]) -> dict[str, float]:
-        """Scores of the texts written for x beside those of a simple baseline."""
-        raise NotImplementedError
+        def weights(batch: Batch) -> list[Array]:
+            attention = self.net_(batch.x, batch.lengths, batch.y)[0].attention
+            steps = [attention.shape[2]] * len(attention) if batch.lengths is None else batch.lengths.tolist()
+            rows = zip(attention, unpad_targets(batch), steps, strict=True)
+            return [row[: len(target), :T].numpy() for row, target, T in rows]
 
-    def _measured(self, actual: Sequence[Any], predicted: Sequence[str]) -> dict[str, float]:
-        if self.generation.metric == "rouge":
-            return metrics.rouge(actual, predicted)
-        return {"bleu": metrics.bleu(actual, predicted)}
+        self.check_fitted()
+        return self._map_rows(weights, x, self.codec_.tokens(y))
 
-    def _build(self) -> nn.Module:
-        s, w = self.shape_, self.generation
-        front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.random_state)
-        H = s.hidden_size // (1 + s.bidirectional)
-        seen = self.reader_.options.kind != "text"  # what is seen needs a hand to be learned: `normalize`, `hints`
-        stack = Stack(self.cell, front.size, H, s.num_layers, s.bidirectional, s.dropout, seen, self.random_state)
-        attention = Attention(s.hidden_size, stack.size, w.attention, self.random_state)
-        decoder = Decoder(self.cell, self.text_.size, s.vectors, attention, s.dropout, w.copy, self.random_state + 1)
-        return Seq2Seq(front, stack, decoder, (START, END), seen)
+    def score(self, x: SequenceData, y: References) -> float:
+        """BLEU, or ROUGE-1 where `generation.metric` is "rouge".
 
-    def _targets(self, y: Sequence[str], learn: bool) -> LazySequences:
-        most = self.generation.max_length
-        rows = [self.text_.tokenizer.encode(text)[:most] for text in strings(y)]
-        if all(not row for row in rows):
-            raise DataError("all texts to be written are empty")
-        return listed([torch.tensor([*row, END]) for row in rows])
+        Parameters
+        ----------
+        x : list or array
+            Sequences as in `fit`.
+        y : list of str, or for ROUGE list of lists of str
+            Reference texts.
 
-    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        w = self.generation
-        written, memory = net(batch.x, batch.lengths, batch.y, w.scheduled_sampling)
-        assert batch.weight is not None
-        loss = net.decoder.loss(written, memory, batch.y, batch.weight, w.label_smoothing)
-        loss = loss + net.token_loss(memory, batch.y, batch.weight)
-        if w.coverage:
-            loss = loss + w.coverage * coverage_loss(written.attention, batch.weight)
-        return loss, None
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        scores = text_scores(self.generation.metric, y, self.predict(x))
+        return next(iter(scores.values()))
 
-    def _error(self, net: Any, held: Batcher) -> float:
-        actual, predicted = [], []
-        for batch in held.ordered():
-            actual += [self.text_.tokenizer.decode(row) for row in batch.y.tolist()]
-            found = net.generate(batch.x, batch.lengths, 1, **self.generation.search)
-            predicted += [self.text_.tokenizer.decode(row) for row in found]
-        told = self._measured(actual, predicted)
-        return 1 - next(iter(told.values())) / 100
+    def evaluate(self, x: SequenceData, y: References) -> dict[str, float]:
+        """Scores of the generated texts beside those of a simple baseline.
 
-    def _split(self, items: Any, targets: Any, validation: Any) -> tuple[Batcher, Batcher | None]:
-        train, held = super()._split(items, targets, validation)
-        if held is None or len(held.order) <= MEASURED:
-            return train, held
-        some = np.random.default_rng(self.random_state).choice(held.order, MEASURED, replace=False)
-        return train, Batcher(held.x, held.y, held.size, held.seed, np.sort(some))
+        Parameters
+        ----------
+        x : list or array
+            Sequences as in `fit`.
+        y : list of str, or for ROUGE list of lists of str
+            Reference texts.
 
-    def _describe(self) -> dict[str, Any]:
-        described = super()._describe()
-        described["parameters"]["generation"] = asdict(self.generation)
-        return described
+        Returns
+        -------
+        dict of str to float
+            `bleu`, or `rouge1`, `rouge2` and `rougeL`, and `exact_match`, the share of texts that equal their
+            reference; the same with `baseline_` before their names.
+        """
+        predicted, metric = self.predict(x), self.generation.metric
+        if self.codec_.shared:
+            baseline = [lead(text) if metric == "rouge" else text for text in x]
+        else:
+            baseline = [self.codec_.frequent] * len(predicted)
+        scores, others = text_scores(metric, y, predicted), text_scores(metric, y, baseline)
+        if not self.codec_.shared:
+            scores["exact_match"] = metrics.accuracy(y, predicted)
+            others["exact_match"] = metrics.accuracy(y, baseline)
+        return scores | {f"baseline_{name}": value for name, value in others.items()}
 
-    @classmethod
-    def _values(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {**parameters, "generation": GenerationConfig(**parameters["generation"])}
+    def _objective(self) -> TextObjective:
+        size, options, seed = self.size_, self.generation, self.random_state
+        kind = self.reader_.options.kind
+        if options.copy and not self.codec_.shared:
+            raise OptionError(f"copy=True needs a source of text, not of {kind}")
+        strength = size.augmentation.for_input(kind)
+        front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
+        H = size.hidden_size // (1 + size.bidirectional)
+        auxiliary = kind != "text"  # frames and numbers train slowly: add layer norm and an auxiliary loss
+        stack = Stack(self.cell, front.size, H, size.num_layers, size.bidirectional, size.dropout, auxiliary, seed)
+        attention = Attention(size.hidden_size, stack.size, options.attention, seed)
+        V = self.codec_.text.size
+        decoder = Decoder(self.cell, V, size.embedding_size, attention, size.dropout, options.copy, seed + 1)
+        return TextObjective(Seq2Seq(front, stack, decoder, (START, END), auxiliary), self.codec_, options)
+
+
+class Translator(Seq2SeqEstimator):
+    """Map a text to another text: translation and summarisation.
+
+        m_1 … m_T = stack of cells, both ways, over the tokens x_1 … x_T
+        p(y_u | y_1 … y_{u-1}, x) = softmax(W·[s_u; Σ_t a_ut·m_t] + b)
+
+    where s_u is the state of the decoder and a_ut its attention. Both sides share one set of tokens, learned from the
+    training texts. For summaries, let the decoder copy: `generation=SUMMARY`.
+
+    Parameters
+    ----------
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell of encoder and decoder, see `rekur.cells`.
+    hidden_size : int or None, default None
+        Size of the encoder's outputs (both directions together) and of the decoder; None for the default.
+    num_layers : int or None, default None
+        Layers of the encoder; None for the default.
+    dropout : float or None, default None
+        Share of the entries set to zero while training; None for the default.
+    generation : GenerationConfig, default GenerationConfig()
+        Decoder and search, see `rekur.sequence.generation.GenerationConfig`.
+    training : Training or None, default None
+        Options of the training, see `rekur.Training`; the defaults of the task for all fields that are not passed.
+    input : Text or None, default None
+        Options of the texts, see `rekur.inputs.Text`.
+    random_state : int, default 0
+        Seed of the weights, the order of the rows, the split and dropout. The same seed gives the same numbers.
+
+    Attributes
+    ----------
+    history_ : list of dict
+        A record for each epoch; `val_loss` is one minus BLEU (or ROUGE-1) of texts generated greedily.
+    net_ : Module
+        The torch module.
+    text_ : TextReader
+        Reader with the tokens of both sides.
+
+    References
+    ----------
+    M.-T. Luong, H. Pham and C. D. Manning, 2015, "Effective approaches to attention-based neural machine
+    translation", EMNLP.
+    A. See, P. J. Liu and C. D. Manning, 2017, "Get to the point: summarization with pointer-generator networks", ACL.
+
+    Examples
+    --------
+    >>> import rekur
+    >>> x = ["ein Hund", "eine Katze", "ein Vogel"] * 20
+    >>> y = ["a dog", "a cat", "a bird"] * 20
+    >>> model = rekur.Translator(hidden_size=16, training=rekur.Training(learning_rate=0.01, batch_size=20))
+    >>> model.fit(x, y, epochs=15).predict(["eine Katze"])
+    ['a cat']
+    """
+
+    task = "translation"
+    shared_vocabulary = True
+
+
+class Captioner(Seq2SeqEstimator):
+    """Map a video, or features (T, I) of its frames, to a sentence.
+
+        m_1 … m_T = stack of cells, both ways, over the encoded frames x_1 … x_T
+        p(y_u | y_1 … y_{u-1}, x) = softmax(W·[s_u; Σ_t a_ut·m_t] + b)
+
+    where s_u is the state of the decoder and a_ut its attention.
+
+    Parameters
+    ----------
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell of encoder and decoder, see `rekur.cells`.
+    hidden_size : int or None, default None
+        Size of the encoder's outputs (both directions together) and of the decoder; None for the default.
+    num_layers : int or None, default None
+        Layers of the encoder; None for the default.
+    dropout : float or None, default None
+        Share of the entries set to zero while training; None for the default.
+    generation : GenerationConfig, default GenerationConfig()
+        Decoder and search, see `rekur.sequence.generation.GenerationConfig`.
+    training : Training or None, default None
+        Options of the training, see `rekur.Training`; the defaults of the task for all fields that are not passed.
+    input : Video, Numbers or None, default None
+        Options of the input, see `rekur.inputs`; None takes the input that fits the data.
+    random_state : int, default 0
+        Seed of the weights, the order of the rows, the split and dropout. The same seed gives the same numbers.
+
+    Attributes
+    ----------
+    history_ : list of dict
+        A record for each epoch; `val_loss` is one minus BLEU of sentences generated greedily.
+    net_ : Module
+        The torch module.
+    text_ : TextReader
+        Reader with the tokens of the sentences.
+
+    Examples
+    --------
+    >>> import numpy as np, rekur
+    >>> rng = np.random.default_rng(0)
+    >>> x = [rng.normal(1 if k % 2 else -1, 0.3, (6, 2)) for k in range(40)]
+    >>> y = ["it rises" if k % 2 else "it falls" for k in range(40)]
+    >>> model = rekur.Captioner(hidden_size=16).fit(x, y, epochs=10)
+    >>> model.predict([np.ones((5, 2))])
+    ['it rises']
+    """
+
+    task = "caption"
+
+
+def lead(text: str) -> str:
+    """The first sentence of a text.
+
+    >>> lead("Rain came. It stayed.")
+    'Rain came.'
+    """
+    for k, letter in enumerate(text):
+        if letter in ".!?" and text[k + 1 : k + 2] in ("", " ", "\n") and k > 0:
+            return text[: k + 1]
+    return text

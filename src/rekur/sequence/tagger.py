@@ -1,31 +1,154 @@
-"""Tagging: a sequence of words to a label for each."""
+"""Sequence labelling: a label for each word of a sentence (part-of-speech tags, slots, named entities)."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import torch
 
 from rekur import metrics
 from rekur.core import DataError
-from rekur.data.items import Batcher, LazySequences, listed, unpadded
-from rekur.inputs.words import plain
+from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.tokenizer import SPECIAL
+from rekur.inputs.words import WordsReader, plain
 from rekur.layers.crf import CRFHead
 from rekur.layers.encoders import encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
-from rekur.sequence.base import PairedEstimator
+from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.training.config import Training
+from rekur.training.loop import States
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from rekur.core import Array
     from rekur.data.batching import Batch
+    from rekur.inputs.reader import Input, Reader
 
-Sentences = Sequence[Sequence[str]]
+Sentences: TypeAlias = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class TagCodec:
+    """Labels of words, the frequent ones first, and the most frequent label of each word: the baseline of a tagger."""
+
+    tags: list[str]
+    word_tags: dict[str, str]
+
+    @classmethod
+    def learn(cls, data: TrainingData) -> TagCodec:
+        """Labels of the training sentences."""
+        check_sentences(data.y, data.sequences.lengths)
+        counts = Counter(tag for tags in data.y for tag in tags)
+        return cls(sorted(counts, key=lambda tag: (-counts[tag], tag)), most_frequent_tags(data.x, data.y))
+
+    def encode(self, y: Sentences, lengths: Array) -> LazySequences:
+        """Numbers of the labels of each sentence."""
+        check_sentences(y, lengths)
+        numbers = {tag: k for k, tag in enumerate(self.tags)}
+        unknown = {tag for tags in y for tag in tags} - set(numbers)
+        if unknown:
+            raise DataError(f"the label {min(unknown)!r} does not occur in the training data")
+        return LazySequences.from_list([torch.tensor([numbers[tag] for tag in tags]) for tags in y])
+
+    def decode(self, numbers: Sequence[int]) -> list[str]:
+        """Labels of numbers."""
+        return [self.tags[number] for number in numbers]
+
+    @property
+    def spans(self) -> bool:
+        """Whether the labels mark spans, as B-name, I-name and O do."""
+        return all(tag == "O" or tag[:2] in ("B-", "I-") for tag in self.tags)
+
+    def baseline(self, sentences: Sentences) -> list[list[str]]:
+        """Most frequent label of each word."""
+        return [[self.word_tags.get(plain(word), self.tags[0]) for word in words] for words in sentences]
+
+    def describe(self) -> dict[str, Any]:
+        """Fields as JSON values."""
+        return asdict(self)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TagCodec:
+        """The codec that `describe` gave."""
+        return cls(**description)
+
+
+def check_sentences(y: Sentences, lengths: Array) -> None:
+    """Raise a DataError unless each sentence has a label for each of its words."""
+    for row, (tags, n) in enumerate(zip(y, lengths.tolist(), strict=True)):
+        if len(tags) != n:
+            raise DataError(f"sentence {row} has {n} words but {len(tags)} labels")
+
+
+def most_frequent_tags(x: Sentences, y: Sentences) -> dict[str, str]:
+    """Most frequent label of each word that occurs."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for words, tags in zip(x, y, strict=True):
+        for word, tag in zip(words, tags, strict=True):
+            counts[plain(word)][tag] += 1
+    return {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+
+
+@dataclass(frozen=True)
+class TagObjective:
+    """Loss of the labels of a sentence; validation measures the F1 of spans, or the accuracy of other labels."""
+
+    net: SequenceNet[CRFHead] | SequenceNet[LabelHead]
+    codec: TagCodec
+    words: Sequence[str]
+    carries_states: bool = False
+
+    @property
+    def error_name(self) -> str:
+        """Name of the validation error."""
+        return "1 - span F1" if self.codec.spans else "1 - accuracy"
+
+    def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
+        """Loss of a batch."""
+        assert batch.weight is not None
+        return self.net.head.loss(self.net(batch.x, batch.lengths).raw, batch.y, batch.weight), None
+
+    def error(self, validation: Batcher) -> float:
+        """One minus the F1 of spans or the accuracy."""
+        return self._error(validation, lambda batch: decoded(self.net, batch))
+
+    def baseline_error(self, validation: Batcher) -> float:
+        """The same of the most frequent label of each word."""
+        index = {tag: k for k, tag in enumerate(self.codec.tags)}
+        tags = [index[tag] for tag in self.codec.baseline([self.words])[0]]
+        by_number = [0] * SPECIAL + tags  # a word that the reader does not know has the most frequent label
+        return self._error(validation, lambda batch: [[by_number[w] for w in row] for row in batch.x[..., 0].tolist()])
+
+    def _error(self, validation: Batcher, predict: Callable[[Batch], list[list[int]]]) -> float:
+        actual, predicted = [], []
+        for batch in validation.ordered():
+            for target, numbers in zip(unpad_targets(batch), predict(batch), strict=True):
+                actual.append(self.codec.decode(target))
+                predicted.append(self.codec.decode(numbers[: len(target)]))
+        return 1 - (metrics.span_f1(actual, predicted) if self.codec.spans else tag_accuracy(actual, predicted))
+
+
+def decoded(net: SequenceNet[CRFHead] | SequenceNet[LabelHead], batch: Batch) -> list[list[int]]:
+    """Numbers of the best labels of each row, padding included."""
+    raw, lengths, _ = net(batch.x, batch.lengths)
+    numbers: list[list[int]] = net.head.decode(raw, lengths).tolist()
+    return numbers
+
+
+def tag_accuracy(actual: Sentences, predicted: Sentences) -> float:
+    """Share of the words whose label is right."""
+    return metrics.accuracy(list(chain.from_iterable(actual)), list(chain.from_iterable(predicted)))
 
 
 class Tagger(PairedEstimator):
@@ -34,18 +157,42 @@ class Tagger(PairedEstimator):
         h_1 … h_T = stack of cells, both ways, over the words w_1 … w_T, each read as a word and by its letters
         p(y) ∝ exp(Σ_t (W·h_t + b)_{y_t} + Σ_t A_{y_t, y_{t+1}})
 
-    with `crf`, a conditional random field that judges neighbours together; without it p_t = softmax(W·h_t + b).
+    with a conditional random field, where A are the scores of neighbouring labels; without it p_t = softmax(W·h_t + b).
 
     Parameters
     ----------
-    cell, hidden, layers, dropout, training, seed : as in `rekur.Classifier`; the stack runs both ways
-    crf : judge neighbouring labels together
-    input : `Words` of `rekur.inputs`, with options
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell, see `rekur.cells`.
+    hidden_size : int or None, default None
+        Hidden size of each layer; None for the default.
+    num_layers : int or None, default None
+        Layers of the stack; None for the default.
+    dropout : float or None, default None
+        Share of the entries set to zero while training; None for the default.
+    crf : bool, default True
+        Whether neighbouring labels are scored together by a conditional random field.
+    training : Training or None, default None
+        Options of the training, see `rekur.Training`; the defaults of the task for all fields that are not passed.
+    input : Words or None, default None
+        Options of the words, see `rekur.inputs.Words`.
+    random_state : int, default 0
+        Seed of the weights, the order of the rows, the split and dropout. The same seed gives the same numbers.
 
     Attributes
     ----------
-    tags_ : the labels · spans_ : whether they tell of spans (BIO) · history_ : `val_loss` is one minus the F1 of spans
-    where labels are BIO, and one minus the accuracy otherwise · net_, reader_ : as in `rekur.Classifier`
+    tags_ : list of str
+        The labels, the frequent ones first.
+    history_ : list of dict
+        A record for each epoch; `val_loss` is one minus the F1 of spans where labels are BIO, and one minus the
+        accuracy otherwise.
+    net_ : Module
+        The torch module.
+    reader_ : WordsReader
+        What was learned of the words.
+
+    References
+    ----------
+    Z. Huang, W. Xu and K. Yu, 2015, "Bidirectional LSTM-CRF models for sequence tagging", arXiv:1508.01991.
 
     Examples
     --------
@@ -56,7 +203,12 @@ class Tagger(PairedEstimator):
     [['O', 'O', 'B-city']]
     """
 
-    out = "tags"
+    task = "tags"
+    parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TagCodec}
+
+    reader_: WordsReader
+    net_: SequenceNet[CRFHead] | SequenceNet[LabelHead]
+    codec_: TagCodec
 
     def __init__(
         self,
@@ -66,7 +218,7 @@ class Tagger(PairedEstimator):
         dropout: float | None = None,
         crf: bool = True,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -80,100 +232,82 @@ class Tagger(PairedEstimator):
 
     @property
     def tags_(self) -> list[str]:
-        """The labels."""
-        self.check_fitted("learned_")
-        return list(self.learned_["tags"])
-
-    @property
-    def spans_(self) -> bool:
-        """Whether the labels tell of spans, as B-name, I-name and O do."""
-        return all(tag == "O" or tag[:2] in ("B-", "I-") for tag in self.tags_)
+        """The labels, the frequent ones first."""
+        self.check_fitted()
+        return list(self.codec_.tags)
 
     def predict(self, x: Sentences) -> list[list[str]]:
-        """The labels of sentences."""
+        """Label the words of sentences.
 
-        def tell(batch: Batch) -> list[list[str]]:
-            sizes = (batch.x[..., 0] != 0).sum(1).tolist()
-            return [self._named(row[:n]) for row, n in zip(self._decoded(self.net_, batch), sizes, strict=True)]
+        Parameters
+        ----------
+        x : list of lists of str
+            Sentences.
 
-        return self._each(tell, x)
+        Returns
+        -------
+        list of lists of str
+            A label for each word.
+        """
 
-    def _decoded(self, net: Any, batch: Batch) -> list[list[int]]:
-        raw, lengths = net(batch.x, batch.lengths)
-        decoded: list[list[int]] = net.head.decode(raw, lengths).tolist()
-        return decoded
+        def labels(batch: Batch) -> list[list[str]]:
+            lengths = (batch.x[..., 0] != 0).sum(1).tolist()
+            rows = zip(decoded(self.net_, batch), lengths, strict=True)
+            return [self.codec_.decode(row[:n]) for row, n in rows]
 
-    def _named(self, tags: Sequence[int]) -> list[str]:
-        return [self.tags_[tag] for tag in tags]
+        return self._map_rows(labels, x)
 
     def score(self, x: Sentences, y: Sentences) -> float:
-        """F1 of spans where labels are BIO, the share of right labels otherwise."""
-        told = self.evaluate(x, y)
-        return told["span f1"] if self.spans_ else told["accuracy"]
+        """F1 of spans where labels are BIO, the accuracy otherwise.
+
+        Parameters
+        ----------
+        x : list of lists of str
+            Sentences.
+        y : list of lists of str
+            A label for each word.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        scores = self.evaluate(x, y)
+        return scores["span_f1"] if self.codec_.spans else scores["accuracy"]
 
     def evaluate(self, x: Sentences, y: Sentences) -> dict[str, float]:
-        """Accuracy, F1 of spans, whole sentences, and the accuracy of each word's most frequent label."""
+        """Scores beside those of the most frequent label of each word.
+
+        Parameters
+        ----------
+        x : list of lists of str
+            Sentences.
+        y : list of lists of str
+            A label for each word.
+
+        Returns
+        -------
+        dict of str to float
+            `accuracy` of the labels, `exact_match`, the share of sentences without a mistake, where labels are BIO
+            also `span_f1`; the same with `baseline_` before their names.
+        """
         predicted = self.predict(x)
-        frequent, usual = self.learned_["frequent"], self.tags_[0]
-        simple = [[frequent.get(plain(word), usual) for word in words] for words in x]
-        found = {
-            "accuracy": accuracy(y, predicted),
-            "whole sentences": sum(list(a) == b for a, b in zip(y, predicted, strict=True)) / len(predicted),
-            "baseline accuracy": accuracy(y, simple),
-        }
-        if self.spans_:
-            found |= {"span f1": metrics.span_f1(y, predicted), "baseline span f1": metrics.span_f1(y, simple)}
-        return found
+        scores, baseline = self._scores(y, predicted), self._scores(y, self.codec_.baseline(x))
+        return scores | {f"baseline_{name}": value for name, value in baseline.items()}
 
-    def _learn(self, chosen: Any, x: Sentences, y: Sentences) -> Any:
-        for row, (words, tags) in enumerate(zip(x, y, strict=False)):
-            if len(words) != len(tags):
-                raise DataError(f"sentence {row} has {len(words)} words but {len(tags)} labels")
-        self.learned_["frequent"] = most_frequent(x, y)
-        return chosen.learn(x)
+    def _scores(self, actual: Sentences, predicted: Sentences) -> dict[str, float]:
+        right = [list(a) == b for a, b in zip(actual, predicted, strict=True)]
+        scores = {"accuracy": tag_accuracy(actual, predicted), "exact_match": sum(right) / len(right)}
+        return scores | ({"span_f1": metrics.span_f1(actual, predicted)} if self.codec_.spans else {})
 
-    def _build(self) -> nn.Module:
-        s = self.shape_
-        front = encoder(self.reader_, s.vectors, s.dropout, s.forget, self.random_state)
+    def _objective(self) -> TagObjective:
+        size, seed = self.size_, self.random_state
+        strength = size.augmentation.token_dropout
+        front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
         stack = Stack(
-            self.cell, front.size, s.hidden_size, s.num_layers, s.bidirectional, s.dropout, seed=self.random_state
+            self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, seed=seed
         )
-        head = (CRFHead if self.crf else LabelHead)(stack.size, len(self.learned_["tags"]), self.random_state)
-        return SequenceNet(front, stack, head, True, s.dropout)
-
-    def _targets(self, y: Sentences, learn: bool) -> LazySequences:
-        if learn:
-            counted = Counter(tag for tags in y for tag in tags)
-            self.learned_["tags"] = sorted(counted, key=lambda tag: (-counted[tag], tag))
-        index = {tag: k for k, tag in enumerate(self.learned_["tags"])}
-        unknown = {tag for tags in y for tag in tags} - set(index)
-        if unknown:
-            raise DataError(f"the label {min(unknown)!r} does not occur in the training data")
-        return listed([torch.tensor([index[tag] for tag in tags]) for tags in y])
-
-    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        raw, _ = net(batch.x, batch.lengths)
-        return net.head.loss(raw, batch.y, batch.weight), None
-
-    def _error(self, net: Any, held: Batcher) -> float:
-        actual, predicted = [], []
-        for batch in held.ordered():
-            for a, b in zip(unpadded(batch), self._decoded(net, batch), strict=True):
-                actual.append(self._named(a))
-                predicted.append(self._named(b[: len(a)]))
-        right = metrics.span_f1(actual, predicted) if self.spans_ else accuracy(actual, predicted)
-        return 1 - right
-
-
-def accuracy(actual: Sentences, predicted: Sentences) -> float:
-    """The share of words whose label is right."""
-    return metrics.accuracy([tag for tags in actual for tag in tags], [tag for tags in predicted for tag in tags])
-
-
-def most_frequent(x: Sentences, y: Sentences) -> dict[str, str]:
-    """The most frequent label of each word that occurs: the baseline of a tagger."""
-    counted: dict[str, Counter[str]] = defaultdict(Counter)
-    for words, tags in zip(x, y, strict=True):
-        for word, tag in zip(words, tags, strict=True):
-            counted[plain(word)][tag] += 1
-    return {word: counts.most_common(1)[0][0] for word, counts in counted.items()}
+        K = len(self.codec_.tags)
+        head: CRFHead | LabelHead = (CRFHead if self.crf else LabelHead)(stack.size, K, seed)
+        net: Any = SequenceNet(front, stack, head, "steps", size.dropout)
+        return TagObjective(net, self.codec_, self.reader_.words.words)

@@ -1,57 +1,200 @@
-"""Speech recognition: recordings or features to text, by connectionist temporal classification."""
+"""Speech recognition: recordings or features to text by connectionist temporal classification, at once or streaming."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
 from rekur import metrics
 from rekur.core import DataError, OptionError
-from rekur.data.items import Batcher, LazySequences, listed, unpadded
-from rekur.layers.ctc import CTCHead
+from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.audio import AudioReader, resample
+from rekur.inputs.numbers import NumbersReader
+from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
-from rekur.sequence.base import PairedEstimator
-from rekur.sequence.listener import StreamingTranscriber
-from rekur.sequence.spelling import CharLMScorer
+from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
+from rekur.sequence.defaults import SequenceData
+from rekur.sequence.language_model import CharLMScorer, LanguageModel
 from rekur.training.config import Training
+from rekur.training.loop import States
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from numpy.typing import ArrayLike
+    from torch import Tensor
 
+    from rekur.core import Array
     from rekur.data.batching import Batch
-    from rekur.layers.encoders import Centre
-    from rekur.sequence.language_model import LanguageModel
+    from rekur.inputs.reader import Input, Reader
+    from rekur.layers.encoders import Centre, SpeechState
 
 BLANK = 0
-ROOM = 1.25  # steps that a recording should have for each that its transcript needs
+"""Number of the blank label."""
+
+STEPS_PER_LABEL = 1.25
+"""Steps that a recording must have for each that its transcript needs, for four spectra to be read as one step."""
+
+
+@dataclass(frozen=True)
+class TranscriptCodec:
+    """Characters of the transcripts, numbered from 1, and how many spectra are read as one step."""
+
+    characters: list[str]
+    reduction: int
+
+    @classmethod
+    def learn(cls, data: TrainingData) -> TranscriptCodec:
+        """Characters of the training transcripts; the largest reduction that leaves each of them enough steps."""
+        check_transcripts(data.y)
+        characters = sorted({character for text in data.y for character in text})
+        targets = cls(characters, 2)._numbers(data.y)
+        enough = (data.sequences.lengths // 4 >= STEPS_PER_LABEL * steps_needed(targets)).all()
+        return cls(characters, 4 if enough else 2)
+
+    def encode(self, y: Sequence[str], lengths: Array) -> LazySequences:
+        """Numbers of the characters of each transcript; a recording too short for its transcript is an error."""
+        check_transcripts(y)
+        targets = self._numbers(y)
+        steps, needed = -(-lengths // self.reduction), steps_needed(targets)
+        for row in np.flatnonzero(needed > steps):
+            raise DataError(
+                f"the transcript of row {row} needs {needed[row]} steps, but its recording has {steps[row]}"
+            )
+        return LazySequences.from_list(targets)
+
+    def decode(self, labels: Sequence[int]) -> str:
+        """Text of labels."""
+        return "".join(self.characters[label - 1] for label in labels)
+
+    def _numbers(self, y: Sequence[str]) -> list[Tensor]:
+        numbers = {character: k for k, character in enumerate(self.characters, start=1)}
+        for row, text in enumerate(y):
+            unknown = set(text) - set(numbers)
+            if unknown:
+                raise DataError(f"the character {min(unknown)!r} of row {row} does not occur in the training data")
+        return [torch.tensor([numbers[character] for character in text]) for text in y]
+
+    def describe(self) -> dict[str, Any]:
+        """Fields as JSON values."""
+        return asdict(self)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TranscriptCodec:
+        """The codec that `describe` gave."""
+        return cls(**description)
+
+
+def check_transcripts(y: Sequence[str]) -> None:
+    """Raise a DataError unless each row has a transcript."""
+    for row, text in enumerate(y):
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"row {row} has no transcript: {text!r}")
+
+
+def steps_needed(targets: Sequence[Tensor]) -> Array:
+    """Steps that each transcript needs: one for a label, and one for the blank between two equal ones."""
+    return np.array([len(labels) + int((labels[1:] == labels[:-1]).sum()) for labels in targets])
+
+
+@dataclass(frozen=True)
+class TranscriptObjective:
+    """The CTC loss; validation measures the character error rate of the best path."""
+
+    net: SequenceNet[CTCHead]
+    codec: TranscriptCodec
+    error_name: str = "character error rate"
+    carries_states: bool = False
+
+    def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
+        """Loss of a batch."""
+        assert batch.weight is not None
+        raw, lengths, _ = self.net(batch.x, batch.lengths)
+        return self.net.head.loss(raw, batch.y, batch.weight, lengths), None
+
+    def error(self, validation: Batcher) -> float:
+        """Character error rate."""
+        actual, predicted = [], []
+        for batch in validation.ordered():
+            raw, lengths, _ = self.net(batch.x, batch.lengths)
+            actual += [self.codec.decode(labels) for labels in unpad_targets(batch)]
+            predicted += [self.codec.decode(labels) for labels in self.net.head.decode(raw, lengths)]
+        return metrics.character_error_rate(actual, predicted)
+
+    def baseline_error(self, validation: Batcher) -> float:
+        """Character error rate of an empty transcript."""
+        return 1.0
 
 
 class Transcriber(PairedEstimator):
     """Map recordings, or features (T, I) of them, to text.
 
-        h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T, T' = T/4, or T/2 for fast talkers
+        h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T,  T' = T/4, or T/2 for fast speech
         p_t = softmax(W·h_t + b) over the characters and a blank
 
-    trained by the CTC loss, which needs no times in the transcripts. With `bidirectional=False` the model can hear a
-    recording as it comes in, see `stream`.
+    trained by the CTC loss, which needs no times in the transcripts. With `bidirectional=False` the model can
+    transcribe a recording while it comes in, see `stream`.
 
     Parameters
     ----------
-    cell, hidden, layers, bidirectional, dropout, training, seed : as in `rekur.Classifier`
-    input : `Audio` or `Numbers` of `rekur.inputs`, with options; None takes the one that fits
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell, see `rekur.cells`.
+    hidden_size : int or None, default None
+        Hidden size of each layer; None for the default.
+    num_layers : int or None, default None
+        Layers of the stack; None for the default.
+    bidirectional : bool or None, default None
+        Whether the stack also reads backward; None for the default, which does.
+    dropout : float or None, default None
+        Share of the entries set to zero while training; None for the default.
+    training : Training or None, default None
+        Options of the training, see `rekur.Training`; the defaults of the task for all fields that are not passed.
+    input : Audio, Numbers or None, default None
+        Options of the input, see `rekur.inputs`; None takes the input that fits the data.
+    random_state : int, default 0
+        Seed of the weights, the order of the rows, the split and dropout. The same seed gives the same numbers.
 
     Attributes
     ----------
-    letters_ : the characters in the order of the labels 1 … K; 0 is the blank · history_ : `val_loss` is the
-    character error rate of the rows held out · net_, reader_ : as in `rekur.Classifier`
+    characters_ : list of str
+        Characters of the labels 1 … K; 0 is the blank.
+    history_ : list of dict
+        A record for each epoch; `val_loss` is the character error rate on the rows held out.
+    net_ : Module
+        The torch module.
+    reader_ : AudioReader or NumbersReader
+        What was learned of the input.
+
+    References
+    ----------
+    A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, 2006, "Connectionist temporal classification", ICML.
+
+    Examples
+    --------
+    >>> import numpy as np, rekur
+    >>> rng = np.random.default_rng(0)
+    >>> y = ["".join(rng.choice(list("ab"), 3)) for _ in range(60)]
+    >>> x = [np.eye(2)[["ab".index(c) for c in text for _ in range(8)]] + rng.normal(0, 0.1, (24, 2)) for text in y]
+    >>> training = rekur.Training(learning_rate=0.01, batch_size=10)
+    >>> model = rekur.Transcriber(hidden_size=16, num_layers=1, training=training).fit(x, y, epochs=12)
+    >>> model.predict(x[:1]) == y[:1]
+    True
     """
 
-    out = "transcript"
+    task = "transcript"
+    parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TranscriptCodec}
+
+    reader_: AudioReader | NumbersReader
+    net_: SequenceNet[CTCHead]
+    codec_: TranscriptCodec
 
     def __init__(
         self,
@@ -61,7 +204,7 @@ class Transcriber(PairedEstimator):
         bidirectional: bool | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: Any = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell
@@ -74,138 +217,255 @@ class Transcriber(PairedEstimator):
         self.random_state = random_state
 
     @property
-    def letters_(self) -> list[str]:
-        """The characters of the labels 1 … K."""
-        self.check_fitted("learned_")
-        return list(self.learned_["letters"])
+    def characters_(self) -> list[str]:
+        """Characters of the labels 1 … K."""
+        self.check_fitted()
+        return list(self.codec_.characters)
 
     def predict(
         self,
-        x: Any,
-        beams: int = 1,
+        x: SequenceData,
+        num_beams: int = 1,
         *,
-        language: LanguageModel | None = None,
-        weight: float = 1.0,
-        bonus: float = 1.0,
+        language_model: LanguageModel | None = None,
+        lm_weight: float = 1.0,
+        length_bonus: float = 1.0,
     ) -> list[str]:
-        """The texts of recordings.
+        """Transcribe recordings.
 
-        beams : 1 for the best path, more for prefix beam search · language : a model of letters that has a say in the
-        search, with that weight of its log-probabilities and a bonus for each letter
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
+        num_beams : int, default 1
+            Beams of the prefix beam search; 1 takes the best path.
+        language_model : LanguageModel or None, default None
+            Language model of characters, fitted with `input=Text(pieces="char")`, that takes part in the beam search
+            (shallow fusion).
+        lm_weight : float, default 1.0
+            Weight of its log-probabilities.
+        length_bonus : float, default 1.0
+            Added to the log-probability for each character, where there is a language model.
+
+        Returns
+        -------
+        list of str
+            A text for each recording.
+
+        Raises
+        ------
+        OptionError
+            If a language model is given for the best path, or is not one of characters.
         """
-        if language is not None and beams == 1:
-            raise OptionError("a language model has its say in the search: ask for more than one beam, such as 16")
+        if language_model is not None and num_beams == 1:
+            raise OptionError("a language model takes part in beam search alone: set num_beams, such as 16")
+        self.check_fitted()
 
-        def tell(batch: Batch) -> list[str]:
-            head: Any = self.net_.head
-            if beams == 1:
-                return [self._text(labels) for labels in head.decode(*self.net_(batch.x, batch.lengths))]
-            made = []
-            for raw in self._heard(batch):
-                rate = None if language is None else CharLMScorer(language, self.letters_, weight)
-                made.append(self._text(head.search(raw, beams, rate, 0.0 if rate is None else bonus)))
-            return made
+        def texts(batch: Batch) -> list[str]:
+            head = self.net_.head
+            if num_beams == 1:
+                raw, lengths, _ = self.net_(batch.x, batch.lengths)
+                return [self.codec_.decode(labels) for labels in head.decode(raw, lengths)]
+            decoded = []
+            for raw in self._scores(batch):
+                scorer, bonus = None, 0.0
+                if language_model is not None:
+                    scorer, bonus = CharLMScorer(language_model, self.codec_.characters, lm_weight), length_bonus
+                decoded.append(self.codec_.decode(head.search(raw, num_beams, scorer, bonus)))
+            return decoded
 
-        return self._each(tell, x)
+        return self._map_rows(texts, x)
 
-    def align(self, x: Any) -> list[list[tuple[str, float]]]:
-        """The characters of recordings, each with the share of the recording at which it begins."""
+    def align(self, x: SequenceData) -> list[list[tuple[str, float]]]:
+        """Transcribe recordings with the position of each character.
 
-        def tell(batch: Batch) -> list[list[tuple[str, float]]]:
-            head: Any = self.net_.head
-            return [[(self.letters_[k - 1], t / len(raw)) for k, t in head.align(raw)] for raw in self._heard(batch)]
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
 
-        return self._each(tell, x)
+        Returns
+        -------
+        list of lists of (str, float)
+            Characters of each recording, with the share of the recording at which each begins.
+        """
 
-    def _heard(self, batch: Batch) -> list[Tensor]:
-        """The scores (T, K) of each row of a batch, within its length."""
-        raw, lengths = self.net_(batch.x, batch.lengths)
+        def positions(batch: Batch) -> list[list[tuple[str, float]]]:
+            aligned = [(self.net_.head.align(raw), len(raw)) for raw in self._scores(batch)]
+            return [[(self.codec_.characters[k - 1], t / T) for k, t in labels] for labels, T in aligned]
+
+        return self._map_rows(positions, x)
+
+    def _scores(self, batch: Batch) -> list[Tensor]:
+        """Raw scores (T, K) of each row of a batch, within its length."""
+        raw, lengths, _ = self.net_(batch.x, batch.lengths)
         return [row[:n] for row, n in zip(raw, lengths.tolist(), strict=True)]
 
     def stream(self) -> StreamingTranscriber:
-        """A listener that hears a recording as it comes in; for `bidirectional=False` and `Audio`.
+        """Transcriber of one recording while it comes in.
 
-        >>> listener = model.stream()  # doctest: +SKIP
-        >>> for samples in microphone:  # doctest: +SKIP
-        ...     print(listener.push(samples), end="")
+        Returns
+        -------
+        StreamingTranscriber
+            Takes samples and gives the text that they add.
+
+        Raises
+        ------
+        OptionError
+            If the model reads both ways, or its input is not `Audio`.
         """
-        self.check_fitted("net_")
-        if self.shape_.bidirectional:
-            raise OptionError("a model that reads both ways cannot hear ahead of time: fit with bidirectional=False")
-        if self.reader_.options.kind != "audio":
-            raise OptionError(f"only recordings can be heard as they come in, not {self.reader_.options.kind}")
-        net: Any = self.net_
-        return StreamingTranscriber(net, self.reader_, self.letters_)
+        self.check_fitted()
+        if self.size_.bidirectional:
+            raise OptionError("a model that reads both ways cannot transcribe a stream: fit with bidirectional=False")
+        if not isinstance(self.reader_, AudioReader):
+            raise OptionError(f"only recordings can be streamed, not {self.reader_.options.kind}")
+        return StreamingTranscriber(self.net_, self.reader_, self.codec_)
 
-    def score(self, x: Any, y: Sequence[str]) -> float:
-        """One minus the word error rate."""
+    def score(self, x: SequenceData, y: Sequence[str]) -> float:
+        """One minus the word error rate.
+
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
+        y : list of str
+            Transcripts.
+
+        Returns
+        -------
+        float
+            1 for transcripts without a mistake.
+        """
         return 1 - metrics.word_error_rate(y, self.predict(x))
 
-    def evaluate(self, x: Any, y: Sequence[str], beams: int = 1, **search: Any) -> dict[str, float]:
-        """Word and character error rate, and those of an empty transcript; beams and search are as in `predict`."""
-        predicted = self.predict(x, beams, **search)
+    def evaluate(self, x: SequenceData, y: Sequence[str], num_beams: int = 1, **search: Any) -> dict[str, float]:
+        """Word and character error rate, beside those of empty transcripts.
+
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
+        y : list of str
+            Transcripts.
+        num_beams : int, default 1
+            Beams of the search, see `predict`.
+        **search : object
+            Further arguments of `predict`.
+
+        Returns
+        -------
+        dict of str to float
+            `word_error_rate`, `character_error_rate`, and the same with `baseline_` before their names.
+        """
+        predicted = self.predict(x, num_beams, **search)
         return {
-            "word error rate": metrics.word_error_rate(y, predicted),
-            "character error rate": metrics.character_error_rate(y, predicted),
-            "baseline word error rate": 1.0,
+            "word_error_rate": metrics.word_error_rate(y, predicted),
+            "character_error_rate": metrics.character_error_rate(y, predicted),
+            "baseline_word_error_rate": 1.0,
+            "baseline_character_error_rate": 1.0,
         }
 
-    def _text(self, labels: Sequence[int]) -> str:
-        return "".join(self.letters_[k - 1] for k in labels)
-
-    def _build(self) -> nn.Module:
-        s = self.shape_
-        every = self.learned_["reduction"]
-        centre: Centre = (
-            "whole" if s.bidirectional else "past"
-        )  # what is to be heard as it comes in knows the past alone
-        bands = self.reader_.options.kind == "audio"
+    def _objective(self) -> TranscriptObjective:
+        size, codec, seed = self.size_, self.codec_, self.random_state
+        centre: Centre = "whole" if size.bidirectional else "past"  # a stream knows the past alone
         front = SpeechEncoder(
-            self.reader_.statistics, s.vectors, s.dropout, s.forget, every, centre, bands, self.random_state
+            self.reader_.statistics,
+            size.embedding_size,
+            size.dropout,
+            size.augmentation.spec_mask,
+            codec.reduction,
+            centre,
+            self.reader_.options.kind == "audio",
+            seed,
         )
         stack = Stack(
-            self.cell, front.size, s.hidden_size, s.num_layers, s.bidirectional, s.dropout, True, self.random_state
+            self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, True, seed
         )
-        head = CTCHead(stack.size, 1 + len(self.learned_["letters"]), self.learned_["blank"], self.random_state)
-        return SequenceNet(front, stack, head, True, s.dropout)
-
-    def _targets(self, y: Sequence[str], learn: bool) -> LazySequences:
-        if learn:
-            self.learned_.update(letters=sorted({letter for text in y for letter in text}), blank=BLANK)
-        index = {letter: k for k, letter in enumerate(self.learned_["letters"], start=1)}
-        for row, text in enumerate(y):
-            if not isinstance(text, str) or not text.strip():
-                raise DataError(f"row {row} has no transcript: {text!r}")
-            unknown = set(text) - set(index)
-            if unknown:
-                raise DataError(f"the character {min(unknown)!r} of row {row} does not occur in the training data")
-        return listed([torch.tensor([index[letter] for letter in text]) for text in y])
-
-    def _settle(self, items: LazySequences, targets: LazySequences) -> None:
-        """Four steps are read as one where every recording then still has a quarter more than its transcript needs."""
-        roomy = (items.lengths // 4 >= ROOM * needed(targets)).all()
-        self.learned_["reduction"] = 4 if roomy else 2
-
-    def _check(self, items: LazySequences, targets: LazySequences) -> None:
-        every = self.learned_["reduction"]
-        there, asked = -(-items.lengths // every), needed(targets)
-        for row in np.flatnonzero(asked > there):
-            raise DataError(f"the transcript of row {row} needs {asked[row]} steps, but its recording has {there[row]}")
-
-    def _loss(self, net: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        raw, lengths = net(batch.x, batch.lengths)
-        return net.head.loss(raw, batch.y, batch.weight, lengths), None
-
-    def _error(self, net: Any, held: Batcher) -> float:
-        actual, predicted = [], []
-        for batch in held.ordered():
-            raw, lengths = net(batch.x, batch.lengths)
-            actual += [self._text(labels) for labels in unpadded(batch)]
-            predicted += [self._text(labels) for labels in net.head.decode(raw, lengths)]
-        return metrics.character_error_rate(actual, predicted)
+        head = CTCHead(stack.size, 1 + len(codec.characters), BLANK, seed)
+        return TranscriptObjective(SequenceNet(front, stack, head, "steps", size.dropout), codec)
 
 
-def needed(targets: LazySequences) -> np.ndarray:
-    """Steps that each transcript needs: one for a label, and one for the blank between two equal ones."""
-    labels = (targets[row] for row in range(len(targets.lengths)))
-    return np.array([len(one) + int((one[1:] == one[:-1]).sum()) for one in labels])
+class StreamingTranscriber:
+    """Transcriber of one recording while it comes in; `Transcriber.stream` makes it.
+
+    Its memory does not grow with the recording, except for the text. The text is that of the best path, the same as
+    `Transcriber.predict` gives for the whole recording.
+
+    Parameters
+    ----------
+    net : SequenceNet
+        Network of a transcriber that reads forward alone.
+    reader : AudioReader
+        Reader of its recordings.
+    codec : TranscriptCodec
+        Its characters.
+
+    Attributes
+    ----------
+    text : str
+        The text so far.
+
+    Examples
+    --------
+    >>> stream = model.stream()  # doctest: +SKIP
+    >>> for samples in microphone:  # doctest: +SKIP
+    ...     print(stream.push(samples), end="")
+    """
+
+    def __init__(self, net: SequenceNet[CTCHead], reader: AudioReader, codec: TranscriptCodec) -> None:
+        assert isinstance(net.encoder, SpeechEncoder)
+        self.net, self.encoder, self.reader, self.codec = net, net.encoder, reader, codec
+        self.text = ""
+        self._bank, self._frames = reader.online(), 0
+        self._encoder_state: SpeechState | None = None
+        self._states: States = None
+        self._last_label = BLANK
+
+    def push(self, samples: ArrayLike, rate: int | None = None) -> str:
+        """Transcribe more samples.
+
+        Parameters
+        ----------
+        samples : array of shape (n,)
+            Samples of one channel in -1 … 1.
+        rate : int or None, default None
+            Samples a second; None for the rate of the model. At another rate each piece is resampled by itself.
+
+        Returns
+        -------
+        str
+            The text that the samples add.
+
+        Raises
+        ------
+        DataError
+            If the samples are not one channel of finite numbers.
+        """
+        wave = np.ascontiguousarray(samples, dtype=np.float32)
+        if wave.ndim != 1:
+            raise DataError(f"samples must be one channel (n,), got the shape {wave.shape}")
+        if not np.isfinite(wave).all():
+            raise DataError("samples must be finite")
+        if rate is not None and rate != self.reader.rate:
+            wave = resample(wave, rate, self.reader.rate)
+        self._bank.accept_waveform(self.reader.rate, wave)
+        return self._advance()
+
+    def _advance(self) -> str:
+        """Read the frames that are complete."""
+        ready = self._bank.num_frames_ready
+        if ready == self._frames:
+            return ""
+        frames = np.stack([self._bank.get_frame(k) for k in range(self._frames, ready)])
+        self._bank.pop(ready - self._frames)
+        self._frames = ready
+        with torch.inference_mode():
+            vectors, self._encoder_state = self.encoder.advance(torch.from_numpy(frames)[None], self._encoder_state)
+            if not vectors.shape[1]:
+                return ""
+            y, self._states = self.net.stack(vectors, self._states)
+            path = self.net.head(y)[0].argmax(-1).tolist()
+        added = self.codec.decode([label for label, _ in collapse_path(path, BLANK, self._last_label)])
+        self._last_label = path[-1]
+        self.text += added
+        return added

@@ -1,12 +1,13 @@
-"""Checkpoints: all that an interrupted training needs to go on with the same numbers."""
+"""Checkpoints of a training run: weights, moments, best weights and history, to resume with the same numbers."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from rekur.core import ModelFileError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import Array
+    from rekur.training.loop import Record
     from rekur.training.optimizer import Optimizer
 
 
-def fingerprint(*arrays: Any) -> str:
-    """A short name for the values of some arrays, so that a checkpoint knows the data it was made with."""
+def fingerprint(*arrays: Array | None) -> str:
+    """Hash of the values of some arrays, by which a checkpoint recognises its data."""
     digest = hashlib.sha256()
     for array in arrays:
         if array is not None:
@@ -31,32 +34,40 @@ def fingerprint(*arrays: Any) -> str:
 
 
 class Checkpoint:
-    """A folder that is written, whole or not at all, after every epoch.
+    """Folder with the state of a training run, replaced in one step after every epoch.
 
-    `description` says what is trained (options, sizes, data); a checkpoint of something else is refused. Where several
-    nets are trained one after another, each is a part of its own, and `next` goes on to the one after.
+    Where several networks are trained one after another, each is a part with a name, and `next` goes on to the next.
+
+    Parameters
+    ----------
+    folder : path
+        Where the checkpoint is written.
+    description : dict
+        What is trained (options, sizes, data), as JSON values; a checkpoint of anything else is refused.
+    part : str, default "net"
+        Name of the network that is trained.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], description: dict[str, Any], part: str = "net") -> None:
+    def __init__(self, folder: str | os.PathLike[str], description: Mapping[str, object], part: str = "net") -> None:
         self.folder, self.description, self.part = Path(folder), serialization.plain(description), part
         self.best: Tensor | None = None
-        self.parts: dict[str, tuple[list[dict[str, float]], dict[str, Tensor]]] = {}
+        self.parts: dict[str, tuple[list[Record], dict[str, Tensor]]] = {}
 
     def next(self, part: str) -> Checkpoint:
-        """The same folder for the next part; what the earlier ones came to stays in it."""
-        after = Checkpoint(self.folder, self.description, part)
-        after.parts = self.parts
-        return after
+        """The same folder for the next part; the state of the earlier parts stays in it."""
+        following = Checkpoint(self.folder, self.description, part)
+        following.parts = self.parts
+        return following
 
-    def write(self, optimizer: Optimizer, best: Tensor, history: list[dict[str, float]]) -> None:
+    def write(self, optimizer: Optimizer, best: Tensor, history: list[Record]) -> None:
         """Replace the checkpoint by the present state."""
         self.parts[self.part] = history, {**optimizer.state(), "best": best}
         histories = {part: records for part, (records, _) in self.parts.items()}
         tensors = {f"{part}.{name}": t for part, (_, state) in self.parts.items() for name, t in state.items()}
         serialization.save(self.folder, {"kind": "checkpoint", "of": self.description, "histories": histories}, tensors)
 
-    def resume(self, optimizer: Optimizer) -> list[dict[str, float]]:
-        """Put the saved state back, if there is one, and return the records so far."""
+    def resume(self, optimizer: Optimizer) -> list[Record]:
+        """Restore the saved state, if the folder holds one, and return the records so far."""
         if not (self.folder / "config.json").exists():
             return []
         description, tensors = serialization.load(self.folder)
@@ -66,11 +77,12 @@ class Checkpoint:
             )
         if self.part not in description["histories"]:
             return []
-        own = {name.removeprefix(f"{self.part}."): t for name, t in tensors.items() if name.startswith(f"{self.part}.")}
-        history: list[dict[str, float]] = description["histories"][self.part]
-        self.parts[self.part] = history, own
-        self.best = own["best"]
-        optimizer.restore(own)
+        prefix = f"{self.part}."
+        state = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        history: list[Record] = description["histories"][self.part]
+        self.parts[self.part] = history, state
+        self.best = state["best"]
+        optimizer.restore(state)
         return history
 
     @staticmethod

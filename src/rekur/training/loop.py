@@ -1,7 +1,7 @@
-"""The five steps of training: forward, loss, backpropagation through time, update, repeat until it no longer improves.
+"""Training loop: forward, loss, backpropagation through time, update, repeat until the loss no longer improves.
 
-`train` is the loop. It knows neither tables nor cells: it takes batches and a function batch → loss, and yields
-records. `fit` consumes them: progress, early stopping, the best weights and checkpoints live there.
+`train` is the loop. It knows neither data nor cells: it takes batches and a function batch → loss, and yields records.
+`fit` consumes the records: progress, early stopping, best weights and checkpoints.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from rekur.core import TrainingError
 from rekur.training.config import Training
@@ -18,34 +18,53 @@ from rekur.training.config import Training
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from rekur.core import State
     from rekur.data.batching import Batch
+    from rekur.training.checkpoint import Checkpoint
     from rekur.training.optimizer import Optimizer
 
-Record = dict[str, float]
+Record: TypeAlias = dict[str, float]
 """step, epoch, loss, norm (of the gradient), rate, seconds; at the end of an epoch also mean_loss and val_loss."""
+
+States: TypeAlias = "list[State] | None"
+"""States of a stack, carried from one piece of a sequence to the next; None for zeros."""
+
+CURE = "lower the learning rate, clip the gradient (gradient_clip=1) or scale the data"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What to train; a value.
+    """Model, data and loss of one training run.
 
-    model · batches: epoch → the batches of that epoch · length: how many they are ·
-    loss: (batch, state carried in or None) → (loss, state to carry on or None) ·
-    validate: () → validation loss, or None · explain: batch → where the first value that is not finite stands ·
-    hopeless: records so far → whether to give up.
+    Parameters
+    ----------
+    model : Module
+        Network to train.
+    batches : callable
+        Epoch, from 0, to the batches of that epoch.
+    length : int
+        Batches of an epoch.
+    loss : callable
+        (batch, states carried in or None) to (loss, states to carry on or None).
+    validate : callable or None, default None
+        () to the validation loss; None for no validation.
+    describe_nonfinite : callable or None, default None
+        Batch to the place of its first value that is not finite, or an empty text.
+    should_stop : callable or None, default None
+        Records of the epochs so far to whether training stops before its end.
     """
 
     model: nn.Module
     batches: Callable[[int], Iterable[Batch]]
     length: int
-    loss: Callable[[Batch, Any], tuple[Tensor, Any]]
+    loss: Callable[[Batch, States], tuple[Tensor, States]]
     validate: Callable[[], float] | None = None
-    explain: Callable[[Batch], str] | None = None
-    hopeless: Callable[[list[Record]], bool] | None = None
+    describe_nonfinite: Callable[[Batch], str] | None = None
+    should_stop: Callable[[list[Record]], bool] | None = None
 
 
 def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, epoch: int = 0) -> Iterator[Record]:
-    """Run the five steps from the given epoch on and yield a record after each step."""
+    """Train from an epoch on; yield a record after each step."""
     import torch
 
     start = time.perf_counter()
@@ -53,14 +72,14 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
         with torch.random.fork_rng(devices=[]):  # dropout draws from the seed and the epoch alone
             torch.manual_seed(seed * 1_000_003 + epoch)
             problem.model.train()
-            total, record, state = 0.0, Record(), None
+            total, record, states = 0.0, Record(), None
             for i, batch in enumerate(problem.batches(epoch)):
                 optimizer.zero_grad()
-                loss, state = problem.loss(batch, None if batch.first else detach(state))  # forward, loss
+                loss, states = problem.loss(batch, None if batch.first else detach(states))  # forward, loss
                 torch.autograd.backward(loss)  # backpropagation through time
                 value, norm = float(loss.detach()), optimizer.clip(options.gradient_clip)
                 if not (math.isfinite(value) and math.isfinite(norm)):
-                    raise TrainingError(blame(problem, batch, value))
+                    raise TrainingError(diagnose_nonfinite(problem, batch, value))
                 step = epoch * problem.length + i
                 rate = options.rate_at(step, options.max_epochs * problem.length)
                 optimizer.step(rate)  # update
@@ -80,58 +99,82 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
         epoch += 1  # repeat
 
 
-def detach(state: Any) -> Any:
-    """The same state, cut off from the steps that led to it."""
-    if state is None or hasattr(state, "detach"):
-        return None if state is None else state.detach()
-    parts = [detach(part) for part in state]
-    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+def detach(states: States) -> States:
+    """States without the graph of the steps that led to them."""
+    return None if states is None else [_detached(state) for state in states]
 
 
-def blame(problem: Problem, batch: Batch, value: float) -> str:
-    """Say where the first value that is not finite stands: in the data, a layer's output or a gradient."""
+def _detached(state: State) -> State:
+    """One state, a NamedTuple of tensors (B, H), without its graph."""
+    build: Callable[[Iterable[Tensor]], State] = getattr(type(state), "_make", tuple)
+    return build(tensor.detach() for tensor in state)
+
+
+def diagnose_nonfinite(problem: Problem, batch: Batch, value: float) -> str:
+    """Place of the first value that is not finite: the data, the output of a layer or a gradient."""
     import torch
 
-    what = "the loss" if not math.isfinite(value) else "the gradient"
-    cure = "lower the learning rate, clip the gradient (clip=1) or scale the data"
-    if problem.explain is not None and (where := problem.explain(batch)):
-        return f"{what} is not finite: {where}"
-    found: list[str] = []
+    quantity = "the loss" if not math.isfinite(value) else "the gradient"
+    if problem.describe_nonfinite is not None and (place := problem.describe_nonfinite(batch)):
+        return f"{quantity} is not finite: {place}"
+    overflowing: list[str] = []
 
-    def watch(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
+    def hook_for(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(_: nn.Module, __: object, output: object) -> None:
             tensor = output[0] if isinstance(output, tuple) else output
             if isinstance(tensor, torch.Tensor) and not bool(tensor.isfinite().all()):
-                found.append(name)
+                overflowing.append(name)
 
         return hook
 
-    hooks = [m.register_forward_hook(watch(n)) for n, m in problem.model.named_modules() if n]
+    hooks = [module.register_forward_hook(hook_for(name)) for name, module in problem.model.named_modules() if name]
     with torch.no_grad():
         problem.loss(batch, None)
     for hook in hooks:
         hook.remove()
-    if found:
-        return f"{what} is not finite: the layer {found[0]!r} is the first to overflow; {cure}"
+    if overflowing:
+        return f"{quantity} is not finite: the layer {overflowing[0]!r} is the first to overflow; {CURE}"
     for name, p in problem.model.named_parameters():
         if p.grad is not None and not bool(p.grad.isfinite().all()):
-            return f"{what} is not finite: the gradient of {name!r} overflows; {cure}"
-    return f"{what} is not finite, though every layer's output is; {cure}"
+            return f"{quantity} is not finite: the gradient of {name!r} overflows; {CURE}"
+    return f"{quantity} is not finite, though every layer's output is; {CURE}"
 
 
 def fit(
     problem: Problem,
     options: Training,
     seed: int = 0,
-    watch: Callable[[Record], None] | None = None,
-    checkpoint: Any = None,
+    on_record: Callable[[Record], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Record]:
-    """Train until it no longer improves and leave the best weights in the model.
+    """Train until the loss no longer improves and leave the best weights in the model.
 
-    The best weights are those of the lowest validation loss; without validation, the last ones. `watch` sees every
-    record. `checkpoint` (a `Checkpoint`) is written after each epoch and, where it already holds one, training goes on
-    from there with the numbers of an uninterrupted run. On Ctrl-C the best weights so far are put into the model
-    before the interrupt goes on.
+    The best weights are those of the lowest validation loss; without validation, the last ones. On Ctrl-C the best
+    weights so far are put into the model before the interrupt goes on.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model, data and loss.
+    options : Training
+        Options of the run, complete.
+    seed : int, default 0
+        Seed of dropout and of every other draw of a step.
+    on_record : callable or None, default None
+        Called with the record of each step.
+    checkpoint : Checkpoint or None, default None
+        Written after each epoch; where it holds one already, training goes on from it with the numbers of an
+        uninterrupted run.
+
+    Returns
+    -------
+    list of Record
+        One record for each epoch.
+
+    Raises
+    ------
+    TrainingError
+        If a loss or a gradient is not finite.
     """
     from rekur.training.optimizer import Optimizer
 
@@ -142,8 +185,8 @@ def fit(
         for record in (
             () if finished(history, options, problem) else train(problem, options, optimizer, seed, len(history))
         ):
-            if watch is not None:
-                watch(record)
+            if on_record is not None:
+                on_record(record)
             if "mean_loss" not in record:
                 continue
             history.append(record)
@@ -166,10 +209,10 @@ def improved(history: list[Record]) -> bool:
 
 
 def finished(history: list[Record], options: Training, problem: Problem) -> bool:
-    """Whether it no longer improves, is given up, or the epochs or the time are over."""
+    """Whether training ends: no more improvement, stopped by the problem, or out of epochs or time."""
     if not history:
         return False
-    if problem.hopeless is not None and problem.hopeless(history):
+    if problem.should_stop is not None and problem.should_stop(history):
         return True
     if len(history) >= options.max_epochs or (
         options.max_seconds is not None and history[-1]["seconds"] >= options.max_seconds

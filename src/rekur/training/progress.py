@@ -1,4 +1,4 @@
-"""A progress bar over the records of a training; on a terminal only."""
+"""Progress bar of a training run, on a terminal only."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 
 class Progress:
-    """Show loss, validation loss, rate, gradient norm and time left, on standard error if that is a terminal.
+    """Loss, validation loss, learning rate, gradient norm and time left, on standard error.
 
-    `show=None` asks the terminal, True and False decide. Use it as a context manager and call it with records.
+    A context manager: it gives the function to call with each record, or None where no bar is shown.
+
+    Parameters
+    ----------
+    title : str
+        Text before the bar.
+    steps : int
+        Steps of the whole run.
+    show : bool or None, default None
+        Whether to show the bar; None shows it if standard error is a terminal.
     """
 
     def __init__(self, title: str, steps: int, show: bool | None = None) -> None:
         self.title, self.steps = title, steps
         self.on = sys.stderr.isatty() if show is None else show
-        self.bar: Any = None
-        self.task: Any = None
+        self.bar: Bar | None = None
+        self.task: TaskID | None = None
         self.drawn = 0.0
         self.validation = ""
 
@@ -46,6 +59,8 @@ class Progress:
 
     def show(self, record: dict[str, float]) -> None:
         """Draw a record, at most ten times a second."""
+        if self.bar is None or self.task is None:
+            return
         if "val_loss" in record:
             self.validation = f" · validation {record['val_loss']:.4g}"
         now = time.monotonic()
