@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 """A numpy array of any shape and dtype."""
 
+Record: TypeAlias = dict[str, float]
+"""Record of a training step: step, epoch, loss, norm (of the gradient), rate, seconds; at the end of an epoch also
+mean_loss and val_loss."""
+
 
 class State(Protocol):
     """The S state tensors (B, H) of a recurrent cell; the first one is the output h."""
