@@ -40,7 +40,7 @@ rivals: .venv-peers/installed .venv-gluonts/installed .venv/tested ## other libr
 	.venv-gluonts/bin/python benchmarks/forecasters.py --rivals DeepAR
 	$(BIN)/python benchmarks/accuracy.py --sets
 
-referees: .venv-referees/installed ## the estimator checks of sktime and aeon on the adapters to them; three minutes
+referees: .venv-referees/installed ## the estimator checks of sktime and aeon on the adapters to them; four minutes
 	.venv-referees/bin/python -m pytest tests/referees
 
 docs: .venv/tested ## run every example of the documentation

@@ -33,13 +33,12 @@ import numpy as np
 import pandas as pd
 
 import rekur
+from rekur import metrics
 from rekur.data.panel import Panel, read_panel
-from rekur.data.scaling import seasonal_naive_error
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.cross_validation import PastWindows
 from rekur.forecasting.ensemble import baseline_quantiles
 from rekur.forecasting.window_features import actual_values
-from rekur.metrics import forecast as metrics
 from sets import ROOT, SETS, Set
 
 NAIVE2 = {48: (18.383, 2.395), 13: (9.161, 2.777)}  # sMAPE and MASE of Naive2 on M4 Hourly and Weekly, as published
@@ -68,7 +67,7 @@ def score(task: Set, full: Panel, history: Panel, y: Array, point: Array, series
         return metrics.rmse(y / unit, point / unit) ** 2
     if task.measure == "MAE":
         return metrics.mae(y, point)
-    mase = metrics.mase(y, point, seasonal_naive_error(history.y, history.offsets, task.m)[series])
+    mase = metrics.mase(y, point, metrics.seasonal_scale(history.y, task.m, history.offsets)[series])
     if task.measure == "MASE":
         return mase
     relative = metrics.smape(y, point) / NAIVE2[task.horizon][0], mase / NAIVE2[task.horizon][1]

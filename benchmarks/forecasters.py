@@ -30,11 +30,11 @@ import numpy as np
 import pandas as pd
 
 from accuracy import ROOT, score
+from rekur import metrics
 from rekur.data.panel import Panel, read_panel
 from rekur.forecasting.config import season_lengths
 from rekur.forecasting.cross_validation import PastWindows
 from rekur.forecasting.window_features import actual_values
-from rekur.metrics import forecast as metrics
 from sets import SETS
 
 PANELS = ("m4_hourly", "m4_weekly", "m3_yearly", "m3_quarterly", "m3_monthly", "m3_other", "nn5")

@@ -1,6 +1,6 @@
 // What passes between the binding, the dispatcher and the compiled targets: plain data, no Python, no containers.
 //
-// Alphabet: B batch, T time, I input size, H hidden size, G gates, S states.
+// Notation: B batch, T time, I input size, H hidden size, G gates, S states.
 #pragma once
 
 #include <cstddef>

@@ -176,7 +176,7 @@ def with_leaves(problem: Problem, tensors: Named) -> Problem:
 
 
 def runner(backend: str) -> Fold:
-    """The door, with its results by name: y (B, T, H) and each last state (B, H)."""
+    """`scan`, with its results by name: y (B, T, H) and each last state (B, H)."""
 
     from rekur.kernels import scan
 

@@ -75,6 +75,7 @@ def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
         num_layers=2,
         random_state=3,
         config_=built,
+        multi_=None,
         ensemble_=SimpleNamespace(blend=ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
         seasons_=(12,),
         history_=records,

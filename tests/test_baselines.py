@@ -13,9 +13,9 @@ import time
 import numpy as np
 import pytest
 
+from rekur import metrics as M
 from rekur.baselines import BASELINES, describe, forecast, methods
 from rekur.core import DataError, OptionError
-from rekur.metrics import forecast as M
 from test_metrics import ragged
 
 LEVELS = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
@@ -153,7 +153,7 @@ def test_names_and_options():
 
 
 def test_import_is_light():
-    code = "import sys, rekur.baselines, rekur.metrics.forecast; print({'torch', 'pandas', 'scipy'} & set(sys.modules))"
+    code = "import sys, rekur.baselines, rekur.metrics; print({'torch', 'pandas', 'scipy'} & set(sys.modules))"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stdout.strip() == "set()"

@@ -29,13 +29,12 @@ class Ran:
 
 
 @pytest.fixture
-def rekur(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
+def rekur(capsys: pytest.CaptureFixture[str]) -> object:
     """Run the command line in this process."""
 
     def run(*words: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["rekur", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
-            main()
+            main([str(word) for word in words])
         printed = capsys.readouterr()
         return Ran(ended.value.code, printed.out, printed.err)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.chdir(tmp_path)
 
     def ran(*words: object) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rekur", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
-            main()
+            main([str(word) for word in words])
         printed = capsys.readouterr()
         return ended.value.code, printed.out, printed.err
 

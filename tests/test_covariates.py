@@ -133,3 +133,60 @@ def test_text_that_is_numbers_is_numbers() -> None:
     assert read_panel(rare, future=["deal"]).labels["deal"] == ("half", "gift")  # the most frequent one first
     with pytest.raises(DataError, match=r"row 6: '4,5' is not a number"):
         read_panel(df.assign(x=np.where(np.arange(len(df)) == 4, "4,5", df["x"])), future=["x"])
+
+
+def test_static_covariates_of_a_frame_are_those_of_columns(tmp_path: Path) -> None:
+    """static_df gives the numbers of static columns, in prediction, saving, cross-validation and explanation too."""
+    df = shops(120)
+    static = pd.DataFrame({"unique_id": ["s2", "s0", "s1"], "size": ["small", "small", "large"]})
+    plain = df[["unique_id", "ds", "y"]]
+    columns = Forecaster(7, training=QUICK).fit(df[[*plain.columns, "size"]], stat_exog_list="size")
+    framed = Forecaster(7, training=QUICK).fit(plain, static_df=static)
+    assert framed.panel_.static_names == ("size",)
+    expected = columns.predict(level=[80])
+    pd.testing.assert_frame_equal(framed.predict(level=[80]), expected)
+    pd.testing.assert_frame_equal(framed.predict(plain, level=[80]), expected)
+    framed.save(tmp_path / "m")
+    pd.testing.assert_frame_equal(rekur.load(tmp_path / "m").predict(plain, level=[80]), expected)
+    tests = [
+        framed.cross_validation(plain, n_windows=1),
+        columns.cross_validation(df, n_windows=1),
+        Forecaster(7, training=QUICK).cross_validation(plain, n_windows=1, static_df=static),
+    ]
+    pd.testing.assert_frame_equal(tests[0], tests[1])
+    pd.testing.assert_frame_equal(tests[0], tests[2])
+    assert framed.explain(plain, n_windows=1).covariate.tolist() == ["size"]
+    new = plain[plain.unique_id == "s1"].assign(unique_id="new")
+    with pytest.raises(DataError, match="no static covariates: pass static_df for the series 'new'"):
+        framed.predict(new)
+    more = pd.DataFrame({"unique_id": ["new"], "size": ["never seen"]})
+    assert np.isfinite(framed.predict(new, static_df=more)["rekur"]).all()
+
+
+def test_frames_of_static_covariates_that_do_not_fit_are_refused() -> None:
+    plain = shops(60)[["unique_id", "ds", "y"]]
+    static = pd.DataFrame({"unique_id": ["s0", "s1"], "size": [1.0, 2.0]})
+    with pytest.raises(DataError, match="the static table has no row of the series 's2'"):
+        Forecaster(3, training=QUICK).fit(plain, static_df=static)
+    with pytest.raises(DataError, match="no column 'unique_id'"):
+        Forecaster(3, training=QUICK).fit(plain, static_df=static.rename(columns={"unique_id": "shop"}))
+    twice = pd.concat([static, static.assign(size=9.0), pd.DataFrame({"unique_id": ["s2"], "size": [3.0]})])
+    with pytest.raises(DataError, match="changes within series 's0'"):
+        Forecaster(3, training=QUICK).fit(plain, static_df=twice)
+    with pytest.raises(DataError, match="no column 'height'"):
+        Forecaster(3, training=QUICK).fit(plain, static_df=static, stat_exog_list=["height"])
+
+
+def test_the_columns_of_fit_hold_for_what_looks_back() -> None:
+    df = shops(100)
+    model = Forecaster(7, training=QUICK).fit(df, futr_exog_list=["deal"], hist_exog_list=["v"])
+    assert sorted(model.explain(df, n_windows=1).covariate) == ["deal", "v"]
+    expected = Forecaster(7, training=QUICK).cross_validation(
+        df, n_windows=1, futr_exog_list=["deal"], hist_exog_list=["v"]
+    )
+    pd.testing.assert_frame_equal(model.cross_validation(df, n_windows=1), expected)
+    without = model.cross_validation(df, n_windows=1, futr_exog_list=(), hist_exog_list=())
+    assert not without.rekur.equals(expected.rekur)
+    assert (
+        len(model.cross_validation(df[["unique_id", "ds", "y"]], n_windows=1)) == 3 * 7
+    )  # other columns, no covariate

@@ -16,7 +16,9 @@ from rekur.core import DataError, ModelFileError, OptionError
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.training.config import Training
 
-QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
+QUICK = Training(
+    max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw", weight_decay=0.0, warmup=0.0, ema_decay=0.0
+)
 
 
 def panel(series: int = 3, n: int = 90, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
@@ -350,3 +352,72 @@ def test_an_interrupt_before_training_leaves_the_model_as_it_was(monkeypatch: py
         fresh.fit(panel())
     with pytest.raises(OptionError, match="not fitted"):
         fresh.save("nowhere")
+
+
+def test_the_arguments_of_nixtla_work() -> None:
+    df = panel(2, 120, noise=2.0)
+    model = Forecaster(7, training=QUICK)
+    frame = model.cross_validation(
+        df, h=3, n_windows=4, step_size=2, refit=2, level=[80], quantiles=[0.3], time_limit=9
+    )
+    assert len(frame) == 2 * 4 * 3
+    assert {"rekur-lo-80", "rekur_ql0.3", "naive-hi-80"} <= set(frame.columns)
+    assert frame.groupby("unique_id").cutoff.nunique().tolist() == [4, 4]
+    assert model.horizon == 7
+    expected = Forecaster(3, training=QUICK).cross_validation(df, n_windows=4, step_size=2, refit=2)
+    np.testing.assert_array_equal(frame["rekur"], expected["rekur"])
+    every, second = (
+        Forecaster(3, training=QUICK).cross_validation(df, n_windows=4, step_size=2, refit=k)["rekur"]
+        for k in (True, 2)
+    )
+    window = np.arange(len(every)) // 3 % 4
+    np.testing.assert_allclose(every[window % 2 == 0], second[window % 2 == 0], rtol=1e-6)  # trained on the same rows
+
+
+def test_series_too_short_for_the_windows_are_listed() -> None:
+    df = pd.concat([panel(2, 100), panel(1, 20).assign(unique_id="short")])
+    model = Forecaster(7, training=QUICK)
+    backtest = model.backtest(df, n_windows=2)
+    assert backtest.skipped == (("short", "too short for 2 windows of 7 steps"),)
+    assert backtest.skipped_note() == "1 series are too short for the windows and left out of the test: 'short'"
+    with pytest.warns(UserWarning, match="left out of the test: 'short'"):
+        frame = model.cross_validation(df, n_windows=2)
+    assert set(frame.unique_id) == {"s0", "s1"}
+
+
+def test_each_baseline_is_run_once_for_a_set_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The average, the intervals and the table of a backtest share the forecasts of the same windows."""
+    from rekur.forecasting import ensemble
+
+    calls: list[tuple[str, int]] = []
+    original = ensemble.baseline_quantiles
+
+    def counted(name: str, panel: object, windows: tuple[np.ndarray, np.ndarray], *rest: object) -> np.ndarray:
+        calls.append((name, len(windows[0])))
+        return original(name, panel, windows, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ensemble, "baseline_quantiles", counted)
+    Forecaster(7, training=QUICK).backtest(panel(2, 120, noise=2.0), n_windows=2)
+    held_out = calls[:3]
+    assert sorted(name for name, _ in held_out) == ["naive", "seasonal_naive", "smoothing"]
+    assert sorted(name for name, _ in calls[3:]) == ["drift", "naive", "seasonal_naive", "smoothing"]
+
+
+def test_the_data_are_not_kept_and_the_summary_tells_of_them(fitted: Forecaster) -> None:
+    assert len(fitted.frame_type_) == 0
+    assert list(fitted.frame_type_.columns) == ["unique_id", "ds", "y"]
+    assert len(fitted.backtest(panel(), n_windows=1).frame_type) == 0
+    lines = dict(fitted._summary())
+    assert lines["task"] == "forecast 7 steps"
+    assert lines["data"] == "3 series, 270 rows, frequency D"
+    assert "seasonal naive" in lines["pinball loss on held-out windows"]
+    assert "3 series" in fitted._repr_html_()
+    assert "not fitted" in Forecaster(3)._repr_html_()
+
+
+def test_unknown_columns_and_wrong_horizons_are_refused(fitted: Forecaster) -> None:
+    with pytest.raises(OptionError, match="no option 'target'"):
+        Forecaster(3).backtest(panel(), target="y")
+    for h in (2.5, True, 0):
+        with pytest.raises(OptionError, match="h must"):
+            fitted.predict(h=h)

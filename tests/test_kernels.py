@@ -1,4 +1,4 @@
-"""Every cell × instruction set × dtype: equal to the reference, and every law by itself; then the door."""
+"""Every cell × instruction set × dtype: equal to the reference, and every law by itself; then `scan` and `step`."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_lengths_beyond_time_are_refused(backend: str, length: int) -> None:
         scan(*problem._replace(lengths=torch.tensor([4, length])), backend=backend)
 
 
-# The door
+# scan and step
 
 
 class Leak:

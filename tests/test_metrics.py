@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rekur import metrics as M
 from rekur.baselines import forecast
 from rekur.core import DataError, OptionError
-from rekur.metrics import forecast as M
+from rekur.metrics import point_forecast, quantile_forecast, sequence
 
+MODULES = (point_forecast, quantile_forecast, sequence)
 NAN = float("nan")
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 
@@ -31,8 +33,8 @@ def ragged(path: Path) -> np.ndarray:
 
 
 def test_examples_run():
-    assert doctest.testmod(M).failed == 0
-    assert doctest.testmod(M).attempted >= 10
+    assert all(doctest.testmod(module).failed == 0 for module in MODULES)
+    assert sum(doctest.testmod(module).attempted for module in MODULES) >= 2 * len(M.__all__)
 
 
 def test_missing_actual_values_are_left_out():
@@ -63,6 +65,37 @@ def test_scale_ignores_gaps_and_padding():
     assert M.seasonal_scale(y) == pytest.approx([3.0])
     assert M.seasonal_scale(y, 2) == pytest.approx([1.0])
     assert np.array_equal(M.seasonal_scale(y[:, 2:], 2), M.seasonal_scale(y, 2))
+
+
+@pytest.mark.parametrize("season", [1, 2, 5, 40])
+def test_scale_of_series_one_after_another_is_that_of_padded_ones(season, monkeypatch):
+    rng = np.random.default_rng(season)
+    series = [rng.normal(size=n) for n in (1, 2, 9, 40, 41, 120)]
+    series[4][::7] = NAN
+    padded = np.full((len(series), 120), NAN)
+    for row, values in zip(padded, series, strict=True):
+        row[120 - len(values) :] = values
+    offsets = np.cumsum([0, *map(len, series)])
+
+    def mean_difference(values, lag):
+        pairs = [abs(values[t] - values[t - lag]) for t in range(lag, len(values))]
+        pairs = [pair for pair in pairs if not np.isnan(pair)]
+        return sum(pairs) / len(pairs) if pairs else NAN
+
+    expected = [mean_difference(values, season) for values in series]
+    expected = [a if np.isnan(b) else b for a, b in zip((mean_difference(v, 1) for v in series), expected, strict=True)]
+    flat = M.seasonal_scale(np.concatenate(series), season, offsets)
+    np.testing.assert_array_equal(flat, M.seasonal_scale(padded, season))
+    np.testing.assert_allclose(flat, expected, rtol=1e-12)
+    with pytest.raises(DataError, match="with offsets"):
+        M.seasonal_scale(padded, season, offsets)
+    monkeypatch.setattr(point_forecast, "_MAX_VALUES", 30)
+    np.testing.assert_array_equal(M.seasonal_scale(np.concatenate(series), season, offsets), flat)
+
+
+def test_pinball_of_single_errors():
+    error, levels = np.array([[1.0], [-2.0]]), np.array([0.1, 0.5])
+    np.testing.assert_allclose(M.pinball_error(error, levels), [[0.1, 0.5], [1.8, 1.0]])
 
 
 def test_scale_of_short_and_constant_series():

@@ -7,8 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import rekur
 from rekur import report
 from rekur.baselines import describe
 from rekur.core import DataError, MissingDependencyError, OptionError
@@ -311,3 +313,18 @@ def test_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         report.write(path, prediction)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_series_of_two_frequencies() -> None:
+    """The settings are those of the forecaster of each frequency; each series is drawn at its own steps."""
+    days = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-01-01", periods=9), "y": np.arange(9.0)})
+    weeks = pd.DataFrame(
+        {"unique_id": "b", "ds": pd.date_range("2024-01-07", periods=9, freq="W"), "y": np.arange(9.0)}
+    )
+    model = rekur.Forecaster(horizon=2).fit(pd.concat([days, weeks]))
+    page = report.html(model.forecast(), model=model)
+    text = Reader(page).text
+    for setting in ("cell, daily series", "cell, weekly series", "season, daily series7 steps", "random state0"):
+        assert setting in text, setting
+    ends = [series["forecast"]["data"][-1]["x"][-1] for series in charts(page)["series"]]
+    assert ends == ["2024-01-11", "2024-03-17"]

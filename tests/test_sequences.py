@@ -290,7 +290,7 @@ def test_beam_search_of_a_transcriber_hears_as_well_as_the_best_path() -> None:
     case = CASES["transcriber"]
     x, y, others, truth = parts(case)
     model = case.make().fit(x, y, epochs=15)
-    plain, searched = (metrics.letter_error(truth, model.predict(others, num_beams=beams)) for beams in (1, 8))
+    plain, searched = (metrics.character_error_rate(truth, model.predict(others, num_beams=beams)) for beams in (1, 8))
     assert searched <= plain + 0.02
     first = model.align(others[:1])[0]
     assert "".join(letter for letter, _ in first) == model.predict(others[:1])[0]
@@ -392,8 +392,8 @@ def test_scores_equal_those_counted_by_hand() -> None:
     assert metrics.macro_f1([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert metrics.span_f1([["B-a", "I-a", "B-a"]], [["B-a", "I-a", "O"]]) == pytest.approx(2 / 3)
     assert metrics.spans(["I-a", "I-b", "B-b"]) == {("a", 0, 1), ("b", 1, 2), ("b", 2, 3)}
-    assert metrics.word_error(["a b c d"], ["a x c"]) == 0.5
-    assert metrics.letter_error(["abcd"], ["abd"]) == 0.25
+    assert metrics.word_error_rate(["a b c d"], ["a x c"]) == 0.5
+    assert metrics.character_error_rate(["abcd"], ["abd"]) == 0.25
     assert metrics.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(100)
     assert metrics.rouge([["a b", "c d"]], ["c d"])["rouge1"] == pytest.approx(100)
 

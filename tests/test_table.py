@@ -1,6 +1,9 @@
 """Any table of the user becomes series on a regular grid, or an error that says where and what to do."""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from rekur import data
 from rekur.core import DataError, OptionError
 from rekur.data.ingest.future_covariates import future_rows
 from rekur.data.panel import Columns, Panel, read_panel, read_panels
@@ -419,3 +423,18 @@ def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
         read_panels(df)
     with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
         read_panels(df, freq="h")
+
+
+def test_the_face_of_the_package() -> None:
+    """Every listed name resolves to what its file defines, and numpy alone loads without pandas."""
+    assert {name: getattr(data, name).__name__ for name in data.__all__ if name != "samples"} == {
+        name: name for name in data.__all__ if name != "samples"
+    }
+    assert data.samples.__name__ == "rekur.data.samples"
+    assert set(data.__all__) <= set(dir(data))
+    with pytest.raises(AttributeError, match="has no attribute 'read_pane'"):
+        getattr(data, "read_pane")  # noqa: B009
+    code = "import sys, rekur.data.windows; print('pandas' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == "False"

@@ -55,7 +55,7 @@ _MODULES = {
         "RekurError",
         "TrainingError",
     ),
-    "rekur.forecasting.backtest": ("Backtest",),
+    "rekur.forecasting.cross_validation": ("Backtest",),
     "rekur.forecasting.forecast": ("Forecast",),
     "rekur.inputs.audio": ("Audio",),
     "rekur.inputs.numbers": ("Numbers",),

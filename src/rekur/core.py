@@ -116,15 +116,15 @@ class Cell(Protocol[GatesT, RecurrentT, StateT]):
 
 
 class RekurError(Exception):
-    """The base of every error rekur raises on purpose; its text names the cause and the cure."""
+    """Base of every error that rekur raises on purpose; the text names the cause and the cure."""
 
 
 class DataError(RekurError, ValueError):
-    """The table or array cannot be used as it is."""
+    """A table or array cannot be used."""
 
 
 class OptionError(RekurError, ValueError):
-    """An option has a value that rekur does not know or cannot use."""
+    """An option has an unknown or unusable value."""
 
 
 class NotFittedError(OptionError, AttributeError):
@@ -136,11 +136,11 @@ class MissingDependencyError(RekurError, ImportError):
 
 
 class BackendError(RekurError, RuntimeError):
-    """A kernel that was asked for by name cannot run this problem."""
+    """A backend requested by name cannot run this problem."""
 
 
 class TrainingError(RekurError, ArithmeticError):
-    """Training met a number that is not finite and stopped."""
+    """Training stopped at a loss or gradient that is not finite."""
 
 
 class ModelFileError(RekurError, ValueError):
@@ -148,7 +148,31 @@ class ModelFileError(RekurError, ValueError):
 
 
 def library(name: str, needs: str) -> ModuleType:
-    """Import a library that only some tasks need, or raise a MissingDependencyError with the text `needs`."""
+    """Import an optional library.
+
+    Parameters
+    ----------
+    name : str
+        Module to import.
+    needs : str
+        Text of the error: what the library is needed for and how to install it.
+
+    Returns
+    -------
+    module : module
+        The imported module.
+
+    Raises
+    ------
+    MissingDependencyError
+        The library is missing or broken.
+
+    Examples
+    --------
+    >>> from rekur.core import library
+    >>> library("json", "JSON files need the package json").loads("[1]")
+    [1]
+    """
     try:
         return import_module(name)
     except (ImportError, OSError) as error:  # OSError: without the native library that it wraps
@@ -156,7 +180,14 @@ def library(name: str, needs: str) -> ModuleType:
 
 
 def nearest(value: str, known: Iterable[str]) -> str:
-    """A suggestion for a misspelt name, to end a message with: "; did you mean 'gru'?", or "" where none is close."""
+    """Return a suggestion for a misspelt name as the end of a message, or "" if no known name is close.
+
+    Examples
+    --------
+    >>> from rekur.core import nearest
+    >>> nearest("gur", ["lstm", "gru"])
+    "; did you mean 'gru'?"
+    """
     from difflib import get_close_matches
 
     names = {name.lower(): name for name in reversed(list(known))}
@@ -165,7 +196,33 @@ def nearest(value: str, known: Iterable[str]) -> str:
 
 
 def choose(name: str, value: str, known: Iterable[str]) -> str:
-    """Return `value` if it is one of `known`, else raise an OptionError that lists them."""
+    """Check that an option has one of the known values.
+
+    Parameters
+    ----------
+    name : str
+        Name of the option, for the message.
+    value : str
+        Value of the option.
+    known : iterable of str
+        Valid values.
+
+    Returns
+    -------
+    value : str
+        The value.
+
+    Raises
+    ------
+    OptionError
+        The value is not known; the message lists the valid ones.
+
+    Examples
+    --------
+    >>> from rekur.core import choose
+    >>> choose("cell", "gru", ["lstm", "gru"])
+    'gru'
+    """
     valid = list(known)
     if value not in valid:
         listed = ", ".join(map(repr, valid))
@@ -174,6 +231,12 @@ def choose(name: str, value: str, known: Iterable[str]) -> str:
 
 
 def positive(name: str, value: float) -> None:
-    """Raise an OptionError unless `value` is above zero."""
+    """Raise an OptionError unless the value of an option is above zero.
+
+    Examples
+    --------
+    >>> from rekur.core import positive
+    >>> positive("hidden_size", 8)
+    """
     if not value > 0:
         raise OptionError(f"{name} must be above zero, got {value!r}")

@@ -4,11 +4,23 @@ from typing import Any
 
 from rekur.cells.base import AnyCell, DenseCell, HiddenState
 from rekur.cells.gru import GRU, GRUBefore
-from rekur.cells.lstm import LSTM
+from rekur.cells.lstm import LSTM, LSTMState
 from rekur.cells.rnn import RNN, ReluRNN
 from rekur.core import NamedState, choose
 
-__all__ = ["CELLS", "GRU", "LSTM", "RNN", "AnyCell", "DenseCell", "GRUBefore", "HiddenState", "ReluRNN", "cell"]
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AnyCell",
+    "DenseCell",
+    "GRUBefore",
+    "HiddenState",
+    "LSTMState",
+    "ReluRNN",
+    "cell",
+]
 
 CELLS: dict[str, type[AnyCell]] = {kind.name: kind for kind in (RNN, ReluRNN, LSTM, GRU, GRUBefore)}
 """Every cell by its name; the laws of a cell are tested over this list."""

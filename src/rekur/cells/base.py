@@ -85,11 +85,10 @@ class DenseCell(Generic[GatesT, RecurrentT, StateT]):
 
     def __init_subclass__(cls) -> None:
         """Derive the names of gates and states, and check the declaration."""
-        gates: Any = cls.Gates
-        state: Any = cls.State
-        cls.gates, cls.states = gates._fields, state._fields
+        declared: Any = cls
+        cls.gates, cls.states = declared.Gates._fields, declared.State._fields
         if "RecurrentGates" not in vars(cls):
-            cls.RecurrentGates = gates
+            cls.RecurrentGates = declared.Gates
         if not cls.states or cls.states[0] != "h":
             raise TypeError(f"{cls.__name__}: the first state must be the output h")
         if cls.late != cls.gates[len(cls.gates) - len(cls.late) :]:

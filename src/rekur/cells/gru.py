@@ -37,7 +37,7 @@ class GRU(DenseCell[GRUGates, GRUGates, HiddenState]):
     where x (B, I) is the input, h (B, H) the hidden state, W (3·H, I), R (3·H, H) and bW, bR (3·H,) hold
     the gates in the order r, z, n.
 
-    This is the GRU of torch and cuDNN, `reset_after=True` in Keras and `linear_before_reset=1` in ONNX.
+    This is the GRU of torch and cuDNN, reset_after=True in Keras and linear_before_reset=1 in ONNX.
 
     References
     ----------
@@ -70,8 +70,8 @@ class GRUBefore(DenseCell[GRUGates, LateGRUGates, HiddenState]):
         n    = tanh(W·x + bW + R·(r ⊙ h) + bR)                          candidate
         h'   = (1 - z) ⊙ n + z ⊙ h
 
-    Symbols, shapes and the order of the gates as in `GRU`. This is `reset_after=False` in Keras and
-    `linear_before_reset=0`, the default, in ONNX. Where r = 1 both forms are the same.
+    Symbols, shapes and the order of the gates as in `GRU`. This is reset_after=False in Keras and
+    linear_before_reset=0, the default, in ONNX. Where r = 1 both forms are the same.
 
     References
     ----------

@@ -20,7 +20,22 @@ class LSTMGates(NamedTuple):
 
 
 class LSTMState(NamedTuple):
-    """Hidden state h and cell state c, each (B, H)."""
+    """State of an LSTM.
+
+    Attributes
+    ----------
+    h : Tensor
+        Hidden state (B, H), which is the output.
+    c : Tensor
+        Cell state (B, H).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.cells import LSTMState
+    >>> LSTMState(h=torch.zeros(2, 3), c=torch.zeros(2, 3)).c.shape
+    torch.Size([2, 3])
+    """
 
     h: Tensor
     c: Tensor

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
 import rekur
 from rekur.cli import parameters
 
-__all__ = ["app", "demo", "fit", "forecast", "info", "main", "predict", "score"]
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     name="rekur",
@@ -53,15 +54,16 @@ def _options(
 
 
 @app.command(
+    "forecast",
     epilog=parameters.examples(
         "rekur forecast sales.csv --horizon 14",
         "rekur forecast sales.csv -H 14 --level 80 --level 95 --out next.csv --report report.html",
         "rekur forecast load.csv -H 48 --id meter --time hour --target kwh --freq h --save model",
         "rekur forecast shop.csv -H 7 --future holidays.csv --windows 5",
         "cat sales.csv | rekur forecast - -H 14",
-    )
+    ),
 )
-def forecast(
+def _forecast(
     file: parameters.File,
     horizon: Annotated[int, typer.Option("--horizon", "-H", metavar="STEPS", help="steps to forecast")],
     freq: Annotated[
@@ -101,15 +103,16 @@ def forecast(
 
 
 @app.command(
+    "fit",
     epilog=parameters.examples(
         "rekur fit classify reviews.csv --save model --report report.html",
         "rekur fit tag train.conll --test test.conll --save tagger",
         "rekur fit translate articles.csv --x article --y summary --copy",
         "rekur fit transcribe recordings/ --epochs 20 --save transcriber",
         "rekur fit classify readings.csv --id session --y activity",
-    )
+    ),
 )
-def fit(
+def _fit(
     task: parameters.Task,
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="table (CSV, TSV, JSON lines, Parquet), CoNLL file, .txt or folder")
@@ -142,9 +145,10 @@ def fit(
 
 
 @app.command(
-    epilog=parameters.examples("rekur score model others.csv", "rekur score model others.csv --report report.html")
+    "score",
+    epilog=parameters.examples("rekur score model others.csv", "rekur score model others.csv --report report.html"),
 )
-def score(
+def _score(
     model: parameters.Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help="data with targets, as for rekur fit")],
     x: parameters.X = None,
@@ -161,13 +165,14 @@ def score(
 
 
 @app.command(
+    "predict",
     epilog=parameters.examples(
         "rekur predict model --out next.csv",
         "rekur predict model newer.csv --level 95 --out next.csv",
         "rekur predict classifier unlabelled.csv --x text --out labels.csv",
-    )
+    ),
 )
-def predict(
+def _predict(
     model: parameters.Model,
     file: Annotated[
         str | None,
@@ -198,8 +203,8 @@ def predict(
         sequence.predict(estimator, model, file, future, DatasetColumns(x, None, id), outputs)
 
 
-@app.command(epilog=parameters.examples("rekur demo", "rekur demo --out demo"))
-def demo(
+@app.command("demo", epilog=parameters.examples("rekur demo", "rekur demo --out demo"))
+def _demo(
     folder: Annotated[
         str | None, typer.Option("--out", metavar="FOLDER", help="folder to write forecasts and reports to")
     ] = None,
@@ -210,8 +215,8 @@ def demo(
     show(folder)
 
 
-@app.command()
-def info() -> None:
+@app.command("info")
+def _info() -> None:
     """Print the versions of rekur and torch, and the kernels of this machine."""
     import torch
 
@@ -221,8 +226,26 @@ def info() -> None:
     print(describe())
 
 
-def main() -> None:
-    """Run the command line; bad input ends with one line and exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; bad input ends with one line on standard error and exit code 2.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after `rekur`; those of the process by default.
+
+    Raises
+    ------
+    SystemExit
+        Always, with exit code 0 (success), 1 (broken pipe), 2 (bad input) or 130 (interrupted).
+
+    Examples
+    --------
+    >>> import contextlib
+    >>> with contextlib.suppress(SystemExit):
+    ...     main(["--version"])
+    rekur 0.1.0
+    """
     from rekur.cli.errors import exit_code
 
-    sys.exit(exit_code(app))
+    sys.exit(exit_code(app, sys.argv[1:] if arguments is None else arguments))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import typer
 
@@ -60,18 +60,18 @@ def in_options(text: str, literals: Iterable[str] = ()) -> str:
     return re.sub("|".join([*protected, _QUOTED, _ARGUMENT]), translated, text)
 
 
-def exit_code(app: typer.Typer) -> int:
+def exit_code(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the command line: 0 for success, 1 for a broken pipe, 2 for bad input, 130 for an interrupt."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not take the cores of other programs
     usage_error: type[Exception] = next(
         base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
     )
     try:
-        code = app(standalone_mode=False)
+        code = app(list(arguments), standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except (RekurError, MemoryError) as error:
-        return _fail(in_options(str(error) or "there is not enough memory for this", sys.argv[1:]))
+        return _fail(in_options(str(error) or "there is not enough memory for this", arguments))
     except usage_error as error:
         return _fail(_usage(error))
     except BrokenPipeError:  # the reader of a pipe has gone

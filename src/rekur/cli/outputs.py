@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 from rekur.cli.options import Outputs
 from rekur.core import DataError, OptionError
 from rekur.data.ingest import files
+from rekur.forecasting.config import MAX_LEVEL
 from rekur.serialization import refuse_foreign
 from rekur.training.checkpoint import Checkpoint
 
@@ -63,8 +64,8 @@ def source_name(file: str) -> str:
 def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = None) -> None:
     """Raise unless every output can be written and the options of a forecast are in range."""
     for percent in level:
-        if not 0 < percent <= 95:
-            raise OptionError(f"--level must lie above 0 and at most at 95, got {percent:g}")
+        if not 0 < percent <= MAX_LEVEL:
+            raise OptionError(f"--level must lie above 0 and at most at {MAX_LEVEL:g}, got {percent:g}")
     if windows is not None and windows < 0:
         raise OptionError(f"--windows must not be negative, got {windows}")
     for option, path in (("--out", outputs.out), ("--report", outputs.report), ("--save", outputs.save)):

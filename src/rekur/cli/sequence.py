@@ -16,11 +16,13 @@ from rekur.data.ingest import files
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
-from rekur.metrics.sequence import beside
+from rekur.metrics.sequence import score_table
 from rekur.registry import COMMANDS, Task, load, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from rekur.inputs.reader import Reader
 
 HELD_OUT_SHARE = 0.1
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
@@ -31,7 +33,10 @@ class SequenceModel(Savable, Protocol):
 
     random_state: int
     history_: list[dict[str, float]]
-    reader_: Any
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
@@ -176,7 +181,7 @@ def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: O
     """Print the scores next to those of a simple baseline, and write the report."""
     scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
     table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
-    for row in beside(scores):
+    for row in score_table(scores):
         table.add_row(*row)
     console().print(table)
     if outputs.report is not None:

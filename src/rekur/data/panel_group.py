@@ -103,7 +103,8 @@ def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions
 
     Raises
     ------
-    OptionError : an option is not one of `ColumnOptions`.
+    OptionError
+        An option is not one of `ColumnOptions`.
     """
     if unknown := set(options) - set(ColumnOptions.__annotations__):
         known = ", ".join(ColumnOptions.__annotations__)
@@ -161,7 +162,8 @@ def read_group(
 
     Raises
     ------
-    DataError : the table cannot be used; the text names column, series and row.
+    DataError
+        The table cannot be used; the text names column, series and row.
     """
     if isinstance(df, (Panel, PanelGroup)):
         return PanelGroup.of(df)
@@ -198,8 +200,9 @@ def _id_column(columns: Sequence[str], id_col: str | None, source: str) -> str:
     """Name of the id column of a table of static covariates."""
     name = id_col if id_col is not None else next((name for name in ID_COLUMNS if name in columns), None)
     if name is None or name not in columns:
-        wanted = repr(name) if name is not None else "unique_id"
-        raise DataError(f"{source} has no column {wanted} that names the series; its columns are {quoted(columns)}")
+        raise DataError(
+            f"{source} has no column {name or 'unique_id'!r} that names the series; its columns are {quoted(columns)}"
+        )
     return name
 
 
@@ -210,7 +213,8 @@ def with_static(
 
     Raises
     ------
-    DataError : a column or a series is missing, or a series has two values.
+    DataError
+        A column or a series is missing, or a series has two values.
     """
     source = "the static table"
     table = as_table(static_df, source)
@@ -249,11 +253,12 @@ def _places(index: pd.Index[Any], panel: Panel, message: str) -> Array:
 
 
 def without_short(group: PanelGroup, least: int, source: str = "the table") -> PanelGroup:
-    """The series with at least so many observed values; the others are listed in `skipped`.
+    """The series with at least so many observed values; the others are listed in `Panel.skipped`.
 
     Raises
     ------
-    DataError : no series has so many values.
+    DataError
+        No series has so many values.
     """
     counts = [part.seen for part in group.parts]
     count = np.concatenate(counts)

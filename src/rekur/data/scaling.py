@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rekur.core import Array, choose
-from rekur.data.windows import portions
 
 LEVEL_RULES, SPREAD_RULES = ("season", "last"), ("window", "history")
-ROWS_PER_CHUNK = 4_000_000
 BLOCK_ROWS = 64
 """Rows between two running sums of a series."""
 
@@ -174,29 +172,3 @@ class ExpandingStd:
         mean = total / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0))
         return np.where(count > 0, deviation, np.nan)
-
-
-def seasonal_naive_error(y: Array, offsets: Array, season: int) -> Array:
-    """In-sample mean absolute error of the seasonal naive forecast of each series, (S,); the unit of all losses.
-
-        error = mean over t of |y_t - y_{t-m}|
-
-    where y (N,) are flat values, NaN where missing, of series with offsets (S+1,), and m is the season. Series without
-    a pair one season apart, or whose seasons are all alike, use m = 1. The result is 0 where there is nothing to
-    compare or nothing changes. For histories padded to one length see `rekur.metrics.seasonal_scale`.
-    """
-    out = np.zeros(len(offsets) - 1)
-    for a, b in portions(offsets, ROWS_PER_CHUNK):
-        values, starts = y[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a]
-        error = _mean_difference(values, starts, season)
-        out[a:b] = error if season == 1 else np.where(error > 0, error, _mean_difference(values, starts, 1))
-    return out
-
-
-def _mean_difference(y: Array, offsets: Array, lag: int) -> Array:
-    """Mean |y_t - y_{t-lag}| of each series, (S,), or 0."""
-    series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[lag:]
-    error = np.abs(y[lag:] - y[:-lag]) if len(y) > lag else np.zeros(0)
-    valid = np.isfinite(error) & (np.arange(lag, lag + len(error)) - offsets[series] >= lag)
-    total = np.bincount(series[valid], error[valid], len(offsets) - 1)
-    return np.asarray(total / np.maximum(np.bincount(series[valid], minlength=len(offsets) - 1), 1))

@@ -16,6 +16,9 @@ from rekur.training.config import Training
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 """Quantile levels that the networks learn; others are interpolated."""
 
+MAX_LEVEL = 100 * (1 - 2 * LEVELS[0])
+"""Widest prediction interval in percent."""
+
 LIKELIHOODS = ("quantiles", "student_t", "negative_binomial")
 """Output distributions of a network: free quantiles, Student's t for heavy tails, negative binomial for counts."""
 
@@ -204,7 +207,8 @@ def choose_likelihood(panel: Panel, requested: str) -> str:
 
     Raises
     ------
-    DataError : "negative_binomial" was requested and a value is no count; the text names the value.
+    DataError
+        "negative_binomial" was requested and a value is no count; the text names the value.
     """
     if requested not in ("auto", "negative_binomial"):
         return requested

@@ -16,7 +16,7 @@ from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.sample_paths import draw_paths
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 from rekur.plotting import figure
 
 NAME = "rekur"
@@ -82,7 +82,8 @@ class Forecast:
 
         Raises
         ------
-        OptionError : the forecast is longer than the horizon that was learned.
+        OptionError
+            The forecast is longer than the horizon that was learned.
 
         Examples
         --------
@@ -108,7 +109,7 @@ class Forecast:
         return self.panel.times(np.arange(len(lengths))[:, None], lengths[:, None] + np.arange(self.horizon))
 
     def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
-        """One row a series and step: id, time, the median `rekur`, intervals and quantiles.
+        """One row a series and step: id, time, the median "rekur", intervals and quantiles.
 
         Parameters
         ----------
@@ -124,7 +125,8 @@ class Forecast:
 
         Raises
         ------
-        OptionError : a level lies beyond those that were learned.
+        OptionError
+            A level lies beyond those that were learned.
         """
         columns = index_columns(self.panel, np.repeat(np.arange(len(self.panel)), self.horizon), self.times.ravel())
         for name, values in forecast_columns(self.values, self.levels, level, quantiles, NAME).items():
@@ -132,7 +134,7 @@ class Forecast:
         return self._to_frame(columns)
 
     def sample_frame(self, samples: int, seed: int = 0) -> Frame:
-        """Sample paths as a frame: one row a series, path and step, with the number of the path in `sample`.
+        """Sample paths as a frame: one row a series, path and step, with the number of the path.
 
         Parameters
         ----------
@@ -144,7 +146,7 @@ class Forecast:
         Returns
         -------
         frame
-            Columns id, time, `sample` and `rekur`.
+            Columns id, time, "sample" and "rekur".
         """
         paths = self.paths(samples, seed)
         S, n, h = paths.shape
@@ -165,7 +167,7 @@ class Forecast:
         series : label, optional
             Label of a series; the first one if None.
         engine : {"plotly", "matplotlib"}, default "plotly"
-            Library that draws; matplotlib needs the extra `rekur[plot]`.
+            Library that draws; matplotlib needs the extra rekur[plot].
 
         Returns
         -------
@@ -179,7 +181,8 @@ class Forecast:
 
         Raises
         ------
-        OptionError : there is no such series.
+        OptionError
+            There is no such series.
         """
         ids = self.panel.ids
         matches = np.flatnonzero(ids == series)

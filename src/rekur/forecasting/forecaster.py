@@ -197,8 +197,10 @@ class Forecaster(BaseEstimator):
 
         Raises
         ------
-        DataError : the table cannot be used; the text names column, series and row.
-        OptionError : a parameter cannot be used.
+        DataError
+            The table cannot be used; the text names column, series and row.
+        OptionError
+            A parameter cannot be used.
 
         Examples
         --------
@@ -260,7 +262,8 @@ class Forecaster(BaseEstimator):
 
         Raises
         ------
-        OptionError : a parameter cannot be used.
+        OptionError
+            A parameter cannot be used.
 
         Examples
         --------
@@ -326,7 +329,7 @@ class Forecaster(BaseEstimator):
         return MultiFrequencyForecaster((self,)) if self.multi_ is None else self.multi_
 
     def usable(self, group: PanelGroup, source: str = "the table") -> PanelGroup:
-        """The series that are long enough to be forecast; the others are listed in `skipped`."""
+        """The series that are long enough to be forecast; the others are listed in `Panel.skipped`."""
         group = without_short(group, MIN_OBSERVATIONS, source)
         if len(group.parts) > 1 and self.season_length is not None:
             steps = " and ".join(part.freq.name for part in group.parts)
@@ -468,7 +471,7 @@ class Forecaster(BaseEstimator):
         return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,))
 
     def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
-        """The rows of `futr_df` to fill in: id, time and empty columns of futr_exog_list for every step.
+        """Table of future covariates to fill in, for `predict`: id, time and empty columns for every step.
 
         Parameters
         ----------
@@ -526,7 +529,7 @@ class Forecaster(BaseEstimator):
         quantiles : sequence of float, optional
             Quantile levels such as [0.1, 0.9], as columns rekur_ql0.1, …
         samples : int, optional
-            Number of sample paths to draw instead, numbered in the column `sample`; see `Forecast.paths`.
+            Number of sample paths to draw instead, numbered in the column "sample"; see `Forecast.paths`.
 
         Returns
         -------
@@ -583,7 +586,7 @@ class Forecaster(BaseEstimator):
         Returns
         -------
         Backtest
-            Forecasts, metrics and verdict; series too short for the windows are listed in `skipped`.
+            Forecasts, metrics and verdict; series too short for the windows are listed in `Backtest.skipped`.
 
         Examples
         --------
@@ -702,14 +705,15 @@ class Forecaster(BaseEstimator):
         Returns
         -------
         frame
-            Columns `covariate` and `importance`, the share by which the pinball loss grows when the values are
+            Columns "covariate" and "importance", the share by which the pinball loss grows when the values are
             shuffled (0 for a covariate of no use), the most important one first.
 
         Examples
         --------
         >>> import pandas as pd, rekur
-        >>> promo = [float(t % 5 == 0) for t in range(90)]
-        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": promo, "promo": promo})
+        >>> promo = pd.Series([float(t % 5 == 0) for t in range(90)])
+        >>> y = promo + pd.Series([t * 37 % 11 / 10 for t in range(90)])
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": y, "promo": promo})
         >>> model = rekur.Forecaster(horizon=3, hidden_size=8, num_layers=1)
         >>> model.explain(df, n_windows=1, target_col="y", futr_exog_list=["promo"]).covariate.tolist()
         ['promo']
@@ -803,7 +807,7 @@ class Forecaster(BaseEstimator):
         self.config_, self.panel_ = config, panel
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a folder: `config.json` and `model.safetensors`.
+        """Write the fitted model to a folder, as config.json and model.safetensors.
 
         The files hold the end of every series, from which forecasts go on.
 

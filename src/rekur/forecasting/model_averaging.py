@@ -10,7 +10,7 @@ import numpy as np
 from rekur import baselines
 from rekur.core import Array
 from rekur.forecasting.calibration import HORIZON_PARTS, TINY, conformal_scale, horizon_third
-from rekur.metrics.forecast import pinball_error
+from rekur.metrics import pinball_error
 
 AVERAGED_BASELINES = ("smoothing", "seasonal_naive", "naive")
 """Baselines that may have a weight."""

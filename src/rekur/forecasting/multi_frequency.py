@@ -62,7 +62,8 @@ class MultiFrequencyForecaster:
 
         Raises
         ------
-        KeyboardInterrupt : training was interrupted; `is_fitted` tells whether the forecasters can be used.
+        KeyboardInterrupt
+            Training was interrupted; `is_fitted` tells whether the forecasters can be used.
         """
         seconds = None if time_limit is None else time_limit / len(group.parts)
         interrupted: KeyboardInterrupt | None = None
@@ -91,7 +92,8 @@ class MultiFrequencyForecaster:
 
         Raises
         ------
-        DataError : two panels belong to one forecaster, or a frequency is not known.
+        DataError
+            Two panels belong to one forecaster, or a frequency is not known.
         """
         seconds, parts = None if time_limit is None else time_limit / len(group.parts), list(self.parts)
         for panel in group.parts:
@@ -107,7 +109,8 @@ class MultiFrequencyForecaster:
 
         Raises
         ------
-        DataError : there is none.
+        DataError
+            There is none.
         """
         matches = [part for part in self.parts if same_step(part.panel_, panel)]
         if matches:

@@ -10,12 +10,12 @@ import numpy as np
 from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.data.scaling import seasonal_naive_error
 from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.cross_validation import PastWindows, TooShortError
 from rekur.forecasting.ensemble import BaselineForecasts, Ensemble
 from rekur.forecasting.model_averaging import mean_pinball
 from rekur.forecasting.window_features import actual_values
+from rekur.metrics import seasonal_scale
 
 if TYPE_CHECKING:
     from rekur.forecasting.forecaster import Forecaster
@@ -69,7 +69,7 @@ def _panel_importances(forecaster: Forecaster, panel: Panel, windows: PastWindow
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
     fitted.fit_panel(history, seasons, None, False)
-    scale = seasonal_naive_error(history.y, history.offsets, seasons[0])[series]
+    scale = np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series]
     return importances(fitted.ensemble_, panel, (series, stop), scale, forecaster.random_state), len(series)
 
 
@@ -107,5 +107,12 @@ def importances(ensemble: Ensemble, panel: Panel, windows: tuple[Array, Array], 
         for j in range(len(getattr(panel, f"{role}_names"))):
             shuffled = values.copy()
             shuffled[:, j] = random.permutation(values[:, j])
-            growth.append(loss(replace(panel, **{role: shuffled})) / base - 1.0)
+            growth.append(_growth(loss(replace(panel, **{role: shuffled})), base))
     return np.array(growth)
+
+
+def _growth(loss: float, base: float) -> float:
+    """Share by which a loss exceeds another; infinite if the other is 0."""
+    if base == 0.0:
+        return 0.0 if loss == 0.0 else np.inf
+    return loss / base - 1.0

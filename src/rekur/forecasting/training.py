@@ -14,7 +14,7 @@ from torch import Tensor
 from rekur.core import Array
 from rekur.data.batching import Batch
 from rekur.data.panel import Panel
-from rekur.data.scaling import WindowScale, seasonal_naive_error
+from rekur.data.scaling import WindowScale
 from rekur.data.windows import WindowIndex
 from rekur.forecasting.config import LEVELS, PENALTIES, STEPS_PER_EPOCH, Architecture, ForecastConfig
 from rekur.forecasting.ensemble import Ensemble, limited_threads
@@ -37,6 +37,7 @@ from rekur.forecasting.window_features import (
 )
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.likelihoods import CountHead
+from rekur.metrics import seasonal_scale
 from rekur.training.loop import Problem, Record, fit
 
 if TYPE_CHECKING:
@@ -339,9 +340,10 @@ def train_ensemble(
 
     Raises
     ------
-    TrainingInterrupted : on Ctrl-C after the first epoch; it holds the ensemble so far.
+    TrainingInterrupted
+        On Ctrl-C after the first epoch; it holds the ensemble so far.
     """
-    errors = seasonal_naive_error(panel.y, panel.offsets, config.season)
+    errors = np.nan_to_num(seasonal_scale(panel.y, config.season, panel.offsets))
     ensemble = Ensemble(
         seasons, config.horizon, {}, ModelAverage({}), random_walk_template(MAX_TEMPLATES, config.horizon)
     )

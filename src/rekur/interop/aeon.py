@@ -13,7 +13,7 @@ import pandas as pd
 
 from rekur.core import Array, DataError
 from rekur.forecasting.forecaster import Forecaster
-from rekur.interop.panels import ClassifierAdapter, RegressorAdapter, shared_parameters
+from rekur.interop.panels import TEST_NETWORKS, ClassifierAdapter, RegressorAdapter, shared_parameters
 from rekur.training.config import Training
 
 try:
@@ -22,12 +22,6 @@ try:
     from aeon.regression import BaseRegressor
 except ImportError as error:
     raise DataError("rekur.interop.aeon needs aeon: pip install aeon") from error
-
-TEST_NETWORKS: list[dict[str, object]] = [
-    {"hidden_size": 4, "num_layers": 1, "training": Training(max_epochs=1)},
-    {"cell": "lstm", "hidden_size": 3, "num_layers": 1, "training": Training(max_epochs=1)},
-]
-"""Parameters of small networks for aeon's estimator checks."""
 
 
 class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: ignore[misc]
@@ -40,8 +34,22 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
     ----------
     horizon : int, default 1
         Steps ahead of the value that `predict` forecasts.
-    season_length, cell, hidden_size, num_layers, training, random_state, ensemble_size, likelihood
-        As in `rekur.Forecaster`.
+    season_length : int or None, default None
+        Season length in steps; None takes it from the frequency or, where times are integers, from the values.
+    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+        Recurrent cell.
+    hidden_size : int, default 64
+        Size of the hidden state of a recurrent block.
+    num_layers : int, default 2
+        Number of recurrent blocks.
+    training : Training or None, default None
+        Options of the training run; those not set are chosen by the size of the data.
+    random_state : int, default 0
+        Seed of the weights and of the order of the batches.
+    ensemble_size : int, default 1
+        Number of networks of each kind, whose median is the forecast.
+    likelihood : {"auto", "quantiles", "student_t", "negative_binomial"}, default "auto"
+        Distribution that the networks learn; "auto" chooses it by the values.
 
     Attributes
     ----------
@@ -69,6 +77,8 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         "y_inner_type": "np.ndarray",
     }
 
+    freq: ClassVar[int] = 1  # of the positions that stand for times
+
     forecaster_: Forecaster
 
     def __init__(
@@ -93,11 +103,6 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         self.likelihood = likelihood
         super().__init__(horizon=horizon, axis=1)
 
-    @property
-    def freq(self) -> int:
-        """The step of the times that stand for the positions in a series."""
-        return 1
-
     def _fit(self, y: Array, exog: None) -> Self:
         """Fit to a series (1, n_timepoints)."""
         self.forecaster_ = Forecaster(**shared_parameters(self, Forecaster)).fit(series_frame(y), progress=False)
@@ -115,7 +120,18 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
-        """Return the parameters of the instances that aeon's estimator checks use."""
+        """Return parameters of small networks for the estimator checks of aeon.
+
+        Parameters
+        ----------
+        parameter_set : str, default "default"
+            Name of the set of parameters; all names stand for the same one.
+
+        Returns
+        -------
+        list of dict
+            Constructor arguments of each instance to check.
+        """
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "horizon": 3, "likelihood": "student_t"}]
 
 
@@ -124,8 +140,24 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell, hidden_size, num_layers, bidirectional, dropout, training, input, class_weight, random_state
-        As in `rekur.Classifier`.
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell.
+    hidden_size : int or None, default None
+        Size of the hidden state; None chooses it by the input.
+    num_layers : int or None, default None
+        Number of recurrent layers; None chooses it by the input.
+    bidirectional : bool or None, default None
+        Whether the layers also read the series backwards; None chooses by the input.
+    dropout : float or None, default None
+        Dropout rate between the layers; None chooses it by the input.
+    training : Training or None, default None
+        Options of the training run; those not set are chosen by the number of series.
+    input : Numbers or None, default None
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`.
+    class_weight : "balanced", mapping of label to weight or None, default None
+        Weights of the labels in the loss.
+    random_state : int, default 0
+        Seed of the weights, the order of the series and dropout.
 
     Attributes
     ----------
@@ -151,7 +183,18 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
-        """Return the parameters of the instances that aeon's estimator checks use."""
+        """Return parameters of small networks for the estimator checks of aeon.
+
+        Parameters
+        ----------
+        parameter_set : str, default "default"
+            Name of the set of parameters; all names stand for the same one.
+
+        Returns
+        -------
+        list of dict
+            Constructor arguments of each instance to check.
+        """
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "class_weight": "balanced"}]
 
 
@@ -160,8 +203,24 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell, hidden_size, num_layers, bidirectional, dropout, loss, training, input, random_state
-        As in `rekur.Regressor`.
+    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+        Recurrent cell.
+    hidden_size : int, default 64
+        Size of the hidden state.
+    num_layers : int, default 1
+        Number of recurrent layers.
+    bidirectional : bool, default False
+        Whether the layers also read the series backwards.
+    dropout : float, default 0.0
+        Dropout rate between the layers.
+    loss : {"mse", "mae", "huber"}, default "mse"
+        Loss function.
+    training : Training or None, default None
+        Options of the training run; None takes the defaults of `rekur.training.config.Training`.
+    input : Numbers or None, default None
+        Options of the input; None takes the defaults.
+    random_state : int, default 0
+        Seed of the weights, the order of the series and dropout.
 
     Attributes
     ----------
@@ -187,7 +246,18 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, object]]:
-        """Return the parameters of the instances that aeon's estimator checks use."""
+        """Return parameters of small networks for the estimator checks of aeon.
+
+        Parameters
+        ----------
+        parameter_set : str, default "default"
+            Name of the set of parameters; all names stand for the same one.
+
+        Returns
+        -------
+        list of dict
+            Constructor arguments of each instance to check.
+        """
         return [TEST_NETWORKS[0], {**TEST_NETWORKS[1], "loss": "huber"}]
 
 

@@ -23,6 +23,12 @@ from rekur.training.config import Training
 Collection: TypeAlias = "Array | Sequence[Array | pd.DataFrame]"
 """Time series as one array, as a list of arrays or as a list of frames."""
 
+TEST_NETWORKS: list[dict[str, object]] = [
+    {"hidden_size": 4, "num_layers": 1, "training": Training(max_epochs=1)},
+    {"cell": "lstm", "hidden_size": 3, "num_layers": 1, "training": Training(max_epochs=1)},
+]
+"""Parameters of two small networks for estimator checks."""
+
 
 def shared_parameters(adapter: object, estimator: type[BaseEstimator]) -> dict[str, Any]:
     """Return the constructor arguments of a rekur estimator from an adapter with the same parameters.
@@ -76,8 +82,24 @@ class ClassifierAdapter:
 
     Parameters
     ----------
-    cell, hidden_size, num_layers, bidirectional, dropout, training, input, class_weight, random_state
-        As in `rekur.Classifier`.
+    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+        Recurrent cell.
+    hidden_size : int or None, default None
+        Size of the hidden state; None chooses it by the input.
+    num_layers : int or None, default None
+        Number of recurrent layers; None chooses it by the input.
+    bidirectional : bool or None, default None
+        Whether the layers also read the series backwards; None chooses by the input.
+    dropout : float or None, default None
+        Dropout rate between the layers; None chooses it by the input.
+    training : Training or None, default None
+        Options of the training run; those not set are chosen by the number of series.
+    input : Numbers or None, default None
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`.
+    class_weight : "balanced", mapping of label to weight or None, default None
+        Weights of the labels in the loss.
+    random_state : int, default 0
+        Seed of the weights, the order of the series and dropout.
 
     Attributes
     ----------
@@ -140,8 +162,24 @@ class RegressorAdapter:
 
     Parameters
     ----------
-    cell, hidden_size, num_layers, bidirectional, dropout, loss, training, input, random_state
-        As in `rekur.Regressor`.
+    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+        Recurrent cell.
+    hidden_size : int, default 64
+        Size of the hidden state.
+    num_layers : int, default 1
+        Number of recurrent layers.
+    bidirectional : bool, default False
+        Whether the layers also read the series backwards.
+    dropout : float, default 0.0
+        Dropout rate between the layers.
+    loss : {"mse", "mae", "huber"}, default "mse"
+        Loss function.
+    training : Training or None, default None
+        Options of the training run; None takes the defaults of `rekur.training.config.Training`.
+    input : Numbers or None, default None
+        Options of the input; None takes the defaults.
+    random_state : int, default 0
+        Seed of the weights, the order of the series and dropout.
 
     Attributes
     ----------

@@ -215,7 +215,7 @@ def _vjp(
 def _autograd(
     cell: str, x: Tensor, W: Tensor, R: Tensor, bW: Tensor | None, bR: Tensor | None, *rest: *torch_ops.Rest
 ) -> list[Tensor]:
-    """The operator `rekur::scan` under autograd."""
+    """The operator rekur::scan under autograd."""
     tensors, (state, lengths, resets, reverse) = (x, W, R, bW, bR), rest
     if torch.is_grad_enabled() and torch_private.any_requires_grad(*tensors, state):
         outputs = record(torch_ops, CompiledCell.of(cell), reverse, lengths, resets, *tensors, *state)

@@ -1,7 +1,7 @@
 """Calls into the compiled extension `rekur._native`: instruction sets, forward pass, backward pass.
 
 The kernels take addresses and sizes and cannot fail: callers check every shape first. The environment variable
-`REKUR_ISA`, read once on import, forces an instruction set.
+REKUR_ISA, read once on import, forces an instruction set.
 """
 
 from __future__ import annotations

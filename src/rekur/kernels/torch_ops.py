@@ -1,7 +1,7 @@
 """Torch operators of the scan, for `torch.compile`, `torch.export`, fake tensors and dispatch modes.
 
-`rekur::scan` gives [y, S × last] and is differentiable. Under autograd it runs `rekur::scan_tape`, which gives
-[y, S × last, tape], and in the backward pass `rekur::scan_backward`, which gives the wanted gradients. A cell is
+The operator rekur::scan gives [y, S × last] and is differentiable. Under autograd it runs rekur::scan_tape, which gives
+[y, S × last, tape], and in the backward pass rekur::scan_backward, which gives the wanted gradients. A cell is
 passed by its name; lists hold its states in order. Eager calls go around the operators, because that costs less; both
 run `rekur.kernels.extension`.
 """

@@ -38,7 +38,7 @@ _absent: list[str] = []
 
 def _find(path: str) -> Any:
     """Return the object at this path below torch, or a function that raises a BackendError if there is none."""
-    value: Any = torch
+    value: object = torch
     for part in path.split("."):
         value = getattr(value, part, None)
     if value is not None:
@@ -90,9 +90,10 @@ def forward_mode_level() -> int:
 
 
 def lean_apply(function: type[torch.autograd.Function]) -> Callable[..., tuple[Tensor, ...]]:
-    """Return `function.apply` for calls without transforms of `torch.func` and with all arguments given.
+    """Return the apply method of an autograd function without its search for default arguments.
 
-    The public `apply` also binds default arguments, which takes longer than all the rest of a small scan.
+    For calls with all arguments given and outside of the transforms of `torch.func`.
+    The public method also binds default arguments, which takes longer than all the rest of a small scan.
     """
     direct = getattr(super(torch.autograd.Function, function), "apply", None)
     return function.apply if direct is None else direct

@@ -1,4 +1,4 @@
-"""The linear path: a direct autoregression for all steps ahead, solved in closed form and shrunk to seasonal naive."""
+"""Direct autoregression for all steps of a horizon: ridge regression in closed form, shrunk to seasonal naive."""
 
 from __future__ import annotations
 
@@ -11,29 +11,67 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def seasonal_naive(L: int, h: int, season: int) -> Tensor:
-    """The weights (L, h) that repeat the last season of a past of L ≥ m steps."""
-    W = torch.zeros(L, h, dtype=torch.float64)
-    k = torch.arange(h)
-    W[L - season + k % season, k] = 1.0
+def seasonal_naive(context_length: int, horizon: int, season: int) -> Tensor:
+    """Weights (L, h) of the seasonal naive forecast: each step repeats the value one season before.
+
+    Parameters
+    ----------
+    context_length : int
+        Steps of the context, L; at least the season.
+    horizon : int
+        Steps to forecast, h.
+    season : int
+        Season length in steps.
+
+    Returns
+    -------
+    Tensor
+        Weights of shape (L, h), float64.
+
+    Examples
+    --------
+    >>> (torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64) @ seasonal_naive(3, 4, season=2)).tolist()
+    [[2.0, 3.0, 2.0, 3.0]]
+    """
+    W = torch.zeros(context_length, horizon, dtype=torch.float64)
+    k = torch.arange(horizon)
+    W[context_length - season + k % season, k] = 1.0
     return W
 
 
 def solve(x: Tensor, y: Tensor, weight: Tensor, prior: Tensor, penalties: Sequence[float]) -> list[Tensor]:
-    """Ridge regression towards a prior, for several penalties at the cost of one.
+    """Ridge regression towards prior weights, for several penalties from one eigendecomposition.
 
         W = argmin Σ_n w_n² ‖y_n - Wᵀ·x_n‖² + λ·N·‖W - W₀‖²
           = W₀ + (XᵀX + λ·N·1)⁻¹ Xᵀ(Y - X·W₀),  rows scaled by w_n
 
-    where x (N, L), y (N, h), weight w (N,), prior W₀ (L, h); a target that is NaN counts as if the prior met it.
-    As λ grows the forecast becomes the prior itself.
+    where w are the weights of the rows and λ is the penalty. A missing target (NaN) counts as if the prior met it. As λ
+    grows the weights become the prior W₀.
 
-    Source: A. E. Hoerl and R. W. Kennard, 1970, "Ridge regression", Technometrics 12(1).
+    Parameters
+    ----------
+    x : Tensor
+        Regressors, shape (N, L).
+    y : Tensor
+        Targets, NaN where missing, shape (N, h).
+    weight : Tensor
+        Weights w of the rows, shape (N,).
+    prior : Tensor
+        Prior weights W₀, shape (L, h).
+    penalties : sequence of float
+        Penalties λ.
 
     Returns
     -------
-    one W (L, h) for each penalty λ
+    list of Tensor
+        Weights of shape (L, h), one tensor a penalty.
 
+    References
+    ----------
+    A. E. Hoerl and R. W. Kennard, 1970, "Ridge regression", Technometrics 12(1).
+
+    Examples
+    --------
     >>> x = torch.eye(2, dtype=torch.float64)
     >>> solve(x, 3 * x, torch.ones(2), torch.zeros(2, 2, dtype=torch.float64), [0.5])[0]
     tensor([[1.5000, 0.0000],

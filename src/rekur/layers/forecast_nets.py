@@ -1,4 +1,4 @@
-"""The forecasting network: recurrent blocks over patches of a window, past and future alike."""
+"""Forecasting networks: recurrent blocks over the patches of a window, context and future alike."""
 
 from __future__ import annotations
 
@@ -18,39 +18,61 @@ if TYPE_CHECKING:
 
 
 PatchHead: TypeAlias = QuantileHead | StudentTHead | CountHead
-"""What a net ends in: a head of all steps of a patch."""
+"""Output head of a network, for all steps of a patch."""
 
 
 def init_narrow(head: PatchHead, patch: int) -> PatchHead:
-    """The same head, which begins with a narrow distribution around its place: all biases -2, that of the place 0."""
+    """Initialise a head to a narrow distribution around its location: all biases -2, that of the location 0."""
     with torch.no_grad():
         head.linear.bias.view(patch, -1).fill_(-2.0)[:, head.middle] = 0.0
     return head
 
 
 class Block(nn.Module):
-    """A recurrent layer and a gated multilayer perceptron, each normalised before and added to its input.
+    """Pre-normalised residual block: a recurrent layer and a gated multilayer perceptron.
 
         y = x + scan(norm(x)),  z = y + W₃·(silu(W₁·norm(y)) ⊙ W₂·norm(y))
 
-    x (B, P, H) → z (B, P, H).
+    where norm is layer normalisation and scan the recurrence over the P patches.
 
-    Source of the gated perceptron: N. Shazeer, 2020, "GLU variants improve transformer", arXiv 2002.05202.
+    Parameters
+    ----------
+    cell : str
+        Recurrent cell, one of `rekur.cells.CELLS`.
+    hidden_size : int
+        Size H of inputs, states and outputs.
+    dropout : float
+        Probability of variational dropout of both branches.
+    seed : int
+        Seed of the initial weights.
+
+    Notes
+    -----
+    Shapes: x (B, P, H) → z (B, P, H).
+
+    References
+    ----------
+    N. Shazeer, 2020, "GLU variants improve transformer", arXiv 2002.05202.
+
+    Examples
+    --------
+    >>> Block("gru", 8, dropout=0.0, seed=0)(torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 5, 8])
     """
 
-    def __init__(self, cell: str, H: int, dropout: float, seed: int) -> None:
+    def __init__(self, cell: str, hidden_size: int, dropout: float, seed: int) -> None:
         super().__init__()
         self.dropout = dropout
-        self.before, self.between = nn.LayerNorm(H), nn.LayerNorm(H)
-        self.recurrent = Direction(cell, H, H, False, torch.Generator().manual_seed(seed))
+        self.before, self.between = nn.LayerNorm(hidden_size), nn.LayerNorm(hidden_size)
+        self.recurrent = Direction(cell, hidden_size, hidden_size, False, torch.Generator().manual_seed(seed))
         self.up, self.gate, self.down = (
-            linear(H, 2 * H, seed),
-            linear(H, 2 * H, seed + 1),
-            linear(2 * H, H, seed),
+            linear(hidden_size, 2 * hidden_size, seed),
+            linear(hidden_size, 2 * hidden_size, seed + 1),
+            linear(2 * hidden_size, hidden_size, seed),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, P, H) → (B, P, H)."""
+        """Output (B, P, H) of x (B, P, H)."""
         y = x + self._drop(self.recurrent(self.before(x))[0])
         z = self.between(y)
         return y + self._drop(self.down(F.silu(self.gate(z)) * self.up(z)))
@@ -60,18 +82,46 @@ class Block(nn.Module):
 
 
 class DirectNet(nn.Module):
-    """The distribution of the patches to come from one plain recurrence.
+    """Direct forecast of all future patches by one recurrence, without normalisation.
 
-    A window is cut into P patches of p steps; the last n of them lie in the future, where values and "observed" are 0
-    and only the known inputs tell them apart. The recurrent state carries the past through them:
+        e_j = relu(W·[values_j, mask_j, known_j] + b),  y = scan(e_1 … e_P),  raw_j = head(y_j)
 
-        e_j = relu(W·[values_j, observed_j, known_j] + b),  y = scan(e_1 … e_P),  raw_j = head(y_j)
+    where a window is cut into P patches of p steps. In the last n patches, the future, values and mask are 0 and only
+    the known inputs differ; the recurrent state carries the context through them. As nothing is normalised, the network
+    sees the size of a window.
 
-    Nothing is normalised on the way, so that the size of a window stays visible.
-    x (B, P, 2·p + K): values (p), observed (p) and K known inputs of each patch → raw (B, n·p, ·) of the head.
+    Parameters
+    ----------
+    cell : str
+        Recurrent cell, one of `rekur.cells.CELLS`.
+    patch : int
+        Steps p of a patch.
+    known : int
+        Number K of known inputs of a patch.
+    hidden : int
+        Hidden size H.
+    head : QuantileHead, StudentTHead or CountHead
+        Head of the p steps of a patch.
+    dropout : float
+        Probability of dropout before the head.
+    seed : int
+        Seed of the initial weights.
 
-    Source of the recurrence over segments: S. Lin et al., 2023, "SegRNN: segment recurrent neural network for
-    long-term time series forecasting", arXiv 2308.11200.
+    Notes
+    -----
+    Shapes: x (B, P, 2·p + K), the values (p), the mask of observed values (p) and K known inputs of each patch → raw
+    (B, n·p, ·) of the head.
+
+    References
+    ----------
+    S. Lin, W. Lin, W. Wu, F. Zhao, R. Mo, H. Zhang, 2023, "SegRNN: segment recurrent neural network for long-term time
+    series forecasting", arXiv 2308.11200.
+
+    Examples
+    --------
+    >>> net = DirectNet("gru", 4, 1, 8, QuantileHead(8, 4, (0.1, 0.5, 0.9)), 0.0, 0)
+    >>> net(torch.zeros(2, 6, 9), future=2).shape
+    torch.Size([2, 8, 3])
     """
 
     def __init__(
@@ -84,23 +134,51 @@ class DirectNet(nn.Module):
         self.head = init_narrow(head, patch)
 
     def forward(self, x: Tensor, future: int) -> Tensor:
-        """x (B, P, 2·p + K), the number n of future patches → raw (B, n·p, ·)."""
+        """Raw output (B, n·p, ·) of the head for the last n = `future` patches of x (B, P, 2·p + K)."""
         y, _ = self.recurrent(F.relu(self.embed(x)))  # (B, P, H)
         raw: Tensor = self.head(self.dropout(y[:, -future:])).flatten(1, 2)
         return raw
 
 
 class PatchNet(nn.Module):
-    """The distribution of the patches to come, as corrections of a linear forecast.
+    """Correction of a linear forecast of all future patches by recurrent blocks.
 
-    A window is cut into P patches of p steps; the last n of them lie in the future, where the values are those of a
-    linear forecast and "observed" is 0. The blocks run over all patches in order, so that the recurrent state carries
-    the past into the future, and the head reads the future patches:
+        e_j = W·[values_j, mask_j, known_j] + b,  z = blocks(e_1 … e_P)
+        raw_j = head(norm(z_j)), its location moved by values_j,  j in the future
 
-        e_j = W·[values_j, observed_j, known_j] + b,  z = blocks(e_1 … e_P)
-        raw_j = head(norm(z_j)), its place moved by values_j,  j in the future
+    where a window is cut into P patches of p steps. In the last n patches, the future, the values are those of a linear
+    forecast and the mask is 0. The blocks run over all patches in order, so that the recurrent state carries the
+    context into the future.
 
-    x (B, P, 2·p + K): values (p), observed (p) and K known inputs of each patch → raw (B, n·p, ·) of the head.
+    Parameters
+    ----------
+    cell : str
+        Recurrent cell, one of `rekur.cells.CELLS`.
+    patch : int
+        Steps p of a patch.
+    known : int
+        Number K of known inputs of a patch.
+    hidden : int
+        Hidden size H.
+    layers : int
+        Number of blocks.
+    head : QuantileHead, StudentTHead or CountHead
+        Head of the p steps of a patch.
+    dropout : float
+        Probability of variational dropout in the blocks.
+    seed : int
+        Seed of the initial weights.
+
+    Notes
+    -----
+    Shapes: x (B, P, 2·p + K), the values (p), the mask of observed values (p) and K known inputs of each patch → raw
+    (B, n·p, ·) of the head.
+
+    Examples
+    --------
+    >>> net = PatchNet("gru", 4, 1, 8, 2, QuantileHead(8, 4, (0.1, 0.5, 0.9)), 0.0, 0)
+    >>> net(torch.zeros(2, 6, 9), future=2).shape
+    torch.Size([2, 8, 3])
     """
 
     def __init__(
@@ -125,7 +203,7 @@ class PatchNet(nn.Module):
             weight[:, self.head.middle] = 0.0
 
     def forward(self, x: Tensor, future: int) -> Tensor:
-        """x (B, P, 2·p + K), the number n of future patches → raw (B, n·p, ·)."""
+        """Raw output (B, n·p, ·) of the head for the last n = `future` patches of x (B, P, 2·p + K)."""
         z = self.embed(x)  # (B, P, H)
         for block in self.blocks:
             z = block(z)

@@ -1,42 +1,30 @@
-"""Metrics of forecasts, labels and texts: pure functions, each with its source."""
+"""Metrics: accuracy of forecasts, and scores of labels, tags and texts."""
 
 from __future__ import annotations
 
-from rekur.metrics.forecast import (
-    at_level,
-    coverage,
-    mae,
-    mase,
-    msis,
-    pinball,
-    pinball_error,
-    rmse,
-    seasonal_scale,
-    smape,
-    summary,
-    wql,
-)
+from rekur.metrics.point_forecast import mae, mase, rmse, seasonal_scale, smape
+from rekur.metrics.quantile_forecast import at_level, coverage, msis, pinball, pinball_error, summary, wql
 from rekur.metrics.sequence import (
     accuracy,
-    beside,
+    bio_spans,
     bleu,
-    confusion,
-    letter_error,
+    character_error_rate,
+    confusion_matrix,
     macro_f1,
     rouge,
+    score_table,
     span_f1,
-    spans,
-    word_error,
+    word_error_rate,
 )
 
 __all__ = [
     "accuracy",
     "at_level",
-    "beside",
+    "bio_spans",
     "bleu",
-    "confusion",
+    "character_error_rate",
+    "confusion_matrix",
     "coverage",
-    "letter_error",
     "macro_f1",
     "mae",
     "mase",
@@ -45,11 +33,11 @@ __all__ = [
     "pinball_error",
     "rmse",
     "rouge",
+    "score_table",
     "seasonal_scale",
     "smape",
     "span_f1",
-    "spans",
     "summary",
-    "word_error",
+    "word_error_rate",
     "wql",
 ]

@@ -1,142 +1,358 @@
-"""Scores of labels, tags and texts: pure functions; those of texts come from the libraries that define them."""
+"""Scores of labels, tags and texts: accuracy, F1, confusion matrix, error rates, BLEU and ROUGE."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from rekur.core import library
+from rekur.core import Array, library
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+__all__ = [
+    "accuracy",
+    "bio_spans",
+    "bleu",
+    "character_error_rate",
+    "confusion_matrix",
+    "macro_f1",
+    "rouge",
+    "score_table",
+    "span_f1",
+    "word_error_rate",
+]
 
 NEEDS = 'this score needs {}: pip install "rekur[{}]"'
+BASELINE = "baseline_"
+"""Prefix of the score of a baseline."""
+NO_SCORE = "–"
 
 
-def accuracy(actual: Sequence[Any], predicted: Sequence[Any]) -> float:
-    """The share that is right.
+def accuracy(actual: Sequence[object], predicted: Sequence[object]) -> float:
+    """Share of predictions that equal the actual values, from 0 to 1.
 
+    Parameters
+    ----------
+    actual, predicted : sequence
+        Labels, texts or other values.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    C. D. Manning, P. Raghavan, H. Schütze, 2008, "Introduction to information retrieval", section 8.3.
+
+    Examples
+    --------
+    >>> from rekur.metrics import accuracy
     >>> accuracy(["a", "b"], ["a", "c"])
     0.5
     """
-    return sum(bool(a == b) for a, b in zip(actual, predicted, strict=True)) / len(actual)
+    return sum(bool(y == f) for y, f in zip(actual, predicted, strict=True)) / len(actual)
 
 
 def macro_f1(actual: ArrayLike, predicted: ArrayLike) -> float:
-    """F1 of each label, averaged over the labels that occur.
+    """F1 of each label, averaged over the labels that occur, from 0 to 1.
 
         F1_k = 2·tp_k / (2·tp_k + fp_k + fn_k)
 
+    where tp, fp and fn are the true positives, false positives and false negatives of label k.
+
+    Parameters
+    ----------
+    actual, predicted : (n,) array-like
+        Labels.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    C. J. van Rijsbergen, 1979, "Information retrieval", second edition.
+
+    Examples
+    --------
+    >>> from rekur.metrics import macro_f1
     >>> macro_f1(["a", "a", "b"], ["a", "b", "b"])
     0.6666666666666666
     """
     y, f = np.asarray(actual), np.asarray(predicted)
-    each = []
+    scores = []
     for label in np.unique(np.concatenate([y, f])):
-        right = int(((y == label) & (f == label)).sum())
-        each.append(2 * right / (int((y == label).sum()) + int((f == label).sum())))
-    return float(np.mean(each))
+        correct = int(((y == label) & (f == label)).sum())
+        scores.append(2 * correct / (int((y == label).sum()) + int((f == label).sum())))
+    return float(np.mean(scores))
 
 
-def confusion(actual: ArrayLike, predicted: ArrayLike, classes: ArrayLike) -> np.ndarray:
-    """How often a label (row) was taken for another (column), (K, K).
+def confusion_matrix(actual: ArrayLike, predicted: ArrayLike, classes: ArrayLike) -> Array:
+    """Counts of each actual label (row) by predicted label (column).
 
-    >>> confusion(["a", "a", "b"], ["a", "b", "b"], ["a", "b"]).tolist()
+    Parameters
+    ----------
+    actual, predicted : (n,) array-like
+        Labels; rows whose actual label is none of the classes are left out.
+    classes : (K,) array-like
+        The labels in the order of rows and columns.
+
+    Returns
+    -------
+    (K, K) int
+
+    References
+    ----------
+    T. Fawcett, 2006, "An introduction to ROC analysis", Pattern Recognition Letters 27.
+
+    Examples
+    --------
+    >>> from rekur.metrics import confusion_matrix
+    >>> confusion_matrix(["a", "a", "b"], ["a", "b", "b"], ["a", "b"]).tolist()
     [[1, 1], [0, 1]]
     """
     index = {label: k for k, label in enumerate(np.asarray(classes).tolist())}
     counts = np.zeros((len(index), len(index)), dtype=int)
-    for a, b in zip(np.asarray(actual).tolist(), np.asarray(predicted).tolist(), strict=True):
-        if a in index:
-            counts[index[a], index[b]] += 1
+    for y, f in zip(np.asarray(actual).tolist(), np.asarray(predicted).tolist(), strict=True):
+        if y in index:
+            counts[index[y], index[f]] += 1
     return counts
 
 
-def spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """The spans (name, first step, step after the last) that a row of BIO tags tells of.
+def bio_spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """Spans of a row of BIO tags, as (name, first step, step after the last).
 
-    A span starts at B-name, and also at I-name where no span of that name goes on, as in the CoNLL evaluation.
+    A span starts at B-name, and also at I-name where no span of that name continues, as in the CoNLL evaluation.
 
-    >>> sorted(spans(["B-city", "I-city", "O", "I-day"]))
+    Parameters
+    ----------
+    tags : sequence of str
+        "O", or "B-" or "I-" and a name.
+
+    Returns
+    -------
+    set of (str, int, int)
+
+    References
+    ----------
+    E. F. Tjong Kim Sang, S. Buchholz, 2000, "Introduction to the CoNLL-2000 shared task".
+
+    Examples
+    --------
+    >>> from rekur.metrics import bio_spans
+    >>> sorted(bio_spans(["B-city", "I-city", "O", "I-day"]))
     [('city', 0, 2), ('day', 3, 4)]
     """
-    found, start, name = set(), 0, ""
+    spans, start, name = set(), 0, ""
     for k, tag in enumerate([*tags, "O"]):
-        mark, _, here = tag.partition("-")
-        if name and (mark != "I" or here != name):
-            found.add((name, start, k))
+        mark, _, label = tag.partition("-")
+        if name and (mark != "I" or label != name):
+            spans.add((name, start, k))
             name = ""
-        if mark in "BI" and here and not name:
-            name, start = here, k
-    return found
+        if mark in "BI" and label and not name:
+            name, start = label, k
+    return spans
 
 
 def span_f1(actual: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> float:
-    """F1 of spans: one counts as right where its name, its start and its end are.
+    """F1 of spans of BIO tags, from 0 to 1; a span is correct if its name, start and end are.
 
-    Source: E. F. Tjong Kim Sang and S. Buchholz, 2000, "Introduction to the CoNLL-2000 shared task".
+    Parameters
+    ----------
+    actual, predicted : sequence of sequences of str
+        Tags of each sequence.
 
+    Returns
+    -------
+    float
+        1 if there are no spans in either.
+
+    References
+    ----------
+    E. F. Tjong Kim Sang, S. Buchholz, 2000, "Introduction to the CoNLL-2000 shared task".
+
+    Examples
+    --------
+    >>> from rekur.metrics import span_f1
     >>> span_f1([["B-a", "I-a", "O"]], [["B-a", "O", "O"]])
     0.0
     """
-    right = told = there = 0
+    correct = total = 0
     for y, f in zip(actual, predicted, strict=True):
-        a, b = spans(y), spans(f)
-        right, told, there = right + len(a & b), told + len(b), there + len(a)
-    return 2 * right / (told + there) if told + there else 1.0
+        actual_spans, predicted_spans = bio_spans(y), bio_spans(f)
+        correct += len(actual_spans & predicted_spans)
+        total += len(actual_spans) + len(predicted_spans)
+    return 2 * correct / total if total else 1.0
 
 
-def word_error(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """The word error rate: substitutions, deletions and insertions as a share of the words there are (jiwer)."""
+def word_error_rate(actual: Sequence[str], predicted: Sequence[str]) -> float:
+    """Substitutions, deletions and insertions of words relative to the number of actual words; needs jiwer.
+
+        WER = (S + D + I) / N
+
+    where S, D and I are the counts of an alignment with the fewest errors and N the number of actual words.
+
+    Parameters
+    ----------
+    actual, predicted : sequence of str
+        Texts.
+
+    Returns
+    -------
+    float
+        0 for no error; may exceed 1.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without the library jiwer.
+
+    References
+    ----------
+    A. C. Morris, V. Maier, P. Green, 2004, "From WER and RIL to MER and WIL", Interspeech.
+
+    Examples
+    --------
+    >>> from rekur.metrics import word_error_rate
+    >>> word_error_rate(["one two"], ["one three"])
+    0.5
+    """
     return float(library("jiwer", NEEDS.format("jiwer", "audio")).wer(list(actual), list(predicted)))
 
 
-def letter_error(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """The character error rate: the same over characters (jiwer)."""
+def character_error_rate(actual: Sequence[str], predicted: Sequence[str]) -> float:
+    """Substitutions, deletions and insertions of characters relative to the number of actual ones; needs jiwer.
+
+        CER = (S + D + I) / N
+
+    where S, D and I are the counts of an alignment with the fewest errors and N the number of actual characters.
+
+    Parameters
+    ----------
+    actual, predicted : sequence of str
+        Texts.
+
+    Returns
+    -------
+    float
+        0 for no error; may exceed 1.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without the library jiwer.
+
+    References
+    ----------
+    A. C. Morris, V. Maier, P. Green, 2004, "From WER and RIL to MER and WIL", Interspeech.
+
+    Examples
+    --------
+    >>> from rekur.metrics import character_error_rate
+    >>> character_error_rate(["abcd"], ["abxd"])
+    0.25
+    """
     return float(library("jiwer", NEEDS.format("jiwer", "audio")).cer(list(actual), list(predicted)))
 
 
 def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -> float:
-    """BLEU of the corpus in percent, tokenised by 13a, with case unless `lower` (sacrebleu).
+    """BLEU of a corpus in percent, tokenised by 13a; needs sacrebleu.
 
-    Source: M. Post, 2018, "A call for clarity in reporting BLEU scores", WMT.
+    Parameters
+    ----------
+    actual, predicted : sequence of str
+        Texts.
+    lower : bool, default False
+        Ignore case.
+
+    Returns
+    -------
+    float
+        From 0 to 100.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without the library sacrebleu.
+
+    References
+    ----------
+    M. Post, 2018, "A call for clarity in reporting BLEU scores", WMT.
+
+    Examples
+    --------
+    >>> from rekur.metrics import bleu
+    >>> round(bleu(["the cat sat on the mat"], ["the cat sat on the mat"]), 6)
+    100.0
     """
-    return float(
-        library("sacrebleu", NEEDS.format("sacrebleu", "text"))
-        .corpus_bleu(list(predicted), [list(actual)], lowercase=lower)
-        .score
-    )
+    sacrebleu = library("sacrebleu", NEEDS.format("sacrebleu", "text"))
+    return float(sacrebleu.corpus_bleu(list(predicted), [list(actual)], lowercase=lower).score)
 
 
 def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> dict[str, float]:
-    """ROUGE-1, -2 and -L as F1 in percent, stemmed; the best of several references counts (rouge-score).
+    """ROUGE-1, ROUGE-2 and ROUGE-L as F1 in percent, with stemming; needs rouge-score.
 
-    Source: C.-Y. Lin, 2004, "ROUGE: a package for automatic evaluation of summaries".
+    Parameters
+    ----------
+    actual : sequence of str or of sequences of str
+        References of each text; of several the one with the best score counts.
+    predicted : sequence of str
+        Texts.
+
+    Returns
+    -------
+    dict of str to float
+        Keys "rouge1", "rouge2", "rougeL", values from 0 to 100.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without the library rouge-score.
+
+    References
+    ----------
+    C.-Y. Lin, 2004, "ROUGE: a package for automatic evaluation of summaries".
+
+    Examples
+    --------
+    >>> from rekur.metrics import rouge
+    >>> rouge(["a small cat"], ["a small cat"])["rouge2"]
+    100.0
     """
-    kinds = ("rouge1", "rouge2", "rougeL")
-    scorer = library("rouge_score.rouge_scorer", NEEDS.format("rouge-score", "text")).RougeScorer(
-        kinds, use_stemmer=True
-    )
-    totals = dict.fromkeys(kinds, 0.0)
-    for references, made in zip(actual, predicted, strict=True):
-        known = [references] if isinstance(references, str) else references
-        best = [scorer.score(reference, made) for reference in known]
-        for kind in kinds:
-            totals[kind] += 100 * max(score[kind].fmeasure for score in best) / len(predicted)
+    names = ("rouge1", "rouge2", "rougeL")
+    rouge_scorer = library("rouge_score.rouge_scorer", NEEDS.format("rouge-score", "text"))
+    scorer = rouge_scorer.RougeScorer(names, use_stemmer=True)
+    totals = dict.fromkeys(names, 0.0)
+    for references, text in zip(actual, predicted, strict=True):
+        texts = [references] if isinstance(references, str) else references
+        scores = [scorer.score(reference, text) for reference in texts]
+        for name in names:
+            totals[name] += 100 * max(score[name].fmeasure for score in scores) / len(predicted)
     return totals
 
 
-def beside(found: Mapping[str, float]) -> list[tuple[str, str, str]]:
-    """Each score in words, with that of the baseline, or a dash where there is none.
+def score_table(scores: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """Rows of a table of scores: name, score of the model, and score of the baseline.
 
-    >>> beside({"accuracy": 0.5, "f1": 0.25, "baseline_accuracy": 0.1})
+    Parameters
+    ----------
+    scores : mapping of str to float
+        Scores by name; that of the baseline under the same name after the prefix "baseline_".
+
+    Returns
+    -------
+    list of (str, str, str)
+        A dash where there is no baseline.
+
+    Examples
+    --------
+    >>> from rekur.metrics import score_table
+    >>> score_table({"accuracy": 0.5, "f1": 0.25, "baseline_accuracy": 0.1})
     [('accuracy', '0.5', '0.1'), ('f1', '0.25', '–')]
     """
-    names = [name for name in found if not name.startswith("baseline_")]
-    bases = [found.get(f"baseline_{name}") for name in names]
+    names = [name for name in scores if not name.startswith(BASELINE)]
+    baselines = [scores.get(BASELINE + name) for name in names]
     return [
-        (n.replace("_", " "), f"{found[n]:.4g}", "–" if b is None else f"{b:.4g}")
-        for n, b in zip(names, bases, strict=True)
+        (name.replace("_", " "), f"{scores[name]:.4g}", NO_SCORE if baseline is None else f"{baseline:.4g}")
+        for name, baseline in zip(names, baselines, strict=True)
     ]

@@ -1,7 +1,6 @@
 """Drop-in replacements of torch.nn's recurrent modules, on rekur's kernels.
 
-Replace `from torch.nn import LSTM` by `from rekur.nn import LSTM`; `accelerate` does it for the layers of an existing
-model.
+Import LSTM from `rekur.nn` in place of `torch.nn`; `accelerate` replaces the layers of an existing model.
 """
 
 from rekur.nn.accelerate import Accelerated, Layer, accelerate, accelerated, restore

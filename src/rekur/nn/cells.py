@@ -69,8 +69,8 @@ class RNNCell(_Cell, nn.RNNCell):
 
         h' = tanh(W·x + bW + R·h + bR)
 
-    where x (B, I) is the input, h (B, H) the hidden state, and W, R, bW, bR are the parameters `weight_ih`,
-    `weight_hh`, `bias_ih`, `bias_hh`; max(0, ·) in place of tanh for `nonlinearity="relu"`. See `rekur.cells.RNN`.
+    where x (B, I) is the input, h (B, H) the hidden state, and W, R, bW, bR are the parameters weight_ih,
+    weight_hh, bias_ih, bias_hh; max(0, ·) in place of tanh for nonlinearity="relu". See `rekur.cells.RNN`.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class LSTMCell(_Cell, nn.LSTMCell):
         c'      = f ⊙ c + i ⊙ g,  h' = o ⊙ tanh(c')
 
     where x (B, I) is the input, h and c (B, H) are hidden and cell state, and W, R, bW, bR are the parameters
-    `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`. See `rekur.cells.LSTM`.
+    weight_ih, weight_hh, bias_ih, bias_hh. See `rekur.cells.LSTM`.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ class GRUCell(_Cell, nn.GRUCell):
         n    = tanh(W·x + bW + r ⊙ (R·h + bR))
         h'   = (1 - z) ⊙ n + z ⊙ h
 
-    where x (B, I) is the input, h (B, H) the hidden state, and W, R, bW, bR are the parameters `weight_ih`,
-    `weight_hh`, `bias_ih`, `bias_hh`. See `rekur.cells.GRU`.
+    where x (B, I) is the input, h (B, H) the hidden state, and W, R, bW, bR are the parameters weight_ih,
+    weight_hh, bias_ih, bias_hh. See `rekur.cells.GRU`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""LSTM with projected hidden state (`proj_size`), computed by the ordinary LSTM kernel."""
+"""LSTM with projected hidden state (proj_size), computed by the ordinary LSTM kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import linear
 
-from rekur.cells.lstm import LSTM, LSTMState
+from rekur.cells import LSTM, LSTMState
 from rekur.core import Weights
 from rekur.kernels import scan
 

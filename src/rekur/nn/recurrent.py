@@ -1,7 +1,7 @@
 """RNN, LSTM and GRU of torch.nn with their forward pass on `rekur.kernels.scan`.
 
 Construction, parameters, initialisation, state_dict and printing are torch's: these classes add no attribute, so that
-`module.__class__ = rekur.nn.GRU` converts an existing torch.nn.GRU.
+assigning `rekur.nn.GRU` to the class of an existing `torch.nn.GRU` converts it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from torch import nn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rekur.cells import cell
-from rekur.cells.lstm import LSTM as LSTM_CELL
-from rekur.cells.lstm import LSTMState
+from rekur.cells import LSTM as LSTM_CELL
+from rekur.cells import LSTMState, cell
 from rekur.core import NamedState, State, Weights, choose
 from rekur.kernels import scan
 from rekur.nn.fallback import (
@@ -214,13 +213,13 @@ def _float_weights(weights: Weights) -> Weights:
 
 
 class RNN(_Recurrent, nn.RNN):
-    """torch.nn.RNN, faster on the CPU: same arguments, parameters and results, and `lengths` in place of packing.
+    """torch.nn.RNN, faster on the CPU: same arguments, parameters and results, and lengths in place of packing.
 
         h_t = tanh(W·x_t + bW + R·h_{t-1} + bR)
 
     where x_t (B, I) is the input of the layer at step t, h_t (B, H) its hidden state and output, and W, R, bW, bR are
-    the parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (and so on); max(0, ·) in place of tanh
-    for `nonlinearity="relu"`. See `rekur.cells.RNN`.
+    the parameters weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 (and so on); max(0, ·) in place of tanh
+    for nonlinearity="relu". See `rekur.cells.RNN`.
 
     Parameters
     ----------
@@ -243,15 +242,15 @@ class RNN(_Recurrent, nn.RNN):
 
 
 class LSTM(_Recurrent, nn.LSTM):
-    """torch.nn.LSTM, faster on the CPU: same arguments, parameters and results, and `lengths` in place of packing.
+    """torch.nn.LSTM, faster on the CPU: same arguments, parameters and results, and lengths in place of packing.
 
         i, f, o = σ(W·x_t + bW + R·h_{t-1} + bR), each with its own rows
         g       = tanh(W·x_t + bW + R·h_{t-1} + bR)
         c_t     = f ⊙ c_{t-1} + i ⊙ g,  h_t = o ⊙ tanh(c_t)
 
     where x_t (B, I) is the input of the layer at step t, h_t and c_t (B, H) are its hidden and cell state, and W, R,
-    bW, bR are the parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (and so on). See
-    `rekur.cells.LSTM`, and `rekur.nn.projection` for `proj_size`.
+    bW, bR are the parameters weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 (and so on). See
+    `rekur.cells.LSTM`, and `rekur.nn.projection` for proj_size.
 
     Parameters
     ----------
@@ -272,14 +271,14 @@ class LSTM(_Recurrent, nn.LSTM):
 
 
 class GRU(_Recurrent, nn.GRU):
-    """torch.nn.GRU, faster on the CPU: same arguments, parameters and results, and `lengths` in place of packing.
+    """torch.nn.GRU, faster on the CPU: same arguments, parameters and results, and lengths in place of packing.
 
         r, z = σ(W·x_t + bW + R·h_{t-1} + bR), each with its own rows
         n    = tanh(W·x_t + bW + r ⊙ (R·h_{t-1} + bR))
         h_t  = (1 - z) ⊙ n + z ⊙ h_{t-1}
 
     where x_t (B, I) is the input of the layer at step t, h_t (B, H) its hidden state and output, and W, R, bW, bR are
-    the parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (and so on). See `rekur.cells.GRU`.
+    the parameters weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 (and so on). See `rekur.cells.GRU`.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from rekur.core import Array
 from rekur.data.panel import Panel
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 
 Interval = tuple[Array, Array, Array]
 """Times, lower and upper limits of a prediction interval, (n,) each."""

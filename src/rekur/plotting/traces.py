@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from rekur.core import Array
 from rekur.data.panel import Panel
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 from rekur.plotting.chart_data import FanChart, Interval, axis_names, fan_chart, history, history_rows, isolated
 
 Json: TypeAlias = dict[str, Any]

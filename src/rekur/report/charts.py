@@ -10,7 +10,7 @@ from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME
-from rekur.metrics.forecast import at_level
+from rekur.metrics import at_level
 from rekur.plotting.chart_data import MAX_HISTORY_ROWS, fan_chart, history, local_times
 from rekur.plotting.traces import (
     Json,

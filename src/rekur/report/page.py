@@ -98,7 +98,7 @@ def html(
     names = [series_label(*panel.locate(int(s))) for s in drawn]
     scores = {} if backtest is None else backtest.metrics()
     intervals = [percent for percent in INTERVALS if covers_interval(forecast.levels, percent)]
-    history = list(getattr(model, "history_", None) or [])
+    history = [] if model is None else model.history_
     series = [_series(forecast, backtest, model, scores, int(s)) for s in drawn]
     heading = title or f"Forecast of {names[0] if len(panel) == 1 else plural(len(panel), 'series')}"
     names = names if panel.ids[0] is not None else []  # a series without a name has its target on the axis
@@ -182,7 +182,7 @@ def _series(
 ) -> Json:
     """Name, charts and note of series s."""
     panel, position = forecast.panel.locate(s)
-    season = (getattr(model, "seasons_", None) or (None,))[0]
+    season = None if model is None or model.multi_ is not None else model.seasons_[0]
     entry: Json = {
         "label": series_label(panel, position),
         "forecast": forecast_chart(panel, position, forecast.values[s], forecast.levels, season),

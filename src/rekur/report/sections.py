@@ -12,7 +12,7 @@ import numpy as np
 from rekur import __version__
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
-from rekur.metrics.forecast import summary
+from rekur.metrics import summary
 from rekur.plotting.traces import json_times
 from rekur.report.charts import drawn_windows
 from rekur.report.formatting import (
@@ -186,22 +186,33 @@ def training(history: Sequence[Mapping[str, float]]) -> str:
 
 
 def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | None) -> str:
-    """Configuration of the model."""
+    """Configuration of the model; of each of its parts, where series have different frequencies."""
     if model is None:
         return ""
-    config, ensemble = getattr(model, "config_", None), getattr(model, "ensemble_", None)
+    parts = (model,) if model.multi_ is None else model.multi_.parts
+    items = []
+    for part in parts:
+        frequency = f", {format_frequency(part.panel_.freq)} series" if len(parts) > 1 else ""
+        items += [(term + frequency, text) for term, text in part_settings(part)]
+    items.append(("horizon", plural(forecast.horizon, "step")))
+    if backtest is not None:
+        items.append(("backtest", f"{plural(backtest.n_windows, 'window')} for each series"))
+    items += [("random state", str(model.random_state)), ("version", f"rekur {__version__}")]
+    return section("Settings", definition_list(items))
+
+
+def part_settings(model: Forecaster) -> list[tuple[str, str]]:
+    """Settings of the forecaster of one frequency: cell, weights, intervals, seasons, windows and training."""
+    config, average = model.config_, model.ensemble_.blend
     size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
-    items = [("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on")]
-    if ensemble is not None:
-        items.append(("forecast", ensemble.blend.describe()))
-        factors = ", ".join(format_number(factor, 3) for factor in ensemble.blend.interval_scale)
-        items.append(
-            ("intervals", f"half width × {factors} in the thirds of the horizon, calibrated on held-out windows")
-        )
-    seasons = getattr(model, "seasons_", ())
-    if seasons:
-        others = f", also {', '.join(map(str, seasons[1:]))}" if len(seasons) > 1 else ""
-        items.append(("season", plural(int(seasons[0]), "step") + others))
+    factors = ", ".join(format_number(factor, 3) for factor in average.interval_scale)
+    main, *others = model.seasons_
+    items = [
+        ("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on"),
+        ("forecast", average.describe()),
+        ("intervals", f"half width × {factors} in the thirds of the horizon, calibrated on held-out windows"),
+        ("season", plural(main, "step") + (f", also {', '.join(map(str, others))}" if others else "")),
+    ]
     if config is not None:
         t = config.training
         items += [
@@ -214,16 +225,12 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
                 f"at most {plural(t.max_epochs, 'epoch')}",
             ),
         ]
-    items.append(("horizon", plural(forecast.values.shape[1], "step")))
-    if backtest is not None:
-        items.append(("backtest", f"{plural(backtest.n_windows, 'window')} for each series"))
-    items += [("random state", str(model.random_state)), ("version", f"rekur {__version__}")]
-    return section("Settings", definition_list(items))
+    return items
 
 
 def notes(forecast: Forecast, model: Forecaster | None) -> str:
     """Notes on the data, and the skipped series."""
-    texts = list(dict.fromkeys([*forecast.panel.notes, *(getattr(model, "notes_", None) or ())]))
+    texts = list(dict.fromkeys([*forecast.panel.notes, *(() if model is None else model.notes_)]))
     body = bullet_list(texts) if texts else ""
     skipped = forecast.panel.skipped
     if skipped:

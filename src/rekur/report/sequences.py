@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rekur import metrics
 from rekur.inputs.words import sentence
-from rekur.metrics.sequence import beside, confusion
 from rekur.registry import task_of
 from rekur.report.page import page_of, save
 from rekur.report.png import heat_map, image
@@ -17,6 +17,7 @@ from rekur.report.sections import section
 
 if TYPE_CHECKING:
     from rekur.inputs.datasets import Dataset
+    from rekur.inputs.reader import Reader
     from rekur.sequence.classifier import Classifier
     from rekur.sequence.language_model import LanguageModel
     from rekur.sequence.seq2seq import Captioner, Translator
@@ -37,7 +38,10 @@ class SequenceModel(Protocol):
     """The parts of a fitted estimator of sequences that every report reads."""
 
     history_: list[dict[str, float]]
-    reader_: Any
+
+    @property
+    def reader_(self) -> Reader:
+        """Reader of the input, as learned from the training data."""
 
 
 def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
@@ -81,7 +85,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def score_table(scores: Mapping[str, float]) -> str:
     """Each score with that of the baseline."""
-    rows = [[escape(cell) for cell in row] for row in beside(scores)]
+    rows = [[escape(cell) for cell in row] for row in metrics.score_table(scores)]
     return section("Scores", table(["score", "model", "baseline"], rows))
 
 
@@ -118,7 +122,7 @@ def classification(model: Classifier, dataset: Dataset) -> str:
     p = model.predict_proba(dataset.x)
     predicted = model.classes_[p.argmax(1)]
     actual = np.asarray(dataset.y)
-    counts = confusion(actual, predicted, model.classes_)
+    counts = metrics.confusion_matrix(actual, predicted, model.classes_)
     largest = np.argsort(-counts.sum(1), kind="stable")[:MAX_CLASSES]
     names = [escape(str(model.classes_[k])) for k in largest]
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))

@@ -128,7 +128,7 @@ class TranscriptObjective:
             raw, lengths, _ = self.net(batch.x, batch.lengths)
             actual += [self.codec.decode(labels) for labels in unpad_targets(batch)]
             predicted += [self.codec.decode(labels) for labels in self.net.head.decode(raw, lengths)]
-        return metrics.letter_error(actual, predicted)
+        return metrics.character_error_rate(actual, predicted)
 
     def baseline_error(self, validation: Batcher) -> float:
         """Character error rate of an empty transcript."""
@@ -337,7 +337,7 @@ class Transcriber(PairedEstimator):
         float
             1 for transcripts without a mistake.
         """
-        return 1 - metrics.word_error(y, self.predict(x))
+        return 1 - metrics.word_error_rate(y, self.predict(x))
 
     def evaluate(self, x: SequenceData, y: Sequence[str], num_beams: int = 1, **search: Any) -> dict[str, float]:
         """Word and character error rate, beside those of empty transcripts.
@@ -360,8 +360,8 @@ class Transcriber(PairedEstimator):
         """
         predicted = self.predict(x, num_beams, **search)
         return {
-            "word_error_rate": metrics.word_error(y, predicted),
-            "character_error_rate": metrics.letter_error(y, predicted),
+            "word_error_rate": metrics.word_error_rate(y, predicted),
+            "character_error_rate": metrics.character_error_rate(y, predicted),
             "baseline_word_error_rate": 1.0,
             "baseline_character_error_rate": 1.0,
         }

@@ -180,7 +180,7 @@ def _month_frequency(times: Array, pairs: Array) -> Frequency | None:
 
 
 def _describe_irregular(times: Array, spacing: Spacing, describe: Callable[[int], str]) -> str:
-    """Return an error text with the first row off the most common step and the `freq=` that would hold all rows."""
+    """Return an error text with the first row off the most common step and the frequency that would hold all rows."""
     gaps, step, index = spacing.gaps, spacing.step, int(spacing.off_step[0])
     integers = times.dtype.kind in "iu"
     common = int(np.gcd.reduce(gaps))

@@ -204,7 +204,7 @@ def regular_grids(
     rows = sort_rows(column, *series, source, has_ids)
     groups = frequency_groups(rows, freq, learned)
     notes = [column.note] if column.note else []
-    inferred = "" if learned or freq is not None else " (found from the times)"
+    inferred = "" if learned or freq is not None else " (inferred from the times)"
     return [
         _regular_grid(rows, group, duplicates, column.tz, [*notes, f"frequency {group.freq.name}{inferred}"])
         for group in groups
