@@ -349,7 +349,7 @@ def test_a_language_model_tells_what_comes_next(tmp_path: Path) -> None:
 
 REFUSED = [
     (lambda: rekur.Classifier().fit(["a", "b"], ["x", "y", "x"]), "2 rows but y has 3"),
-    (lambda: rekur.Classifier().fit(["a b", "b a"], ["x", "x"]), "two or more different labels"),
+    (lambda: rekur.Classifier().fit(["a b", "b a"], ["x", "x"]), "two or more classes"),
     (lambda: rekur.Tagger().fit([["a", "b"]], [["x"]]), "sentence 0 has 2 words but 1 labels"),
     (lambda: rekur.Transcriber().fit([(np.zeros(2000), 8000)], ["much too long for this recording"]), "row 0 needs"),
     (lambda: rekur.Transcriber().fit([(np.zeros(9000), 8000)], [" "]), "row 0 has no transcript"),
