@@ -15,10 +15,10 @@ from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
 from rekur.inputs.text import Text, TextReader, strings
 from rekur.inputs.tokenizer import END, START
-from rekur.layers.attention import Attention
-from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import encoder
-from rekur.layers.seq2seq import Seq2Seq, coverage_loss
+from rekur.layers.seq2seq.attention import Attention
+from rekur.layers.seq2seq.decoder import Decoder
+from rekur.layers.seq2seq.net import Seq2Seq, coverage_loss
 from rekur.layers.stack import Stack
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
