@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+__version__ = "0.1.0"
+
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 """A numpy array of any shape and dtype."""
 
