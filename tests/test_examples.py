@@ -43,7 +43,7 @@ def test_the_example_learns(
     printed = capsys.readouterr()
     assert printed.err == ""
     found = ast.literal_eval(next(line for line in printed.out.splitlines() if line.startswith("{")))
-    assert any(key.startswith("baseline ") for key in found)
+    assert any(key.startswith("baseline_") for key in found)
 
 
 def test_every_example_is_run() -> None:

@@ -11,17 +11,17 @@ import torch
 from torch import nn
 
 from rekur.data.batching import pad
-from rekur.layers.attention import Attention
 from rekur.layers.augmentation import frequency_warp, gain_and_tilt, random_affine, spec_augment
-from rekur.layers.beam_search import beam_search
 from rekur.layers.crf import CRFHead
 from rekur.layers.ctc import CTCHead, collapse_path
-from rekur.layers.decoder import Decoder
 from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
 from rekur.layers.heads import LabelHead
-from rekur.layers.pointer_generator import Memory
 from rekur.layers.pooling import concat_pool
-from rekur.layers.seq2seq import coverage_loss
+from rekur.layers.seq2seq.attention import Attention
+from rekur.layers.seq2seq.beam_search import beam_search
+from rekur.layers.seq2seq.decoder import Decoder
+from rekur.layers.seq2seq.net import coverage_loss
+from rekur.layers.seq2seq.pointer_generator import Memory
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekur.data.batching import Arrays
+from rekur.data.batching import Batcher, LazySequences
 from rekur.data.scaling import ExpandingStd, WindowScaling
 from rekur.data.windows import AllWindows, WindowIndex
 from rekur.forecasting.config import LEVELS
@@ -155,12 +155,13 @@ def test_a_blend_keeps_the_order_and_does_without_what_is_missing() -> None:
     assert blend.describe() == "75 % smoothing (Theta), 25 % direct network"
 
 
-def test_arrays_deal_every_row_once_in_an_order_of_the_epoch() -> None:
+def test_batches_hold_every_row_once_in_an_order_of_the_epoch() -> None:
     import torch
 
-    data = Arrays(torch.arange(10.0)[:, None, None], torch.arange(10), size=4, seed=1)
+    rows = LazySequences.from_list(list(torch.arange(10.0)[:, None, None]))
+    data = Batcher(rows, torch.arange(10), size=4, seed=1)
     orders = [torch.cat([batch.y for batch in data.shuffled(epoch)]).tolist() for epoch in (0, 0, 1)]
-    assert [len(batch.y) for batch in data.shuffled(0)] == [4, 4, 2]
+    assert sorted(len(batch.y) for batch in data.shuffled(0)) == [2, 4, 4]
     assert len(data) == 3
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == list(range(10))

@@ -231,4 +231,4 @@ class RegressorAdapter:
     def _predict(self, X: Collection) -> Array:
         """Predict the values (n_cases,) of a collection."""
         array, lengths = padded(X)
-        return np.asarray(self.estimator_.predict(array, lengths=lengths), dtype=np.float64)
+        return self.estimator_.predict(array, lengths=lengths).astype(np.float64)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from rekur.layers.attention import Attention
-from rekur.layers.beam_search import beam_search
 from rekur.layers.conv_recurrent import ConvRecurrent, ConvRecurrentStack
 from rekur.layers.crf import CRFHead
 from rekur.layers.ctc import CTCHead, collapse_path
-from rekur.layers.decoder import Decoder, DecoderOutput
 from rekur.layers.dropout import variational_dropout
 from rekur.layers.encoders import (
     FrameEncoder,
@@ -18,8 +15,11 @@ from rekur.layers.encoders import (
 )
 from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
 from rekur.layers.language_model import LanguageNet
-from rekur.layers.pointer_generator import Memory, PointerGenerator
-from rekur.layers.seq2seq import Seq2Seq, coverage_loss
+from rekur.layers.seq2seq.attention import Attention
+from rekur.layers.seq2seq.beam_search import beam_search
+from rekur.layers.seq2seq.decoder import Decoder, DecoderOutput
+from rekur.layers.seq2seq.net import Seq2Seq, coverage_loss
+from rekur.layers.seq2seq.pointer_generator import Memory, PointerGenerator
 from rekur.layers.stack import Direction, Stack
 
 __all__ = [

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.beam_search import beam_search, select_rows
-from rekur.layers.decoder import Decoder, DecoderOutput
 from rekur.layers.heads import linear
-from rekur.layers.pointer_generator import Memory
 from rekur.layers.pooling import length_mask, max_pool, mean_pool
+from rekur.layers.seq2seq.beam_search import beam_search, select_rows
+from rekur.layers.seq2seq.decoder import Decoder, DecoderOutput
+from rekur.layers.seq2seq.pointer_generator import Memory
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,16 +10,16 @@ from torch.nn import functional as F
 
 from rekur.inputs.tokenizer import PAD
 from rekur.layers.encoders import embedding
-from rekur.layers.pointer_generator import PointerGenerator, mix_log_p
 from rekur.layers.pooling import mean_pool
+from rekur.layers.seq2seq.pointer_generator import PointerGenerator, mix_log_p
 from rekur.layers.stack import Direction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rekur.core import State
-    from rekur.layers.attention import Attention
-    from rekur.layers.pointer_generator import Memory
+    from rekur.layers.seq2seq.attention import Attention
+    from rekur.layers.seq2seq.pointer_generator import Memory
 
 
 class DecoderOutput(NamedTuple):

@@ -1,0 +1,1 @@
+"""Encoder-decoder networks: attention, decoder, pointer-generator, beam search."""
