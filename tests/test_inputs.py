@@ -144,7 +144,7 @@ def test_numbers_are_scaled_by_what_was_learned() -> None:
     np.testing.assert_allclose(made.items(x)[3][1:, 2:], np.diff(x[3], axis=0), rtol=1e-4, atol=1e-6)
     with pytest.raises(DataError, match="3 columns, but the model was fitted with 2"):
         made.items([np.zeros((4, 3))])
-    with pytest.raises(DataError, match="sequence 1 of x holds nan at T=1, I=0"):
+    with pytest.raises(DataError, match="sequence 1 of x holds NaN at T=1, I=0"):
         made.items([np.zeros((1, 2)), np.array([[0.0, 0], [np.nan, 0]])])
 
 
@@ -352,7 +352,7 @@ def test_tensors_in_a_list_are_checked_like_arrays() -> None:
     items = made.items([torch.full((2, 2), 0.5, dtype=torch.float64)])
     assert items[0].dtype is torch.float32
     assert items[0].tolist() == [[0.5, 0.5], [0.5, 0.5]]
-    with pytest.raises(DataError, match="sequence 1 of x holds nan at T=1, I=0"):
+    with pytest.raises(DataError, match="sequence 1 of x holds NaN at T=1, I=0"):
         made.items([torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [torch.nan, 0.0]])])
     with pytest.raises(DataError, match="3 columns, but the model was fitted with 2"):
         made.items([torch.zeros(4, 3)])

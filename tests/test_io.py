@@ -28,7 +28,7 @@ def test_what_is_saved_comes_back(saved: Path) -> None:
     description, tensors = serialization.load(saved)
     assert description["kind"] == "thing"
     assert description["name"] == "é"
-    assert description["format"] == serialization.FORMAT
+    assert description["format_version"] == serialization.FORMAT_VERSION
     assert tensors["a"].tolist() == [0.0, 1.0, 2.0]
     assert sorted(p.name for p in saved.iterdir()) == ["config.json", "model.safetensors"]
 
@@ -62,7 +62,7 @@ def test_an_altered_description_is_refused(saved: Path) -> None:
 
 def test_a_newer_format_is_refused(saved: Path) -> None:
     description = json.loads((saved / "config.json").read_text())
-    (saved / "config.json").write_text(json.dumps({**description, "format": serialization.FORMAT + 1}))
+    (saved / "config.json").write_text(json.dumps({**description, "format_version": serialization.FORMAT_VERSION + 1}))
     with pytest.raises(ModelFileError, match="newer release"):
         serialization.load(saved)
 
@@ -127,9 +127,9 @@ def test_folders_change_places_in_one_step(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "who").write_text(name)
-    assert serialization.exchanged(tmp_path / "a", tmp_path / "b")
+    assert serialization.exchange(tmp_path / "a", tmp_path / "b")
     assert [(tmp_path / name / "who").read_text() for name in ("a", "b")] == ["b", "a"]
-    assert not serialization.exchanged(tmp_path / "a", tmp_path / "absent")
+    assert not serialization.exchange(tmp_path / "a", tmp_path / "absent")
 
 
 def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_an_interrupt_between_the_renames_keeps_the_old_model(saved: Path, monke
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", second)
-    monkeypatch.setattr(serialization, "exchanged", lambda one, other: False)  # a system that knows renames alone
+    monkeypatch.setattr(serialization, "exchange", lambda one, other: False)  # a system that knows renames alone
     with pytest.raises(KeyboardInterrupt):
         serialization.save(saved, {"kind": "other"}, {"a": torch.zeros(1)})
     assert serialization.load(saved)[0]["kind"] == "thing"

@@ -349,7 +349,7 @@ def test_a_language_model_tells_what_comes_next(tmp_path: Path) -> None:
 
 REFUSED = [
     (lambda: rekur.Classifier().fit(["a", "b"], ["x", "y", "x"]), "2 rows but y has 3"),
-    (lambda: rekur.Classifier().fit(["a b", "b a"], ["x", "x"]), "two or more different labels"),
+    (lambda: rekur.Classifier().fit(["a b", "b a"], ["x", "x"]), "two or more classes"),
     (lambda: rekur.Tagger().fit([["a", "b"]], [["x"]]), "sentence 0 has 2 words but 1 labels"),
     (lambda: rekur.Transcriber().fit([(np.zeros(2000), 8000)], ["much too long for this recording"]), "row 0 needs"),
     (lambda: rekur.Transcriber().fit([(np.zeros(9000), 8000)], [" "]), "row 0 has no transcript"),
@@ -391,7 +391,7 @@ def test_inputs_that_do_not_fit_the_task_are_refused() -> None:
 def test_scores_equal_those_counted_by_hand() -> None:
     assert metrics.macro_f1([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert metrics.span_f1([["B-a", "I-a", "B-a"]], [["B-a", "I-a", "O"]]) == pytest.approx(2 / 3)
-    assert metrics.spans(["I-a", "I-b", "B-b"]) == {("a", 0, 1), ("b", 1, 2), ("b", 2, 3)}
+    assert metrics.bio_spans(["I-a", "I-b", "B-b"]) == {("a", 0, 1), ("b", 1, 2), ("b", 2, 3)}
     assert metrics.word_error_rate(["a b c d"], ["a x c"]) == 0.5
     assert metrics.character_error_rate(["abcd"], ["abd"]) == 0.25
     assert metrics.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(100)

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from html import escape
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
 from rekur.core import NotFittedError, OptionError
+
+Parameters: TypeAlias = "dict[str, Any]"
+"""Constructor arguments by name; their types are those of the constructor."""
 
 
 class BaseEstimator:
@@ -27,7 +30,7 @@ class BaseEstimator:
     nested_options: ClassVar[Mapping[str, type]] = {}
     """Types of the options that may be None and still be reached by `name__field`."""
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> Parameters:
         """Constructor arguments by name.
 
         Parameters
@@ -51,7 +54,7 @@ class BaseEstimator:
         }
         return parameters | nested
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Change constructor arguments by name.
 
         Parameters
@@ -70,7 +73,7 @@ class BaseEstimator:
             If there is no such parameter.
         """
         known = inspect.signature(type(self)).parameters
-        nested: dict[str, dict[str, Any]] = {}
+        nested: dict[str, dict[str, object]] = {}
         for key, value in params.items():
             name, _, option = key.partition("__")
             if name not in known:
@@ -83,7 +86,7 @@ class BaseEstimator:
             setattr(self, name, self._changed(name, changes))
         return self
 
-    def _changed(self, name: str, changes: dict[str, Any]) -> Any:
+    def _changed(self, name: str, changes: dict[str, object]) -> object:
         """The option value `name` with some fields changed; made anew where it is None."""
         value, kind = getattr(self, name), self.nested_options.get(name)
         if value is None and kind is not None:

@@ -1,4 +1,4 @@
-"""The artefact: a folder of tensors (safetensors) and a description (JSON); loading it runs nobody's code."""
+"""Model files: a folder with a description (JSON) and tensors (safetensors); loading runs no code of the files."""
 
 from __future__ import annotations
 
@@ -11,22 +11,41 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from rekur.core import DataError, ModelFileError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-FORMAT = 1
-"""The newest format version this release writes and reads."""
+Description: TypeAlias = "dict[str, Any]"
+"""JSON values of a model file."""
+
+FORMAT_VERSION = 1
+"""Newest version of the format that this release writes and reads."""
 
 
-def save(folder: str | os.PathLike[str], description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write `config.json` and `model.safetensors` into `folder`, all or nothing.
+def save(folder: str | os.PathLike[str], description: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:
+    """Write `config.json` and `model.safetensors` into a folder, all or nothing.
 
-    Both files are written to a temporary folder beside it, which then takes its place; a model that stood there is
-    replaced only when the new one is complete. A folder that holds anything else is refused.
+    Both files are written to a temporary folder next to it, which then takes its place; a model in the folder is
+    replaced only when the new one is complete.
+
+    Parameters
+    ----------
+    folder : path
+        A folder that is absent, empty or holds another model.
+    description : mapping of str to JSON values
+        With at least `kind`, the class of the model.
+    tensors : mapping of str to Tensor
+        Tensors by name.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be written or holds anything else.
     """
     from safetensors.torch import save_file
 
@@ -40,7 +59,7 @@ def save(folder: str | os.PathLike[str], description: Mapping[str, Any], tensors
     try:
         contiguous = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, temporary / "model.safetensors")
-        full = {"format": FORMAT, **plain(description)}
+        full = {"format_version": FORMAT_VERSION, **plain(description)}
         full["checksum"] = checksum(full, temporary / "model.safetensors")
         text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False)
         (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
@@ -50,21 +69,21 @@ def save(folder: str | os.PathLike[str], description: Mapping[str, Any], tensors
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def plain(description: Mapping[str, Any]) -> dict[str, Any]:
-    """A description as JSON gives it back: tuples become lists and numpy's numbers Python's."""
+def plain(description: Mapping[str, object]) -> Description:
+    """Description as JSON returns it: tuples become lists, and numbers of numpy those of Python."""
 
-    def number(value: Any) -> Any:
-        if hasattr(value, "item"):
+    def number(value: object) -> object:
+        if isinstance(value, np.generic | np.ndarray):
             return value.item()
-        raise TypeError(f"{value!r} is not JSON serializable: it cannot stand in a model file")
+        raise TypeError(f"{value!r} is not JSON serializable: a model file cannot hold it")
 
     text = json.dumps(description, ensure_ascii=False, allow_nan=False, default=number)
-    back: dict[str, Any] = json.loads(text)
-    return back
+    parsed: Description = json.loads(text)
+    return parsed
 
 
-def checksum(description: Mapping[str, Any], tensors: Path) -> str:
-    """SHA-256 over the description (without its checksum) and the bytes of the tensors."""
+def checksum(description: Mapping[str, object], tensors: Path) -> str:
+    """SHA-256 of the description (without its checksum) and of the bytes of the tensors."""
     rest = {key: value for key, value in description.items() if key != "checksum"}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=True).encode())
     digest.update(tensors.read_bytes())
@@ -72,7 +91,7 @@ def checksum(description: Mapping[str, Any], tensors: Path) -> str:
 
 
 def refuse_foreign(target: Path) -> None:
-    """Raise unless `target` is absent, empty or holds a model of ours and nothing else."""
+    """Raise a DataError unless a folder is absent, empty or holds a model of rekur and nothing else."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -85,33 +104,33 @@ def refuse_foreign(target: Path) -> None:
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether the folder's config.json was written by `save`, be it a model or a checkpoint."""
+    """Whether the config.json of a folder was written by `save`, for a model or a checkpoint."""
     try:
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(description, dict) and {"format", "kind", "checksum"} <= set(description)
+    return isinstance(description, dict) and {"format_version", "kind", "checksum"} <= set(description)
 
 
-def exchanged(one: Path, other: Path) -> bool:
-    """Let two folders change places in one step that nothing can interrupt, where the system can (Linux)."""
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step that nothing can interrupt; False where the system cannot (Linux can)."""
     library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     if not hasattr(library, "renameat2"):
         return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return bool(library.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)  # type: ignore[union-attr]
+    at_cwd, rename_exchange = -100, 2
+    return bool(library.renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), rename_exchange) == 0)  # type: ignore[union-attr]
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`; whatever happens, one of the two stands there.
+    """Replace the folder `target` by `new`; at any moment one of the two is in its place.
 
-    Where folders cannot be exchanged in one step, only a kill without warning in the instant between two renames
-    leaves the old one beside its place, in `.NAME-old-…`.
+    Where folders cannot be exchanged in one step, a kill without warning in the instant between two renames leaves the
+    old one next to its place, in `.NAME-old-…`.
     """
     if not target.exists():
         new.rename(target)
         return
-    if exchanged(new, target):
+    if exchange(new, target):
         shutil.rmtree(new, ignore_errors=True)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
@@ -129,12 +148,25 @@ def replace_folder(new: Path, target: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def load(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a model back: its description and its tensors.
+def load(folder: str | os.PathLike[str]) -> tuple[Description, dict[str, Tensor]]:
+    """Read the description and the tensors of a model.
+
+    Parameters
+    ----------
+    folder : path
+        Folder written by `save`.
+
+    Returns
+    -------
+    description : dict
+        JSON values.
+    tensors : dict of str to Tensor
+        Tensors by name.
 
     Raises
     ------
-    ModelFileError : a file is missing, truncated, altered or from a newer release; the text says which
+    ModelFileError
+        If a file is missing, truncated, altered or from a newer release; the text says which.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -149,11 +181,13 @@ def load(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tens
         description = json.loads((target / "config.json").read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ModelFileError(f"{target / 'config.json'} is damaged: {error}") from error
-    version = description.get("format") if isinstance(description, dict) else None
+    version = description.get("format_version") if isinstance(description, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ModelFileError(f"{target / 'config.json'} is damaged: it states no format version")
-    if version > FORMAT:
-        raise ModelFileError(f"{target} has format {version}, newer than {FORMAT}: install a newer release of rekur")
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{target} has format {version}, newer than {FORMAT_VERSION}: install a newer release of rekur"
+        )
     if description.get("checksum") != checksum(description, target / "model.safetensors"):
         raise ModelFileError(f"{target} is damaged: its files were truncated or altered after they were saved")
     try:
@@ -170,12 +204,12 @@ def require(description: Mapping[str, object], names: Iterable[str], folder: str
         raise ModelFileError(f"{folder} is damaged: its description lacks {missing[0]!r}")
 
 
-def restore(module: Any, tensors: dict[str, Tensor], folder: str | os.PathLike[str]) -> None:
+def restore(module: nn.Module, tensors: dict[str, Tensor], folder: str | os.PathLike[str]) -> None:
     """Copy tensors into a torch module; names and shapes must agree exactly."""
-    own = module.state_dict()
-    if set(own) != set(tensors) or any(own[name].shape != tensors[name].shape for name in own):
-        odd = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
-        raise ModelFileError(f"{folder} is damaged: the tensor {odd[0]!r} does not fit the description")
+    state = module.state_dict()
+    if set(state) != set(tensors) or any(state[name].shape != tensors[name].shape for name in state):
+        wrong = sorted(set(state) ^ set(tensors)) or [n for n in state if state[n].shape != tensors[n].shape]
+        raise ModelFileError(f"{folder} is damaged: the tensor {wrong[0]!r} does not fit the description")
     if any(not tensor.isfinite().all() for tensor in tensors.values() if tensor.is_floating_point()):
         raise ModelFileError(f"{folder} is damaged: a tensor holds values that are not finite")
     module.load_state_dict(tensors)

@@ -67,6 +67,9 @@ class PaddedArray:
     values: Array
     lengths: Array | None = None
 
+    def __len__(self) -> int:
+        return len(self.values)
+
 
 @dataclass(frozen=True)
 class LazySequences:

@@ -18,17 +18,25 @@ def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
     import torch
 
     try:
-        array = np.asarray(values, dtype=np.float32)
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise DataError(f"Complex data not supported: {name} must hold real numbers")
+        array = array.astype(np.float32, copy=False)
+    except DataError:
+        raise
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} cannot be read as numbers: {error}") from error
     if array.ndim != len(axes):
-        raise DataError(f"{name} must have the axes ({', '.join(axes)}), got the shape {array.shape}")
+        raise DataError(
+            f"{name} must have the axes ({', '.join(axes)}), got the shape {array.shape}. Reshape your data"
+        )
     if 0 in array.shape:
         raise DataError(f"{name} is empty: its shape is {array.shape}")
     if not np.isfinite(array).all():
         at = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
         place = ", ".join(f"{axis}={k}" for axis, k in zip(axes, at, strict=True))
-        raise DataError(f"{name} holds {array[at]} at {place}; remove or fill it first")
+        value = "NaN" if np.isnan(array[at]) else array[at]
+        raise DataError(f"{name} holds {value} at {place}; remove or fill it first")
     return torch.from_numpy(np.ascontiguousarray(array))
 
 

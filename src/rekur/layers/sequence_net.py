@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from torch import nn
 from torch.nn import functional as F
@@ -12,6 +12,7 @@ from rekur.layers.pooling import concat_pool
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import State
     from rekur.layers.conv_recurrent import ConvRecurrentStack
     from rekur.layers.encoders import Encoder
     from rekur.layers.stack import Stack
@@ -25,7 +26,7 @@ class SequenceOutput(NamedTuple):
 
     raw: Tensor
     lengths: Tensor | None
-    states: list[Any]
+    states: list[State]
 
 
 class SequenceNet(nn.Module, Generic[Head]):
@@ -67,7 +68,7 @@ class SequenceNet(nn.Module, Generic[Head]):
         self.readout: Readout = readout
         self.dropout = dropout
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None, states: list[Any] | None = None) -> SequenceOutput:
+    def forward(self, x: Tensor, lengths: Tensor | None = None, states: list[State] | None = None) -> SequenceOutput:
         """Map x (B, T, ...) and lengths (B,) to the raw output of the head, from `states` or zeros."""
         vectors, lengths = self.encoder(x, lengths)
         y, states = self.stack(vectors, states, lengths)  # (B, T', H)

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from rekur import inputs, serialization
-from rekur.core import DataError, ModelFileError, OptionError
+from rekur.core import DataError, ModelFileError, OptionError, Record
 from rekur.data.batching import Batcher, LazySequences, PaddedArray, Targets, train_validation_split
-from rekur.estimator import BaseEstimator, check_seed, learning
+from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
+from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.text import strings
 from rekur.sequence.defaults import (
     Augmentation,
@@ -27,7 +28,7 @@ from rekur.sequence.defaults import (
 )
 from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
-from rekur.training.loop import Problem, Record, States, fit
+from rekur.training.loop import Problem, States, fit
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
+    from rekur.serialization import Description
 
 Validation: TypeAlias = "float | tuple[SequenceData, ...] | None"
 """None for an automatic share, a share in [0, 1), 0 for none, or data (x, y) or (x, y, lengths)."""
@@ -59,14 +61,14 @@ Value = TypeVar("Value")
 class LearnedPart(Protocol):
     """A part of a fitted estimator that a file holds: JSON values and tensors."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """JSON values that `restore` takes back."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Tensors that `restore` takes back."""
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> Self:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> Self:
         """The part again, from what `describe` and `tensors` gave."""
 
 
@@ -78,7 +80,7 @@ class TrainingData:
     y: TargetData
     sequences: LazySequences
     reader: Reader
-    parameters: Mapping[str, Any]
+    parameters: Parameters
 
 
 class TargetCodec(LearnedPart, Protocol):
@@ -179,6 +181,13 @@ class SequenceEstimator(BaseEstimator, ABC):
     @abstractmethod
     def _objective(self) -> Objective:
         """A new network with its loss and error, from `reader_`, `codec_` and `size_`."""
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of the sequences of numbers that `fit` has seen."""
+        if not isinstance(getattr(self, "reader_", None), NumbersReader):
+            raise AttributeError(f"this {type(self).__name__} has not been fitted to sequences of numbers")
+        return cast(NumbersReader, self.reader_).columns
 
     def _choose_input(self, x: SequenceData) -> Input:
         """The input chosen by the user or fitting the data."""
@@ -313,7 +322,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             rows.append((f"validation {record.error_name}", text))
         return rows
 
-    def _describe(self) -> dict[str, Any]:
+    def _describe(self) -> Description:
         """Parameters, input, targets and size as JSON values."""
         parts = {name: part.describe() for name, part in self._learned_parts().items()}
         return {
@@ -353,7 +362,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         serialization.save(folder, description, tensors)
 
     @classmethod
-    def _restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Self:
+    def _restore(cls, description: Description, tensors: dict[str, Tensor], folder: str) -> Self:
         serialization.require(description, ("parameters", "input", "size", "parts", "history", "fit"), folder)
         model = cls(**restore_parameters(cls.nested_options, description["parameters"]))
         groups: dict[str, dict[str, Tensor]] = {name: {} for name in ("net", "input", *cls.parts)}
@@ -425,16 +434,21 @@ class PairedEstimator(SequenceEstimator, ABC):
 
 
 def as_sequences(x: SequenceData, lengths: ArrayLike | None = None) -> SequenceData:
-    """x with the lengths of its rows; an array (B, I) becomes B sequences of one step, (B, 1, I)."""
-    if hasattr(x, "columns") or (not isinstance(x, str) and is_matrix(x)):
+    """x as an array or a list, with lengths; an array (B, I) becomes sequences of one step, (B, 1, I)."""
+    if hasattr(x, "tocsr"):
+        raise DataError("sparse input is not supported: pass an array, such as x.toarray()")
+    if hasattr(x, "__array__"):
+        x = np.asarray(x)
+        x = list(x) if x.dtype == object and x.ndim == 1 else x
+    if is_matrix(x):
         x = np.asarray(x)[:, None, :]
     return x if lengths is None else PaddedArray(x, np.asarray(lengths))
 
 
 def is_matrix(x: SequenceData) -> bool:
-    """Whether x is an array (B, I) of numbers, or lists of such shape."""
+    """Whether x is an array (B, I), or lists of numbers of such shape."""
     if isinstance(x, np.ndarray):
-        return x.ndim == 2 and x.dtype.kind not in "OSU"
+        return x.ndim == 2 and x.dtype.kind not in "SU"
     return isinstance(x, list) and len(x) > 0 and all(is_number_row(row) for row in x) and len(set(map(len, x))) == 1
 
 
@@ -447,10 +461,11 @@ def is_number_row(row: object) -> bool:
 
 def check_rows(n: int, y: TargetData) -> None:
     """Raise a DataError unless there is a target for each of n rows."""
-    if not hasattr(y, "__len__"):
-        raise DataError(f"y must be a list or an array of targets, one for each row of x, got {type(y).__name__}")
-    if len(y) != n:
-        raise DataError(f"x has {n} rows but y has {len(y)}")
+    if y is None:
+        raise DataError("fit requires y to be passed, but the target y is None")
+    count = len(y) if hasattr(y, "__len__") else len(np.atleast_1d(np.asarray(y)))
+    if count != n:
+        raise DataError(f"x has {n} rows but y has {count}")
 
 
 def data_fingerprint(data: Batcher) -> str:
@@ -464,10 +479,10 @@ def data_fingerprint(data: Batcher) -> str:
     return fingerprint(data.x.lengths, rows, targets.numpy(), weight, *(data.x[int(row)].numpy() for row in chosen))
 
 
-def describe_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def describe_parameters(parameters: Parameters) -> Description:
     """Constructor arguments as JSON values: option values by their fields, mappings by their pairs."""
 
-    def describe(value: Any) -> Any:
+    def describe(value: object) -> object:
         if isinstance(value, Mapping):
             return {"pairs": [[key, item] for key, item in value.items()]}
         if is_dataclass(value) and not isinstance(value, type):
@@ -478,10 +493,10 @@ def describe_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: describe(value) for name, value in parameters.items()}
 
 
-def restore_parameters(nested: Mapping[str, type], described: Mapping[str, Any]) -> dict[str, Any]:
+def restore_parameters(nested: Mapping[str, type], described: Description) -> Parameters:
     """Constructor arguments again, from `describe_parameters`; `nested` holds the types of the option values."""
 
-    def restore(name: str, value: Any) -> Any:
+    def restore(name: str, value: object) -> object:
         if not isinstance(value, dict):
             return value
         if "pairs" in value:

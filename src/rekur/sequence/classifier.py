@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
+    from rekur.serialization import Description
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class LabelCodec:
         """Labels of the targets; there must be two or more."""
         classes, counts = np.unique(read_labels(data.y), return_counts=True)
         if len(classes) < 2:
-            raise DataError(f"every row has the label {classes.tolist()[0]!r}: two or more different labels are needed")
+            raise DataError(f"y holds one class, {classes.tolist()[0]!r}, in every row: two or more classes are needed")
         return cls(classes.tolist(), counts.tolist())
 
     def encode(self, y: ArrayLike, lengths: Array) -> Tensor:
@@ -85,7 +86,7 @@ class LabelCodec:
             raise OptionError(f'class_weight must be "balanced" or give a weight for each of {self.classes}')
         return torch.tensor([float(class_weight[label]) for label in self.classes])
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """Labels and counts as JSON values."""
         return asdict(self)
 
@@ -94,7 +95,7 @@ class LabelCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> LabelCodec:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> LabelCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -104,6 +105,8 @@ def read_labels(y: ArrayLike) -> Array:
     labels = np.asarray(y)
     if labels.ndim != 1 or not len(labels):
         raise DataError(f"y must be one label for each row, (B,), got the shape {labels.shape}")
+    if labels.dtype.kind == "f" and not (labels == np.round(labels)).all():
+        raise DataError("Unknown label type: continuous values; use Regressor, or round y to labels")
     return labels
 
 
@@ -290,7 +293,7 @@ class Classifier(SequenceEstimator):
             source = self._choose_input(data)
             if source.kind in ("text", "words"):
                 check_scikit_learn()
-            weight = None if sample_weight is None else row_weights(sample_weight, len(x))
+            weight = None if sample_weight is None else row_weights(sample_weight, len(data))
             options = FitOptions(validation, epochs, progress, checkpoint)
             split = self._fit(data, y, options, source=source, weight=weight)
             if source.kind in ("text", "words"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from rekur.core import OptionError, choose, positive
 
@@ -43,8 +42,8 @@ class GenerationConfig:
     Examples
     --------
     >>> from rekur.sequence.generation import GenerationConfig
-    >>> GenerationConfig(num_beams=1).search
-    {'max_length': 100, 'length_penalty': 0.7, 'no_repeat_ngram': 0}
+    >>> GenerationConfig(num_beams=1, max_length=20).attention
+    'dot'
     """
 
     attention: str = "dot"
@@ -57,15 +56,6 @@ class GenerationConfig:
     no_repeat_ngram: int = 0
     max_length: int = 100
     metric: str = "bleu"
-
-    @property
-    def search(self) -> dict[str, Any]:
-        """Arguments of the beam search, without the number of beams."""
-        return {
-            "max_length": self.max_length,
-            "length_penalty": self.length_penalty,
-            "no_repeat_ngram": self.no_repeat_ngram,
-        }
 
     def __post_init__(self) -> None:
         choose("attention", self.attention, ("dot", "additive"))

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
+    from rekur.serialization import Description
 
 VALIDATION_SHARE = 0.05
 """Share of the last texts that is held out automatically."""
@@ -53,7 +54,7 @@ class TokenCounts:
         log_p: Array = np.log(p / p.sum())[tokens]
         return log_p
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """Counts as JSON values."""
         return {"counts": self.counts}
 
@@ -62,7 +63,7 @@ class TokenCounts:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TokenCounts:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TokenCounts:
         """The counts that `describe` gave."""
         return cls(**description)
 

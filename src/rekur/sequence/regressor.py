@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
+    from rekur.serialization import Description
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ValueCodec:
                 raise DataError(f"row {row} of x has {T} steps but y has {len(target)}")
         return LazySequences.from_list([torch.from_numpy(row) for row in rows])
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """Fields as JSON values."""
         return asdict(self)
 
@@ -80,7 +81,7 @@ class ValueCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> ValueCodec:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> ValueCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -89,6 +90,7 @@ def read_values(y: ArrayLike) -> tuple[list[Array], str]:
     """Targets as float32 arrays (K,) or (T, K), and their axes: "B", "BK" or "BTK"."""
     if isinstance(y, list | tuple) and len({np.shape(row) for row in y}) > 1:
         return [floats(f"sequence {row} of y", target, "TK").numpy() for row, target in enumerate(y)], "BTK"
+    y = np.asarray(y)
     axes = {1: "B", 2: "BK"}.get(np.ndim(y), "BTK")
     values = floats("y", y, axes).numpy()
     return list(values[:, None] if axes == "B" else values), axes
@@ -266,12 +268,12 @@ class Regressor(SequenceEstimator):
             data = as_sequences(x, lengths)
             if isinstance(validation, tuple) and len(validation) == 3:
                 validation = validation[0], cut_targets(*validation[1:]), validation[2]
-            weight = None if sample_weight is None else row_weights(sample_weight, len(x))
+            weight = None if sample_weight is None else row_weights(sample_weight, len(data))
             options = FitOptions(validation, epochs, progress, checkpoint)
             self._fit(data, cut_targets(y, lengths), options, source=self._choose_input(data), weight=weight)
         return self
 
-    def predict(self, x: SequenceData, *, lengths: ArrayLike | None = None) -> Any:
+    def predict(self, x: SequenceData, *, lengths: ArrayLike | None = None) -> Array:
         """Predict values.
 
         Parameters
@@ -284,10 +286,21 @@ class Regressor(SequenceEstimator):
         Returns
         -------
         array of shape (B,), (B, K) or (B, T, K)
-            Values in the form of the targets of `fit`. Values for each step of sequences of unequal length are a list
-            of arrays (T, K), or for an array with `lengths` an array with NaN beyond them.
+            Values in the form of the targets of `fit`. Values for each step are NaN beyond the length of a row.
         """
         data = as_sequences(x, lengths)
+        rows = self._rows(data)
+        if not self.codec_.each:
+            y = np.stack(rows)
+            return y[..., 0] if self.codec_.flat else y
+        T = data.values.shape[1] if isinstance(data, PaddedArray) else max(map(len, rows))
+        y = np.full((len(rows), T, self.codec_.size), np.nan, dtype=np.float32)
+        for row, values in enumerate(rows):
+            y[row, : len(values)] = values
+        return y
+
+    def _rows(self, data: SequenceData) -> list[Array]:
+        """Values (K,) or (T, K) of each row."""
 
         def values(batch: Batch) -> list[Array]:
             raw, steps, _ = self.net_(batch.x, batch.lengths)
@@ -296,16 +309,7 @@ class Regressor(SequenceEstimator):
                 return list(decoded)
             return [row[:T] for row, T in zip(decoded, steps.tolist(), strict=True)]
 
-        rows = self._map_rows(values, data)
-        if len({len(row) for row in rows}) == 1:
-            y = np.stack(rows)
-            return y[..., 0] if self.codec_.flat else y
-        if not isinstance(data, PaddedArray):
-            return rows
-        y = np.full((len(rows), data.values.shape[1], self.codec_.size), np.nan, dtype=np.float32)
-        for row, value in enumerate(rows):
-            y[row, : len(value)] = value
-        return y
+        return self._map_rows(values, data)
 
     def score(self, x: SequenceData, y: TargetData, *, lengths: ArrayLike | None = None) -> float:
         """Coefficient of determination R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)², over the valid steps.
@@ -355,19 +359,16 @@ class Regressor(SequenceEstimator):
         return scores | {f"baseline_{name}": value for name, value in _value_scores(actual, mean).items()}
 
     def _pairs(self, x: SequenceData, y: TargetData, lengths: ArrayLike | None) -> tuple[Array, Array]:
-        """Actual and predicted values (n, K) of all rows and steps that count."""
-        predicted = self.predict(x, lengths=lengths)
-        targets = y if isinstance(predicted, list) else cut_targets(y, lengths)
-        outputs = cut_targets(predicted, lengths)
-        if self.codec_.each and (isinstance(outputs, list) or isinstance(targets, list)):
-            shapes = [np.shape(row) for row in targets], [np.shape(row) for row in outputs]
-            if shapes[0] != shapes[1]:
-                raise DataError("y has other shapes than the predictions: a target for each step of x is needed")
-            targets, outputs = np.concatenate(targets), np.concatenate(outputs)
-        actual = np.asarray(targets, dtype=float)
-        if actual.shape != np.shape(outputs):
-            raise DataError(f"y has the shape {actual.shape}, but the model predicts {np.shape(outputs)}")
-        return actual.reshape(-1, self.codec_.size), np.asarray(outputs, dtype=float).reshape(-1, self.codec_.size)
+        """Actual and predicted values (n, K) of all rows and valid steps."""
+        predicted = self._rows(as_sequences(x, lengths))
+        actual, _ = read_values(cut_targets(y, lengths))
+        for row, (target, values) in enumerate(zip(actual, predicted, strict=False)):
+            if target.shape != values.shape:
+                raise DataError(f"row {row} of y has the shape {target.shape}, but the model predicts {values.shape}")
+        if len(actual) != len(predicted):
+            raise DataError(f"x has {len(predicted)} rows but y has {len(actual)}")
+        join = np.concatenate if self.codec_.each else np.stack
+        return join(actual).astype(float), join(predicted).astype(float)
 
     def _objective(self) -> ValueObjective:
         size = self.size_

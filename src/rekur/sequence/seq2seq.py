@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import torch
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
+    from rekur.serialization import Description
 
 References: TypeAlias = "Sequence[str | Sequence[str]]"
 """A text for each row, or several of which the best counts (ROUGE)."""
@@ -71,7 +72,7 @@ class TextCodec:
             raise DataError("all target texts are empty")
         return LazySequences.from_list([torch.tensor([*row, END]) for row in rows])
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """All but the reader as JSON values."""
         return {"shared": self.shared, "frequent": self.frequent, "max_length": self.max_length}
 
@@ -80,7 +81,7 @@ class TextCodec:
         return {} if self.shared else self.text.tensors()
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TextCodec:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TextCodec:
         """The codec that `describe` and `tensors` gave."""
         text = reader if isinstance(reader, TextReader) else CAPTION_TEXT.restore({}, tensors)
         return cls(text, **description)
@@ -91,6 +92,12 @@ def text_scores(metric: str, actual: References, predicted: Sequence[str]) -> di
     if metric == "rouge":
         return {name: value / 100 for name, value in metrics.rouge(actual, predicted).items()}
     return {"bleu": metrics.bleu([str(text) for text in actual], predicted) / 100}
+
+
+def generate(net: Seq2Seq, batch: Batch, options: GenerationConfig, num_beams: int) -> list[list[int]]:
+    """Tokens of the best text for each row of a batch."""
+    search = options.max_length, options.length_penalty, options.no_repeat_ngram
+    return net.generate(batch.x, batch.lengths, num_beams, *search)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class TextObjective:
         """One minus the score of texts that are generated greedily."""
 
         def written(batch: Batch) -> list[str]:
-            return self._texts(self.net.generate(batch.x, batch.lengths, 1, **self.generation.search))
+            return self._texts(generate(self.net, batch, self.generation, 1))
 
         return self._error(validation, written)
 
@@ -196,10 +203,9 @@ class Seq2SeqEstimator(PairedEstimator):
         list of str
             A text for each sequence.
         """
-        beams, search = num_beams or self.generation.num_beams, self.generation.search
 
         def texts(batch: Batch) -> list[str]:
-            tokens = self.net_.generate(batch.x, batch.lengths, beams, **search)
+            tokens = generate(self.net_, batch, self.generation, num_beams or self.generation.num_beams)
             return [self.codec_.text.tokenizer.decode(row) for row in tokens]
 
         return self._map_rows(texts, x)

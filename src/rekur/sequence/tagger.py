@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import torch
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
+    from rekur.serialization import Description
 
 Sentences: TypeAlias = Sequence[Sequence[str]]
 
@@ -70,7 +71,7 @@ class TagCodec:
         """Most frequent label of each word."""
         return [[self.word_tags.get(plain(word), self.tags[0]) for word in words] for words in sentences]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """Fields as JSON values."""
         return asdict(self)
 
@@ -79,7 +80,7 @@ class TagCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TagCodec:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TagCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 
@@ -308,6 +309,9 @@ class Tagger(PairedEstimator):
             self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, seed=seed
         )
         K = len(self.codec_.tags)
-        head: CRFHead | LabelHead = (CRFHead if self.crf else LabelHead)(stack.size, K, seed)
-        net: Any = SequenceNet(front, stack, head, "steps", size.dropout)
+        net: SequenceNet[CRFHead] | SequenceNet[LabelHead]
+        if self.crf:
+            net = SequenceNet(front, stack, CRFHead(stack.size, K, seed), "steps", size.dropout)
+        else:
+            net = SequenceNet(front, stack, LabelHead(stack.size, K, seed), "steps", size.dropout)
         return TagObjective(net, self.codec_, self.reader_.words.words)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.inputs.reader import Reader
+    from rekur.serialization import Description
 
 SparseMatrix: TypeAlias = Any
 """A sparse matrix of scipy."""
@@ -155,7 +156,7 @@ class TextEnsemble:
         alpha, beta = self.powers
         return log_normalized(alpha * net + beta * self.ngrams.log_proba(texts))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """The powers as JSON values."""
         return {"powers": list(self.powers)}
 
@@ -164,7 +165,7 @@ class TextEnsemble:
         return self.ngrams.tensors()
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TextEnsemble:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TextEnsemble:
         """The ensemble that `describe` and `tensors` gave."""
         alpha, beta = description["powers"]
         return cls(NGramModel.restore(tensors), (alpha, beta))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
     from rekur.layers.encoders import Centre, SpeechState
+    from rekur.serialization import Description
 
 BLANK = 0
 """Number of the blank label."""
@@ -79,7 +80,7 @@ class TranscriptCodec:
                 raise DataError(f"the character {min(unknown)!r} of row {row} does not occur in the training data")
         return [torch.tensor([numbers[character] for character in text]) for text in y]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """Fields as JSON values."""
         return asdict(self)
 
@@ -88,7 +89,7 @@ class TranscriptCodec:
         return {}
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], reader: Reader) -> TranscriptCodec:
+    def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TranscriptCodec:
         """The codec that `describe` gave."""
         return cls(**description)
 

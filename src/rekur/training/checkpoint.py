@@ -17,8 +17,7 @@ from rekur.core import ModelFileError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rekur.core import Array
-    from rekur.training.loop import Record
+    from rekur.core import Array, Record
     from rekur.training.optimizer import Optimizer
 
 
@@ -46,6 +45,16 @@ class Checkpoint:
         What is trained (options, sizes, data), as JSON values; a checkpoint of anything else is refused.
     part : str, default "net"
         Name of the network that is trained.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from rekur.training import Checkpoint, Optimizer
+    >>> optimizer = Optimizer([torch.nn.Parameter(torch.zeros(2))], "adam")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Checkpoint(f"{folder}/run", {"cell": "gru"}).write(optimizer, torch.ones(2), [{"epoch": 1.0, "loss": 0.5}])
+    ...     Checkpoint(f"{folder}/run", {"cell": "gru"}).resume(optimizer)
+    [{'epoch': 1.0, 'loss': 0.5}]
     """
 
     def __init__(self, folder: str | os.PathLike[str], description: Mapping[str, object], part: str = "net") -> None:

@@ -128,7 +128,7 @@ class Training:
     def __repr__(self) -> str:
         return f"Training({', '.join(f'{name}={getattr(self, name)!r}' for name in self.explicit)})"
 
-    def replace(self, **changes: Any) -> Training:
+    def replace(self, **changes: object) -> Training:
         """Copy with some fields changed; the changed fields count as passed by the caller.
 
         Parameters

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from rekur.core import TrainingError
+from rekur.core import Record, TrainingError
 from rekur.training.config import Training
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from rekur.data.batching import Batch
     from rekur.training.checkpoint import Checkpoint
     from rekur.training.optimizer import Optimizer
-
-Record: TypeAlias = dict[str, float]
-"""step, epoch, loss, norm (of the gradient), rate, seconds; at the end of an epoch also mean_loss and val_loss."""
 
 States: TypeAlias = "list[State] | None"
 """States of a stack, carried from one piece of a sequence to the next; None for zeros."""
@@ -52,6 +49,25 @@ class Problem:
         Batch to the place of its first value that is not finite, or an empty text.
     should_stop : callable or None, default None
         Records of the epochs so far to whether training stops before its end.
+
+    Examples
+    --------
+    Fit y = 2x with one weight:
+
+    >>> import torch
+    >>> from rekur.data.batching import Batch
+    >>> from rekur.training import Problem, Training, fit
+    >>> x = torch.linspace(-1, 1, 32)[:, None, None]  # (B, T, I)
+    >>> model = torch.nn.Linear(1, 1)
+    >>> problem = Problem(
+    ...     model,
+    ...     batches=lambda epoch: [Batch(x, 2 * x[:, 0])],
+    ...     length=1,
+    ...     loss=lambda batch, states: (((model(batch.x[:, 0]) - batch.y) ** 2).mean(), None),
+    ... )
+    >>> history = fit(problem, Training(max_epochs=100, learning_rate=0.1))
+    >>> round(model.weight.item(), 2)
+    2.0
     """
 
     model: nn.Module
@@ -64,7 +80,42 @@ class Problem:
 
 
 def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, epoch: int = 0) -> Iterator[Record]:
-    """Train from an epoch on; yield a record after each step."""
+    """Train from an epoch on; yield a record after each step.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model, data and loss.
+    options : Training
+        Options of the run, complete.
+    optimizer : Optimizer
+        Optimizer of the parameters of the model.
+    seed : int
+        Seed of dropout and of every other draw of a step.
+    epoch : int, default 0
+        Epoch to begin with.
+
+    Yields
+    ------
+    Record
+        After each step; that of the last step of an epoch also holds the mean loss and the validation loss.
+
+    Raises
+    ------
+    TrainingError
+        If a loss or a gradient is not finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.data.batching import Batch
+    >>> from rekur.training import Optimizer, Problem, Training, train
+    >>> x, model = torch.ones(4, 1, 1), torch.nn.Linear(1, 1)
+    >>> problem = Problem(model, lambda epoch: [Batch(x, x[:, 0])] * 2, 2, lambda b, s: (model(b.x).mean() ** 2, None))
+    >>> optimizer = Optimizer(model.parameters(), "sgd")
+    >>> [int(record["step"]) for record in train(problem, Training(max_epochs=2), optimizer, seed=0)]
+    [1, 2, 3, 4]
+    """
     import torch
 
     start = time.perf_counter()
@@ -175,6 +226,17 @@ def fit(
     ------
     TrainingError
         If a loss or a gradient is not finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.data.batching import Batch
+    >>> from rekur.training import Problem, Training, fit
+    >>> x, model = torch.ones(4, 1, 1), torch.nn.Linear(1, 1)
+    >>> problem = Problem(model, lambda epoch: [Batch(x, x[:, 0])], 1, lambda b, s: (model(b.x).mean() ** 2, None))
+    >>> history = fit(problem, Training(max_epochs=20, learning_rate=0.1))
+    >>> len(history), history[-1]["loss"] < history[0]["loss"]
+    (20, True)
     """
     from rekur.training.optimizer import Optimizer
 

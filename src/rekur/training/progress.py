@@ -26,6 +26,13 @@ class Progress:
         Steps of the whole run.
     show : bool or None, default None
         Whether to show the bar; None shows it if standard error is a terminal.
+
+    Examples
+    --------
+    >>> from rekur.training import Progress
+    >>> with Progress("training gru", steps=100, show=False) as on_record:
+    ...     print(on_record)
+    None
     """
 
     def __init__(self, title: str, steps: int, show: bool | None = None) -> None:

@@ -180,7 +180,7 @@ def _parse_parquet(data: bytes, name: str) -> pd.DataFrame:
 def read_file(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a table from CSV (comma, semicolon or tab), JSON lines or Parquet.
 
-    CSV and JSON lines may be packed by gzip or xz. The format is told by the suffix or the first bytes.
+    CSV and JSON lines may be packed by gzip or xz. The format is recognised by the suffix or the first bytes.
 
     Parameters
     ----------
