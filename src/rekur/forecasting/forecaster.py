@@ -670,8 +670,7 @@ class Forecaster(BaseEstimator):
         >>> len(frame), frame.columns[:4].tolist()
         (6, ['ds', 'cutoff', 'y', 'rekur'])
         """
-        forecaster = copy.copy(self)
-        forecaster.horizon = self.horizon if h is None else h
+        forecaster = self if h is None else copy.copy(self).set_params(horizon=h)
         backtest = forecaster.backtest(
             df,
             n_windows=n_windows,
