@@ -90,8 +90,8 @@ class TextCodec:
 def text_scores(metric: str, actual: References, predicted: Sequence[str]) -> dict[str, float]:
     """BLEU, or ROUGE-1, -2 and -L, from 0 to 1."""
     if metric == "rouge":
-        return {name: value / 100 for name, value in metrics.rouge(actual, predicted).items()}
-    return {"bleu": metrics.bleu([str(text) for text in actual], predicted) / 100}
+        return metrics.rouge(actual, predicted)
+    return {"bleu": metrics.bleu([str(text) for text in actual], predicted)}
 
 
 def generate(net: Seq2Seq, batch: Batch, options: GenerationConfig, num_beams: int) -> list[list[int]]:
