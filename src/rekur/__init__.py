@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rekur.core import __version__ as __version__
 from rekur.registry import TASKS as _TASKS
 
 if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers and editors
@@ -42,7 +43,6 @@ if TYPE_CHECKING:  # what `__getattr__` imports on first use, for type checkers 
     from rekur.sequence.transcriber import Transcriber
     from rekur.training.config import Training
 
-__version__ = "0.1.0"
 
 _MODULES = {
     "rekur.core": (

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+__version__ = "0.1.0"
+
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 """A numpy array of any shape and dtype."""
+
+Record: TypeAlias = dict[str, float]
+"""Record of a training step: step, epoch, loss, norm (of the gradient), rate, seconds; at the end of an epoch also
+mean_loss and val_loss."""
 
 
 class State(Protocol):

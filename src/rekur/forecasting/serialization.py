@@ -122,6 +122,10 @@ def _plain(labels: Iterable[object]) -> list[object]:
     return [label if label is None or isinstance(label, (str, int, float)) else str(label) for label in plain]
 
 
+ENTRIES = ("parameters", "levels", "columns", "seasons", "config", "blend", "networks", "panel", "notes", "history")
+"""What the description of one forecaster holds."""
+
+
 def restore(kind: type[Forecaster], description: Description, tensors: dict[str, Tensor], folder: str) -> Forecaster:
     """Build the forecaster that was saved."""
     if "parts" in description:
@@ -133,6 +137,7 @@ def restore(kind: type[Forecaster], description: Description, tensors: dict[str,
         model = kind(**parts[0].get_params(deep=False))
         model.restore_state(columns=description["columns"], multi=MultiFrequencyForecaster(parts))
         return model
+    serialization.require(description, ENTRIES, folder)
     if tuple(description["levels"]) != LEVELS:
         raise ModelFileError(f"{folder} was made with other quantile levels than this release knows")
     parameters = dict(description["parameters"])

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rekur.core import Array
+from rekur.core import Array, Record
 from rekur.data.batching import Batch
 from rekur.data.panel import Panel
 from rekur.data.scaling import WindowScale
@@ -38,7 +38,7 @@ from rekur.forecasting.window_features import (
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.likelihoods import CountHead
 from rekur.metrics import seasonal_scale
-from rekur.training.loop import Problem, Record, fit
+from rekur.training.loop import Problem, fit
 
 if TYPE_CHECKING:
     from rekur.training.checkpoint import Checkpoint

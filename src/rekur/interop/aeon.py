@@ -36,7 +36,7 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         Steps ahead of the value that `predict` forecasts.
     season_length : int or None, default None
         Season length in steps; None takes it from the frequency or, where times are integers, from the values.
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int, default 64
         Size of the hidden state of a recurrent block.
@@ -140,7 +140,7 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int or None, default None
         Size of the hidden state; None chooses it by the input.
@@ -203,7 +203,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int, default 64
         Size of the hidden state.
@@ -218,7 +218,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
     training : Training or None, default None
         Options of the training run; None takes the defaults of `rekur.training.config.Training`.
     input : Numbers or None, default None
-        Options of the input; None takes the defaults.
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None leaves them as they are.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from rekur.estimator import BaseEstimator
 from rekur.sequence.classifier import Classifier
 from rekur.sequence.regressor import Regressor
 from rekur.training.config import Training
+
+if TYPE_CHECKING:
+    from rekur.inputs.reader import Input
 
 Collection: TypeAlias = "Array | Sequence[Array | pd.DataFrame]"
 """Time series as one array, as a list of arrays or as a list of frames."""
@@ -82,7 +85,7 @@ class ClassifierAdapter:
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int or None, default None
         Size of the hidden state; None chooses it by the input.
@@ -124,7 +127,7 @@ class ClassifierAdapter:
         bidirectional: bool | None = None,
         dropout: float | None = None,
         training: Training | None = None,
-        input: object = None,
+        input: Input | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         random_state: int = 0,
     ) -> None:
@@ -162,7 +165,7 @@ class RegressorAdapter:
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int, default 64
         Size of the hidden state.
@@ -177,7 +180,7 @@ class RegressorAdapter:
     training : Training or None, default None
         Options of the training run; None takes the defaults of `rekur.training.config.Training`.
     input : Numbers or None, default None
-        Options of the input; None takes the defaults.
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None leaves them as they are.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 
@@ -204,7 +207,7 @@ class RegressorAdapter:
         dropout: float = 0.0,
         loss: str = "mse",
         training: Training | None = None,
-        input: object = None,
+        input: Input | None = None,
         random_state: int = 0,
     ) -> None:
         self.cell = cell

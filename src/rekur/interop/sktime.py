@@ -46,7 +46,8 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
 
     A panel or a hierarchy is learned by one global model; a relative forecasting horizon counts from the end of each
     series. Exogenous variables must be known for every step up to the last one to forecast. `update` appends to the
-    history and, with `update_params=True`, trains the networks further.
+    history and, with `update_params=True`, trains the networks further, or anew where the series were too short for
+    networks.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         Frequency, as in `rekur.Forecaster`; None takes it from the index.
     season_length : int or None, default None
         Season length in steps; None takes it from the frequency or, where times are integers, from the values.
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int, default 64
         Size of the hidden state of a recurrent block.
@@ -155,10 +156,12 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
     def _update(self, y: Series, X: pd.DataFrame | None = None, update_params: bool = True) -> Self:
         """Append to the history and, if `update_params`, train the networks further."""
         self._cur_y, self._cur_X = update_data(self._cur_y, y), update_data(self._cur_X, X)
-        if update_params and self.forecaster_.ensemble_.networks:
-            self.forecaster_.fine_tune(self._history(), progress=False)
-        elif update_params:
+        if not update_params:
+            return self
+        if self.forecaster_.multi_ is None and self.forecaster_.config_ is None:  # no network: the series were short
             self._trained(self.forecaster_)
+        else:
+            self.forecaster_.fine_tune(self._history(), progress=False)
         return self
 
     def _trained(self, forecaster: Forecaster) -> Forecaster:
@@ -247,7 +250,7 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn", "rnn_relu", "gru_before"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int or None, default None
         Size of the hidden state; None chooses it by the input.
@@ -317,7 +320,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}, default "gru"
+    cell : {"gru", "gru_before", "lstm", "rnn", "rnn_relu"}, default "gru"
         Recurrent cell.
     hidden_size : int, default 64
         Size of the hidden state.
@@ -332,7 +335,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
     training : Training or None, default None
         Options of the training run; None takes the defaults of `rekur.training.config.Training`.
     input : Numbers or None, default None
-        Options of the input; None takes the defaults.
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None leaves them as they are.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rekur import __version__
-from rekur.core import DataError, MissingDependencyError, OptionError, positive
+from rekur.core import DataError, MissingDependencyError, OptionError, __version__, positive
 from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast

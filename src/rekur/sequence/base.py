@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from rekur import inputs, serialization
-from rekur.core import ModelFileError, OptionError
+from rekur.core import ModelFileError, OptionError, Record
 from rekur.data.batching import Batcher, LazySequences, Targets, train_validation_split
 from rekur.data.validation import UserData, as_sequences, check_rows
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
@@ -29,7 +29,7 @@ from rekur.sequence.defaults import (
 )
 from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
-from rekur.training.loop import Problem, Record, States, fit
+from rekur.training.loop import Problem, States, fit
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:

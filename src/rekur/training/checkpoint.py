@@ -17,8 +17,7 @@ from rekur.core import ModelFileError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rekur.core import Array
-    from rekur.training.loop import Record
+    from rekur.core import Array, Record
     from rekur.training.optimizer import Optimizer
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from rekur.core import TrainingError
+from rekur.core import Record, TrainingError
 from rekur.training.config import Training
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from rekur.data.batching import Batch
     from rekur.training.checkpoint import Checkpoint
     from rekur.training.optimizer import Optimizer
-
-Record: TypeAlias = dict[str, float]
-"""step, epoch, loss, norm (of the gradient), rate, seconds; at the end of an epoch also mean_loss and val_loss."""
 
 States: TypeAlias = "list[State] | None"
 """States of a stack, carried from one piece of a sequence to the next; None for zeros."""
