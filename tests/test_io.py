@@ -113,6 +113,25 @@ def test_a_tensor_of_another_shape_is_refused(tmp_path: Path) -> None:
         rekur.load(tmp_path / "m")
 
 
+def test_only_faults_of_the_file_are_reported_as_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that is missing is named; a mistake in rekur's own code stays the error that it is."""
+    x = np.zeros((4, 3, 1), np.float32)
+    model = rekur.Regressor(hidden_size=4).fit(x, x[:, 0, 0], epochs=1)
+    model.save(tmp_path / "m")
+    description, tensors = serialization.load(tmp_path / "m")
+    rest = {key: value for key, value in description.items() if key not in ("checksum", "size")}
+    serialization.save(tmp_path / "other", rest, tensors)
+    with pytest.raises(ModelFileError, match="lacks 'size'"):
+        rekur.load(tmp_path / "other")
+
+    def mistake(self: object) -> None:
+        raise KeyError("mistake")
+
+    monkeypatch.setattr(rekur.Regressor, "_objective", mistake)
+    with pytest.raises(KeyError, match="mistake"):
+        rekur.load(tmp_path / "m")
+
+
 def test_a_folder_of_another_program_is_left_alone(tmp_path: Path) -> None:
     """The same two names do not make it ours."""
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')

@@ -394,8 +394,8 @@ def test_scores_equal_those_counted_by_hand() -> None:
     assert metrics.bio_spans(["I-a", "I-b", "B-b"]) == {("a", 0, 1), ("b", 1, 2), ("b", 2, 3)}
     assert metrics.word_error_rate(["a b c d"], ["a x c"]) == 0.5
     assert metrics.character_error_rate(["abcd"], ["abd"]) == 0.25
-    assert metrics.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(100)
-    assert metrics.rouge([["a b", "c d"]], ["c d"])["rouge1"] == pytest.approx(100)
+    assert metrics.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(1)
+    assert metrics.rouge([["a b", "c d"]], ["c d"])["rouge1"] == pytest.approx(1)
 
 
 def test_the_first_sentence_may_end_at_a_blank_a_line_or_the_text() -> None:

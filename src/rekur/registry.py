@@ -203,7 +203,4 @@ def load(folder: str | os.PathLike[str]) -> Any:
     name = str(description.get("kind"))
     if name not in TASKS:
         raise ModelFileError(f"{folder} holds a {name!r}, not one of {', '.join(TASKS)}{nearest(name, TASKS)}")
-    try:
-        return TASKS[name].estimator_class()._restore(description, tensors, str(folder))
-    except (KeyError, TypeError, IndexError) as error:
-        raise ModelFileError(f"{folder} is damaged: its description lacks or misstates {error}") from error
+    return TASKS[name].estimator_class()._restore(description, tensors, str(folder))

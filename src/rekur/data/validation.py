@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from rekur.core import DataError
+from rekur.data.batching import PaddedArray
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
+
+UserData: TypeAlias = Any
+"""Data of a user: an array, a list, a frame or anything else."""
 
 
 def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
@@ -58,3 +62,38 @@ def row_weights(weights: ArrayLike, B: int) -> Tensor:
     if len(tensor) != B or bool((tensor < 0).any()) or not bool(tensor.any()):
         raise DataError(f"sample_weight must be {B} numbers, none negative and not all zero")
     return tensor
+
+
+def as_sequences(x: UserData, lengths: ArrayLike | None = None) -> UserData:
+    """x as an array or a list, with lengths; an array (B, I) becomes sequences of one step, (B, 1, I)."""
+    if hasattr(x, "tocsr"):
+        raise DataError("sparse input is not supported: pass an array, such as x.toarray()")
+    if hasattr(x, "__array__"):
+        x = np.asarray(x)
+        x = list(x) if x.dtype == object and x.ndim == 1 else x
+    if is_matrix(x):
+        x = np.asarray(x)[:, None, :]
+    return x if lengths is None else PaddedArray(x, np.asarray(lengths))
+
+
+def is_matrix(x: UserData) -> bool:
+    """Whether x is an array (B, I), or lists of numbers of such shape."""
+    if isinstance(x, np.ndarray):
+        return x.ndim == 2 and x.dtype.kind not in "SU"
+    return isinstance(x, list) and len(x) > 0 and all(is_number_row(row) for row in x) and len(set(map(len, x))) == 1
+
+
+def is_number_row(row: object) -> bool:
+    """Whether a row is a list or array of numbers."""
+    return (isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype.kind not in "OSU") or (
+        isinstance(row, list) and len(row) > 0 and all(isinstance(value, int | float) for value in row)
+    )
+
+
+def check_rows(n: int, y: UserData) -> None:
+    """Raise a DataError unless there is a target for each of n rows."""
+    if y is None:
+        raise DataError("fit requires y to be passed, but the target y is None")
+    count = len(y) if hasattr(y, "__len__") else len(np.atleast_1d(np.asarray(y)))
+    if count != n:
+        raise DataError(f"x has {n} rows but y has {count}")

@@ -256,7 +256,7 @@ def character_error_rate(actual: Sequence[str], predicted: Sequence[str]) -> flo
 
 
 def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -> float:
-    """BLEU of a corpus in percent, tokenised by 13a; needs sacrebleu.
+    """BLEU of a corpus from 0 to 1, tokenised by 13a; needs sacrebleu, which prints a hundred times as much.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -
     Returns
     -------
     float
-        From 0 to 100.
+        From 0 to 1.
 
     Raises
     ------
@@ -283,14 +283,14 @@ def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -
     --------
     >>> from rekur.metrics import bleu
     >>> round(bleu(["the cat sat on the mat"], ["the cat sat on the mat"]), 6)
-    100.0
+    1.0
     """
     sacrebleu = library("sacrebleu", NEEDS.format("sacrebleu", "text"))
-    return float(sacrebleu.corpus_bleu(list(predicted), [list(actual)], lowercase=lower).score)
+    return float(sacrebleu.corpus_bleu(list(predicted), [list(actual)], lowercase=lower).score) / 100
 
 
 def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> dict[str, float]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L as F1 in percent, with stemming; needs rouge-score.
+    """ROUGE-1, ROUGE-2 and ROUGE-L as F1 from 0 to 1, with stemming; needs rouge-score.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
     Returns
     -------
     dict of str to float
-        Keys "rouge1", "rouge2", "rougeL", values from 0 to 100.
+        Keys "rouge1", "rouge2", "rougeL", values from 0 to 1.
 
     Raises
     ------
@@ -317,7 +317,7 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
     --------
     >>> from rekur.metrics import rouge
     >>> rouge(["a small cat"], ["a small cat"])["rouge2"]
-    100.0
+    1.0
     """
     names = ("rouge1", "rouge2", "rougeL")
     rouge_scorer = library("rouge_score.rouge_scorer", NEEDS.format("rouge-score", "text"))
@@ -327,7 +327,7 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
         texts = [references] if isinstance(references, str) else references
         scores = [scorer.score(reference, text) for reference in texts]
         for name in names:
-            totals[name] += 100 * max(score[name].fmeasure for score in scores) / len(predicted)
+            totals[name] += max(score[name].fmeasure for score in scores) / len(predicted)
     return totals
 
 

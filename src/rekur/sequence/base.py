@@ -6,14 +6,15 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
 
 from rekur import inputs, serialization
-from rekur.core import DataError, ModelFileError, OptionError, Record
-from rekur.data.batching import Batcher, LazySequences, PaddedArray, Targets, train_validation_split
+from rekur.core import ModelFileError, OptionError, Record
+from rekur.data.batching import Batcher, LazySequences, Targets, train_validation_split
+from rekur.data.validation import UserData, as_sequences, check_rows
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.text import strings
@@ -32,7 +33,6 @@ from rekur.training.loop import Problem, States, fit
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
     from rekur.core import Array
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Validation: TypeAlias = "float | tuple[SequenceData, ...] | None"
 """None for an automatic share, a share in [0, 1), 0 for none, or data (x, y) or (x, y, lengths)."""
 
-TargetData: TypeAlias = Any
+TargetData: TypeAlias = UserData
 """Targets as users have them: labels, values, tags, texts."""
 
 VALIDATION_SHARE = 0.1
@@ -431,41 +431,6 @@ class PairedEstimator(SequenceEstimator, ABC):
             options = FitOptions(validation, epochs, progress, checkpoint)
             self._fit(x, y, options, source=self._choose_input(x))
         return self
-
-
-def as_sequences(x: SequenceData, lengths: ArrayLike | None = None) -> SequenceData:
-    """x as an array or a list, with lengths; an array (B, I) becomes sequences of one step, (B, 1, I)."""
-    if hasattr(x, "tocsr"):
-        raise DataError("sparse input is not supported: pass an array, such as x.toarray()")
-    if hasattr(x, "__array__"):
-        x = np.asarray(x)
-        x = list(x) if x.dtype == object and x.ndim == 1 else x
-    if is_matrix(x):
-        x = np.asarray(x)[:, None, :]
-    return x if lengths is None else PaddedArray(x, np.asarray(lengths))
-
-
-def is_matrix(x: SequenceData) -> bool:
-    """Whether x is an array (B, I), or lists of numbers of such shape."""
-    if isinstance(x, np.ndarray):
-        return x.ndim == 2 and x.dtype.kind not in "SU"
-    return isinstance(x, list) and len(x) > 0 and all(is_number_row(row) for row in x) and len(set(map(len, x))) == 1
-
-
-def is_number_row(row: object) -> bool:
-    """Whether a row is a list or array of numbers."""
-    return (isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype.kind not in "OSU") or (
-        isinstance(row, list) and len(row) > 0 and all(isinstance(value, int | float) for value in row)
-    )
-
-
-def check_rows(n: int, y: TargetData) -> None:
-    """Raise a DataError unless there is a target for each of n rows."""
-    if y is None:
-        raise DataError("fit requires y to be passed, but the target y is None")
-    count = len(y) if hasattr(y, "__len__") else len(np.atleast_1d(np.asarray(y)))
-    if count != n:
-        raise DataError(f"x has {n} rows but y has {count}")
 
 
 def data_fingerprint(data: Batcher) -> str:

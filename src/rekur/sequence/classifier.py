@@ -13,7 +13,7 @@ import torch
 from rekur import metrics
 from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher
-from rekur.data.validation import row_weights
+from rekur.data.validation import as_sequences, row_weights
 from rekur.estimator import learning
 from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
@@ -27,7 +27,6 @@ from rekur.sequence.base import (
     Split,
     TrainingData,
     Validation,
-    as_sequences,
 )
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.text_ensemble import (

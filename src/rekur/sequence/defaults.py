@@ -11,6 +11,7 @@ import numpy as np
 
 from rekur import inputs
 from rekur.core import OptionError
+from rekur.data.validation import UserData
 from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import strings
@@ -21,7 +22,7 @@ from rekur.training.config import Training
 if TYPE_CHECKING:
     from rekur.inputs.reader import Input
 
-SequenceData: TypeAlias = Any
+SequenceData: TypeAlias = UserData
 """Sequences as users have them: an array (B, T, I), a list of arrays (T, I), of strings, of lists of words, of paths to
 recordings or videos, of pairs (samples, rate), of arrays of frames."""
 

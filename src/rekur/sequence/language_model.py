@@ -139,7 +139,7 @@ class LanguageModel(SequenceEstimator):
     Examples
     --------
     >>> import rekur
-    >>> model = rekur.LanguageModel(hidden_size=32).fit(["the cat sat on the mat"] * 400, epochs=20)
+    >>> model = rekur.LanguageModel(hidden_size=32).fit(["the cat sat on the mat"] * 400, epochs=12)
     >>> model.perplexity(["the cat sat on the mat"]) < 3
     True
     """
@@ -369,6 +369,15 @@ class CharLMScorer:
     References
     ----------
     Ç. Gülçehre et al., 2015, "On using monolingual corpora in neural machine translation", arXiv:1503.03535.
+
+    Examples
+    --------
+    >>> import rekur
+    >>> training = rekur.Training(batch_size=4, bptt=8)
+    >>> model = rekur.LanguageModel(hidden_size=8, num_layers=1, training=training, input=rekur.Text(pieces="char"))
+    >>> scorer = CharLMScorer(model.fit(["abab"] * 20, epochs=1), ["a", "b"], weight=0.5)
+    >>> scorer((1,), 2) < 0  # the score of "b" after "a"
+    True
     """
 
     def __init__(self, language_model: LanguageModel, characters: Sequence[str], weight: float) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from rekur.core import DataError
 from rekur.data.batching import Batcher, LazySequences, PaddedArray, Targets
-from rekur.data.validation import floats, row_weights
+from rekur.data.validation import as_sequences, floats, row_weights
 from rekur.estimator import learning
 from rekur.layers.encoders import encoder
 from rekur.layers.heads import ValueHead
@@ -25,7 +25,6 @@ from rekur.sequence.base import (
     TargetData,
     TrainingData,
     Validation,
-    as_sequences,
 )
 from rekur.sequence.defaults import SequenceData
 from rekur.training.config import Training

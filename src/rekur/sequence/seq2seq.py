@@ -90,8 +90,8 @@ class TextCodec:
 def text_scores(metric: str, actual: References, predicted: Sequence[str]) -> dict[str, float]:
     """BLEU, or ROUGE-1, -2 and -L, from 0 to 1."""
     if metric == "rouge":
-        return {name: value / 100 for name, value in metrics.rouge(actual, predicted).items()}
-    return {"bleu": metrics.bleu([str(text) for text in actual], predicted) / 100}
+        return metrics.rouge(actual, predicted)
+    return {"bleu": metrics.bleu([str(text) for text in actual], predicted)}
 
 
 def generate(net: Seq2Seq, batch: Batch, options: GenerationConfig, num_beams: int) -> list[list[int]]:
@@ -393,11 +393,13 @@ class Captioner(Seq2SeqEstimator):
     --------
     >>> import numpy as np, rekur
     >>> rng = np.random.default_rng(0)
-    >>> x = [rng.normal(1 if k % 2 else -1, 0.3, (6, 2)) for k in range(40)]
-    >>> y = ["it rises" if k % 2 else "it falls" for k in range(40)]
-    >>> model = rekur.Captioner(hidden_size=16).fit(x, y, epochs=10)
-    >>> model.predict([np.ones((5, 2))])
-    ['it rises']
+    >>> motion = {"it rises": [1.0, 0.0], "it falls": [0.0, 1.0]}
+    >>> y = ["it rises", "it falls"] * 20
+    >>> x = [rng.normal(motion[text], 0.1, (6, 2)) for text in y]
+    >>> training = rekur.Training(learning_rate=0.01, batch_size=8)
+    >>> model = rekur.Captioner(hidden_size=16, training=training).fit(x, y, epochs=12)
+    >>> model.predict(x[:2])
+    ['it rises', 'it falls']
     """
 
     task = "caption"

@@ -78,8 +78,8 @@ class NGramModel:
     Examples
     --------
     >>> model = NGramModel.fit(["good film", "bad film"] * 3, [1, 0] * 3, 2)
-    >>> model.log_proba(["a good one"]).argmax()
-    1
+    >>> model.log_proba(["a good one"]).argmax(1).tolist()
+    [1]
     """
 
     weights: Tensor

@@ -182,12 +182,13 @@ class Transcriber(PairedEstimator):
     --------
     >>> import numpy as np, rekur
     >>> rng = np.random.default_rng(0)
-    >>> y = ["".join(rng.choice(list("ab"), 3)) for _ in range(60)]
-    >>> x = [np.eye(2)[["ab".index(c) for c in text for _ in range(8)]] + rng.normal(0, 0.1, (24, 2)) for text in y]
+    >>> sounds = {"a": [1.0, 0.0], "b": [0.0, 1.0]}
+    >>> y = ["ab", "ba", "a", "b"] * 15
+    >>> x = [np.concatenate([rng.normal(sounds[c], 0.1, (8, 2)) for c in text]) for text in y]  # 8 steps a character
     >>> training = rekur.Training(learning_rate=0.01, batch_size=10)
-    >>> model = rekur.Transcriber(hidden_size=16, num_layers=1, training=training).fit(x, y, epochs=12)
-    >>> model.predict(x[:1]) == y[:1]
-    True
+    >>> model = rekur.Transcriber(hidden_size=16, num_layers=1, training=training).fit(x, y, epochs=20)
+    >>> model.predict(x[:2])
+    ['ab', 'ba']
     """
 
     task = "transcript"
@@ -408,9 +409,14 @@ class StreamingTranscriber:
 
     Examples
     --------
-    >>> stream = model.stream()  # doctest: +SKIP
-    >>> for samples in microphone:  # doctest: +SKIP
-    ...     print(stream.push(samples), end="")
+    >>> import numpy as np, rekur
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    >>> model = rekur.Transcriber(hidden_size=8, num_layers=1, bidirectional=False)
+    >>> model = model.fit([(noise, 8000), (noise[:6000], 8000)], ["a", "b"], epochs=1)
+    >>> stream = model.stream()
+    >>> text = "".join(stream.push(noise[k : k + 1000]) for k in range(0, 8000, 1000))
+    >>> text == stream.text == model.predict([(noise, 8000)])[0]
+    True
     """
 
     def __init__(self, net: SequenceNet[CTCHead], reader: AudioReader, codec: TranscriptCodec) -> None:
