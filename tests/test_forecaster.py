@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -421,3 +422,30 @@ def test_unknown_columns_and_wrong_horizons_are_refused(fitted: Forecaster) -> N
     for h in (2.5, True, 0):
         with pytest.raises(OptionError, match="h must"):
             fitted.predict(h=h)
+
+
+def test_one_forecast_of_the_command_line_reads_once_and_builds_two_forecasters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rekur.cli import main
+    from rekur.data import panel_group
+
+    panel(1, 120)[["ds", "y"]].to_csv(tmp_path / "a.csv", index=False)
+    calls: list[str] = []
+    read, build = panel_group.read_panels, Forecaster.__init__
+
+    def reads(*arguments: object, **options: object) -> object:
+        calls.append("read")
+        return read(*arguments, **options)  # type: ignore[arg-type]
+
+    def builds(self: Forecaster, *arguments: object, **options: object) -> None:
+        calls.append("build")
+        build(self, *arguments, **options)  # type: ignore[arg-type]
+
+    builds.__signature__ = inspect.signature(build)  # type: ignore[attr-defined]
+    monkeypatch.setattr(panel_group, "read_panels", reads)
+    monkeypatch.setattr(Forecaster, "__init__", builds)
+    with pytest.raises(SystemExit, match="0"):
+        main(["forecast", str(tmp_path / "a.csv"), "--horizon", "3", "--windows", "1"])
+    assert sorted(calls) == ["build", "build", "read"]
+    assert "on 1 window" in capsys.readouterr().out

@@ -83,6 +83,14 @@ class Backtest:
         -------
         dict of str to dict
             MASE, sMAPE, RMSE, WQL and coverage80 by model, see `rekur.metrics.summary`.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
+        >>> list(backtest.metrics()["seasonal_naive"])
+        ['MASE', 'sMAPE', 'RMSE', 'WQL', 'coverage80']
         """
         return {name: summary(self.actual, q, self.levels, self.scale) for name, q in self.forecasts.items()}
 
@@ -108,6 +116,14 @@ class Backtest:
         -------
         frame
             Of the type that was given.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
+        >>> backtest.frame().columns.tolist()
+        ['ds', 'cutoff', 'y', 'rekur', 'naive', 'seasonal_naive', 'drift', 'smoothing']
         """
         h = self.actual.shape[1]
         columns = index_columns(self.panel, np.repeat(self.series, h), self.times.ravel())
@@ -122,7 +138,16 @@ class Backtest:
         return panel_frame(columns, self.frame_type, self.panel)
 
     def verdict(self) -> str:
-        """One sentence: whether rekur beats seasonal naive and the best baseline, and the model to use."""
+        """One sentence: whether rekur beats seasonal naive and the best baseline, and the model to use.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
+        >>> backtest.verdict().endswith("use seasonal naive")
+        True
+        """
         untested = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
         return f"{self._verdict()}{untested}"
 

@@ -127,6 +127,15 @@ class Forecast:
         ------
         OptionError
             A level lies beyond those that were learned.
+
+        Examples
+        --------
+        >>> from rekur.data.panel import read_panel
+        >>> panel = read_panel(pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=3), "y": [1.0, 2.0, 3.0]}))
+        >>> forecast = Forecast(PanelGroup((panel,)), (0.1, 0.5, 0.9), np.array([[[3.0, 4.0, 5.0]]]))
+        >>> forecast.frame(level=[80])
+                  ds  rekur  rekur-lo-80  rekur-hi-80
+        0 2024-01-04    4.0          3.0          5.0
         """
         columns = index_columns(self.panel, np.repeat(np.arange(len(self.panel)), self.horizon), self.times.ravel())
         for name, values in forecast_columns(self.values, self.levels, level, quantiles, NAME).items():
@@ -147,6 +156,13 @@ class Forecast:
         -------
         frame
             Columns id, time, "sample" and "rekur".
+
+        Examples
+        --------
+        >>> import rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> rekur.Forecaster(horizon=3).fit(df).forecast().sample_frame(2).columns.tolist()
+        ['ds', 'sample', 'rekur']
         """
         paths = self.paths(samples, seed)
         S, n, h = paths.shape
@@ -172,6 +188,14 @@ class Forecast:
         Returns
         -------
         plotly.graph_objects.Figure or matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> from rekur.data.panel import read_panel
+        >>> panel = read_panel(pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=3), "y": [1.0, 2.0, 3.0]}))
+        >>> forecast = Forecast(PanelGroup((panel,)), (0.1, 0.5, 0.9), np.array([[[3.0, 4.0, 5.0]]]))
+        >>> type(forecast.plot()).__name__
+        'Figure'
         """
         s = 0 if series is None else self.row(series)
         return figure(*self.panel.locate(s), self.values[s], self.levels, engine)
@@ -183,6 +207,14 @@ class Forecast:
         ------
         OptionError
             There is no such series.
+
+        Examples
+        --------
+        >>> from rekur.data.panel import read_panel
+        >>> panel = read_panel(pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=3), "y": [1.0, 2.0, 3.0]}))
+        >>> forecast = Forecast(PanelGroup((panel,)), (0.1, 0.5, 0.9), np.array([[[3.0, 4.0, 5.0]]]))
+        >>> forecast.row(None)
+        0
         """
         ids = self.panel.ids
         matches = np.flatnonzero(ids == series)

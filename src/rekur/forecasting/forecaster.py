@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,7 @@ from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
 from rekur.forecasting.training import TrainingInterrupted, train_ensemble
+from rekur.serialization import Description
 from rekur.training.config import Training
 from rekur.training.progress import Progress
 
@@ -669,8 +670,7 @@ class Forecaster(BaseEstimator):
         >>> len(frame), frame.columns[:4].tolist()
         (6, ['ds', 'cutoff', 'y', 'rekur'])
         """
-        forecaster = copy.copy(self)
-        forecaster.horizon = self.horizon if h is None else h
+        forecaster = self if h is None else copy.copy(self).set_params(horizon=h)
         backtest = forecaster.backtest(
             df,
             n_windows=n_windows,
@@ -848,7 +848,7 @@ class Forecaster(BaseEstimator):
             self.notes_, self.history_ = list(notes), list(history)
 
     @classmethod
-    def _restore(cls, description: dict[str, Any], tensors: dict[str, Tensor], folder: str) -> Forecaster:
+    def _restore(cls, description: Description, tensors: dict[str, Tensor], folder: str) -> Forecaster:
         return serialization.restore(cls, description, tensors, folder)
 
     def _summary(self) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,15 +23,15 @@ from rekur.forecasting.model import ForecastModel, NetworkShape, build_net
 from rekur.forecasting.model_averaging import ModelAverage
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster
 from rekur.forecasting.window_features import CovariateEncoders
+from rekur.serialization import Description
 from rekur.training.config import Training
 
 if TYPE_CHECKING:
     from rekur.forecasting.forecaster import Forecaster
 
-Description = dict[str, Any]
-"""The JSON part of a model file."""
-
 KIND = "Forecaster"
+FIELDS = ("parameters", "seasons", "config", "columns", "blend", "notes", "history", "levels", "networks", "panel")
+"""What the description of a forecaster of one frequency holds."""
 
 
 def describe(model: Forecaster) -> Description:
@@ -122,10 +122,6 @@ def _plain(labels: Iterable[object]) -> list[object]:
     return [label if label is None or isinstance(label, (str, int, float)) else str(label) for label in plain]
 
 
-ENTRIES = ("parameters", "levels", "columns", "seasons", "config", "blend", "networks", "panel", "notes", "history")
-"""What the description of one forecaster holds."""
-
-
 def restore(kind: type[Forecaster], description: Description, tensors: dict[str, Tensor], folder: str) -> Forecaster:
     """Build the forecaster that was saved."""
     if "parts" in description:
@@ -137,7 +133,7 @@ def restore(kind: type[Forecaster], description: Description, tensors: dict[str,
         model = kind(**parts[0].get_params(deep=False))
         model.restore_state(columns=description["columns"], multi=MultiFrequencyForecaster(parts))
         return model
-    serialization.require(description, ENTRIES, folder)
+    serialization.require(description, FIELDS, folder)
     if tuple(description["levels"]) != LEVELS:
         raise ModelFileError(f"{folder} was made with other quantile levels than this release knows")
     parameters = dict(description["parameters"])
