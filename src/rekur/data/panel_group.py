@@ -17,7 +17,7 @@ from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, quoted
 from rekur.data.panel import Panel, read_panels
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing import Unpack
 
 
 class ColumnOptions(TypedDict, total=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +15,9 @@ from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
+from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.window_features import actual_values
 from rekur.metrics import seasonal_scale, summary
-
-if TYPE_CHECKING:
-    from rekur.forecasting.forecaster import Forecaster
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
@@ -250,7 +247,7 @@ class PastWindows:
 
 
 def cross_validate(
-    forecaster: Forecaster,
+    forecaster: PanelForecaster,
     panels: Panel | PanelGroup,
     *,
     n_windows: int = 3,
@@ -263,7 +260,7 @@ def cross_validate(
 
     Parameters
     ----------
-    forecaster : Forecaster
+    forecaster : PanelForecaster
         Its parameters are used; it is not changed and need not be fitted.
     panels : Panel or PanelGroup
         The complete history. A copy is trained for each frequency.
@@ -310,7 +307,7 @@ def cross_validate(
 
 
 def _backtest_panel(
-    forecaster: Forecaster,
+    forecaster: PanelForecaster,
     panel: Panel,
     windows: PastWindows,
     refit: int,

@@ -49,8 +49,9 @@ from rekur.training.config import Training
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from torch import Tensor
-    from typing_extensions import Unpack
 
     from rekur.training.checkpoint import Checkpoint
 
@@ -826,30 +827,31 @@ class Forecaster(BaseEstimator):
         3
         """
         self.check_fitted()
-        serialization.save(self, folder)
+        serialization.save(folder, self._parts().parts)
 
-    def restore_state(
+    def restore_panel(
         self,
-        *,
         columns: ColumnOptions,
-        multi: MultiFrequencyForecaster | None = None,
-        panel: Panel | None = None,
-        ensemble: Ensemble | None = None,
-        config: ForecastConfig | None = None,
-        notes: Sequence[str] = (),
-        history: Sequence[dict[str, float]] = (),
+        panel: Panel,
+        ensemble: Ensemble,
+        config: ForecastConfig | None,
+        notes: Sequence[str],
+        history: Sequence[dict[str, float]],
     ) -> None:
-        """Set what was learned, as read from a file: forecasters of several frequencies, or a panel and an ensemble."""
+        """Set what was learned from one panel, as read from a file."""
         self.columns_, self.frame_type_, self.multi_ = columns, None, None
-        if multi is not None:
-            self._delegate_to(multi)
-        elif panel is not None and ensemble is not None:
-            self.panel_, self.ensemble_, self.config_, self.seasons_ = panel, ensemble, config, ensemble.seasons
-            self.notes_, self.history_ = list(notes), list(history)
+        self.panel_, self.ensemble_, self.config_, self.seasons_ = panel, ensemble, config, ensemble.seasons
+        self.notes_, self.history_ = list(notes), list(history)
 
     @classmethod
     def _restore(cls, description: Description, tensors: dict[str, Tensor], folder: str) -> Forecaster:
-        return serialization.restore(cls, description, tensors, folder)
+        parts = serialization.restore(cls, description, tensors, folder)
+        if len(parts) == 1:
+            return parts[0]
+        model = parts[0].unfitted()
+        model.columns_, model.frame_type_ = description["columns"], None
+        model._delegate_to(MultiFrequencyForecaster(parts))
+        return model
 
     def _summary(self) -> list[tuple[str, str]]:
         """Lines on the task, the data and the score beside the baselines, for `_repr_html_`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.forecast import Forecast
-
-if TYPE_CHECKING:
-    from rekur.forecasting.forecaster import Forecaster
+from rekur.forecasting.panel_forecaster import PanelForecaster
 
 SECONDS_AFTER_INTERRUPT = 0.001
 """Training time of the frequencies that follow an interrupt: one epoch."""
@@ -27,11 +24,11 @@ class MultiFrequencyForecaster:
 
     Parameters
     ----------
-    parts : sequence of Forecaster
+    parts : sequence of PanelForecaster
         One forecaster a frequency.
     """
 
-    def __init__(self, parts: Sequence[Forecaster]) -> None:
+    def __init__(self, parts: Sequence[PanelForecaster]) -> None:
         self.parts = tuple(parts)
 
     @property
@@ -104,7 +101,7 @@ class MultiFrequencyForecaster:
             parts[k] = copy.copy(parts[k]).fine_tune(panel, time_limit=seconds, progress=progress)
         return MultiFrequencyForecaster(parts)
 
-    def part_for(self, panel: Panel) -> Forecaster:
+    def part_for(self, panel: Panel) -> PanelForecaster:
         """The forecaster of the frequency of a panel; of two with steps of its length the one with its anchor.
 
         Raises

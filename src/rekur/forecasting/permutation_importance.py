@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,21 +13,19 @@ from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.cross_validation import PastWindows, TooShortError
 from rekur.forecasting.ensemble import BaselineForecasts, Ensemble
 from rekur.forecasting.model_averaging import mean_pinball
+from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.window_features import actual_values
 from rekur.metrics import seasonal_scale
 
-if TYPE_CHECKING:
-    from rekur.forecasting.forecaster import Forecaster
-
 
 def permutation_importance(
-    forecaster: Forecaster, panels: Panel | PanelGroup, n_windows: int = 3
+    forecaster: PanelForecaster, panels: Panel | PanelGroup, n_windows: int = 3
 ) -> tuple[Array, Array]:
     """Importance of each covariate on the windows of a backtest, the most important one first.
 
     Parameters
     ----------
-    forecaster : Forecaster
+    forecaster : PanelForecaster
         Its parameters are used; it is not changed and need not be fitted.
     panels : Panel or PanelGroup
         The complete history with covariates.
@@ -62,7 +59,7 @@ def permutation_importance(
     return names[order], importance[order]
 
 
-def _panel_importances(forecaster: Forecaster, panel: Panel, windows: PastWindows) -> tuple[Array, int]:
+def _panel_importances(forecaster: PanelForecaster, panel: Panel, windows: PastWindows) -> tuple[Array, int]:
     """Importances of the covariates of a panel of one frequency, and the number of windows."""
     history = windows.history(panel)
     fitted = forecaster.unfitted()

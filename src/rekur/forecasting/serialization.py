@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,20 +21,19 @@ from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
 from rekur.forecasting.ensemble import Ensemble, history_length
 from rekur.forecasting.model import ForecastModel, NetworkShape, build_net
 from rekur.forecasting.model_averaging import ModelAverage
-from rekur.forecasting.multi_frequency import MultiFrequencyForecaster
+from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.window_features import CovariateEncoders
 from rekur.serialization import Description
 from rekur.training.config import Training
 
-if TYPE_CHECKING:
-    from rekur.forecasting.forecaster import Forecaster
+ForecasterT = TypeVar("ForecasterT", bound=PanelForecaster)
 
 KIND = "Forecaster"
 FIELDS = ("parameters", "seasons", "config", "columns", "blend", "notes", "history", "levels", "networks", "panel")
 """What the description of a forecaster of one frequency holds."""
 
 
-def describe(model: Forecaster) -> Description:
+def describe(model: PanelForecaster) -> Description:
     """Description of what is trained: enough to refuse the checkpoint of another training."""
     parameters = model.get_params(deep=False)
     if parameters["training"] is not None:
@@ -45,18 +44,18 @@ def describe(model: Forecaster) -> Description:
     return {"parameters": parameters, "seasons": list(model.seasons_), "config": config}
 
 
-def save(model: Forecaster, folder: str | os.PathLike[str]) -> None:
-    """Write a fitted forecaster; of one for several frequencies, the forecaster of each."""
-    if model.multi_ is None:
-        serialization.save(folder, *contents(model))
+def save(folder: str | os.PathLike[str], parts: Sequence[PanelForecaster]) -> None:
+    """Write fitted forecasters, one a frequency, to a folder."""
+    if len(parts) == 1:
+        serialization.save(folder, *contents(parts[0]))
         return
-    parts = [contents(part) for part in model.multi_.parts]
-    description = {"kind": KIND, "columns": model.columns_, "parts": [description for description, _ in parts]}
-    tensors = {f"{k}/{name}": tensor for k, (_, part) in enumerate(parts) for name, tensor in part.items()}
+    saved = [contents(part) for part in parts]
+    description = {"kind": KIND, "columns": parts[0].columns_, "parts": [description for description, _ in saved]}
+    tensors = {f"{k}/{name}": tensor for k, (_, part) in enumerate(saved) for name, tensor in part.items()}
     serialization.save(folder, description, tensors)
 
 
-def contents(model: Forecaster) -> tuple[Description, dict[str, Tensor]]:
+def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
     """Description and tensors of a forecaster of one frequency, with the end of the series that it continues."""
     groups = model.ensemble_.networks.items()
     networks = {f"{name} {k}": network for name, group in groups for k, network in enumerate(group)}
@@ -122,24 +121,31 @@ def _plain(labels: Iterable[object]) -> list[object]:
     return [label if label is None or isinstance(label, (str, int, float)) else str(label) for label in plain]
 
 
-def restore(kind: type[Forecaster], description: Description, tensors: dict[str, Tensor], folder: str) -> Forecaster:
-    """Build the forecaster that was saved."""
-    if "parts" in description:
-        parts = []
-        for k, part in enumerate(description["parts"]):
-            prefix = f"{k}/"
-            group = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-            parts.append(restore(kind, part, group, folder))
-        model = kind(**parts[0].get_params(deep=False))
-        model.restore_state(columns=description["columns"], multi=MultiFrequencyForecaster(parts))
-        return model
+def restore(
+    build: Callable[..., ForecasterT], description: Description, tensors: dict[str, Tensor], folder: str
+) -> list[ForecasterT]:
+    """Build the forecasters that were saved, one a frequency; `build` makes one from its parameters."""
+    if "parts" not in description:
+        return [restore_part(build, description, tensors, folder)]
+    parts = []
+    for k, part in enumerate(description["parts"]):
+        prefix = f"{k}/"
+        group = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        parts.append(restore_part(build, part, group, folder))
+    return parts
+
+
+def restore_part(
+    build: Callable[..., ForecasterT], description: Description, tensors: dict[str, Tensor], folder: str
+) -> ForecasterT:
+    """Build the forecaster of one frequency."""
     serialization.require(description, FIELDS, folder)
     if tuple(description["levels"]) != LEVELS:
         raise ModelFileError(f"{folder} was made with other quantile levels than this release knows")
     parameters = dict(description["parameters"])
     if parameters["training"] is not None:
         parameters["training"] = Training(**parameters["training"])
-    model = kind(**parameters)
+    model = build(**parameters)
     seasons = tuple(description["seasons"])
     config = None if description["config"] is None else restore_config(description["config"])
     fields = description["blend"]
@@ -153,7 +159,7 @@ def restore(kind: type[Forecaster], description: Description, tensors: dict[str,
         group = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
         network = restore_network(config, shape, network_fields, group, folder)
         ensemble.networks.setdefault(network.architecture.name, []).append(network)
-    model.restore_state(
+    model.restore_panel(
         columns=description["columns"],
         panel=restore_panel(description["panel"], tensors),
         ensemble=ensemble,

@@ -12,6 +12,7 @@ import numpy as np
 from rekur.core import __version__
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
+from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.metrics import summary
 from rekur.plotting.traces import json_times
 from rekur.report.charts import drawn_windows
@@ -201,7 +202,7 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
     return section("Settings", definition_list(items))
 
 
-def part_settings(model: Forecaster) -> list[tuple[str, str]]:
+def part_settings(model: PanelForecaster) -> list[tuple[str, str]]:
     """Settings of the forecaster of one frequency: cell, weights, intervals, seasons, windows and training."""
     config, average = model.config_, model.ensemble_.blend
     size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
