@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from sklearn.base import clone
 
@@ -189,3 +190,49 @@ def test_score_counts_valid_steps_only(wave: tuple) -> None:
 def test_seeds_are_checked(seed: object) -> None:
     with pytest.raises(OptionError, match="random_state"):
         Regressor(random_state=seed).fit(np.zeros((4, 3, 1)), np.zeros(4))
+
+
+def test_sequences_of_unequal_length_are_read_as_padded_ones(wave: tuple) -> None:
+    """A list and an array with lengths give the same numbers, for values and for values of each step."""
+    x, y = wave
+    lengths = np.random.default_rng(2).integers(1, T + 1, N)
+    rows = [row[:n] for row, n in zip(x, lengths, strict=True)]
+    for target, targets in ((y, y), (x, rows)):
+        padded = Regressor(hidden_size=4).fit(x, target, lengths=lengths, validation=0.2, epochs=2)
+        ragged = Regressor(hidden_size=4).fit(rows, targets, validation=0.2, epochs=2)
+        assert padded.history_[-1]["val_loss"] == ragged.history_[-1]["val_loss"]
+        np.testing.assert_array_equal(padded.predict(x, lengths=lengths), ragged.predict(rows))
+        assert padded.evaluate(x, target, lengths=lengths) == ragged.evaluate(rows, targets)
+    steps = ragged.predict(rows)
+    assert (np.isnan(steps[..., 0]) == (np.arange(T) >= lengths[:, None])).all()
+
+
+def test_scores_of_a_regressor_stand_beside_those_of_the_mean(wave: tuple) -> None:
+    x, y = wave
+    model = Regressor(hidden_size=16).fit(x, y, epochs=10, validation=0.25)
+    scores = model.evaluate(x, y)
+    assert scores["r2"] == pytest.approx(model.score(x, y))
+    assert scores["rmse"] == pytest.approx(((model.predict(x) - y) ** 2).mean() ** 0.5)
+    assert scores["baseline_rmse"] == pytest.approx(y.std(), rel=1e-3)
+    record = model.fit_record_
+    assert (record.rows, record.validation_rows) == (180, 60)
+    assert record.error == min(r["val_loss"] for r in model.history_) < record.baseline_error
+
+
+def test_weights_of_labels_that_are_numbers_come_back_from_a_file(tmp_path: Path) -> None:
+    x, y = signs(40)
+    model = Classifier(hidden_size=4, class_weight={0: 1.0, 1: 2.0}).fit(x, (y == "up").astype(int), epochs=1)
+    model.save(tmp_path / "m")
+    assert rekur.load(tmp_path / "m").class_weight == {0: 1.0, 1: 2.0}
+
+
+def test_what_a_classifier_cannot_learn_is_refused() -> None:
+    x, y = signs(20)
+    with pytest.raises(DataError, match="continuous"):
+        Classifier().fit(x, x[:, 0, 0])
+    with pytest.raises(OptionError, match="bptt"):
+        Classifier(training=Training(bptt=3)).fit(x, y)
+    with pytest.raises(DataError, match="sparse"):
+        Classifier().fit(scipy.sparse.eye(20).tocsr(), y)
+    with pytest.raises(DataError, match="Complex"):
+        Classifier().fit(x + 1j, y)

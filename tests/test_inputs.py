@@ -14,7 +14,7 @@ import torch
 
 from rekur import inputs
 from rekur.core import DataError, OptionError
-from rekur.data.batching import Batcher, LazySequences
+from rekur.data.batching import Batcher, LazySequences, train_validation_split
 from rekur.inputs.audio import Audio, count_samples
 from rekur.inputs.datasets import DatasetColumns, read
 from rekur.inputs.media_files import Cache
@@ -78,6 +78,18 @@ def test_targets_are_padded_and_weighed() -> None:
     batch = next(iter(made.ordered()))
     assert batch.weight is not None
     assert sorted(batch.weight.sum(1).tolist()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5, 0.9])
+def test_a_stratified_split_keeps_the_shares_of_the_labels(share: float) -> None:
+    """To one row for each label; a label that occurs once is never held out."""
+    labels = np.repeat([3, 1, 2, 0], [1, 7, 40, 150])
+    train, held = train_validation_split(len(labels), share, 5, labels=labels)
+    assert sorted([*train, *held]) == list(range(len(labels)))
+    for label in (0, 1, 2):
+        assert abs((labels[held] == label).sum() - share * (labels == label).sum()) <= 1
+    assert 3 not in labels[held]
+    assert train_validation_split(10, share, ordered=True)[1].tolist() == list(range(10 - round(10 * share), 10))
 
 
 def test_pieces_bring_text_back_and_know_the_special_ones() -> None:
