@@ -1,4 +1,4 @@
-"""The plan of the house, kept true: who may import whom, how large things grow, what is public."""
+"""Architecture tests: import levels and cycles, size limits, public names and their documentation."""
 
 from __future__ import annotations
 
@@ -17,57 +17,57 @@ import pytest
 
 import rekur
 
-HOUSE = Path(rekur.__file__).parent
+SOURCE = Path(rekur.__file__).parent
 FILES = {
-    ".".join(("rekur", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path
-    for path in sorted(HOUSE.rglob("*.py"))
+    ".".join(("rekur", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(SOURCE.rglob("*.py"))
 }
 TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
 
-RUNGS = {  # docs/design.md, section 3: each room and its rung; a file of its own at the top is a room
+LEVELS = {  # docs/design.md, section 3: the level of each package and of each module at the top
     **dict.fromkeys(["core", "_native"], 0),
     **dict.fromkeys(["serialization", "kernels", "data", "metrics"], 1),
     **dict.fromkeys(["training", "cells", "baselines", "inputs", "estimator", "plotting"], 2),
     **dict.fromkeys(["layers", "nn"], 3),
     **dict.fromkeys(["forecasting", "sequence", "registry"], 4),
     **dict.fromkeys(["report", "interop"], 5),
-    **dict.fromkeys(["cli", "__main__"], 6),
+    "cli": 6,
 }
 ADAPTERS = {"rekur.interop.aeon", "rekur.interop.sktime"}  # cannot be imported without the library that they adapt to
-MANY_ARGUMENTS = {  # the functions and classes that may have more than 8, and why
+MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the reason
     "Training": "the options of one training run as one value, each with a default",
-    "Panel": "the columns of the one table; only `read_panels` builds it",
-    "ForecastConfig": "how one forecaster is built, as one value; only `default_config` builds it",
-    "Backtest": "the windows of one backtest; only `cross_validate` builds it",
-    "scan": "everything that the kernels can do beyond a plain fold",
-    "read_panels": "the column names of a table come in the user's own words",
-    "cross_validation": "the arguments that the libraries of nixtla have, and frames of static covariates",
-    "fit": "the column names of a table come in the user's own words",
+    "Panel": "the columns of one table; built by `read_panels` only",
+    "ForecastConfig": "the configuration of one forecaster as one value; built by `default_config` only",
+    "Backtest": "the windows of one backtest; built by `cross_validate` only",
+    "scan": "lengths, resets, direction and precision of the kernels beyond a plain fold",
+    "read_panels": "the column names of a table are chosen by the user",
+    "cross_validation": "the arguments of the same method in nixtla's libraries, and frames of static covariates",
+    "fit": "the column names of a table are chosen by the user",
     "_fit": "the options of a command",
     "_forecast": "the options of a command",
-    "Forecaster": "what to forecast and with what, each with a default",
-    "Classifier": "what to learn and with what, each with a default",
-    "Regressor": "what to learn and with what, each with a default",
+    "Forecaster": "hyperparameters, each with a default",
+    "Classifier": "hyperparameters, each with a default",
+    "Regressor": "hyperparameters, each with a default",
     "ClassifierAdapter": "the parameters of Classifier",
     "RegressorAdapter": "the parameters of Regressor",
     "RekurForecaster": "the parameters of Forecaster",
-    "GenerationConfig": "how a text is written as one value, each with a default",
-    "RegularGrid": "the positions of the rows of a table on a grid; only `regular_grids` builds it",
+    "GenerationConfig": "the options of text generation as one value, each with a default",
+    "RegularGrid": "the positions of the rows of a table on a grid; built by `regular_grids` only",
 }
 
 
-LONG_FILES = {  # the files that may have more than 500 lines with their docstrings, and why
-    "rekur.forecasting.forecaster": "one public class, nearly half of whose lines document its methods",
+LONG_FILES = {  # files with more than 500 lines including docstrings, and the reason
+    "rekur.forecasting.forecaster": "one public class; nearly half of its lines are docstrings of its methods",
 }
 
 
 def where(module: str, line: int) -> str:
-    """File and line, for a message."""
-    return f"{FILES[module].relative_to(HOUSE.parent)}:{line}"
+    """File and line, for an error message."""
+    return f"{FILES[module].relative_to(SOURCE.parent)}:{line}"
 
 
-def room_of(module: str) -> str:
-    """The first folder or file below rekur."""
+def package_of(module: str) -> str:
+    """First folder or file below rekur."""
     return module.split(".")[1]
 
 
@@ -84,39 +84,39 @@ def imports(module: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
             source = node.module or ""
             homes = rekur._HOMES if source == "rekur" else {}
             names = {homes.get(alias.name, f"{source}.{alias.name}") for alias in node.names}
-            found = {name if name in FILES or name == "rekur._native" else source for name in names}
-            yield from ((node.lineno, name) for name in sorted(found) if name.startswith("rekur."))
+            targets = {name if name in FILES or name == "rekur._native" else source for name in names}
+            yield from ((node.lineno, name) for name in sorted(targets) if name.startswith("rekur."))
 
 
 @every_module
 def test_imports_go_down(module: str) -> None:
-    """From larger rungs to smaller ones, or to a file of the same folder and the same rung.
+    """A module imports from lower levels, or from files of the same folder on the same level.
 
-    A name needed for annotations alone (TYPE_CHECKING) may also come from the same rung of another folder.
+    Imports for annotations alone (TYPE_CHECKING) may also come from the same level of another folder.
     """
     if module == "rekur":  # public names are imported on first use; those of a TYPE_CHECKING block never
         nodes = [node for node in TREES[module].body if not isinstance(node, ast.If)]
         assert {target for node in nodes for _, target in imports(module, node)} == {"rekur.core", "rekur.registry"}
         return
-    room = room_of(module)
-    assert room in RUNGS, f"{room} has no rung: give it one in docs/design.md, section 3, and here"
+    package = package_of(module)
+    assert package in LEVELS, f"{package} has no level: add it to docs/design.md, section 3, and to LEVELS"
     typing = [
         node
         for node in ast.walk(TREES[module])
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
     ]
     for line, target in imports(module, TREES[module]):
-        other = room_of(target)
-        beside = target not in FILES or FILES[target].parent == FILES[module].parent
-        beside = beside or any(node.lineno < line <= node.end_lineno for node in typing)
-        rung = RUNGS.get(other, 9)
-        down = other == room or rung < RUNGS[room] or (beside and rung == RUNGS[room])
-        assert down, f"{where(module, line)}: {room} (rung {RUNGS[room]}) imports {target} (rung {rung})"
+        other = package_of(target)
+        same_level = target not in FILES or FILES[target].parent == FILES[module].parent
+        same_level = same_level or any(node.lineno < line <= node.end_lineno for node in typing)
+        level = LEVELS.get(other, 9)
+        down = other == package or level < LEVELS[package] or (same_level and level == LEVELS[package])
+        assert down, f"{where(module, line)}: {package} (level {LEVELS[package]}) imports {target} (level {level})"
 
 
-def test_imports_make_no_circle() -> None:
-    """Nobody needs, at import time, somebody who needs him; a CycleError names the circle."""
-    lazy = ast.FunctionDef | ast.ClassDef | ast.If  # what runs later, and what is for annotations alone
+def test_imports_have_no_cycle() -> None:
+    """No import cycle between modules at import time; the CycleError lists the modules of a cycle."""
+    lazy = ast.FunctionDef | ast.ClassDef | ast.If  # imports that run later or serve annotations alone
     graph = {
         module: {target for node in tree.body if not isinstance(node, lazy) for _, target in imports(module, node)}
         for module, tree in TREES.items()
@@ -126,7 +126,7 @@ def test_imports_make_no_circle() -> None:
 
 
 def in_order(names: list[str]) -> list[str]:
-    """CONSTANTS, then Classes, then functions, each with numbers in natural order (ruff's RUF022)."""
+    """Sort CONSTANTS, then Classes, then functions, each with numbers in natural order (ruff's RUF022)."""
 
     def key(name: str) -> tuple[int, list[tuple[int, int | str]]]:
         kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
@@ -137,9 +137,9 @@ def in_order(names: list[str]) -> list[str]:
 
 
 def bound(module: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """Each name a file binds, and whether it must be listed.
+    """Each name bound by a file, and whether `__all__` must list it.
 
-    Classes and functions must, and what a package takes from its own files; constants and other imports may.
+    Required are classes, functions and imports of a package from its files; constants and other imports are optional.
     """
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -159,7 +159,7 @@ def bound(module: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
 
 @every_module
 def test_public_names_are_listed(module: str) -> None:
-    """`__all__` is sorted and complete, and names nothing that is not there; a package must have one."""
+    """`__all__` is sorted and complete and lists existing names only; a package must have one."""
     listed = [
         ast.literal_eval(node.value)
         for node in TREES[module].body
@@ -179,7 +179,7 @@ def test_public_names_are_listed(module: str) -> None:
 
 @pytest.mark.parametrize("name", rekur.__all__)
 def test_public_name_resolves(name: str) -> None:
-    """`rekur.<name>` is what its module defines, or a package of rekur."""
+    """`rekur.<name>` is the object defined by its module, or a package of rekur."""
     if name in rekur._PACKAGES:
         assert getattr(rekur, name) is importlib.import_module(f"rekur.{name}")
     else:
@@ -188,7 +188,7 @@ def test_public_name_resolves(name: str) -> None:
 
 
 def test_public_names_are_complete() -> None:
-    """Every estimator of the registry, every listed name and every package is public, and nothing else."""
+    """The public names are the estimators of the registry, the listed names and the packages."""
     assert set(rekur.__all__) == {*rekur._HOMES, *rekur._PACKAGES}
     assert {"__version__", *rekur.__all__} <= set(dir(rekur))
     with pytest.raises(AttributeError, match="'Forcaster'"):
@@ -196,7 +196,7 @@ def test_public_names_are_complete() -> None:
 
 
 def test_public_names_have_types() -> None:
-    """Type checkers read each public name from the module that `rekur` imports it from at run time."""
+    """Static and lazy imports of `rekur` take each public name from the same module."""
     block = next(node for node in TREES["rekur"].body if isinstance(node, ast.If))
     static = {
         alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
@@ -205,12 +205,12 @@ def test_public_names_have_types() -> None:
 
 
 def test_types_of_a_program(tmp_path: Path) -> None:
-    """mypy sees the classes behind the public names, and a misspelt name."""
+    """mypy resolves the public names to their classes and reports a misspelt name."""
     pytest.importorskip("mypy", reason="mypy is not installed")
     lines = ["import rekur", "reveal_type(rekur.Forecaster)", "reveal_type(rekur.nn.LSTM)", "rekur.Forcaster"]
     (tmp_path / "program.py").write_text("\n".join(lines))
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "program.py"]
-    env = {**os.environ, "MYPYPATH": str(HOUSE.parent)}
+    env = {**os.environ, "MYPYPATH": str(SOURCE.parent)}
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert "program.py:2: note: Revealed type is " in done.stdout, done.stdout + done.stderr
     assert "rekur.forecasting.forecaster.Forecaster" in done.stdout
@@ -220,7 +220,7 @@ def test_types_of_a_program(tmp_path: Path) -> None:
 
 @every_module
 def test_size(module: str) -> None:
-    """A file has at most 500 lines, a function 50 without its docstring; it and a constructor 8 arguments."""
+    """A file has at most 500 lines, a function at most 50 without its docstring and at most 8 arguments."""
     lines = len(FILES[module].read_text().splitlines())
     if module in LONG_FILES:
         documented = ast.Module | ast.ClassDef | ast.FunctionDef
@@ -236,20 +236,20 @@ def test_size(module: str) -> None:
             has_doc = ast.get_docstring(node) is not None
             doc = node.body[0].end_lineno - node.body[0].lineno + 1 if has_doc else 0
             size = node.end_lineno - node.lineno + 1 - doc
-            given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-            given = [arg for arg in given if arg not in ("self", "cls")]
+            arguments = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            arguments = [name for name in arguments if name not in ("self", "cls")]
             assert size <= 50, f"{where(module, node.lineno)}: {node.name} has {size} lines"
         elif isinstance(node, ast.ClassDef) and "dataclass" in "".join(map(ast.unparse, node.decorator_list)):
-            given = [field.target.id for field in node.body if isinstance(field, ast.AnnAssign)]
+            arguments = [field.target.id for field in node.body if isinstance(field, ast.AnnAssign)]
         else:
             continue
         name = owner[node] if node.name == "__init__" else node.name
-        allowed = name in MANY_ARGUMENTS or len(given) <= 8
-        assert allowed, f"{where(module, node.lineno)}: {node.name} has {len(given)} arguments: {given}"
+        allowed = name in MANY_ARGUMENTS or len(arguments) <= 8
+        assert allowed, f"{where(module, node.lineno)}: {node.name} has {len(arguments)} arguments: {arguments}"
 
 
 def test_exceptions_are_still_needed() -> None:
-    """Nobody stands in the list of exceptions who is not there any more."""
+    """Each exception to the size limits names an existing class, function or long file."""
     kinds = ast.ClassDef | ast.FunctionDef
     names = {node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, kinds)}
     assert set(MANY_ARGUMENTS) <= names
@@ -258,8 +258,8 @@ def test_exceptions_are_still_needed() -> None:
 
 @every_module
 def test_public_names_are_documented(module: str) -> None:
-    """Every module, and every class, function and method without underscore, says what it is."""
-    assert ast.get_docstring(TREES[module]), f"{where(module, 1)}: the file does not say what it is"
+    """Every module and every public class, function and method has a docstring."""
+    assert ast.get_docstring(TREES[module]), f"{where(module, 1)}: the module has no docstring"
     todo = [TREES[module]]
     while todo:
         for node in todo.pop().body:
@@ -271,18 +271,18 @@ def test_public_names_are_documented(module: str) -> None:
 def test_import_is_light() -> None:
     """`import rekur` loads none of the heavy libraries."""
     code = "import sys, rekur; print(*{'torch', 'numpy', 'pandas', 'plotly'} & set(sys.modules))"
-    env = {**os.environ, "PYTHONPATH": str(HOUSE.parent)}
+    env = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 
-def test_the_map_leads_to_code() -> None:
-    """Each question in docs/design.md is answered by a file that defines the name beside it."""
-    text = (HOUSE.parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+def test_code_map_resolves() -> None:
+    """The code map of docs/design.md names, for each question, a file and a name defined in it."""
+    text = (SOURCE.parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (Where [^|]+\?) \| `([^`|]+)` \| `(\w+)` \|$", text, re.M)
     assert len(rows) >= 12
     for question, file, name in rows:
-        tree = ast.parse((HOUSE / file).read_text(encoding="utf-8"))
+        tree = ast.parse((SOURCE / file).read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}, question
 
 
@@ -290,11 +290,11 @@ def test_no_folder_is_crowded() -> None:
     """A folder has at most sixteen files of its own."""
     for folder in {path.parent for path in FILES.values()}:
         files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix in (".py", ".pyi"))
-        assert len(files) <= 16, f"{folder.relative_to(HOUSE.parent)} has {len(files)} files: {', '.join(files)}"
+        assert len(files) <= 16, f"{folder.relative_to(SOURCE.parent)} has {len(files)} files: {', '.join(files)}"
 
 
-def test_files_of_a_folder_make_no_circle() -> None:
-    """No circle of files within a folder; imports in functions count, those for annotations alone do not."""
+def test_files_of_a_folder_have_no_cycle() -> None:
+    """No import cycle within a folder, imports in functions included, imports for annotations alone excluded."""
     for folder in {path.parent for path in FILES.values()}:
         members = {module for module, path in FILES.items() if path.parent == folder and path.name != "__init__.py"}
         graph: dict[str, set[str]] = {}

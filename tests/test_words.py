@@ -1,4 +1,4 @@
-"""The words of the house: names that say something, documents whose names exist, examples, few `Any`."""
+"""Vocabulary tests: meaningful names, resolvable names in docstrings and documents, examples, a budget of `Any`."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ MODULES = sorted(
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
 BANNED = frozenset({"found", "made", "told", "own", "some", "given", "kept", "there"})
-"""Participles and pronouns that say nothing of a value; `panel`, `frequency`, `mask` or `losses` do."""
+"""Participles and pronouns that do not describe a value, as `panel`, `frequency`, `mask` or `losses` do."""
 
 ANY_BUDGET = 169
 """Uses of `Any` in `src/rekur`: a quarter of the 678 there were at 8e053e4."""
 
 PUBLIC = [
     "rekur",
-    *(f"rekur.{room}" for room in ("nn", "cells", "kernels", "layers", "data", "metrics", "baselines", "inputs")),
+    *(f"rekur.{name}" for name in ("nn", "cells", "kernels", "layers", "data", "metrics", "baselines", "inputs")),
     "rekur.training",
 ]
-"""The packages whose `__all__` users build on."""
+"""Packages whose `__all__` is the public interface."""
 
 OPTIONAL = ("sktime", "aeon")
-"""Libraries that modules of `rekur.interop` need at import time and the test environment lacks."""
+"""Modules of `rekur.interop` named after optional libraries that are not installed in the test environment."""
 
 
 def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and name of everything that a file binds: variables, arguments, attributes, functions, classes, aliases."""
+    """Line and name of each binding in a file: variables, arguments, attributes, functions, classes, aliases."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(ctx=ast.Store()):
@@ -62,14 +62,14 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_banned_name(path: Path) -> None:
-    """No variable, argument, attribute or function goes by a word that says nothing."""
+    """No variable, argument, attribute or function has a banned name."""
     for line, name in bound_names(ast.parse(path.read_text(encoding="utf-8"))):
         plain = name.strip("_0123456789").lower()
-        assert plain not in BANNED, f"{path.relative_to(ROOT)}:{line}: {name!r} says nothing; name what it holds"
+        assert plain not in BANNED, f"{path.relative_to(ROOT)}:{line}: {name!r} is a banned name; name the value"
 
 
-def test_the_test_of_names_can_fail() -> None:
-    """Each way of binding a name is seen."""
+def test_banned_names_are_detected() -> None:
+    """`bound_names` yields the names of all kinds of bindings."""
     source = (
         "import x as found\ndef made(told, *, own=1):\n    some: int = 1\n    self.given_ = [kept for kept in some]\n"
     )
@@ -78,7 +78,7 @@ def test_the_test_of_names_can_fail() -> None:
 
 
 def test_any_stays_in_its_budget() -> None:
-    """`Any` stands only where foreign data really may be anything."""
+    """The number of uses of `Any` stays within the budget."""
     count = {
         str(path.relative_to(SOURCE)): sum(
             isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -92,7 +92,7 @@ def test_any_stays_in_its_budget() -> None:
 
 
 def public_objects() -> Iterator[tuple[str, object]]:
-    """The dotted name and the object of every public class and function, errors excepted."""
+    """Dotted name and object of every public class and function, exceptions excluded."""
     for package in PUBLIC:
         module = importlib.import_module(package)
         for name in module.__all__:
@@ -105,14 +105,14 @@ def public_objects() -> Iterator[tuple[str, object]]:
 
 @pytest.mark.parametrize("name", [name for name, _ in public_objects()])
 def test_every_public_name_has_an_example(name: str) -> None:
-    """The docstring of a public class or function shows it at work; `test_docs.py` runs what it shows."""
+    """The docstring of a public class or function has an example, which `test_docs.py` runs."""
     value = dict(public_objects())[name]
     assert ">>> " in (inspect.getdoc(value) or ""), f"{name} has no example in its docstring"
 
 
 @cache
 def modules() -> dict[str, ModuleType]:
-    """Every module of the house that can be imported here."""
+    """Every importable module of rekur by name."""
     loaded = {}
     for name in MODULES:
         try:
@@ -124,7 +124,7 @@ def modules() -> dict[str, ModuleType]:
 
 @cache
 def vocabulary() -> frozenset[str]:
-    """Every name that the house defines: modules, public and private names, attributes, parameters, fields, columns."""
+    """Every name defined by rekur: modules, public and private names, attributes, parameters, fields, columns."""
     names = {part for name in MODULES for part in name.split(".")} | set(dir(builtins))
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -146,7 +146,7 @@ FOREIGN = (*ALIASES, *ALIASES.values(), "torch", "polars", "pyarrow", "pathlib",
 
 
 def resolves(text: str, module: str | None) -> bool:
-    """Whether a dotted name is that of a module, an object in one, or, if simple, a name that the house defines."""
+    """Whether a dotted name is a module or an object in one, or a simple name is defined by rekur."""
     parts = text.split(".")
     if parts[0] == "rekur" or parts[0] in FOREIGN:
         target: object = importlib.import_module(ALIASES.get(parts[0], parts[0]))
@@ -188,12 +188,12 @@ def docstrings(module: str) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_names_in_docstrings_exist(module: str) -> None:
-    """What stands in backticks in a docstring is a name that can be imported, an argument or an attribute."""
+    """Names in backticks in a docstring are importable names, arguments or attributes."""
     if module.rpartition(".")[2] in OPTIONAL:
-        pytest.skip(f"{module} speaks of a library that is not installed here")
+        pytest.skip(f"{module} refers to a library that is not installed")
     for line, text in docstrings(module):
         for match in NAME.finditer(text):
-            assert resolves(match[1], module), f"{module}, line {line}: `{match[1]}` is no name of the house"
+            assert resolves(match[1], module), f"{module}, line {line}: `{match[1]}` is not a name of rekur"
 
 
 FILES = frozenset(path.name for path in ROOT.glob("*")) | {
@@ -206,16 +206,16 @@ TOOLS = frozenset(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_names_in_documents_exist(path: Path) -> None:
-    """What stands in backticks in a document is a name of the house, a file or a target of the Makefile."""
+    """Names in backticks in a document are names of rekur, files or targets of the Makefile."""
     text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.S)
     for match in NAME.finditer(text):
         known = resolves(match[1], None) or match[1] in TOOLS or match[1] in FILES
         line = text[: match.start()].count("\n") + 1
-        assert known, f"{path.name}, about line {line}: `{match[1]}` is no name of the house"
+        assert known, f"{path.name}, about line {line}: `{match[1]}` is not a name of rekur"
 
 
-def test_the_test_of_documents_can_fail() -> None:
-    """A name that is not there is seen."""
+def test_unknown_names_are_detected() -> None:
+    """`resolves` accepts existing names and rejects unknown ones."""
     assert resolves("rekur.Forecaster", None)
     assert resolves("numpy.ndarray", None)
     assert not resolves("rekur.Fortuneteller", None)
