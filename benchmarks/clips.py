@@ -1,8 +1,8 @@
-"""Videos made by a seed: handwritten digits that move in eight ways, each with its label and its sentence.
+"""Random videos from a seed: handwritten digits with eight kinds of motion, each with a label and a sentence.
 
-A digit of scikit-learn's set (8 × 8 pixels, enlarged) moves over a dark picture for twenty frames; what leaves it on
-one side comes in on the other. Each clip is encoded as a real video file (MPEG-4 in AVI). In every frame the digit is
-anywhere with the same chance, whatever it does: a single frame tells nothing of the way it moves.
+A digit of scikit-learn's set (8 × 8 pixels, enlarged) moves over a dark image for twenty frames, with periodic
+boundaries. Each clip is encoded as a real video file (MPEG-4 in AVI). The position of the digit is uniform in every
+frame, so that a single frame carries no information on the motion.
 
     python benchmarks/clips.py FOLDER [--clips 1600] [--seed 0]
 """

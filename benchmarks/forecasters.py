@@ -1,16 +1,17 @@
 """Forecasters of other libraries with their defaults, on the panels of accuracy.py, scored by the same code.
 
 neuralforecast's GRU and LSTM, Darts's BlockRNNModel, GluonTS's DeepAR, statsforecast's AutoTheta and AutoETS forecast
-the one test window of each series (M3, M4 Hourly and Weekly, NN5) from the same values that rekur sees. Each gets the
-horizon, and the season or frequency where it has such an argument; Darts, which has no default for it, a past of two
-horizons; neuralforecast leave to pad series that are shorter than its past, which it refuses otherwise. All else is the
-library's default: steps, sizes, scaling. Gaps (NN5) are filled linearly, as these libraries do not take them. Seconds
-are wall time of fit and forecast. The records go to results/forecasters.csv, from which accuracy.py makes a table.
+the last window of each series (M3, M4 Hourly and Weekly, NN5) from the same history as rekur. The horizon is set, and
+the season or frequency where the library has such an argument; Darts, which has no default for it, gets an input of two
+horizons; neuralforecast is allowed to pad series shorter than its input, which it rejects otherwise. All other options
+(steps, sizes, scaling) are the defaults of the library. Gaps (NN5) are filled linearly, as these libraries do not
+support missing values. Seconds are wall time of fit and forecast. The records are written to results/forecasters.csv,
+from which accuracy.py builds a table.
 
     make rivals
     python benchmarks/forecasters.py [--sets nn5 ...] [--rivals AutoTheta ...]
 
-GluonTS wants an older pandas and so an environment of its own, see `make rivals`.
+GluonTS requires an older pandas and therefore a separate environment, see `make rivals`.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def statistical(name: str) -> Rival:
 
 
 def gluon(df: pd.DataFrame, h: int, season: int) -> Array:
-    """GluonTS's DeepAR, told the frequency of the season; the median of its sample paths."""
+    """GluonTS's DeepAR with the frequency of the season; median of its sample paths."""
     from gluonts.dataset.common import ListDataset
     from gluonts.torch import DeepAREstimator
 
@@ -123,7 +124,7 @@ def plain(panel: Panel) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Run what is asked for; keep the records."""
+    """Run the selected libraries and sets; store the records."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=PANELS, default=list(PANELS))
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))

@@ -1,8 +1,8 @@
-"""The jobs of `sequences.py`: the data of each, how it is learned, and what must come out.
+"""Jobs of `sequences.py`: data set, model and target score of each.
 
-A job reads its data, trains one model with the defaults of its task (what differs is written down here), and returns
-the scores on the standard test part. Nothing of a test part is read before the model is trained; what is chosen is
-chosen on parts held out of the training data.
+A job reads its data, trains one model with the defaults of its task, except where stated, and returns the scores on the
+standard test part. The test part is not read before the model is trained; models are selected on validation data held
+out of the training part.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Job:
-    """A job: what runs, which of its scores counts, in which direction, and what it should reach."""
+    """Job: function that trains and tests, description, decisive score, target, stretch target and reference."""
 
     run: Callable[[int, bool], Scores]
     what: str
@@ -68,7 +68,7 @@ def texts(folder: str, end: str, **options: Any) -> Callable[[int, bool], Scores
 
 
 def intents(seed: int, show: bool) -> Scores:
-    """What a sentence asks for, and the slots in it: two models."""
+    """Intents and slots of sentences: two models."""
     parts = {part: table(f"slots/snips_{part}.csv.gz") for part in ("train", "valid", "test")}
     words = {part: [tokens.split() for tokens in frame.tokens] for part, frame in parts.items()}
     slots = {part: [tags.split() for tags in frame.slots] for part, frame in parts.items()}
@@ -172,7 +172,7 @@ def spoken_digits(seed: int, show: bool) -> Scores:
 
 
 def joined(frame: pd.DataFrame, folder: Path, count: int, rng: np.random.Generator) -> tuple[list[Path], list[str]]:
-    """Strings of 3 to 7 recordings of one speaker, written as files, and what is said in them."""
+    """Files of 3 to 7 joined recordings of one speaker, and their transcripts."""
     folder.mkdir()
     paths, said = [], []
     speakers = frame.speaker.unique()
@@ -237,7 +237,7 @@ def archive(name: str) -> Callable[[int, bool], Scores]:
 
 
 def skeletons(seed: int, show: bool) -> Scores:
-    """Actions told by the joints of a body, seen from its centre; the mean of three splits."""
+    """Actions from the joint positions of a body relative to its centre; mean of three splits."""
     stored, frame = np.load(DATA / "jhmdb_joints/joints.npz"), table("jhmdb_joints/clips.csv")
     joints = stored["joints"]  # (frames, 15, 2)
     centre = joints.mean(1, keepdims=True)
@@ -254,7 +254,7 @@ def skeletons(seed: int, show: bool) -> Scores:
 
 
 def features(seed: int, show: bool) -> Scores:
-    """Actions told by features of video frames."""
+    """Actions from features of video frames."""
     x, frame = (
         np.load(DATA / "ucf101_vgg16_9cls/features_float16.npy").astype(np.float32),
         table("ucf101_vgg16_9cls/videos.csv"),
@@ -271,7 +271,7 @@ def made_clips(folder: Path) -> tuple[dict[str, list[Path]], pd.DataFrame]:
 
 
 def actions(seed: int, show: bool) -> Scores:
-    """What a rendered digit does, from real video files."""
+    """Motions of rendered digits, from video files."""
     with tempfile.TemporaryDirectory() as folder:
         x, frame = made_clips(Path(folder))
         label = {p: frame.label[frame.split == p].tolist() for p in x}
@@ -302,18 +302,18 @@ JOBS = {
     "scitldr": Job(papers, "one sentence for an abstract", "rouge1", 0, None, "first sentence"),
     "ag_news": Job(headlines, "headline of a piece of news", "rouge1", 0, None, "first sentence"),
     "ptb": Job(treebank, "next word", "perplexity", 95, 80, "LSTM 82.7 to 114.5", True),
-    "an4": Job(commands, "speech, features given", "word error rate", 0.18, 0.10, "DeepSpeech2 5.1 %", True),
+    "an4": Job(commands, "speech, precomputed features", "word error rate", 0.18, 0.10, "DeepSpeech2 5.1 %", True),
     "fsdd": Job(spoken_digits, "spoken digits", "accuracy", 0.97, 0.99, "97 to 99 %"),
     "fsdd_joined": Job(
         connected_digits, "strings of digits, new speaker", "character error rate", 0.08, 0.03, "", True
     ),
-    "indoor": Job(movement, "movement told by radio signals", "accuracy", 0.93, 0.97, "echo state network 95.95 %"),
+    "indoor": Job(movement, "movement from radio signals", "accuracy", 0.93, 0.97, "echo state network 95.95 %"),
     "vowels": Job(
         archive("JapaneseVowels"), "speaker of a vowel", "accuracy", 0.97, 0.99, "nearest neighbour (DTW) 94.9 %"
     ),
     "motions": Job(archive("BasicMotions"), "activity", "accuracy", 0.97, 1.0, "nearest neighbour (DTW) 97.5 %"),
-    "jhmdb": Job(skeletons, "action told by joints", "accuracy", 0.72, 0.78, "DD-Net 77.2 % on 21 classes"),
-    "ucf101": Job(features, "action told by features of frames", "accuracy", 0.965, 0.98, "mean over frames 96.2 %"),
+    "jhmdb": Job(skeletons, "action from joint positions", "accuracy", 0.72, 0.78, "DD-Net 77.2 % on 21 classes"),
+    "ucf101": Job(features, "action from features of frames", "accuracy", 0.965, 0.98, "mean over frames 96.2 %"),
     "clips": Job(actions, "action of rendered digits in video files", "accuracy", 0.95, None, "single frame"),
     "captions": Job(captions, "sentence for the same clips", "exact match", 0.90, None, ""),
 }

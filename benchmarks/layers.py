@@ -1,28 +1,28 @@
-"""The speed of rekur's layers beside torch.nn, Flax, Keras, onnxruntime and OpenVINO; writes docs/performance.md.
+"""Speed of rekur's layers compared with torch.nn, Flax, Keras, onnxruntime and OpenVINO; writes docs/performance.md.
 
     python benchmarks/layers.py [--cells gru ...] [--shapes 32,100,1,64 ...] [--rivals torch ...] [--threads 2 1]
 
-What is measured
-    training: forward and backward of one layer from a ready dense gradient of its output, giving the gradients of
-    all parameters, none of x. inference: forward without gradients. unequal: training on rows of length 1 to T,
-    evenly; rekur.nn takes `lengths=`, torch.nn a packed sequence, packing and padding included. memory: how much
-    the process grows in a training step (rivals/memory.py). The shapes are TIMED and UNEQUAL of tests/cases.py,
-    the numbers those the tests are run on.
+Measurements
+    training: forward and backward pass of one layer for a dense gradient of its output; gradients of all parameters,
+    not of x. inference: forward pass without gradients. unequal: training step on rows of evenly spaced lengths 1 to
+    T; rekur.nn takes `lengths=`, torch.nn a packed sequence, packing and padding included. memory: growth of the
+    process in a training step (rivals/memory.py). The shapes are TIMED and UNEQUAL of tests/cases.py, with the
+    values that the tests use.
 
-How
-    The tools stay warm, each in a process of its own, but rekur and torch in one, where they are called in turn on
-    the same tensors. In each round every process has one turn of about --turn seconds, in an order that rotates, and
-    waits at its end until its threads have gone to sleep. Ratios are medians over the rounds of the ratios of
-    medians within a round. Every process is confined to as many cores as there are threads, and every tool that has
-    a setting is told that number (XLA has none, it goes by the cores).
-    Before it is timed every tool must give rekur's numbers on the same weights; a tool that does not is not timed,
-    and the run ends with an error. Where a rival has variants (cells, unrolling, compilers), the fastest one in a
-    trial on the same problem is timed.
+Procedure
+    Each tool runs in one warm process; rekur and torch share one, where they alternate on the same tensors. In each
+    round every process has one turn of about --turn seconds, in rotating order, and waits at its end until its
+    threads sleep. Ratios are medians over the rounds of the ratios of medians within a round. Every process is
+    confined to as many cores as there are threads, and the number of threads is set in every tool that has such an
+    option (XLA has none and uses the available cores).
+    Before timing, every tool must reproduce rekur's results with the same weights; a tool with other results is not
+    timed, and the run ends with an error. Where a rival has variants (cells, unrolling, compilers), the fastest one
+    in a trial on the same problem is timed.
 
-What is not measured
-    Compilation and the first calls; several layers; accelerators; torch.compile, which leaves these modules as they
-    are (with `torch._dynamo.config.allow_rnn` it unrolls a GRU over time: two minutes of compilation for T = 20,
-    then slower than torch.nn).
+Not measured
+    Compilation and first calls; several layers; accelerators; torch.compile, which leaves these modules unchanged
+    (with `torch._dynamo.config.allow_rnn` it unrolls a GRU over time: two minutes of compilation for T = 20, then
+    slower than torch.nn).
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def options() -> argparse.Namespace:
 
 
 def method() -> str:
-    """How it is measured: from the docstrings of the scripts that do it."""
+    """Section on the method, from the docstrings of this script and of rivals/memory.py."""
     timing, growth = (text or "" for text in (__doc__, memory_doc))
     timing = re.sub(r"^(\w.*)\n", r"**\1.**\n", timing.split("\n\n", 2)[2], flags=re.MULTILINE)
     return re.sub(r"^    ", "", timing, flags=re.MULTILINE) + f"\n**Memory.** {growth}"

@@ -1,8 +1,7 @@
-"""Memory against the size of the corpus: a classifier trained on n recordings or videos, and on four times as many.
+"""Memory as a function of corpus size: a classifier trained on n recordings or videos, and on 4·n.
 
-What is read of the smaller corpus fills more than what is kept of it (256 MiB), so that a process whose memory grew
-with the corpus would show it. Each training runs in a process of its own, for one epoch; the figure is the most
-memory that process ever held.
+The decoded data of the smaller corpus exceed the cache (256 MiB), so that memory that grows with the corpus is
+detected. Each model is trained for one epoch in a separate process; the figure is the peak memory of that process.
 
     python benchmarks/memory.py
 """

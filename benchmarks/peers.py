@@ -1,4 +1,4 @@
-"""Models of other libraries, trained as they are and inside `with rekur.accelerated():`: same losses, less time.
+"""Models of other libraries, unchanged and inside `with rekur.accelerated():`: difference of the losses, and times.
 
 The program
     neuralforecast's GRU and LSTM, Darts's RNNModel and BlockRNNModel, each with GRU and with LSTM: a day ahead from
@@ -7,7 +7,7 @@ The program
     library's default. Nothing in these libraries is changed or known to rekur: they build torch.nn's layers
     themselves, once as usual ("plain") and once inside the context ("rekur").
 
-What is compared
+Measurements
     difference: the losses of all steps, in the order of training, plain and rekur from the same seed: the largest
     |rekur - plain| / |plain| of any step. It must stay below 1e-3, else the script ends with status 1; so it does
     if no layer was replaced.
@@ -16,7 +16,7 @@ What is compared
     take turns in one process, after a short fit of each that is not counted; the table shows medians and the median
     of the ratios (plain ÷ rekur) within the rounds. Every round uses the same seed and takes the same steps.
 
-What is not measured
+Not measured
     Imports, prediction, accuracy (the models are the same), accelerators: all stays on the CPU.
 
 A library that is not installed is listed as such. Progress bars, checkpoints and loggers are off in both.

@@ -1,4 +1,4 @@
-"""The report of layers.py: its rows in, the page docs/performance.md out."""
+"""Page docs/performance.md from the rows of layers.py."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LEAD = 1.2  # a lead below this is counted apart
 PRODUCT = 2 * 2048**3  # operations of the yardstick
 INTRO = """# Performance
 
-The layers of `rekur.nn` beside those of others on the CPU, written by `make bench`. Medians are in milliseconds;
-ratios are time of the other ÷ time of rekur: above 1 rekur is faster, **below 1, in bold, it loses**. Shapes are
-batch, time, input size, hidden size. GRU is the form with the reset after the product; RNN has tanh. Quartiles,
-repetitions, variants and differences of the results stand in
-[layers.csv](../benchmarks/results/layers.csv), how to run and read it in
+Speed of the layers of `rekur.nn` compared with other libraries on the CPU; written by `make bench`. Times are medians
+in milliseconds; ratios are time of the rival ÷ time of rekur: above 1 rekur is faster, **below 1, in bold, slower**.
+Shapes are batch, time, input size, hidden size. GRU is the form with the reset after the product; RNN has tanh.
+Quartiles, repetitions, variants and differences of the results are in
+[layers.csv](../benchmarks/results/layers.csv); instructions to run and read the benchmark are in
 [benchmarks/README.md](../benchmarks/README.md).
 """
 
@@ -93,11 +93,11 @@ def means(rows: list[Row]) -> str:
 
 
 def losses(rows: list[Row]) -> str:
-    """How often a rival is faster or close, and where it is faster."""
+    """Number of problems in which a rival is faster or close, and the problems in which it is faster."""
     first = best(rows)
     lost = [row for row in first if ratio(row) < 1]
     close = [row for row in first if 1 <= ratio(row) < LEAD]
-    text = f"Of {len(first)} problems rekur loses {len(lost)} to its best rival and leads by less than {LEAD} in "
+    text = f"Of {len(first)} problems, rekur is slower than its best rival in {len(lost)} and leads by less than {LEAD} in "
     named = [
         f"- {name(row, 'cell')} {row['shape']} {row['mode']} {row['precision']}: {name(row)} {shown(ratio(row))}"
         for row in lost
@@ -122,14 +122,14 @@ def every_shape(rows: list[Row], mode: str, precision: str) -> str:
 
 
 def operations(row: Row) -> float:
-    """Those in products: forward 2·B·T·G·H·(I+H); training 2·B·T·G·H·H more for dh and the first again for dW, dR."""
+    """Operations in products: forward 2·B·T·G·H·(I+H); training adds 2·B·T·G·H·H for dh and the first for dW, dR."""
     B, T, I, H = (int(row[size]) for size in "BTIH")  # noqa: E741
     once = 2 * B * T * {"rnn": 1, "gru": 3, "lstm": 4}[row["cell"]] * H
     return once * (I + H) if row["mode"] == "inference" else once * (2 * (I + H) + H)
 
 
 def share(rows: list[Row]) -> str:
-    """The rate in products, in parts of that of the yardstick, which took its turns in the same rounds."""
+    """Rate of the products relative to that of a large product timed in the same rounds."""
     lines = []
     for yardstick in select(rows, tool="gemm", status="ok"):
         same = {column: yardstick[column] for column in ("cell", "mode", "precision", "shape")}
@@ -146,7 +146,7 @@ def share(rows: list[Row]) -> str:
 
 
 def beside_torch(rows: list[Row], mode: str) -> str:
-    """rekur's and torch's own numbers, for the modes that only these two have."""
+    """Values of rekur and torch, for the modes of these two only."""
     lines = []
     for row in select(rows, mode=mode, tool="torch", status="ok"):
         same = {column: row[column] for column in ("cell", "shape", "precision", "mode")}
@@ -157,7 +157,7 @@ def beside_torch(rows: list[Row], mode: str) -> str:
 
 
 def absent(rows: list[Row]) -> str:
-    """What was not timed, and why."""
+    """Problems that were not timed, and the reasons."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         if row["status"] != "ok":
@@ -204,4 +204,4 @@ def report(rows: list[Row], method: str) -> str:
         for title, section in SECTIONS.items():
             if text := section(select(rows, threads=threads)):
                 parts += [f"### {title}\n", text]
-    return "\n".join([*parts, "## How it is measured\n", method])
+    return "\n".join([*parts, "## Method\n", method])

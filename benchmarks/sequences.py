@@ -1,9 +1,10 @@
-"""Every other mapping: each job of `jobs.py` trained by one command, with its score, its time and a simple baseline.
+"""Scores of the sequence models on real data sets, with baselines, time and memory, for each job of `jobs.py`.
 
     python benchmarks/sequences.py [--jobs sst2 trec ...] [--seed 0] [--results FILE] [--write FILE]
 
-The records of all runs so far stand in `results/sequences.csv`, from which the page is written. The data is read from
-$REKUR_DATA (default ../shared/data beside the repository); a job whose data or library is absent is named and left out.
+The records of all runs are stored in `results/sequences.csv`, from which the page is written. The data are read from
+$REKUR_DATA (default ../shared/data next to the repository); jobs whose data or library is missing are skipped and
+reported.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ def scale(score: str) -> int:
 
 
 def reached(job: Job, value: float, aim: float) -> bool:
-    """Whether a score is as good as it should be."""
+    """Whether a score reaches its target."""
     return value <= aim if job.less else value >= aim
 
 
 def page(records: pd.DataFrame) -> str:
-    """The page of all records."""
+    """Page of all records in Markdown."""
     rows = [
-        "| job | what | measure | rekur | must | stretch | known | minutes | GiB | all scores |",
+        "| job | task | measure | rekur | target | stretch | reference | minutes | GiB | other scores |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, job in JOBS.items():
@@ -73,10 +74,8 @@ def page(records: pd.DataFrame) -> str:
         cells += [f"{record.seconds / 60:.1f}", f"{record.gib:.2f}", rest]
         rows.append("| " + " | ".join(cells) + " |")
     text = (__doc__ or "").split("\n\n")
-    about = (
-        f"{text[0]} Made by `make sequences`; bold: as good as it must be; a job that is not here has no record yet."
-    )
-    return "\n".join(["# Every other mapping", "", about.replace("\n", " "), "", *rows, ""])
+    about = f"{text[0]} Written by `make sequences`. Bold scores reach the target. Jobs without a record are omitted."
+    return "\n".join(["# Sequence models", "", about.replace("\n", " "), "", *rows, ""])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The real data sets of accuracy.py: how each is read, split and scored, what is asked of it and who else tried.
+"""Data sets of accuracy.py: reader, split, measure, target score and published results of each.
 
-Splits and measures are those of the README beside each set in the data folder ($REKUR_DATA, default ../shared/data
-beside the repository). A set is a long table (unique_id, ds, y); its test is the last windows of every series.
+Splits and measures follow the README of each set in the data folder ($REKUR_DATA, default ../shared/data next to the
+repository). A set is a long table (unique_id, ds, y); its test part is the last windows of every series.
 """
 
 from __future__ import annotations
@@ -22,13 +22,30 @@ DATA = Path(os.environ.get("REKUR_DATA") or ROOT.parent / "shared" / "data")
 
 @dataclass(frozen=True)
 class Set:
-    """One line of the table.
+    """Data set and evaluation protocol, one row of the table.
 
-    read: the table · horizon, windows, step: the test, `windows` a series, `step` rows apart, the last ones ·
-    measure: "MSE" (in units of the standard deviation of the first `train` rows), "MASE", "MAE", "sMAPE" or "OWA" ·
-    m: season of the scale of MASE · must, stretch: what is asked · known: what others reached, and where it is from ·
-    options: of the forecaster · future: columns known for the future · learned: the horizon that is learned, where it
-    is not the one asked for; sets of one such model share its training
+    Parameters
+    ----------
+    read : callable
+        Reader of the table.
+    what : str
+        Description.
+    horizon, windows, step : int
+        Test windows: the last `windows` of each series, `step` rows apart.
+    measure : str
+        "MSE" (in units of the standard deviation of the first `train` rows), "MASE", "MAE", "sMAPE" or "OWA".
+    must, stretch : float
+        Target and stretch target of the score.
+    known : str
+        Published scores and their sources.
+    m : int
+        Season length of the scale of MASE.
+    options : dict
+        Parameters of the forecaster.
+    future : sequence of str
+        Columns known in the future.
+    learned : int
+        Horizon of training if it differs from `horizon`; sets with the same value share one fitted model.
     """
 
     read: Callable[[], pd.DataFrame]
@@ -123,7 +140,7 @@ def market_prices() -> pd.DataFrame:
 def etth1(horizon: int, must: float, stretch: float, known: str, learned: int = 0) -> Set:
     """ETTh1 at one horizon: 8,640 hours of training, 2,880 of validation, 2,880 of test."""
     read = partial(wide, "ett/ETTh1.csv.gz", 14_400, "h")
-    what = "hourly, 7 columns" + (", one model for all four, ensemble=3" if learned else "")
+    what = "hourly, 7 columns" + (", one model for all four, ensemble_size=3" if learned else "")
     count, options = 2_880 - horizon + 1, {"ensemble_size": 3} if learned else {}
     return Set(read, what, horizon, "MSE", must, stretch, known, count, train=8_640, options=options, learned=learned)
 

@@ -1,4 +1,4 @@
-"""The textbook program of the field, in rekur and in its rivals: same lines, same data, one table.
+"""Textbook program, a simple RNN with a dense layer, in rekur and other libraries: same steps, same data, one table.
 
 The program
     Simple RNN (64 units, tanh) and a dense layer with one output, mean squared error, Adam with rate 1e-3,
@@ -8,7 +8,7 @@ The program
     back into the training rows. Standardised with the mean and standard deviation of the 13,936 training rows.
     This is not the 12/4/4 months split of the long-horizon benchmarks: the errors do not compare with theirs.
 
-What is measured
+Measurements
     fit: wall seconds from building the model to the end of training, as a user sees it, so with the first-call
     compilation of those who compile. Each fit runs in a process of its own, one at a time, in turn (A B C A B C
     ...), so that the noise of the machine spreads over all; round k uses seed k. cpu: the processor seconds of
@@ -17,7 +17,7 @@ What is measured
     error: MSE and MAE of the test windows on the standardised scale, mean ± standard deviation over the runs.
     persistence: the error of repeating the last value of each window.
 
-What is not measured
+Not measured
     Imports and reading the data (import seconds are in the CSV; the first optimiser of a torch process imports
     a compiler stack for seconds: that counts as import here, in favour of torch). Accelerators: all are kept on
     the CPU. Tuned programs: each rival has its own initial weights and its own defaults, Keras also that of

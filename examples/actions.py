@@ -1,4 +1,4 @@
-"""Actions: what does the digit in a video do?"""
+"""Action recognition: the motion of a digit in a video."""
 
 import tempfile
 

@@ -1,4 +1,4 @@
-"""Captions: a sentence for each video."""
+"""Video captioning: a sentence for each video."""
 
 import tempfile
 

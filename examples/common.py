@@ -1,4 +1,4 @@
-"""What the examples share: where the data is, and how long to train."""
+"""Command-line arguments of the examples: data folder, number of examples, number of epochs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Asked:
-    """The folder of the data, how many examples to use (None: all), and how many epochs (None: as many as fit)."""
+    """Data folder, number of examples (None: all), and number of epochs (None: the default of the estimator)."""
 
     data: Path
     rows: int | None

@@ -1,4 +1,4 @@
-"""Spoken digits: which one is said in a recording?"""
+"""Spoken digit classification from recordings."""
 
 import tempfile
 import zipfile

@@ -1,4 +1,4 @@
-"""The videos of `actions.py` and `captions.py`: handwritten digits that move, as real video files."""
+"""Videos of `actions.py` and `captions.py`: moving handwritten digits, as real video files."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,6 @@ from clips import make
 
 
 def films(folder: str, rows: int | None) -> tuple[list[Path], pd.DataFrame]:
-    """Write the videos; their paths, and what is to be seen in them."""
+    """Write the videos; return their paths and a table of their labels and sentences."""
     frame = make(Path(folder), rows or 1000, 0)
     return [Path(folder) / path for path in frame.path], frame

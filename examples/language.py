@@ -1,4 +1,4 @@
-"""Language: the next letter of Shakespeare, and a speech that nobody has written."""
+"""Language modelling: a character model of Shakespeare, its perplexity and a generated text."""
 
 import rekur
 from common import asked

@@ -1,4 +1,4 @@
-"""Movement: will a person change room, told by the strength of four radio signals?"""
+"""Movement prediction: whether a person will change rooms, from the strength of four radio signals."""
 
 import pandas as pd
 

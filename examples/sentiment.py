@@ -1,4 +1,4 @@
-"""Sentiment: is a sentence about a film praise (1) or blame (0)?"""
+"""Sentiment classification: positive (1) or negative (0) sentences of film reviews."""
 
 import pandas as pd
 

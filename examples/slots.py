@@ -1,4 +1,4 @@
-"""Slots: what is each word of a request?"""
+"""Slot filling: a label for each word of a request."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Speech: strings of spoken digits to text, without knowing when each is said."""
+"""Speech recognition: strings of spoken digits to text, without alignments (CTC)."""
 
 import tempfile
 import zipfile

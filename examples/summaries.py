@@ -1,4 +1,4 @@
-"""Summaries: one sentence for the abstract of a paper, with words taken over from it."""
+"""Summarization: one sentence for the abstract of a paper, with words copied from it."""
 
 import pandas as pd
 

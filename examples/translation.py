@@ -1,4 +1,4 @@
-"""Translation: German descriptions of pictures to English ones."""
+"""Translation: German image descriptions to English."""
 
 import rekur
 from common import asked

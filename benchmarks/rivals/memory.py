@@ -1,12 +1,12 @@
-"""The memory of a training step: how much a fresh process grows over the step's inputs and parameters.
+"""Memory of a training step: growth of a fresh process beyond the inputs and parameters of the step.
 
-A server process imports torch and rekur and starts no thread; each measurement is a fork of it, so nothing that an
-earlier one left behind is used again. The child runs a tiny problem first, which loads code and starts the threads,
-then makes the inputs of the step. The growth is the peak of the resident memory over three steps (VmHWM, set back
-through /proc/self/clear_refs) less the resident memory before them. malloc gives memory back as soon as it is freed
-(MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_), so the peak is what the step holds at one time, gradients and output
-included, and what a tool keeps for later; the allocator's own reserve is in neither. The kernel counts in steps of
-some pages for each thread: differences below half a MiB mean nothing.
+A server process imports torch and rekur and starts no thread; each measurement is a fork of it, so that no memory of an
+earlier measurement is reused. The child runs a tiny problem first, which loads code and starts the threads, then builds
+the inputs of the step. The growth is the peak of the resident memory over three steps (VmHWM, reset through
+/proc/self/clear_refs) minus the resident memory before them. malloc returns memory as soon as it is freed
+(MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_), so that the peak is the memory in use at one time, gradients, output
+and caches of the tool included, without the reserve of the allocator. The kernel counts in batches of pages for each
+thread: differences below half a MiB are not meaningful.
 """
 
 from __future__ import annotations
