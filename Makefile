@@ -22,13 +22,13 @@ check: .venv/checked ## format, lint, types
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
-bench: .venv-bench/installed ## speed of the layers beside their rivals; writes docs/performance.md; 25 minutes
+bench: .venv-bench/installed ## speed of the layers and their rivals; writes docs/performance.md; 25 minutes
 	.venv-bench/bin/python benchmarks/layers.py $(LAYERS)
 
-textbook: .venv-bench/installed ## speed of the textbook program beside its rivals; minutes
+textbook: .venv-bench/installed ## speed of the textbook program in rekur and its rivals; minutes
 	.venv-bench/bin/python benchmarks/textbook.py
 
-accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; five quarters of an hour
+accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.md; 75 minutes
 	$(BIN)/python benchmarks/accuracy.py
 
 sequences: .venv/tested ## texts, speech, sensors and video on the real data sets; writes docs/sequences.md; hours
@@ -46,7 +46,7 @@ referees: .venv-referees/installed ## the estimator checks of sktime and aeon on
 docs: .venv/tested ## run every example of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py
 
-targets: ## each instruction set beside the portable one, without Python; CXX=… RUN=… cross-compiles and emulates
+targets: ## each instruction set compared with the portable one, without Python; CXX=… RUN=… cross-compiles and emulates
 	mkdir -p build
 	$(CXX) -std=c++17 -O2 -Wall -Wextra -ffp-contract=off -Inative $(COMPARED) -o build/targets $(LIBRARIES)
 	$(RUN) build/targets
@@ -79,14 +79,14 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	  -C build-dir=build/sanitize -C cmake.define.REKUR_SANITIZE=ON -e .
 	touch $@
 
-# rekur beside its rivals, which the other environments need not know.
+# rekur and its rivals, which the other environments do not need.
 .venv-bench/installed: benchmarks/requirements.txt pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	$(subst .venv,.venv-bench,$(PIP)) scikit-build-core nanobind cmake ninja -r benchmarks/requirements.txt
 	$(subst .venv,.venv-bench,$(PIP)) --no-build-isolation -C build-dir=build/bench -e .
 	touch $@
 
-# Other forecasting libraries; GluonTS wants an older pandas than the rest.
+# Other forecasting libraries; GluonTS requires an older pandas than the rest.
 .venv-peers/installed: benchmarks/requirements-peers.txt pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	$(subst .venv,.venv-peers,$(PIP)) scikit-build-core nanobind cmake ninja -r benchmarks/requirements-peers.txt
@@ -99,7 +99,7 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	.venv-gluonts/bin/pip install -q --no-build-isolation -C build-dir=build/gluonts -e .
 	touch $@
 
-# sktime and aeon, which want an older pandas than rekur's other environments.
+# sktime and aeon, which require an older pandas than the other environments.
 .venv-referees/installed: benchmarks/requirements-referees.txt pyproject.toml CMakeLists.txt $(NATIVE)
 	test -x .venv-referees/bin/python || $(PYTHON) -m venv .venv-referees
 	.venv-referees/bin/pip install -q scikit-build-core nanobind cmake ninja -r benchmarks/requirements-referees.txt

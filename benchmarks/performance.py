@@ -97,12 +97,12 @@ def losses(rows: list[Row]) -> str:
     first = best(rows)
     lost = [row for row in first if ratio(row) < 1]
     close = [row for row in first if 1 <= ratio(row) < LEAD]
-    text = f"Of {len(first)} problems, rekur is slower than its best rival in {len(lost)} and leads by less than {LEAD} in "
+    text = f"Of {len(first)} problems, rekur is slower than its best rival in {len(lost)} and leads by less than {LEAD}"
     named = [
         f"- {name(row, 'cell')} {row['shape']} {row['mode']} {row['precision']}: {name(row)} {shown(ratio(row))}"
         for row in lost
     ]
-    return "\n".join([f"{text}{len(close)}.", *[""] * bool(named), *named]) + "\n" if first else ""
+    return "\n".join([f"{text} in {len(close)}.", *[""] * bool(named), *named]) + "\n" if first else ""
 
 
 def every_shape(rows: list[Row], mode: str, precision: str) -> str:

@@ -123,7 +123,7 @@ def test_bad_options(options: list[str], words: list[str], rekur: object, here: 
 @pytest.mark.parametrize(
     ("option", "path", "word"),
     [("--out", "none/o.csv", "none"), ("--report", "none/r.html", "none"), ("--save", "none/m", "none"),
-     ("--out", ".", "folder"), ("--save", "in.csv", "a file stands there"), ("--out", "o.xls", ".csv.gz")],
+     ("--out", ".", "folder"), ("--save", "in.csv", "it is a file"), ("--out", "o.xls", ".csv.gz")],
 )  # fmt: skip
 def test_output_that_cannot_be_written(option: str, path: str, word: str, rekur: object, here: Path) -> None:
     refused(rekur("forecast", write(daily()), "--horizon", 2, option, path), here, word)
@@ -302,9 +302,7 @@ def test_names_of_arguments_become_options(rekur: object, here: Path) -> None:
     from rekur.cli.errors import in_options
 
     assert in_options("name it with time_col (or id_col)") == "name it with --time (or --id)"
-    assert (
-        in_options("say the step with freq=, for example freq=2h") == "say the step with --freq, for example --freq 2h"
-    )
+    assert in_options("pass the step as freq=, for example freq=2h") == "pass the step as --freq, for example --freq 2h"
     assert in_options("freq='moon' is not known") == "--freq 'moon' is not known"
     assert in_options("pass futr_df.") == "pass --future."
     assert in_options("hidden_size must be above zero") == "--hidden must be above zero"

@@ -152,10 +152,10 @@ def test_a_language_is_learned(run: Any) -> None:
     ("words", "text"),
     [
         (("fit", "sing", "data.csv"), "'classify'"),
-        (("fit", "classify", "gone.csv"), "gone.csv is not there"),
+        (("fit", "classify", "gone.csv"), "gone.csv does not exist"),
         (("fit", "classify", "data.csv", "--x", "review"), "no column 'review'"),
         (("fit", "classify", "data.csv", "--input", "smell"), "'text'"),
-        (("fit", "classify", "data.csv", "--save", "data.csv"), "a file stands there"),
+        (("fit", "classify", "data.csv", "--save", "data.csv"), "it is a file"),
         (("fit", "classify", "data.csv", "--copy"), "--copy is for translate"),
         (("fit", "classify", "data.csv", "--cell", "gur"), "'gru'"),
         (("fit", "transcribe", "data.csv"), "--x"),

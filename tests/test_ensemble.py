@@ -43,7 +43,7 @@ def fitted() -> Forecaster:
 def test_long_series_get_both_designs_and_a_blend_is_told(fitted: Forecaster) -> None:
     assert set(fitted.ensemble_.networks) == {"corrected", "direct"}
     assert sum(fitted.ensemble_.blend.weights.values()) == pytest.approx(1)
-    assert any(note.startswith("blended by the windows held out: ") for note in fitted.notes_)
+    assert any(note.startswith("ensemble weights from the validation windows: ") for note in fitted.notes_)
 
 
 def test_the_horizon_is_free(fitted: Forecaster, tmp_path: Path) -> None:

@@ -158,7 +158,9 @@ def test_series_keep_the_frequency_they_had() -> None:
     assert names(frames[0][::7], learned=learned) == {"d": "D"}
     new = regular("new", "W-MON", 30), regular("five", "D", 5), regular("month", "ME", 5), uneven("v", "5h", 60, 5)
     assert names(*new, learned=learned) == {"new": "W-MON", "five": "D", "month": "ME", "v": "4h"}
-    with pytest.raises(DataError, match=r"series 'q' has the frequency 7min, the model knows D and MS and W-SUN"):
+    with pytest.raises(
+        DataError, match=r"series 'q' has the frequency 7min, but the model was fitted to D and MS and W-SUN"
+    ):
         read_panels(regular("q", "7min", 40), learned=learned)
 
 
@@ -169,16 +171,16 @@ def test_a_zone_is_that_of_the_table_learned_from() -> None:
         again = read_panels(days.assign(ds=days.ds.dt.tz_convert(zone)), learned=learned)[0]
         assert (again.tz, again.local, again.length(0)) == ("Europe/Berlin", True, 60)
         np.testing.assert_array_equal(again.start, learned[0].start)
-    with pytest.raises(DataError, match="have time zone none, those learned from Europe/Berlin"):
+    with pytest.raises(DataError, match="have time zone none, but those of the training data Europe/Berlin"):
         read_panels(days.assign(ds=days.ds.dt.tz_localize(None)), learned=learned)
-    with pytest.raises(DataError, match="the times are whole numbers, those learned from dates"):
+    with pytest.raises(DataError, match="the times are whole numbers, but those of the training data are dates"):
         read_panels(days.assign(ds=np.arange(60)), learned=learned)
 
 
 def test_a_stray_day_among_months_is_named() -> None:
     df = regular("x", "MS", 30)
     df.loc[10, "ds"] += pd.Timedelta("1D")
-    with pytest.raises(DataError, match=r"most rows stand on day 1 of a month, not .*row 12 \(2024-11-02\)"):
+    with pytest.raises(DataError, match=r"most rows are on day 1 of a month, not .*row 12 \(2024-11-02\)"):
         read_panel(df)
 
 
@@ -278,7 +280,7 @@ def test_a_few_days_of_a_zone_are_days(start: str) -> None:
 def test_a_frequency_that_was_said_holds_for_new_series() -> None:
     learned = read_panels(regular("d", "D", 90), freq="D")
     assert names(regular("b", "B", 70), learned=learned, freq="D") == {"b": "D"}
-    with pytest.raises(DataError, match="series 'b' has the frequency B, the model knows D"):
+    with pytest.raises(DataError, match="series 'b' has the frequency B, but the model was fitted to D"):
         read_panels(regular("b", "B", 70), learned=learned)
     hours = read_panels(regular("h", "h", 90), freq="h")
     assert names(uneven("u", "10min", 300), learned=hours, freq="h") == {"u": "h"}

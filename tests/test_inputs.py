@@ -125,7 +125,7 @@ def test_a_vocabulary_counts_and_keeps_room_for_what_is_not_known() -> None:
 
 @pytest.mark.parametrize(
     ("values", "text"),
-    [(["a", None], "row 1 is no text but None"), ([], "no text"), (["a", 3.0], "row 1")],
+    [(["a", None], "row 1 is not a text but None"), ([], "no text"), (["a", 3.0], "row 1")],
 )
 def test_what_is_no_text_is_named(values: list, text: str) -> None:
     with pytest.raises(DataError, match=text):
@@ -216,7 +216,7 @@ def test_recordings_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Pa
     cases = {
         tmp_path / "gone.wav": "does not exist",
         tmp_path / "empty.wav": "it is empty",
-        tmp_path / "noise.wav": "no recording that can be read",
+        tmp_path / "noise.wav": "cannot be read as a recording",
         tone(tmp_path, "short.wav", 0.01): "shorter than 25 ms",
         tone(tmp_path, "long.wav", 3.0): "lasts 3 s, longer than 2 s",
     }
@@ -263,7 +263,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     cases = {
         tmp_path / "gone.avi": "does not exist",
         tmp_path / "empty.avi": "it is empty",
-        tmp_path / "noise.avi": "no video that can be read",
+        tmp_path / "noise.avi": "cannot be read as a video",
         tmp_path / "sound.avi": "holds no pictures, only audio",
         film(tmp_path, "long.avi", 60): "lasts 6 s, longer than 5 s",
     }
@@ -329,7 +329,7 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
     found = read(str(tmp_path / "low"), COMMANDS["transcribe"].dataset)
     assert found.y == ["low tone"]
     tone(tmp_path, "c.wav")
-    with pytest.raises(DataError, match=r"c\.wav stands in no folder of its label"):
+    with pytest.raises(DataError, match=r"c\.wav is not in a folder of its label"):
         read(str(tmp_path), COMMANDS["classify"].dataset)
 
 
@@ -341,7 +341,7 @@ def test_examples_are_read_from_folders_without_the_bad_files(tmp_path: Path) ->
         ("a.csv", b"text,b\nx,1\n", "classify", "--y"),
         ("a.csv", b"label,text\n1,\xff\xfe\xfa\n", "classify", "not UTF-8"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text"\n', "classify", "line 2 of"),
-        ("a.jsonl", b"[1]\n", "classify", "no object"),
+        ("a.jsonl", b"[1]\n", "classify", "is not a JSON object"),
         ("a.txt", b"one\n", "classify", "no targets"),
         ("a.csv", b"label,path\n1,gone.wav\n", "classify", "does not exist"),
     ],

@@ -90,7 +90,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"thesis\.txt"):
         serialization.save(tmp_path, {}, {})
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match="a file stands there"):
+    with pytest.raises(DataError, match="it is a file; choose a folder"):
         serialization.save(tmp_path / "file", {}, {})
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
@@ -136,7 +136,7 @@ def test_a_folder_of_another_program_is_left_alone(tmp_path: Path) -> None:
     """The same two names do not make it ours."""
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    with pytest.raises(DataError, match="not of rekur"):
+    with pytest.raises(DataError, match="is not a model of rekur"):
         serialization.save(tmp_path, {"kind": "x"}, {})
     assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
 

@@ -88,15 +88,15 @@ def rekur_tables(df: pd.DataFrame) -> PanelGroup:
 def test_a_frequency_that_was_not_learned_is_refused() -> None:
     df = panel().drop(columns="x")
     made = model().fit(df[df.unique_id != "m0"])
-    with pytest.raises(DataError, match="frequency MS, the model knows D and W-SUN"):
+    with pytest.raises(DataError, match="frequency MS, but the model was fitted to D and W-SUN"):
         made.predict(df)
     alone = model().fit(df[df.unique_id == "d0"])
-    with pytest.raises(DataError, match="frequency D and W-SUN, the model D"):
+    with pytest.raises(DataError, match="frequency D and W-SUN, but the model was fitted to D"):
         alone.fine_tune(rekur_tables(df[df.unique_id != "m0"]))
 
 
 def test_one_season_does_not_hold_for_several_frequencies() -> None:
-    with pytest.raises(OptionError, match="season_length=7 cannot hold for series of D and MS and W-SUN"):
+    with pytest.raises(OptionError, match="season_length=7 does not fit series of D and MS and W-SUN"):
         model(season_length=7).fit(panel())
 
 
@@ -169,7 +169,7 @@ def test_fine_tuning_that_fails_leaves_the_model_as_it_was() -> None:
     with pytest.raises(DataError, match="no column 'z'"):
         made.fine_tune(df, target_col="z")
     short = df[df.unique_id != "m0"].assign(y=lambda d: d.y + 1)
-    with pytest.raises(DataError, match="too short to train on"):
+    with pytest.raises(DataError, match="too short for fine-tuning"):
         made.fine_tune(pd.concat([short, df[df.unique_id == "m0"].tail(9)]))
     pd.testing.assert_frame_equal(made.predict(), before)
     made.fine_tune(short)

@@ -107,7 +107,7 @@ def test_misuse_of_the_operators_is_refused() -> None:
     scan_op = torch.ops.rekur.scan
     with pytest.raises(DataError, match=r"W has shape \(3, 2\)"):
         scan_op(name, x, W[:3], R, *rest)
-    with pytest.raises(BackendError, match="knows only the cells"):
+    with pytest.raises(BackendError, match="supports only the cells"):
         scan_op("mamba", x, W, R, *rest)
     with pytest.raises(BackendError, match="float16"):
         scan_op(name, x.half(), W, R, *rest)

@@ -380,7 +380,7 @@ def test_inputs_that_do_not_fit_the_task_are_refused() -> None:
         rekur.Transcriber(input=Text()).fit(["a"], ["a"])
     with pytest.raises(OptionError, match="takes text, not numbers"):
         rekur.LanguageModel(input=Numbers()).fit(["a"] * 30)
-    with pytest.raises(OptionError, match="convolves over pictures: it takes video, not words"):
+    with pytest.raises(OptionError, match="is convolutional: it takes video, not words"):
         rekur.Classifier("conv_gru").fit(["a", "b"], [0, 1])
     with pytest.raises(OptionError, match="not fitted"):
         rekur.Classifier(input=Audio()).predict(["a"])

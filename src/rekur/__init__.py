@@ -67,7 +67,7 @@ _MODULES = {
     "rekur.sequence.generation": ("SUMMARY", "GenerationConfig"),
     "rekur.training.config": ("Training",),
 }
-"""Public names by the module that defines them, besides the estimators, which `rekur.registry.TASKS` lists."""
+"""Public names and their modules, except the estimators listed in `rekur.registry.TASKS`."""
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _HOMES |= {name: task.module for name, task in _TASKS.items()}

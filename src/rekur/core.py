@@ -138,7 +138,7 @@ class NotFittedError(OptionError, AttributeError):
 
 
 class MissingDependencyError(RekurError, ImportError):
-    """A library that only some tasks need is missing or broken; the text says how to install it."""
+    """A library needed for some tasks is missing or broken; the message says how to install it."""
 
 
 class BackendError(RekurError, RuntimeError):
@@ -161,7 +161,7 @@ def library(name: str, needs: str) -> ModuleType:
     name : str
         Module to import.
     needs : str
-        Text of the error: what the library is needed for and how to install it.
+        Message of the error: purpose of the library and installation command.
 
     Returns
     -------

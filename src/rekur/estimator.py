@@ -1,4 +1,4 @@
-"""Base of all estimators: parameters by name, clone, tags and fitted state as scikit-learn knows them, summary."""
+"""Base class of all estimators: parameters, clone, tags and fitted state of scikit-learn's interface, summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from rekur.core import NotFittedError, OptionError
 
 Parameters: TypeAlias = "dict[str, Any]"
-"""Constructor arguments by name; their types are those of the constructor."""
+"""Constructor arguments by name, of the types of the constructor."""
 
 
 class BaseEstimator:
@@ -87,7 +87,7 @@ class BaseEstimator:
         return self
 
     def _changed(self, name: str, changes: dict[str, object]) -> object:
-        """The option value `name` with some fields changed; made anew where it is None."""
+        """Option value `name` with changed fields; a new value if it is None."""
         value, kind = getattr(self, name), self.nested_options.get(name)
         if value is None and kind is not None:
             value = kind()
@@ -110,7 +110,7 @@ class BaseEstimator:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def _summary(self) -> list[tuple[str, str]]:
-        """Lines (label, text) on a fitted estimator: task, data seen, score beside that of the baseline."""
+        """Lines (label, text) on a fitted estimator: task, data seen, scores of the model and the baseline."""
         return []
 
     def _repr_html_(self) -> str:
@@ -132,7 +132,7 @@ class BaseEstimator:
         return hasattr(self, self.fitted_attribute)
 
     def __sklearn_tags__(self) -> Any:
-        """Tags of the estimator, for scikit-learn 1.6 or newer, which alone asks for them."""
+        """Tags of the estimator, for scikit-learn 1.6 or newer."""
         from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
 
         return Tags(
@@ -156,7 +156,7 @@ def not_fitted(message: str) -> NotFittedError:
         return NotFittedError(message)
 
     class Error(NotFittedError, exceptions.NotFittedError):  # type: ignore[misc, name-defined]
-        """Both errors in one."""
+        """NotFittedError of rekur and of scikit-learn."""
 
         def __reduce__(self) -> tuple[type[NotFittedError], tuple[object, ...]]:
             return NotFittedError, self.args
@@ -167,7 +167,7 @@ def not_fitted(message: str) -> NotFittedError:
 
 @contextmanager
 def learning(model: BaseEstimator, usable: str) -> Iterator[None]:
-    """Clear what the model has learned; if learning fails before `usable` is set again, restore the model."""
+    """Clear the fitted state of the model; if fitting fails before `usable` is set again, restore it."""
     before = dict(vars(model))
     vars(model).pop(usable, None)
     try:

@@ -1,7 +1,7 @@
 """Registry of tasks: estimator, command, inputs, dataset format and report of every task, in one table.
 
 A new task is one row of `TASKS` and one estimator class. Modules and inputs are named as strings and imported on first
-use, so that reading the table costs nothing.
+use, so that reading the table imports no estimator.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Task:
     inputs : tuple of str
         Inputs that the estimator reads, keys of `rekur.inputs.INPUTS`; empty for panels of series.
     output : str, default ""
-        What the estimator predicts, as in `rekur.sequence.defaults.DEFAULTS`; empty for panels of series.
+        Target of the estimator, as in `rekur.sequence.defaults.DEFAULTS`; empty for panels of series.
     command : str, default ""
         Name of the task in `rekur fit COMMAND`; empty where the command line does not offer it.
     dataset : DatasetFormat, optional

@@ -28,7 +28,7 @@ FORMAT_VERSION = 1
 
 
 def save(folder: str | os.PathLike[str], description: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:
-    """Write `config.json` and `model.safetensors` into a folder, all or nothing.
+    """Write `config.json` and `model.safetensors` into a folder atomically.
 
     Both files are written to a temporary folder next to it, which then takes its place; a model in the folder is
     replaced only when the new one is complete.
@@ -70,7 +70,7 @@ def save(folder: str | os.PathLike[str], description: Mapping[str, object], tens
 
 
 def plain(description: Mapping[str, object]) -> Description:
-    """Description as JSON returns it: tuples become lists, and numbers of numpy those of Python."""
+    """Description after a round trip through JSON: lists for tuples, Python numbers for numpy numbers."""
 
     def number(value: object) -> object:
         if isinstance(value, np.generic | np.ndarray):
@@ -91,13 +91,15 @@ def checksum(description: Mapping[str, object], tensors: Path) -> str:
 
 
 def refuse_foreign(target: Path) -> None:
-    """Raise a DataError unless a folder is absent, empty or holds a model of rekur and nothing else."""
+    """Raise a DataError unless a folder is absent, empty or contains only a model of rekur."""
     if not target.exists():
         return
     if not target.is_dir():
-        raise DataError(f"cannot write the model to {target}: a file stands there; choose a folder")
+        raise DataError(f"cannot write the model to {target}: it is a file; choose a folder")
     if (target / "config.json").exists() and not is_ours(target):
-        raise DataError(f"cannot write the model to {target}: its config.json is not of rekur; choose another folder")
+        raise DataError(
+            f"cannot write the model to {target}: its config.json is not a model of rekur; choose another folder"
+        )
     foreign = sorted({entry.name for entry in target.iterdir()} - {"config.json", "model.safetensors"})
     if foreign:
         raise DataError(f"cannot write the model to {target}: the folder holds {foreign[0]!r}; choose an empty one")
@@ -113,7 +115,7 @@ def is_ours(folder: Path) -> bool:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step that nothing can interrupt; False where the system cannot (Linux can)."""
+    """Exchange two folders atomically; False where the system does not support it (Linux does)."""
     library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     if not hasattr(library, "renameat2"):
         return False
@@ -166,7 +168,7 @@ def load(folder: str | os.PathLike[str]) -> tuple[Description, dict[str, Tensor]
     Raises
     ------
     ModelFileError
-        If a file is missing, truncated, altered or from a newer release; the text says which.
+        If a file is missing, truncated, altered or from a newer release.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -183,7 +185,7 @@ def load(folder: str | os.PathLike[str]) -> tuple[Description, dict[str, Tensor]
         raise ModelFileError(f"{target / 'config.json'} is damaged: {error}") from error
     version = description.get("format_version") if isinstance(description, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ModelFileError(f"{target / 'config.json'} is damaged: it states no format version")
+        raise ModelFileError(f"{target / 'config.json'} is damaged: it has no format version")
     if version > FORMAT_VERSION:
         raise ModelFileError(
             f"{target} has format {version}, newer than {FORMAT_VERSION}: install a newer release of rekur"

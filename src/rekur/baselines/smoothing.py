@@ -124,7 +124,7 @@ def _holt(
         f = l + φ·b,   e = z_t - f,   l ← f + α·e,   b ← φ·b + β·e
 
     where rates (3, P, b or 1) hold α, β, φ, start (b,) is the first slope, and e = 0 for a missing value. The squared
-    errors are those of forecasts k steps ahead for each k in scored; path (2, T, P, b) receives all levels and slopes.
+    errors are of forecasts k steps ahead for each k in scored; path (2, T, P, b) receives all levels and slopes.
     """
     α, β, φ = rates
     observed = ~np.isnan(z).T  # (T, b)

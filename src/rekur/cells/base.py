@@ -120,7 +120,7 @@ class DenseCell(Generic[GatesT, RecurrentT, StateT]):
         return self.State(**tensors)
 
     def point(self, wx: GatesT, rh: RecurrentT, s: StateT, /) -> StateT:
-        """Advance by one step, elementwise; given by the subclass."""
+        """Advance by one step, elementwise; implemented by the subclass."""
         raise NotImplementedError
 
     def zeros(self, B: int, H: int, like: Tensor) -> StateT:

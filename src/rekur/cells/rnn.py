@@ -41,7 +41,7 @@ class RNN(DenseCell[RNNGates, RNNGates, HiddenState]):
     Gates, State = RNNGates, HiddenState
 
     def point(self, wx: RNNGates, rh: RNNGates, s: HiddenState, /) -> HiddenState:
-        """Advance by one step from the gate parts (B, H); the old state enters through them alone."""
+        """Advance by one step from the gate parts (B, H); the previous state enters only through them."""
         return HiddenState(h=(wx.a + rh.a).tanh())
 
 
@@ -70,5 +70,5 @@ class ReluRNN(DenseCell[RNNGates, RNNGates, HiddenState]):
     Gates, State = RNNGates, HiddenState
 
     def point(self, wx: RNNGates, rh: RNNGates, s: HiddenState, /) -> HiddenState:
-        """Advance by one step from the gate parts (B, H); the old state enters through them alone."""
+        """Advance by one step from the gate parts (B, H); the previous state enters only through them."""
         return HiddenState(h=(wx.a + rh.a).relu())

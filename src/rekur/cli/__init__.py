@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Words after `rekur`; those of the process by default.
+        Arguments after `rekur`; by default those of the process.
 
     Raises
     ------

@@ -71,7 +71,7 @@ def exit_code(app: typer.Typer, arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except (RekurError, MemoryError) as error:
-        return _fail(in_options(str(error) or "there is not enough memory for this", arguments))
+        return _fail(in_options(str(error) or "not enough memory; use less data or a smaller model", arguments))
     except usage_error as error:
         return _fail(_usage(error))
     except BrokenPipeError:  # the reader of a pipe has gone
@@ -92,7 +92,7 @@ def _usage(error: Exception) -> str:
 
 
 def _fail(text: str) -> int:
-    """Print one line on standard error, if there is one to print; the exit code of bad input."""
+    """Print one line on standard error and return the exit code of bad input."""
     if text:
         print(f"rekur: {' '.join(text.split())}", file=sys.stderr)
     return 2

@@ -102,10 +102,12 @@ def future_covariates(future: Frame, df: Frame, columns: PanelColumns) -> tuple[
     others = {columns.id_col, columns.time_col, columns.target_col, *ID_COLUMNS, *TIME_COLUMNS, *TARGET_COLUMNS}
     covariates = tuple(column for column in future.columns if column not in others)
     if not covariates:
-        raise DataError("the future table has no column besides the id and the time; name known future values in it")
+        raise DataError("the future table has only the id and the time column; add columns of known future values")
     missing = [column for column in covariates if column not in df.columns]
     if missing:
-        raise DataError(f"the future table has the column {missing[0]!r}, but the table of the past does not")
+        raise DataError(
+            f"the future table has the column {missing[0]!r}, but the table FILE does not; add it there or remove it"
+        )
     return covariates
 
 
@@ -135,7 +137,7 @@ def finish(
             print(f"· {note}")
         scores(backtest)
     elif tested:
-        print("· not checked on the past: the series are too short for a backtest, or --windows 0 was given")
+        print("· no backtest: the series are too short, or --windows is 0")
     preview(forecast, frame)
     if outputs.out is not None:
         files.write_file(frame, outputs.out)

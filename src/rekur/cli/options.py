@@ -44,7 +44,7 @@ class PanelColumns:
 
 @dataclass(frozen=True)
 class ForecastOptions:
-    """Options of `rekur forecast` besides files and columns.
+    """Options of `rekur forecast` other than files and columns.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class ForecastOptions:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Options of `rekur fit` besides files and columns; None leaves a value to the defaults of the task.
+    """Options of `rekur fit` other than files and columns; None for the default of the task.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = N
     """Raise unless every output can be written and the options of a forecast are in range."""
     for percent in level:
         if not 0 < percent <= MAX_LEVEL:
-            raise OptionError(f"--level must lie above 0 and at most at {MAX_LEVEL:g}, got {percent:g}")
+            raise OptionError(f"--level must be above 0 and at most {MAX_LEVEL:g}, got {percent:g}")
     if windows is not None and windows < 0:
         raise OptionError(f"--windows must not be negative, got {windows}")
     for option, path in (("--out", outputs.out), ("--report", outputs.report), ("--save", outputs.save)):
@@ -73,7 +73,7 @@ def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = N
             continue
         parent = Path(path).absolute().parent
         if not parent.is_dir():
-            raise DataError(f"{option} {path}: the folder {parent} does not exist; make it first")
+            raise DataError(f"{option} {path}: the folder {parent} does not exist; create it first")
         if not os.access(parent, os.W_OK):
             raise DataError(f"{option} {path}: the folder {parent} cannot be written; choose another one")
         if option != "--save" and Path(path).is_dir():

@@ -31,7 +31,7 @@ def examples(*lines: str) -> str:
 
 
 def whole_or_text(freq: str | None) -> str | int | None:
-    """A frequency; digits alone are a number of steps."""
+    """Frequency, converted to int if it is a whole number."""
     return int(freq) if freq is not None and freq.lstrip("-").isdigit() else freq
 
 

@@ -102,7 +102,7 @@ def read_examples(source: str, task: Task, columns: DatasetColumns, targets: boo
 def dataset_format(task: Task) -> DatasetFormat:
     """The layout of the examples of a task; an error where its estimator takes arrays only."""
     if task.dataset is None:
-        raise OptionError(f"the model is a {task.estimator}: it takes arrays of numbers, from Python")
+        raise OptionError(f"the model is a {task.estimator} of arrays of numbers: use it from Python")
     return task.dataset
 
 
@@ -110,7 +110,7 @@ def split(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     """Split the examples at random into nine tenths for training and one tenth held out."""
     N = len(dataset.x)
     if N < 10:
-        raise DataError(f"{N} examples are too few: ten or more are needed, or a part for the test (--test)")
+        raise DataError(f"{N} examples are too few to hold out a test part: pass ten or more, or test data with --test")
     train, held_out = train_validation_split(N, HELD_OUT_SHARE, seed)
     return dataset.subset(train.tolist()), dataset.subset(held_out.tolist())
 
@@ -142,7 +142,7 @@ def predict(
     if future is not None or outputs.report is not None:
         raise OptionError(f"--future and --report are for forecasts; {folder} holds a {task.estimator}")
     if not dataset_format(task).has_targets:
-        raise OptionError("a language model has nothing to predict: use rekur score, or sample() in Python")
+        raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     frame = predictions(model, read_examples(file, task, columns, targets=False))
     for name, prediction in frame.iloc[:SHOWN][["name", "prediction"]].itertuples(index=False):
         print(f"{name}: {prediction}")
@@ -178,7 +178,7 @@ def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -
 
 
 def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs) -> None:
-    """Print the scores next to those of a simple baseline, and write the report."""
+    """Print the scores of the model and of a simple baseline, and write the report."""
     scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
     table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
     for row in score_table(scores):

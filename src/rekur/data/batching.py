@@ -30,7 +30,7 @@ class Batch:
     x : Tensor of shape (B, T, ...)
         Padded sequences.
     y : Tensor of shape (B, ...)
-        Targets; of shape (B, 0) where there are none.
+        Targets; of shape (B, 0) without targets.
     lengths : Tensor of shape (B,) or None
         Valid steps of each row; None where all are valid.
     weight : Tensor of the leading shape of y, or None
@@ -40,7 +40,7 @@ class Batch:
     first : bool, default True
         Whether no state is carried in from the batch before.
     scale : Tensor of shape (B, 2) or None
-        Level and spread of each row, where the loss must know them.
+        Level and spread of each row, if the loss requires them.
     """
 
     x: Tensor
@@ -243,7 +243,7 @@ class Batcher:
         lengths = self.x.lengths[rows]
         max_steps = self.size * max(1, int(np.quantile(lengths, LENGTH_QUANTILE, method="higher")))
         parts, stop = [], len(rows)
-        while stop:  # from the longest on, so that the first rows of a batch decide nothing
+        while stop:  # from the longest row, which limits the size of its batch
             start = max(0, stop - min(self.size, max(1, max_steps // max(1, int(lengths[stop - 1])))))
             parts.append(rows[start:stop])
             stop = start

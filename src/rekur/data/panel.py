@@ -163,7 +163,7 @@ class Panel:
         return to_utc(times.ravel(), self.tz).reshape(times.shape) if self.local and self.tz else times
 
     def select(self, which: Array | Sequence[Hashable]) -> Panel:
-        """Return a panel of some of the series, in the order they have here.
+        """Return a panel of selected series, in the order of this panel.
 
         Parameters
         ----------
@@ -278,7 +278,7 @@ def read_panel(df: Frame, **options: Unpack[PanelOptions]) -> Panel:
         names = ", ".join(f"{panel.freq.name} (such as {panel.ids[0]!r})" for panel in panels)
         raise DataError(
             f"{options.get('source', 'the table')}: the series have different frequencies, {names}; "
-            "take them one by one, or give freq="
+            "read them one by one, or pass freq="
         )
     return panels[0]
 
@@ -369,7 +369,7 @@ def read_panels(
     grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, has_ids)
     target = {name: to_numbers(table[name], f"{source}, column {name!r}") for name in schema.values}
     if all(np.isnan(values).all() for values in target.values()):
-        raise DataError(f"{source}: all values of {quoted(schema.values)} are missing; there is nothing to learn from")
+        raise DataError(f"{source}: all values of {quoted(schema.values)} are missing; at least one value is needed")
     known_labels = learned[0].labels if learned else None
     exogenous = {name: read_covariate(table, name, known_labels, source) for name in covariates}
     constants = [

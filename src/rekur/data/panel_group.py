@@ -108,7 +108,7 @@ def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions
     """
     if unknown := set(options) - set(ColumnOptions.__annotations__):
         known = ", ".join(ColumnOptions.__annotations__)
-        raise OptionError(f"there is no option {unknown.pop()!r} for the columns of a table; the options are {known}")
+        raise OptionError(f"{unknown.pop()!r} is not an option for the columns of a table; the options are {known}")
     complete: ColumnOptions = {
         "id_col": options.get("id_col"),
         "time_col": options.get("time_col"),

@@ -75,7 +75,7 @@ class AllWindows:
 
         N = Σ_s max(0, T_s - gap - horizon - min_context + 1)
 
-    No window is stored; `pick` builds those that are asked for.
+    No window is stored; `pick` builds the selected ones.
 
     Parameters
     ----------

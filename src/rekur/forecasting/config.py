@@ -191,7 +191,7 @@ def default_training(windows: int, max_seconds: float | None) -> Training:
 
 
 def season_lengths(panel: Panel, season_length: int | None = None) -> tuple[int, ...]:
-    """Season lengths of a panel in steps, the main one first: the given one, else by frequency, else by the values."""
+    """Season lengths of a panel in steps, the main one first: passed, or from the frequency, or from the values."""
     if season_length is not None:
         return (season_length,)
     if panel.freq.kind != "integer":

@@ -1,4 +1,4 @@
-"""Cross-validation on past windows (backtest): forecasts beside the baselines, their metrics and the verdict."""
+"""Cross-validation on past windows (backtest): forecasts of model and baselines, metrics and verdict."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Backtest:
         Returns
         -------
         frame
-            Of the type that was given.
+            Of the same type as the input.
 
         Examples
         --------
@@ -127,7 +127,7 @@ class Backtest:
         columns["cutoff"] = np.repeat(self.panel.times(self.series, self.stop - 1), h)
         target = self.panel.parts[0].columns.target or "y"
         if target in {*columns, *self.forecasts}:
-            raise DataError(f"the target is called {target!r}, as a column of the result is; rename it")
+            raise DataError(f"the target has the name {target!r} of a column of the result; rename it")
         columns[target] = self.actual.ravel()
         for model, q in self.forecasts.items():
             for name, values in forecast_columns(q, self.levels, level, quantiles, model).items():
@@ -167,7 +167,7 @@ class Backtest:
         return f"{text}; use {describe(best)}"
 
     def skipped_note(self) -> str:
-        """One sentence on the series that were too short for the windows; empty if there is none."""
+        """Sentence on the series that are too short for the windows; empty without such series."""
         if not self.skipped:
             return ""
         labels = ", ".join(repr(label) for label, _ in self.skipped[:MAX_LISTED])
@@ -240,7 +240,7 @@ class PastWindows:
         if not len(rows):
             raise TooShortError(
                 f"no series is long enough for {self.n_windows} windows of {self.horizon} steps: the longest has "
-                f"{int(panel.lengths.max())} rows; ask for fewer windows or a shorter horizon"
+                f"{int(panel.lengths.max())} rows; use fewer windows or a shorter horizon"
             )
         stop = (panel.lengths[rows][:, None] - self.starts).ravel()
         return np.repeat(rows, self.n_windows), stop
@@ -314,7 +314,7 @@ def _backtest_panel(
     time_limit: float | None,
     progress: bool | None,
 ) -> Backtest:
-    """The backtest of a panel of one frequency, trained anew before every `refit`-th window, or once if 0."""
+    """Backtest of a panel of one frequency, refitted before every `refit`-th window, or fitted once if 0."""
     history, h = windows.history(panel), windows.horizon
     fitted = forecaster.unfitted()
     seasons = season_lengths(history, forecaster.season_length)

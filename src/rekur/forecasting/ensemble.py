@@ -64,7 +64,7 @@ def baseline_quantiles(
 
 
 class BaselineForecasts:
-    """Forecasts of the baselines for windows of one panel; those of a window are computed once and remembered.
+    """Forecasts of the baselines for windows of one panel, cached by window.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class Ensemble:
         series, stop : np.ndarray
             Series and first target row of each window, shape (n,).
         future : np.ndarray, optional
-            Known future covariates of the targets, shape (n, h, F); those of the panel if None.
+            Known future covariates of the targets, shape (n, h, F); None for the covariates of the panel.
         horizon : int, optional
             Steps to forecast; those learned if None.
         since : np.ndarray, optional

@@ -96,7 +96,7 @@ class Forecast:
         learned = min((template.shape[1] for template in self.rank_templates), default=0)
         if self.horizon > learned:
             raise OptionError(
-                f"paths of {self.horizon} steps cannot be drawn: the horizon that was learned is {learned}"
+                f"paths of {self.horizon} steps cannot be drawn: the model was fitted with a horizon of {learned}"
             )
         values = np.split(self.values, self.panel.first[1:-1])
         pairs = zip(values, self.rank_templates, strict=True)
@@ -121,7 +121,7 @@ class Forecast:
         Returns
         -------
         frame
-            Of the type that was given to `Forecaster.fit` or `Forecaster.predict`.
+            Of the type passed to `Forecaster.fit` or `Forecaster.predict`.
 
         Raises
         ------
@@ -272,5 +272,5 @@ def quantile_column(values: Array, levels: Sequence[float], q: float, request: s
     """Forecast (...) of one quantile level, interpolated; an OptionError beyond the levels that were learned."""
     if not levels[0] - 1e-9 <= q <= levels[-1] + 1e-9:
         widest = 100 * (1 - 2 * levels[0])
-        raise OptionError(f"{request} lies beyond what was learned: ask for a level of at most {widest:g}")
+        raise OptionError(f"{request} is outside the quantiles of the model: use a level of at most {widest:g}")
     return at_level(values, levels, q)

@@ -72,7 +72,7 @@ class Forecaster(BaseEstimator):
     Parameters
     ----------
     horizon : int
-        Steps to forecast; `predict` may ask for fewer or more.
+        Steps to forecast; `predict` accepts fewer or more.
     freq : str or int, default None
         Frequency such as "h", "D", "MS" or 1; inferred from the times if None.
     season_length : int, default None
@@ -172,7 +172,7 @@ class Forecaster(BaseEstimator):
         Parameters
         ----------
         df : pandas, polars or pyarrow frame, or Panel
-            Long (id, time, value), plain (time, value) or wide (one column a series).
+            Long (id, time, value), plain (time, value) or wide (one column per series).
         static_df : frame, optional
             Static covariates: one row a series, with its id; all its columns are used unless `stat_exog_list` is given.
         time_limit : float, optional
@@ -180,7 +180,7 @@ class Forecaster(BaseEstimator):
         progress : bool, optional
             Whether to show a bar; if None, on a terminal.
         checkpoint : path, optional
-            Folder that is written after every epoch; if it holds a checkpoint, training goes on from there.
+            Folder written after each epoch; training resumes from a checkpoint in it.
         id_col, time_col, target_col : str, optional
             Names of the columns, see `rekur.data.panel.read_panels`.
         futr_exog_list : sequence of str, default ()
@@ -283,7 +283,7 @@ class Forecaster(BaseEstimator):
                 _check_whole(name, value)
 
     def unfitted(self) -> Forecaster:
-        """A forecaster with the same parameters that has learned nothing."""
+        """Unfitted forecaster with the same parameters."""
         return type(self)(**self.get_params(deep=False))
 
     def read(self, df: Frame, source: str = "the table", *, static_df: Frame | None = None) -> PanelGroup:
@@ -327,7 +327,7 @@ class Forecaster(BaseEstimator):
         return tuple(part.panel_ for part in self._parts().parts)
 
     def _parts(self) -> MultiFrequencyForecaster:
-        """The forecasters of the single frequencies; this one alone if there is one."""
+        """Forecasters of the single frequencies; only this one for a single frequency."""
         return MultiFrequencyForecaster((self,)) if self.multi_ is None else self.multi_
 
     def usable(self, group: PanelGroup, source: str = "the table") -> PanelGroup:
@@ -335,7 +335,7 @@ class Forecaster(BaseEstimator):
         group = without_short(group, MIN_OBSERVATIONS, source)
         if len(group.parts) > 1 and self.season_length is not None:
             steps = " and ".join(part.freq.name for part in group.parts)
-            raise OptionError(f"season_length={self.season_length} cannot hold for series of {steps}: leave it out")
+            raise OptionError(f"season_length={self.season_length} does not fit series of {steps}: leave it out")
         return group
 
     def fit_panel(
@@ -369,7 +369,7 @@ class Forecaster(BaseEstimator):
             self.notes_.append(
                 "the values are counts, many of them 0: the networks learn a negative binomial distribution"
             )
-        self.notes_.append(f"blended by the windows held out: {self.ensemble_.blend.describe()}")
+        self.notes_.append(f"ensemble weights from the validation windows: {self.ensemble_.blend.describe()}")
 
     def _checkpoint(self, panel: Panel, folder: str | os.PathLike[str]) -> Checkpoint:
         """The checkpoint of training on a panel, which refuses that of another one."""
@@ -478,7 +478,7 @@ class Forecaster(BaseEstimator):
         Parameters
         ----------
         df : frame, optional
-            Series to forecast; None for those of `fit`.
+            Series to forecast; None for the series of `fit`.
         h : int, optional
             Steps to forecast; the horizon if None.
 
@@ -536,7 +536,7 @@ class Forecaster(BaseEstimator):
         Returns
         -------
         frame
-            One row a series and step, of the type that was given.
+            One row per series and step, of the same type as the input.
 
         Examples
         --------
@@ -562,7 +562,7 @@ class Forecaster(BaseEstimator):
         static_df: Frame | None = None,
         **columns: Unpack[ColumnOptions],
     ) -> Backtest:
-        """Forecast past windows beside the baselines; this forecaster stays as it is.
+        """Forecast past windows with new forecasters and with the baselines; this forecaster is not changed.
 
         Parameters
         ----------
@@ -611,7 +611,7 @@ class Forecaster(BaseEstimator):
         return replace(backtest, frame_type=empty_frame(df))
 
     def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
-        """Read a history to be learned anew; columns not given are those of `fit` if the table has them."""
+        """Read a history to refit on; columns default to those of `fit` if the table has them."""
         panels = self._learned_panels() if hasattr(self, "multi_") else ()
         merged: ColumnOptions = {**self._fitted_columns(df, panels), **columns}
         options = column_options(df, **merged)
@@ -620,7 +620,7 @@ class Forecaster(BaseEstimator):
         return self.usable(read_group(df, options, freq=self.freq, static_df=static_df, static_source=panels))
 
     def _fitted_columns(self, df: Frame, panels: Sequence[Panel]) -> ColumnOptions:
-        """The column options of `fit`, if a table has all these columns; static covariates may stand elsewhere."""
+        """Column options of `fit`, if a table has all these columns; static covariates may be in another table."""
         if not panels or isinstance(df, (Panel, PanelGroup)):
             return {}
         fitted = self.columns_
@@ -661,7 +661,7 @@ class Forecaster(BaseEstimator):
         Returns
         -------
         frame
-            One row a window and step, of the type that was given.
+            One row per window and step, of the same type as the input.
 
         Examples
         --------
@@ -737,9 +737,9 @@ class Forecaster(BaseEstimator):
     ) -> Forecaster:
         """Train on another table, such as newer or related series, from the weights learned so far.
 
-        The networks keep their form; each trains at a quarter of the usual rate until the held-out windows of the new
-        table no longer improve, and weights and intervals are chosen anew. The new table replaces that of `fit`; it
-        must have the frequency and the covariates of the model.
+        The architecture is unchanged; each network trains at a quarter of the usual learning rate until the validation
+        loss on the new table no longer improves, and ensemble weights and intervals are re-estimated. The new table
+        replaces that of `fit`; it must have the frequency and the covariates of the model.
 
         Parameters
         ----------
@@ -752,7 +752,7 @@ class Forecaster(BaseEstimator):
         static_df : frame, optional
             Static covariates of new series.
         **columns
-            Column options as in `fit`; those of `fit` if not given.
+            Column options as in `fit`, by default the options of `fit`.
 
         Returns
         -------
@@ -789,13 +789,13 @@ class Forecaster(BaseEstimator):
         """The panel of a group of one frequency, which must be that of the model."""
         if len(group.parts) > 1 or not same_step(self.panel_, group.parts[0]):
             names = " and ".join(part.freq.name for part in group.parts)
-            raise DataError(f"the table has the frequency {names}, the model {self.panel_.freq.name}")
+            raise DataError(f"the table has the frequency {names}, but the model was fitted to {self.panel_.freq.name}")
         return group.parts[0]
 
     def _fine_tune_panel(self, panel: Panel, time_limit: float | None, progress: bool | None) -> None:
         new = self._config(panel, time_limit) if self.ensemble_.networks else None
         if new is None or self.config_ is None:
-            raise DataError("the series are too short to train on, or the model has no network: use fit")
+            raise DataError("the series are too short for fine-tuning, or the model has no network: use fit")
         choose_likelihood(panel, self.config_.architectures[0].likelihood)  # refuses values that are no counts
         training = replace(new.training, learning_rate=new.training.learning_rate / 4)
         config = replace(
@@ -838,7 +838,7 @@ class Forecaster(BaseEstimator):
         notes: Sequence[str],
         history: Sequence[dict[str, float]],
     ) -> None:
-        """Set what was learned from one panel, as read from a file."""
+        """Set the fitted state of one panel, as read from a file."""
         self.columns_, self.frame_type_, self.multi_ = columns, None, None
         self.panel_, self.ensemble_, self.config_, self.seasons_ = panel, ensemble, config, ensemble.seasons
         self.notes_, self.history_ = list(notes), list(history)
@@ -854,7 +854,7 @@ class Forecaster(BaseEstimator):
         return model
 
     def _summary(self) -> list[tuple[str, str]]:
-        """Lines on the task, the data and the score beside the baselines, for `_repr_html_`."""
+        """Lines on the task, the data and the scores of model and baselines, for `_repr_html_`."""
         parts = self._parts().parts
         panels = [part.panel_ for part in parts]
         series, rows = sum(len(panel) for panel in panels), sum(len(panel.y) for panel in panels)

@@ -84,7 +84,7 @@ class ForecastModel:
         series, stop : np.ndarray
             Series and first target row of each window, shape (n,).
         future : np.ndarray, optional
-            Known future covariates of the targets, shape (n, h, F); those of the panel if None.
+            Known future covariates of the targets, shape (n, h, F); None for the covariates of the panel.
         horizon : int, optional
             Steps to forecast, other than those learned if wanted: the recurrence runs on.
 

@@ -233,12 +233,12 @@ def _selected_weights(
 
 
 def shrink_to_naive(weights: Mapping[str, float], gains: Array, blocks: Array) -> dict[str, float]:
-    """Weights shrunk to naive as far as the gain of the average over naive is not significant.
+    """Weights shrunk towards naive if the gain of the average over naive is not significant.
 
         t = mean gain / standard error,  share of the average = min(1, (t / t₉₇.₅)²)  if t > 0, else 0
 
     where the standard error is that of clusters, the windows of one of B blocks of time, and t₉₇.₅ is a quantile of
-    Student's t with B - 1 degrees of freedom. Fewer than five blocks change nothing.
+    Student's t with B - 1 degrees of freedom. With fewer than five blocks the weights are returned unchanged.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ SECONDS_AFTER_INTERRUPT = 0.001
 
 
 class MultiFrequencyForecaster:
-    """Forecasters of one frequency each, to which panels are handed by their frequency.
+    """Forecasters of one frequency each; panels are assigned by frequency.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class MultiFrequencyForecaster:
         Raises
         ------
         KeyboardInterrupt
-            Training was interrupted; `is_fitted` tells whether the forecasters can be used.
+            Training was interrupted; `is_fitted` is True if the forecasters can be used.
         """
         seconds = None if time_limit is None else time_limit / len(group.parts)
         interrupted: KeyboardInterrupt | None = None
@@ -85,7 +85,7 @@ class MultiFrequencyForecaster:
     def fine_tuned(
         self, group: PanelGroup, time_limit: float | None, progress: bool | None
     ) -> MultiFrequencyForecaster:
-        """The same forecasters, those of the frequencies of a group fine-tuned on it.
+        """Same forecasters, with those of the frequencies of a group fine-tuned on it.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class MultiFrequencyForecaster:
         if matches:
             return next((part for part in matches if part.panel_.freq.end == panel.freq.end), matches[0])
         known = " and ".join(part.panel_.freq.name for part in self.parts)
-        raise DataError(f"the table has series of the frequency {panel.freq.name}, the model knows {known}")
+        raise DataError(f"the table has series of the frequency {panel.freq.name}, but the model was fitted to {known}")
 
 
 def same_step(one: Panel, other: Panel) -> bool:

@@ -49,7 +49,7 @@ class PanelForecaster(Protocol):
         """Constructor arguments by name."""
 
     def unfitted(self) -> Self:
-        """A forecaster with the same parameters that has learned nothing."""
+        """Unfitted forecaster with the same parameters."""
 
     def fit(
         self,
@@ -68,7 +68,7 @@ class PanelForecaster(Protocol):
         time_limit: float | None = None,
         progress: bool | None = None,
     ) -> None:
-        """Train on a panel of one frequency with given seasons."""
+        """Train on a panel of one frequency with known seasons."""
 
     def fine_tune(self, df: Frame, *, time_limit: float | None = None, progress: bool | None = None) -> Self:
         """Go on learning from another panel."""
@@ -85,4 +85,4 @@ class PanelForecaster(Protocol):
         notes: Sequence[str],
         history: Sequence[dict[str, float]],
     ) -> None:
-        """Set what was learned from one panel, as read from a file."""
+        """Set the fitted state of one panel, as read from a file."""

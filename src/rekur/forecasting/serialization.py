@@ -30,17 +30,17 @@ ForecasterT = TypeVar("ForecasterT", bound=PanelForecaster)
 
 KIND = "Forecaster"
 FIELDS = ("parameters", "seasons", "config", "columns", "blend", "notes", "history", "levels", "networks", "panel")
-"""What the description of a forecaster of one frequency holds."""
+"""Fields of the description of a forecaster of one frequency."""
 
 
 def describe(model: PanelForecaster) -> Description:
-    """Description of what is trained: enough to refuse the checkpoint of another training."""
+    """Description of the training run, to reject checkpoints of other runs."""
     parameters = model.get_params(deep=False)
     if parameters["training"] is not None:
         parameters["training"] = asdict(parameters["training"])
     config = None if model.config_ is None else asdict(model.config_)
     if config is not None:
-        config["training"]["max_seconds"] = None  # a time limit is no part of what is trained
+        config["training"]["max_seconds"] = None  # a time limit does not identify a training run
     return {"parameters": parameters, "seasons": list(model.seasons_), "config": config}
 
 
@@ -141,7 +141,7 @@ def restore_part(
     """Build the forecaster of one frequency."""
     serialization.require(description, FIELDS, folder)
     if tuple(description["levels"]) != LEVELS:
-        raise ModelFileError(f"{folder} was made with other quantile levels than this release knows")
+        raise ModelFileError(f"{folder} was saved with quantile levels that this release does not support")
     parameters = dict(description["parameters"])
     if parameters["training"] is not None:
         parameters["training"] = Training(**parameters["training"])

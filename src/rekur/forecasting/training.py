@@ -47,7 +47,7 @@ MAX_LINEAR_WINDOWS = 20_000
 """Windows that the linear path is solved on, at most."""
 
 TRIAL_EPOCHS, MAX_LOSS_RATIO = 5, 1.5
-"""Epochs after which a network is given up whose loss is so many times that of another architecture."""
+"""Epochs, and the ratio of its loss to that of another architecture, after which a network is stopped."""
 
 REFIT_SHARE = 0.2
 """Share of the training that is repeated on the held-out rows too."""

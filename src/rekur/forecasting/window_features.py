@@ -56,7 +56,7 @@ class CovariateEncoders:
         )
 
     def width(self, config: ForecastConfig) -> int:
-        """Inputs of a patch besides values, mask and calendar: covariates, and ages if there are gaps."""
+        """Inputs of a patch other than values, mask and calendar: covariates, and ages with gaps."""
         return (self.future.width + self.past.width + config.has_gaps) * config.patch_length + self.static.width
 
 
@@ -140,7 +140,7 @@ class WindowFeatures:
             Scaled context, NaN where missing, shape (n, L). A missing value is 0, or, if the panel has gaps, the last
             observed value; then log(1 + age in steps) / 3 is a known input.
         base : np.ndarray
-            Base forecast that stands in the place of the future values, shape (n, h).
+            Base forecast, used in place of the future values, shape (n, h).
         future : np.ndarray, optional
             Known future covariates of rows beyond the panel, shape (n, h, F); None reads them from the panel.
         """

@@ -37,7 +37,7 @@ INPUTS = {name.lower(): name for name in _HOMES}
 
 
 def __getattr__(name: str) -> type[Input]:
-    """Resolve the class of an input on first use, so that importing this package loads nothing heavy."""
+    """Resolve the class of an input on first use, so that importing this package loads no large library."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     kind: type[Input] = getattr(import_module(_HOMES[name]), name)
@@ -102,5 +102,5 @@ def restore(description: Description, tensors: dict[str, Tensor]) -> Reader:
     """
     kind = description["kind"]
     if kind not in INPUTS:
-        raise ModelFileError(f"the input {kind!r} is not known; it may be of a newer release of rekur")
+        raise ModelFileError(f"the input {kind!r} is not supported by this release; install a newer release of rekur")
     return find(kind)(**description["options"]).restore(description["learned"], tensors)

@@ -193,7 +193,7 @@ def count_samples(value: Recording, max_seconds: float) -> tuple[int, int]:
         try:
             info = soundfile.info(path)
         except soundfile.LibsndfileError as error:
-            raise DataError(f"{path} is no recording that can be read: {reason(error.error_string)}") from None
+            raise DataError(f"{path} cannot be read as a recording: {reason(error.error_string)}") from None
         n, rate = int(info.frames), int(info.samplerate)
     else:
         n, rate = len(value[0]), int(value[1])

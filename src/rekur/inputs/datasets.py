@@ -1,6 +1,6 @@
 """Datasets from files: sequences and targets from a table, a text file, a CoNLL file or a folder of media files.
 
-The columns are found by the names that a `DatasetFormat` lists, or named by the user. Rows without a sequence or
+The columns are recognised by the names of a `DatasetFormat`, or named by the user. Rows without a sequence or
 target, and files that cannot be decoded, are skipped and listed; a source with no usable example is an error.
 """
 
@@ -24,20 +24,20 @@ VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".au")
 CONLL = (".conll", ".conllu", ".bio", ".iob")
 
-Sequences = list[Any]  # texts, lists of words, paths or arrays: what the inputs of rekur read
+Sequences = list[Any]  # texts, lists of words, paths or arrays
 Targets = list[Any]  # labels, lists of tags or texts
 
 
 @dataclass
 class Dataset:
-    """Examples of a task: sequences, targets and names, and what was skipped.
+    """Examples of a task: sequences, targets, names, and notes on skipped rows.
 
     Parameters
     ----------
     x : list
         Sequences: texts, lists of words, paths or arrays (T, I).
     y : list or None
-        Targets, one for each sequence; None where there are none.
+        Targets, one for each sequence; None without targets.
     names : list of str
         Name of each example in messages and reports.
     skipped : list of (str, str), optional
@@ -55,7 +55,7 @@ class Dataset:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def subset(self, rows: Sequence[int]) -> Dataset:
-        """Select examples by their positions; nothing counts as skipped.
+        """Select examples by position, without notes on skipped rows.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ def read(
     """
     path = Path(source)
     if source != "-" and not path.exists():
-        raise DataError(f"{source} is not there: name a file or folder that is, or - for lines on standard input")
+        raise DataError(f"{source} does not exist: name a file or folder, or - for lines on standard input")
     if path.is_dir():
         dataset = read_folder(path, layout, targets)
     elif path.suffix.lower() in (*SOUNDS, *VIDEOS):
@@ -172,7 +172,7 @@ def read_folder(path: Path, layout: DatasetFormat, targets: bool) -> Dataset:
         unlabelled = [file for file in media if file.parent == path]
         if unlabelled:
             raise DataError(
-                f"{unlabelled[0]} stands in no folder of its label: sort files as {path}/LABEL/FILE, or give a table"
+                f"{unlabelled[0]} is not in a folder of its label: sort files as {path}/LABEL/FILE, or give a table"
             )
         return Dataset([*media], [file.parent.name for file in media], names)
     texts = [file.with_suffix(".txt") for file in media]
@@ -284,7 +284,7 @@ def read_readings(
     labels = frame[y_name].to_numpy()
     for key, rows in groups.items():
         if len(set(labels[rows].tolist())) > 1:
-            raise DataError(f"{id} {key!r} has several labels in {y_name!r}: one for each sequence is needed")
+            raise DataError(f"{id} {key!r} has several labels in {y_name!r}; give each sequence one label")
     return Dataset(x, [labels[rows[0]] for rows in groups.values()], names)
 
 
@@ -300,7 +300,7 @@ def decodable(dataset: Dataset, source: str) -> Dataset:
             skipped.append((dataset.names[row], str(error)))
     if not rows:
         reason = skipped[0][1] if skipped else "it has no rows"
-        raise DataError(f"nothing of {source} can be used: {reason}")
+        raise DataError(f"no row of {source} can be used: {reason}")
     usable = dataset.subset(rows)
     usable.skipped = skipped
     return usable

@@ -44,5 +44,5 @@ class DatasetFormat:
 
     @property
     def has_targets(self) -> bool:
-        """Whether the task learns targets besides the sequences."""
+        """Whether the task has targets in addition to the sequences."""
         return self.target_kind != "none"

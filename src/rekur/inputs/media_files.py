@@ -1,4 +1,4 @@
-"""Recordings and videos, given as files or as arrays: checks, and a cache of what was read from them."""
+"""Recordings and videos as files or arrays: checks, and a cache of decoded data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def existing_path(value: str | os.PathLike[str], kind: str) -> str:
     if not os.path.isfile(path):
         raise DataError(f"{path} does not exist: check the path of this {kind}")
     if not os.path.getsize(path):
-        raise DataError(f"{path} is no {kind} that can be read: it is empty")
+        raise DataError(f"{path} cannot be read as a {kind}: it is empty")
     return path
 
 

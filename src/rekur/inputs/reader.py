@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rekur.data.batching import LazySequences
 
 Learned: TypeAlias = "dict[str, Any]"
-"""What a reader has learned from the training data, as JSON."""
+"""State of a reader learned from the training data, as JSON."""
 
 
 class Description(TypedDict):
@@ -27,7 +27,7 @@ class Input(Protocol):
     kind: ClassVar[str]
 
     def learn(self, values: Any) -> Reader:
-        """Reader with what it learns from the training data."""
+        """Reader and its state learned from the training data."""
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> Reader:
         """Reader with what another one's methods describe and tensors returned."""

@@ -107,8 +107,8 @@ def strings(values: Sequence[str]) -> list[str]:
     """List of strings; the first value that is none is named in a DataError."""
     texts = np.asarray(values, dtype=object).tolist()
     if not isinstance(texts, list) or not texts:
-        raise DataError("there is no text: a list of strings is needed")
+        raise DataError("x holds no text; pass a list of strings")
     invalid = [row for row, text in enumerate(texts) if not isinstance(text, str)]
     if invalid:
-        raise DataError(f"row {invalid[0]} is no text but {texts[invalid[0]]!r}; fill or remove it first")
+        raise DataError(f"row {invalid[0]} is not a text but {texts[invalid[0]]!r}; fill or remove it first")
     return texts

@@ -53,7 +53,7 @@ class Video:
     kind: ClassVar[str] = "video"
 
     def learn(self, values: Sequence[VideoValue]) -> VideoReader:
-        """Reader of videos; nothing is learned from them.
+        """Reader of videos, without fitted state.
 
         Raises
         ------
@@ -125,7 +125,7 @@ def open_video(value: str | os.PathLike[str]) -> Any:
     try:
         container = av.open(path)
     except av.FFmpegError as error:
-        raise DataError(f"{path} is no video that can be read: {error.strerror}") from None
+        raise DataError(f"{path} cannot be read as a video: {error.strerror}") from None
     if not container.streams.video:
         kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
         container.close()

@@ -65,7 +65,7 @@ class Words:
 
 @dataclass(frozen=True)
 class WordsReader:
-    """Sentences to (T, 1 + letters) int64: the number of each word, then those of its letters.
+    """Sentences to (T, 1 + letters) int64: the index of each word, then the indices of its letters.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def plain(word: str) -> str:
 def checked(values: Sequence[str | Sequence[str]]) -> list[list[str]]:
     """Sentences as lists of words; the first that is none is named in a DataError."""
     if not len(values):
-        raise DataError("there are no sentences: a list of lists of words is needed")
+        raise DataError("x holds no sentence; pass a list of lists of words")
     sentences = []
     for row, sentence in enumerate(values):
         words = (WORD.findall(sentence) or [sentence]) if isinstance(sentence, str) else list(sentence)

@@ -125,7 +125,7 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         Parameters
         ----------
         parameter_set : str, default "default"
-            Name of the set of parameters; all names stand for the same one.
+            Name of the set of parameters; ignored, as there is only one set.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
         Parameters
         ----------
         parameter_set : str, default "default"
-            Name of the set of parameters; all names stand for the same one.
+            Name of the set of parameters; ignored, as there is only one set.
 
         Returns
         -------
@@ -251,7 +251,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
         Parameters
         ----------
         parameter_set : str, default "default"
-            Name of the set of parameters; all names stand for the same one.
+            Name of the set of parameters; ignored, as there is only one set.
 
         Returns
         -------

@@ -81,7 +81,7 @@ def padded(X: Collection) -> tuple[Array, Array | None]:
 
 
 class ClassifierAdapter:
-    """Time series classifier that hands every call over to `rekur.Classifier`.
+    """Time series classifier that delegates to `rekur.Classifier`.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class ClassifierAdapter:
 
 
 class RegressorAdapter:
-    """Time series regressor that hands every call over to `rekur.Regressor`.
+    """Time series regressor that delegates to `rekur.Regressor`.
 
     Parameters
     ----------

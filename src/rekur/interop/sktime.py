@@ -235,7 +235,7 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         Parameters
         ----------
         parameter_set : str, default "default"
-            Name of the set of parameters; all names stand for the same one.
+            Name of the set of parameters; ignored, as there is only one set.
 
         Returns
         -------
@@ -305,7 +305,7 @@ class RekurClassifier(ClassifierAdapter, BaseClassifier):  # type: ignore[misc]
         Parameters
         ----------
         parameter_set : str, default "default"
-            Name of the set of parameters; all names stand for the same one.
+            Name of the set of parameters; ignored, as there is only one set.
 
         Returns
         -------
@@ -373,7 +373,7 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
         Parameters
         ----------
         parameter_set : str, default "default"
-            Name of the set of parameters; all names stand for the same one.
+            Name of the set of parameters; ignored, as there is only one set.
 
         Returns
         -------

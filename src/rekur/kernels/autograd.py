@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Gradient", "Passes", "Scan", "ScanContext", "record"]
 
 FoldedCell: TypeAlias = "Cell[Any, Any, NamedState] | CompiledCell"
-"""A cell with its equations or, in a graph, its declaration alone."""
+"""A cell with its equations or, in a graph, its declaration only."""
 
 Tensors: TypeAlias = "Sequence[Tensor | None]"
 
@@ -199,7 +199,7 @@ def _by_reference(
 def _vjp(
     function: Callable[..., Tensors], arguments: Sequence[object], places: Sequence[int], ends: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
-    """Vector-Jacobian product: gradients of the arguments at `places`, from those of the function's results."""
+    """Vector-Jacobian product: gradients of the arguments at `places`, from gradients of the function's results."""
 
     def partial(*tensors: Tensor) -> Tensors:
         filled = list(arguments)

@@ -34,7 +34,7 @@ class CellNames(Protocol):
 def check(
     cell: CellNames, x: Tensor, weights: Weights, state: State | None, lengths: Tensor | None, resets: Tensor | None
 ) -> None:
-    """Raise a DataError unless every shape and dtype is what the kernels will read."""
+    """Raise a DataError unless every shape and dtype is as the kernels require."""
     if x.ndim != 3:
         raise DataError(f"x must be (B, T, I), not {tuple(x.shape)}")
     W, R, bW, bR = weights

@@ -55,7 +55,7 @@ CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = _native.cells()
 
 @dataclass(frozen=True)
 class CompiledCell:
-    """The declaration of a compiled cell, without equations: a graph holds a cell by its name alone."""
+    """Declaration of a compiled cell, without equations: a graph refers to a cell by name."""
 
     name: str
     gates: tuple[str, ...]
@@ -115,7 +115,7 @@ def unsupported_problem(cell: CellNames, x: Tensor, weights: Weights) -> str | N
     """Return why the native kernels do not support this cell, these dtypes or this device, or None if they do."""
     compiled = CELLS.get(cell.name)
     if compiled is None:
-        return f"the extension knows only the cells {', '.join(CELLS)}" if CELLS else MISSING
+        return f"the extension supports only the cells {', '.join(CELLS)}" if CELLS else MISSING
     _, gates, states = compiled
     if gates != cell.gates or states != cell.states:
         return f"the extension's {cell.name!r} has gates {gates} and states {states}"

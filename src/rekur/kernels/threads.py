@@ -17,7 +17,7 @@ _LOCAL = threading.local()  # `depth`: open contexts of this thread
 def threads(n: int | None) -> Iterator[None]:
     """Let torch and the kernels use at most `n` threads inside the context.
 
-    A second thread gains nothing for small networks, and loses time where another program wants the same core.
+    A second thread does not speed up small networks, and slows them down when another program uses the core.
 
     The number is a setting of the process, and each Python thread has a copy of it. Contexts may be nested and may
     overlap in several Python threads, which end them in any order: after the last one the setting is as before.
@@ -25,7 +25,7 @@ def threads(n: int | None) -> Iterator[None]:
     Parameters
     ----------
     n : int or None
-        Largest number of threads; None changes nothing.
+        Largest number of threads; None keeps the current one.
 
     Examples
     --------

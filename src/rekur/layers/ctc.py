@@ -134,7 +134,7 @@ class CTCHead(LinearHead):
         return list(best)
 
     def _extend(self, beam: dict[Prefix, list[float]], row: np.ndarray) -> dict[Prefix, list[float]]:
-        """Log-probabilities of the prefixes one step on, from those of the step before and row (K,)."""
+        """Log-probabilities of the prefixes after one more step, from the previous ones and row (K,)."""
         extended: dict[Prefix, list[float]] = defaultdict(lambda: [-np.inf, -np.inf])
         labels = np.flatnonzero(row > MIN_LOG_PROBABILITY).tolist() or [int(row.argmax())]
         for prefix, (ends_blank, ends_label) in beam.items():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rekur.inputs.reader import Reader
 
 Centre = Literal["whole", "past", "none"]
-"""What is subtracted from each band of a recording: its mean, its running mean, or nothing."""
+"""Value subtracted from each band of a recording: mean, running mean, or zero."""
 
 RunningMean: TypeAlias = "tuple[Tensor, int]"
 """Sum of all spectra (1, I, 1) and their number."""
@@ -435,7 +435,7 @@ def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: f
     reader : Reader
         Reader of the input.
     embedding_size : int
-        Size I of the vectors; those of numbers have the number of columns.
+        Size I of the vectors; the number of columns for numbers.
     dropout : float
         Share of entries set to zero during training.
     augmentation : float

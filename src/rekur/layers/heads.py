@@ -157,7 +157,7 @@ class LabelHead(LinearHead):
         return average(losses[..., None], weight)
 
     def decode(self, raw: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Most probable label (...) of each row or step; `lengths` changes nothing."""
+        """Most probable label (...) of each row or step; `lengths` has no effect."""
         return raw.argmax(-1)
 
     def probabilities(self, raw: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class SequenceNet(nn.Module, Generic[Head]):
     head : Module
         Maps outputs to raw values; it also holds the loss and the decoding.
     readout : {"steps", "last", "pooled"}
-        What the head reads: the output of each step, that of the last step, or the last beside mean and maximum.
+        Input of the head: the output of each step, of the last step, or last output with mean and maximum.
     dropout : float, default 0.0
         Share of the entries read by the head that are set to zero while training.
 

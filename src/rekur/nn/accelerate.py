@@ -136,7 +136,7 @@ def accelerate(module: nn.Module) -> Accelerated:
     The classes RNN, LSTM, GRU, RNNCell, LSTMCell and GRUCell of torch.nn are replaced, also where a subclass keeps
     their forward pass, and where weights are parametrized, normed or pruned. Left as they are: subclasses and objects
     with a forward pass of their own, compiled (torch.jit) and quantized layers, and all if the extension is not built.
-    Results, parameters, state_dict and hooks are the same; a second call changes nothing. A pickled model then needs
+    Results, parameters, state_dict and hooks are the same; a second call has no effect. A pickled model then needs
     rekur where it is loaded, a state_dict does not. `restore` undoes it, for instance before torch.jit.script.
 
     Parameters

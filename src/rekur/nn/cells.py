@@ -21,7 +21,7 @@ _FEW_ROWS = 3  # up to which torch is faster
 
 
 class _Cell(nn.RNNCellBase):
-    """The forward pass of the three cells; stands before a class of torch.nn."""
+    """Forward pass of the three cells; a mixin in front of a class of torch.nn."""
 
     _kind: AnyCell | None
 

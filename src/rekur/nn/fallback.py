@@ -67,7 +67,7 @@ def batch_lengths(lengths: Tensor | Sequence[int], input: Tensor | PackedSequenc
     if isinstance(input, PackedSequence):
         raise OptionError("a PackedSequence has its own lengths; pass it without lengths=, or the padded tensor with")
     if input.dim() != 3:
-        raise DataError(f"lengths are for a batch; input has {input.dim()} axes, not 3: cut a single row instead")
+        raise DataError(f"lengths require a batch; input has {input.dim()} axes, not 3: cut a single row instead")
     tensor = torch.as_tensor(lengths, device=input.device)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype is torch.bool:
         raise DataError(f"lengths must be integers, not {tensor.dtype}")

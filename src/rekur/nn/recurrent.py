@@ -40,7 +40,7 @@ _CELLS = {"RNN_TANH": cell("rnn"), "RNN_RELU": cell("rnn_relu"), "LSTM": cell("l
 
 
 class _Recurrent(nn.RNNBase):
-    """The forward pass of the three layers; stands before a class of torch.nn."""
+    """Forward pass of the three layers; a mixin in front of a class of torch.nn."""
 
     precision = "float32"  # the default, on the class: a layer whose class was changed lacks the attribute
 

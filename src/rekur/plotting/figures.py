@@ -61,7 +61,7 @@ def figure(
     """
     choose("engine", engine, ENGINES)
     if not 0 <= s < len(panel):
-        raise OptionError(f"there is no series number {s!r}: choose one of 0 … {len(panel) - 1}")
+        raise OptionError(f"series number {s!r} does not exist: choose one of 0 … {len(panel) - 1}")
     draw = _plotly if engine == "plotly" else _matplotlib
     return draw(panel, s, quantiles, levels)
 

@@ -115,7 +115,7 @@ def line_trace(
 
 
 def interval_trace(intervals: Sequence[Interval], percent: int) -> Json:
-    """Prediction intervals as closed outlines, one after another, so that they stand apart."""
+    """Prediction intervals as one trace of closed outlines, separated by gaps."""
     x: list[str | float | None] = []
     y: list[float | None] = []
     for times, low, high in intervals:
@@ -173,7 +173,7 @@ def with_colors(chart: Json, palette: dict[str, str] = LIGHT) -> Json:
 
 
 def _colored(key: str, value: object, palette: dict[str, str]) -> object:
-    """One value of a description, and what it holds, with colours."""
+    """One value of a description, and its nested values, with colours."""
     if isinstance(value, dict):
         return with_colors(value, palette)
     if isinstance(value, list) and value and isinstance(value[0], dict):

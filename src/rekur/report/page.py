@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parent
 CONTENT_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""Content security policy of a page with charts: nothing is loaded from the network."""
+"""Content security policy of a page with charts: no resources from the network."""
 
 CURES = {
     errno.ENOENT: "create that folder first",
@@ -67,7 +67,7 @@ def html(
     source : str, optional
         Name of the file or table that was read.
     max_series : int, default 12
-        Largest number of series that are drawn, chosen evenly; the page says how many are not.
+        Largest number of series drawn, chosen evenly; the page states the number omitted.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def write(
     source: str | None = None,
     max_series: int = 12,
 ) -> None:
-    """Write the report of a forecast to a file, whole or not at all.
+    """Write the report of a forecast to a file atomically.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def write(
     Raises
     ------
     DataError
-        If the file cannot be written; nothing is left behind, and an existing report stays.
+        If the file cannot be written; an existing report is not changed.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def write(
 
 
 def page_of(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> str:
-    """A whole page: its parts in one column, its content security policy and its scripts."""
+    """Complete page: parts in one column, content security policy and scripts."""
     return Template(_asset("page.html")).substitute(
         title=escape(title),
         version=escape(__version__),
@@ -167,7 +167,7 @@ def page_of(title: str, parts: Sequence[str], policy: str, scripts: str = "") ->
 
 
 def save(path: str | os.PathLike[str], page: str) -> None:
-    """Write a page to a file, whole or not at all; an error names the cure."""
+    """Write a page to a file atomically; an error names the cure."""
     try:
         write_bytes(Path(path), page.encode("utf-8", "replace"))
     except OSError as error:

@@ -54,7 +54,7 @@ def header(forecast: Forecast, title: str, source: str | None, tested: bool) -> 
         ends = dict.fromkeys(str(time).replace("T", " ") for time in json_times(span[0]))
         ahead += ": " + " to ".join(ends)
     line = " · ".join(escape(fact) for fact in [*facts, ahead] if fact)
-    untested = "" if tested else '<p class="muted">Not checked against the past: no backtest was given.</p>'
+    untested = "" if tested else '<p class="muted">No backtest was run.</p>'
     return f'<header><h1>{escape(title)}</h1><p class="summary">{line}</p>{untested}</header>'
 
 
@@ -253,7 +253,9 @@ def reading_guide(intervals: Sequence[int], tested: bool) -> str:
     items = [("median", "half of the outcomes are expected above it, half below.")]
     for percent in sorted(intervals):
         odds = {80: "four of five", 95: "nineteen of twenty"}[percent]
-        items.append((f"{percent} % interval", f"about {odds} values fall into it, if the future is like the past."))
+        items.append(
+            (f"{percent} % interval", f"about {odds} values fall into it if the errors of the past are representative.")
+        )
     items.append(("dotted line", "the last time known when the forecast was made."))
     items.append(("gaps", "missing values; none were filled in."))
     if tested:

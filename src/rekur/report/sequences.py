@@ -45,7 +45,7 @@ class SequenceModel(Protocol):
 
 
 def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
-    """Write the report of a task on sequences to a file, whole or not at all; arguments as in `html`."""
+    """Write the report of a task on sequences to a file atomically; arguments as in `html`."""
     save(path, html(model, dataset, scores))
 
 
@@ -60,7 +60,7 @@ def html(model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) ->
     dataset : Dataset
         Examples with targets.
     scores : mapping of str to float
-        What the `evaluate` method of the model returned for them.
+        Result of the `evaluate` method of the model for them.
 
     Returns
     -------

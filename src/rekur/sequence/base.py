@@ -74,7 +74,7 @@ class LearnedPart(Protocol):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a codec learns from: x and y of the user, x as `reader` reads it, and the estimator's parameters."""
+    """Training data of a codec: x and y of the user, x as `reader` reads it, and the estimator's parameters."""
 
     x: SequenceData
     y: TargetData
@@ -84,14 +84,14 @@ class TrainingData:
 
 
 class TargetCodec(LearnedPart, Protocol):
-    """What is learned of the targets, and how they become tensors."""
+    """Representation of the targets learned by `fit`, and their conversion to tensors."""
 
     @classmethod
     def learn(cls, data: TrainingData) -> Self:
         """A codec for targets such as `data.y`."""
 
     def encode(self, y: TargetData, lengths: Array) -> Targets:
-        """Targets as tensors; refused where one does not fit its sequence of the given length."""
+        """Targets as tensors; a DataError for a target that does not fit the length of its sequence."""
 
 
 class Objective(Protocol):
@@ -135,7 +135,7 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class FitRecord:
-    """Data seen by `fit`, and the validation error beside that of a baseline (None without validation)."""
+    """Data seen by `fit`, and the validation errors of the model and of a baseline (None without validation)."""
 
     rows: int
     steps: int
@@ -223,7 +223,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         return split
 
     def _hold_out(self, data: Batcher, codec: TargetCodec, validation: Validation) -> Split:
-        """Rows to train on and rows held out: those of the user, or a share drawn by the seed."""
+        """Training and validation rows: those of the user, or a random share from the seed."""
         if isinstance(validation, tuple):
             if len(validation) not in (2, 3):
                 raise OptionError("validation must be a share in [0, 1), (x, y) or (x, y, lengths)")
@@ -238,7 +238,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         if isinstance(share, bool) or not isinstance(share, float | int) or not 0 <= share < 1:
             raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
         if round(n * share) == n:
-            raise OptionError(f"validation={validation} of {n} rows leaves none to train on")
+            raise OptionError(f"validation={validation} of {n} rows leaves no training rows; use a smaller share")
         labels = data.y.numpy() if self.split == "stratified" and isinstance(data.y, torch.Tensor) else None
         train, held = train_validation_split(n, share, self.random_state, labels=labels, ordered=self.split == "last")
         if not len(held):
@@ -275,7 +275,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
 
     def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:
-        """Data seen, and the best validation error beside that of the baseline."""
+        """Data seen, and the best validation error with that of the baseline."""
         rows = split.train.row_numbers
         data = FitRecord(len(rows), int(split.train.x.lengths[rows].sum()))
         errors = [record["val_loss"] for record in self.history_ if "val_loss" in record]

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelCodec:
-    """Labels in sorted order, and how often each occurs in the training data."""
+    """Labels in sorted order, and their counts in the training data."""
 
     classes: list[Any]
     counts: list[int]
@@ -191,7 +191,7 @@ class Classifier(SequenceEstimator):
     net_ : Module
         The torch module.
     reader_ : reader of the input
-        What was learned of the input.
+        Reader fitted to the training data.
     ensemble_ : TextEnsemble or None
         The linear model of texts and the powers α and β.
 
@@ -379,7 +379,7 @@ class Classifier(SequenceEstimator):
         return float((self.predict(x, lengths=lengths) == np.asarray(y)).mean())
 
     def evaluate(self, x: SequenceData, y: ArrayLike, *, lengths: ArrayLike | None = None) -> dict[str, float]:
-        """Accuracy and F1 averaged over the labels, beside those of a baseline.
+        """Accuracy and F1 averaged over the labels, of the model and of a baseline.
 
         The baseline is the linear model over n-grams for text, and the most frequent label otherwise.
 

@@ -177,7 +177,7 @@ def task_defaults(task: str, kind: str, cell: str) -> TaskDefaults:
     if task != "label" or cell not in CONVOLUTIONAL:
         return DEFAULTS[task, kind]
     if kind != "video":
-        raise OptionError(f"the cell {cell!r} convolves over pictures: it takes video, not {kind}")
+        raise OptionError(f"the cell {cell!r} is convolutional: it takes video, not {kind}")
     return DEFAULTS[task, "pictures"]
 
 

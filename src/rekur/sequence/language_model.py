@@ -39,7 +39,7 @@ EVALUATION_ROWS = 20
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """How often each token occurs in the training texts: the unigram model, which is the baseline."""
+    """Counts of the tokens in the training texts: the unigram model, used as baseline."""
 
     counts: list[int]
 
@@ -211,7 +211,9 @@ class LanguageModel(SequenceEstimator):
             defaults = self._learn_input(train, self._choose_input(train))
             training = (self.training or Training()).merged_with(defaults.training)
             if training.bptt is None:
-                raise OptionError("a language model is trained piece by piece: give training a bptt, such as 35")
+                raise OptionError(
+                    "a language model requires truncated backpropagation: pass a Training with bptt, such as 35"
+                )
             tokens = self._stream(train)
             self.codec_ = TokenCounts.of(tokens, self.reader_.size)
             batches, validation_batches = stream_batcher(tokens, training.batch_size, training.bptt), None
@@ -259,7 +261,7 @@ class LanguageModel(SequenceEstimator):
         return -math.log(self.perplexity(texts))
 
     def evaluate(self, texts: Sequence[str]) -> dict[str, float]:
-        """Perplexity, beside that of the frequencies of the tokens.
+        """Perplexity of the model and of the unigram frequencies.
 
         Parameters
         ----------

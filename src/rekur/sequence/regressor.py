@@ -173,9 +173,9 @@ class Regressor(SequenceEstimator):
     net_ : Module
         The torch module.
     reader_ : NumbersReader
-        What was learned of the input.
+        Reader fitted to the training data.
     codec_ : ValueCodec
-        What was learned of the targets.
+        Codec fitted to the training targets.
 
     Examples
     --------
@@ -325,7 +325,7 @@ class Regressor(SequenceEstimator):
         Returns
         -------
         float
-            1 for perfect predictions, 0 for those of the mean.
+            1 for perfect predictions, 0 for predictions of the mean.
 
         Raises
         ------
@@ -336,7 +336,7 @@ class Regressor(SequenceEstimator):
         return float(1 - ((actual - predicted) ** 2).sum() / ((actual - actual.mean(axis=0)) ** 2).sum())
 
     def evaluate(self, x: SequenceData, y: TargetData, *, lengths: ArrayLike | None = None) -> dict[str, float]:
-        """R², root mean squared and mean absolute error, beside those of predicting the mean of the training values.
+        """R², root mean squared and mean absolute error, of the model and of the mean of the training values.
 
         Parameters
         ----------

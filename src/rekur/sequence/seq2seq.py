@@ -69,7 +69,7 @@ class TextCodec:
         """Tokens of each text, with the end mark behind them."""
         rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y)]
         if not any(rows):
-            raise DataError("all target texts are empty")
+            raise DataError("all target texts are empty; pass at least one with text")
         return LazySequences.from_list([torch.tensor([*row, END]) for row in rows])
 
     def describe(self) -> Description:
@@ -211,7 +211,7 @@ class Seq2SeqEstimator(PairedEstimator):
         return self._map_rows(texts, x)
 
     def attention(self, x: SequenceData, y: Sequence[str]) -> list[Array]:
-        """Attention weights of the decoder while it generates given texts.
+        """Attention weights of the decoder for target texts.
 
         Parameters
         ----------
@@ -254,7 +254,7 @@ class Seq2SeqEstimator(PairedEstimator):
         return next(iter(scores.values()))
 
     def evaluate(self, x: SequenceData, y: References) -> dict[str, float]:
-        """Scores of the generated texts beside those of a simple baseline.
+        """Scores of the generated texts and of a simple baseline.
 
         Parameters
         ----------
@@ -299,7 +299,7 @@ class Seq2SeqEstimator(PairedEstimator):
 class Translator(Seq2SeqEstimator):
     """Map a text to another text: translation and summarisation.
 
-        m_1 … m_T = stack of cells, both ways, over the tokens x_1 … x_T
+        m_1 … m_T = bidirectional stack of cells over the tokens x_1 … x_T
         p(y_u | y_1 … y_{u-1}, x) = softmax(W·[s_u; Σ_t a_ut·m_t] + b)
 
     where s_u is the state of the decoder and a_ut its attention. Both sides share one set of tokens, learned from the
@@ -356,7 +356,7 @@ class Translator(Seq2SeqEstimator):
 class Captioner(Seq2SeqEstimator):
     """Map a video, or features (T, I) of its frames, to a sentence.
 
-        m_1 … m_T = stack of cells, both ways, over the encoded frames x_1 … x_T
+        m_1 … m_T = bidirectional stack of cells over the encoded frames x_1 … x_T
         p(y_u | y_1 … y_{u-1}, x) = softmax(W·[s_u; Σ_t a_ut·m_t] + b)
 
     where s_u is the state of the decoder and a_ut its attention.

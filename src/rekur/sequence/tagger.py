@@ -128,7 +128,7 @@ class TagObjective:
         """The same of the most frequent label of each word."""
         index = {tag: k for k, tag in enumerate(self.codec.tags)}
         tags = [index[tag] for tag in self.codec.baseline([self.words])[0]]
-        by_number = [0] * SPECIAL + tags  # a word that the reader does not know has the most frequent label
+        by_number = [0] * SPECIAL + tags  # the most frequent label for a word outside the vocabulary
         return self._error(validation, lambda batch: [[by_number[w] for w in row] for row in batch.x[..., 0].tolist()])
 
     def _error(self, validation: Batcher, predict: Callable[[Batch], list[list[int]]]) -> float:
@@ -155,7 +155,7 @@ def tag_accuracy(actual: Sentences, predicted: Sentences) -> float:
 class Tagger(PairedEstimator):
     """Map sentences to a label for each word: parts of speech, slots, names.
 
-        h_1 … h_T = stack of cells, both ways, over the words w_1 … w_T, each read as a word and by its letters
+        h_1 … h_T = bidirectional stack of cells over the words w_1 … w_T, each read as a word and by its letters
         p(y) ∝ exp(Σ_t (W·h_t + b)_{y_t} + Σ_t A_{y_t, y_{t+1}})
 
     with a conditional random field, where A are the scores of neighbouring labels; without it p_t = softmax(W·h_t + b).
@@ -189,7 +189,7 @@ class Tagger(PairedEstimator):
     net_ : Module
         The torch module.
     reader_ : WordsReader
-        What was learned of the words.
+        Reader fitted to the training words.
 
     References
     ----------
@@ -277,7 +277,7 @@ class Tagger(PairedEstimator):
         return scores["span_f1"] if self.codec_.spans else scores["accuracy"]
 
     def evaluate(self, x: Sentences, y: Sentences) -> dict[str, float]:
-        """Scores beside those of the most frequent label of each word.
+        """Scores of the model and of the most frequent label of each word.
 
         Parameters
         ----------

@@ -38,7 +38,7 @@ START = "¶ "
 """Stands before each text, so that its first word is a pair and a string of its own."""
 
 INVERSE_PENALTY = 64.0
-"""C of scikit-learn's logistic regression, found by cross-validation on three data sets."""
+"""C of scikit-learn's logistic regression, selected by cross-validation on three data sets."""
 
 POWERS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """Candidates for the powers α and β of the two models."""
@@ -58,7 +58,7 @@ class NGramModel:
 
     where N_g of N texts hold the n-gram g, and each text begins with a mark of its own. Words and pairs are one part of
     x, strings of 2 to 7 characters another (not where the training texts have more than 2^23 characters), each part of
-    length 1. Each label is told from all others by logistic regression with a quadratic penalty. The column of an
+    length 1. Each label is separated from all others by logistic regression with a quadratic penalty. The column of an
     n-gram is its hash.
 
     Parameters
@@ -152,7 +152,7 @@ class TextEnsemble:
     powers: tuple[float, float]
 
     def log_proba(self, net: Array, texts: Sequence[str]) -> Array:
-        """Log-probabilities (N, K) of the mixture from those of the network (N, K) and the texts."""
+        """Log-probabilities (N, K) of the mixture from the network's log-probabilities (N, K) and the texts."""
         alpha, beta = self.powers
         return log_normalized(alpha * net + beta * self.ngrams.log_proba(texts))
 

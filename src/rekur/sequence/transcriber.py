@@ -43,7 +43,7 @@ STEPS_PER_LABEL = 1.25
 
 @dataclass(frozen=True)
 class TranscriptCodec:
-    """Characters of the transcripts, numbered from 1, and how many spectra are read as one step."""
+    """Characters of the transcripts, numbered from 1, and the number of spectra per step."""
 
     characters: list[str]
     reduction: int
@@ -172,7 +172,7 @@ class Transcriber(PairedEstimator):
     net_ : Module
         The torch module.
     reader_ : AudioReader or NumbersReader
-        What was learned of the input.
+        Reader fitted to the training data.
 
     References
     ----------
@@ -260,7 +260,7 @@ class Transcriber(PairedEstimator):
             If a language model is given for the best path, or is not one of characters.
         """
         if language_model is not None and num_beams == 1:
-            raise OptionError("a language model takes part in beam search alone: set num_beams, such as 16")
+            raise OptionError("a language model requires beam search: set num_beams, such as 16")
         self.check_fitted()
 
         def texts(batch: Batch) -> list[str]:
@@ -314,11 +314,11 @@ class Transcriber(PairedEstimator):
         Raises
         ------
         OptionError
-            If the model reads both ways, or its input is not `Audio`.
+            If the model is bidirectional, or its input is not `Audio`.
         """
         self.check_fitted()
         if self.size_.bidirectional:
-            raise OptionError("a model that reads both ways cannot transcribe a stream: fit with bidirectional=False")
+            raise OptionError("a bidirectional model cannot transcribe a stream: fit with bidirectional=False")
         if not isinstance(self.reader_, AudioReader):
             raise OptionError(f"only recordings can be streamed, not {self.reader_.options.kind}")
         return StreamingTranscriber(self.net_, self.reader_, self.codec_)
@@ -341,7 +341,7 @@ class Transcriber(PairedEstimator):
         return 1 - metrics.word_error_rate(y, self.predict(x))
 
     def evaluate(self, x: SequenceData, y: Sequence[str], num_beams: int = 1, **search: Any) -> dict[str, float]:
-        """Word and character error rate, beside those of empty transcripts.
+        """Word and character error rate, of the model and of empty transcripts.
 
         Parameters
         ----------
@@ -369,7 +369,7 @@ class Transcriber(PairedEstimator):
 
     def _objective(self) -> TranscriptObjective:
         size, codec, seed = self.size_, self.codec_, self.random_state
-        centre: Centre = "whole" if size.bidirectional else "past"  # a stream knows the past alone
+        centre: Centre = "whole" if size.bidirectional else "past"  # a stream has only past frames
         front = SpeechEncoder(
             self.reader_.statistics,
             size.embedding_size,
@@ -388,7 +388,7 @@ class Transcriber(PairedEstimator):
 
 
 class StreamingTranscriber:
-    """Transcriber of one recording while it comes in; `Transcriber.stream` makes it.
+    """Streaming transcriber of one recording, built by `Transcriber.stream`.
 
     Its memory does not grow with the recording, except for the text. The text is that of the best path, the same as
     `Transcriber.predict` gives for the whole recording.
@@ -396,7 +396,7 @@ class StreamingTranscriber:
     Parameters
     ----------
     net : SequenceNet
-        Network of a transcriber that reads forward alone.
+        Network of a unidirectional transcriber.
     reader : AudioReader
         Reader of its recordings.
     codec : TranscriptCodec

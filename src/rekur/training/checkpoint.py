@@ -35,14 +35,14 @@ def fingerprint(*arrays: Array | None) -> str:
 class Checkpoint:
     """Folder with the state of a training run, replaced in one step after every epoch.
 
-    Where several networks are trained one after another, each is a part with a name, and `next` goes on to the next.
+    Several networks trained in sequence are named parts; `next` starts the next part.
 
     Parameters
     ----------
     folder : path
         Where the checkpoint is written.
     description : dict
-        What is trained (options, sizes, data), as JSON values; a checkpoint of anything else is refused.
+        Identity of the training run (options, sizes, data) as JSON values; other checkpoints are rejected.
     part : str, default "net"
         Name of the network that is trained.
 
@@ -82,7 +82,7 @@ class Checkpoint:
         description, tensors = serialization.load(self.folder)
         if description.get("kind") != "checkpoint" or description["of"] != self.description:
             raise ModelFileError(
-                f"{self.folder} holds the checkpoint of another training; choose another folder or remove it"
+                f"{self.folder} holds the checkpoint of another training run; choose another folder or remove it"
             )
         if self.part not in description["histories"]:
             return []
@@ -96,6 +96,6 @@ class Checkpoint:
 
     @staticmethod
     def remove(folder: str | os.PathLike[str]) -> None:
-        """Remove a checkpoint; anything else is left alone."""
+        """Remove a checkpoint, but no other files."""
         if serialization.is_ours(Path(folder)):
             shutil.rmtree(folder)

@@ -1,6 +1,6 @@
 """Training loop: forward, loss, backpropagation through time, update, repeat until the loss no longer improves.
 
-`train` is the loop. It knows neither data nor cells: it takes batches and a function batch → loss, and yields records.
+`train` is independent of data and cells: it takes batches and a function batch → loss, and yields records.
 `fit` consumes the records: progress, early stopping, best weights and checkpoints.
 """
 
@@ -120,7 +120,7 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
 
     start = time.perf_counter()
     while epoch < options.max_epochs:
-        with torch.random.fork_rng(devices=[]):  # dropout draws from the seed and the epoch alone
+        with torch.random.fork_rng(devices=[]):  # dropout depends on the seed and the epoch only
             torch.manual_seed(seed * 1_000_003 + epoch)
             problem.model.train()
             total, record, states = 0.0, Record(), None
@@ -145,7 +145,9 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
                 with torch.inference_mode(), optimizer.averaged():
                     record["val_loss"] = problem.validate()
                 if not math.isfinite(record["val_loss"]):
-                    raise TrainingError("the validation loss is not finite; lower the learning rate or scale the data")
+                    raise TrainingError(
+                        "the validation loss is not finite; use a lower learning rate or scale the data"
+                    )
         yield record
         epoch += 1  # repeat
 

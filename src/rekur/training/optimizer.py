@@ -105,7 +105,7 @@ class Optimizer:
         flat.addcdiv_(m, v.sqrt().add_(1e-8 * scale), value=-rate * scale / (1 - 0.9**self.steps))
 
     def result(self) -> Tensor:
-        """Copy of the resulting parameters: the moving average where there is one."""
+        """Copy of the resulting parameters: the moving average, if enabled."""
         return (self.mean if self.ema_decay else self.flat).clone()
 
     @contextmanager

@@ -144,7 +144,7 @@ class Frequency:
             if multiple == 1 and unit in ("B", "business"):
                 return cls.of_business_days()
         raise OptionError(
-            f"freq={freq!r} is not a frequency that is known; examples: 'h', '30min', 'D', 'B' (Monday to "
+            f"freq={freq!r} is not a supported frequency; examples: 'h', '30min', 'D', 'B' (Monday to "
             "Friday), 'W', 'MS' or 'ME' (start or end of the month), 'QS', 'YS', a multiple such as '2h', or 1 "
             "for integer times"
         )

@@ -20,7 +20,7 @@ from rekur.data.frequency.frequency import (
 
 __all__ = ["Spacing", "infer", "infer_each", "infer_frequency"]
 
-MIN_STEPS_IRREGULAR = 20  # steps from which on irregular times are told from a single wrong time
+MIN_STEPS_IRREGULAR = 20  # smallest number of steps to distinguish irregular times from a single wrong time
 MAX_STEPS_PER_ROW = 20.0  # grid steps per row of a sparse series, at most
 MAX_BINCOUNT_RANGE = 1 << 20
 MIN_MONTH = 28 * DAY
@@ -111,7 +111,7 @@ def infer_frequency(times: Array, offsets: Array, describe: Callable[[int], str]
     """
     spacing = infer(times, offsets)
     if spacing is None:
-        raise DataError("no series has two different times, so the frequency cannot be found: say it with freq=")
+        raise DataError("no series has two different times, so the frequency cannot be inferred: pass it as freq=")
     if spacing.frequency is None:
         raise DataError(_describe_irregular(times, spacing, describe or (lambda i: f"position {i}")))
     return spacing.frequency
@@ -198,11 +198,11 @@ def _describe_irregular(times: Array, spacing: Spacing, describe: Callable[[int]
         other_days = np.flatnonzero((day != common) & ~is_end)
         if 2 * count > len(times) and len(other_days):
             i = int(other_days[0])
-            rule = f"most rows stand on day {common} of a month"
+            rule = f"most rows are on day {common} of a month"
             text = f"the spacing is irregular: {rule}, not {describe(i)} ({format_time(times[i])})."
-        return text + ' If there is one row a month, say so with freq="ME" (or "QE", "YE")'
+        return text + ' If there is one row per month, pass freq="ME" (or "QE", "YE")'
     sparse = common >= SECOND and int(gaps.sum()) // common < MAX_STEPS_PER_ROW * len(gaps)
     if integers or gaps.min() >= DAY or sparse:
         freq = common if integers else f'"{Frequency.of_ticks(common).name}"'
-        return text + f" Say the true step with freq=, for example freq={freq}, which holds all rows"
-    return text + " Round the times or average them over regular steps, or say the step with freq="
+        return text + f" Pass the true step as freq=, for example freq={freq}, which holds all rows"
+    return text + " Round the times or average them over regular steps, or pass the step as freq="

@@ -1,4 +1,4 @@
-"""Frequency of each series of a panel: given, learned before or inferred; series of one frequency form a group."""
+"""Frequency of each series of a panel: passed, learned before or inferred; series of one frequency form a group."""
 
 from __future__ import annotations
 
@@ -213,7 +213,9 @@ def _nearest_panel(rows: SortedRows, learned: Sequence[LearnedFrequency]) -> int
     has = "uneven times" if spacing.frequency is None else f"the frequency {spacing.frequency.name}"
     label = f"series {rows.ids[0]!r}" if rows.has_ids else "the series"
     known = " and ".join(panel.freq.name for panel in learned)
-    raise DataError(f"{rows.source}: {label} has {has}, the model knows {known}")
+    raise DataError(
+        f"{rows.source}: {label} has {has}, but the model was fitted to {known}; pass series of that frequency"
+    )
 
 
 def _groups_on(

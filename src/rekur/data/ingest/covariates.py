@@ -110,7 +110,7 @@ class EncodedColumn:
     mean, scale : float, default 0.0 and 1.0
         Centre and standard deviation of a number.
     has_missing : bool, default False
-        A second input says where a number is missing.
+        A second input marks missing numbers.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def read_text(path: str) -> str:
 
 
 def _utf8(data: bytes, name: str) -> bytes:
-    """Return UTF-8 text without its byte order mark, or raise a DataError with what the file seems to be instead."""
+    """Return UTF-8 text without its byte order mark, or raise a DataError that names the likely file format."""
     if data[:4] == b"PK\x03\x04":
         raise DataError(f"{name} is a zip or Excel file; save the sheet as CSV (UTF-8)")
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -100,7 +100,7 @@ def _utf8(data: bytes, name: str) -> bytes:
             line = data.count(b"\n", 0, error.start) + 1
             raise DataError(f"{name} is not UTF-8 text (line {line}); save it as CSV (UTF-8)") from None
     if b"\0" in data[:BYTES_CHECKED]:
-        raise DataError(f"{name} is not a text file; a CSV or Parquet file is needed")
+        raise DataError(f"{name} is not a text file; use a CSV or Parquet file")
     return data
 
 
@@ -132,7 +132,7 @@ def _parse_csv(data: bytes, name: str) -> pd.DataFrame:
             )
     except pd.errors.ParserWarning:
         raise DataError(
-            f"{name}: its rows have more values than the header has names ({len(names)}); mend line 1"
+            f"{name}: its rows have more values than the header has names ({len(names)}); correct line 1"
         ) from None
     except pd.errors.ParserError as error:
         why = str(error).removeprefix("Error tokenizing data. C error: ").strip()
@@ -157,7 +157,7 @@ def _parse_json_lines(text: str, name: str) -> pd.DataFrame:
         except ValueError as error:
             raise DataError(f"line {number} of {name} is not JSON: {error}") from None
         if not isinstance(row, dict):
-            raise DataError(f"line {number} of {name} is no object but {line.strip()[:MAX_SHOWN]!r}")
+            raise DataError(f"line {number} of {name} is not a JSON object but {line.strip()[:MAX_SHOWN]!r}")
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -229,7 +229,7 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
     """
     name = os.fspath(path).lower()
     if not name.endswith((".csv", ".csv.gz", *PARQUET_SUFFIXES)) and Path(name).suffix:
-        raise DataError(f"{path}: its suffix is not known; use .csv, .csv.gz or .parquet")
+        raise DataError(f"{path}: its suffix is not supported; use .csv, .csv.gz or .parquet")
 
 
 def _encode(frame: Frame, path: Path) -> bytes:
@@ -249,7 +249,7 @@ def _encode(frame: Frame, path: Path) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically: a temporary file in the same folder is renamed; an OSError leaves nothing behind.
+    """Write a file atomically: a temporary file in the same folder is renamed, and removed on an OSError.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ def write_file(frame: Frame, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     DataError
-        If the suffix is not known or the file cannot be written; nothing is left behind.
+        If the suffix is not supported or the file cannot be written; no partial file remains.
 
     Examples
     --------

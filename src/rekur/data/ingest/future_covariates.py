@@ -106,7 +106,7 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
 def _panel_times(panel: Panel, column: TimeColumn, source: str) -> Array:
     """Return times in the kind and on the clock of the panel's."""
     if column.values.dtype.kind != panel.start.dtype.kind:
-        raise DataError(f"{source}: its times are not of the kind of the history's (dates or whole numbers)")
+        raise DataError(f"{source}: its times must be of the same kind as in the history (dates or whole numbers)")
     if (column.tz is None) != (panel.tz is None):
         raise DataError(
             f"{source}: its times have time zone {column.tz or 'none'}, the history has {panel.tz or 'none'}"

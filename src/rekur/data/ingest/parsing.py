@@ -45,7 +45,7 @@ MAX_SHOWN = 60  # characters of a value that an error shows
 
 
 class TimeColumn(NamedTuple):
-    """Times of a column: datetime64[us] (in UTC if there is a zone) or int64; the zone; a note on how they were read.
+    """Times of a column: datetime64[us] (in UTC for a time zone) or int64; the zone; a note on the format.
 
     >>> TimeColumn(np.array([1, 2])).tz is None
     True
@@ -122,7 +122,7 @@ def _parse_numbers(column: Column, where: str) -> Array:
 
 
 def _number_cure(text: str) -> str:
-    """Return how to write a text that is no number, such as one with a decimal comma."""
+    """Return the advice for a text that is not a number, such as one with a decimal comma."""
     if re.fullmatch(r"[+-]?[\d. ]*,\d+", text):
         return "write numbers with a decimal point (in pandas: read_csv(..., decimal=','))"
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", text):
@@ -248,7 +248,7 @@ def _text_times(column: Column, where: str) -> TimeColumn:
         unreadable = np.flatnonzero(each.isna().to_numpy()[codes])
         i = int(unreadable[0]) if len(unreadable) else 0
         raise DataError(
-            f"{where}, {row_name(i)}: {text[codes[i]][:MAX_SHOWN]!r} is not a time that could be read like the others; "
+            f"{where}, {row_name(i)}: {text[codes[i]][:MAX_SHOWN]!r} is not a time in the format of the others; "
             "write times as 2024-01-31 or 2024-01-31 17:00:00, or name another column with time_col"
         )
     if tz:

@@ -216,10 +216,10 @@ def _in_learned_zone(column: TimeColumn, learned: LearnedFrequency, source: str)
     integers = column.values.dtype.kind == "i"
     if integers != (learned.freq.kind == "integer"):
         kinds = ("whole numbers", "dates") if integers else ("dates", "whole numbers")
-        raise DataError(f"{source}: the times are {kinds[0]}, those learned from {kinds[1]}")
+        raise DataError(f"{source}: the times are {kinds[0]}, but those of the training data are {kinds[1]}")
     if (column.tz is None) != (learned.tz is None):
         zones = column.tz or "none", learned.tz or "none"
-        raise DataError(f"{source}: the times have time zone {zones[0]}, those learned from {zones[1]}")
+        raise DataError(f"{source}: the times have time zone {zones[0]}, but those of the training data {zones[1]}")
     return column._replace(tz=learned.tz)
 
 
@@ -246,7 +246,7 @@ def _regular_grid(
     if total > max(MAX_STEPS_PER_ROW * len(rows.times), MAX_STEPS):
         raise DataError(
             f"{rows.source}: at frequency {freq.name} its {len(rows.times)} rows span {total} steps; a few times are "
-            "far from the others, or the frequency is too fine: say the true one with freq="
+            "far from the others, or the frequency is too fine: pass the true one as freq="
         )
     positions = offsets[rows.codes] + k
     return RegularGrid(

@@ -150,8 +150,7 @@ def _infer_time_column(table: Table, candidates: list[str], source: str) -> str:
     if others and len(candidates) <= 2 and not dates:
         return others[0]
     raise DataError(
-        f"{source} has no column that is clearly the time; its columns are {quoted(table.columns)}: "
-        "name it with time_col"
+        f"{source} has no unambiguous time column; its columns are {quoted(table.columns)}: name it with time_col"
     )
 
 
@@ -185,7 +184,7 @@ def _infer_targets(
     if target is not None:
         return Schema(Columns(id_col, time_col, target), (target,), (), False)
     if not candidates:
-        raise DataError(f"{source} has only the columns {quoted(table.columns)}: there is none to forecast")
+        raise DataError(f"{source} has only the columns {quoted(table.columns)}: no column is left to forecast")
     if id_col is not None or text:
         why = f"column {text[0]!r} is not numeric" if id_col is None else "several columns could be the target"
         raise DataError(
@@ -251,7 +250,7 @@ def infer_schema(
     roles = [name for name in (id_col, time_col, target_col, *covariates) if name is not None]
     if len(set(roles)) < len(roles):
         name = next(name for name in roles if roles.count(name) > 1)
-        raise DataError(f"{source}: column {name!r} was given two roles; id, time, target and covariates must differ")
+        raise DataError(f"{source}: column {name!r} has two roles; id, time, target and covariates must differ")
     if target_col is not None:
         _checked_name(table, target_col, "target_col", source)
     rest = [name for name in rest if name != time_col]

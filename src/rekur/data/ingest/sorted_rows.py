@@ -124,7 +124,7 @@ class SortedRows:
             i = int(np.flatnonzero(~exact)[0])
             raise DataError(
                 f"{self.source}, {self.describe(i)}: the time {format_time(self.times[i])} is not a whole number of "
-                f"steps ({freq.name}) after the first of its series; round the times or say the true step with freq="
+                f"steps ({freq.name}) after the first of its series; round the times or pass the true step as freq="
             )
 
     def input_row(self, i: int) -> int:

@@ -61,7 +61,7 @@ def to_frame(columns: Mapping[str, Array], template: Frame, tz: str | None = Non
     columns : mapping of str to (n,) array
         Numbers, labels or datetime64.
     template : data frame
-        Frame of the user; of a pandas Series a pandas frame is made. Its rows are not read.
+        Frame of the user; a pandas Series yields a pandas frame. Its rows are not read.
     tz : str or None, default None
         Zone of the output of times in UTC; None for the zone that `template` has. Without a zone times are naive.
 
