@@ -209,7 +209,9 @@ def test_types_of_a_program(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy is not installed")
     lines = ["import rekur", "reveal_type(rekur.Forecaster)", "reveal_type(rekur.nn.LSTM)", "rekur.Forcaster"]
     (tmp_path / "program.py").write_text("\n".join(lines))
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "program.py"]
+    root = SOURCE.parents[1]  # the cache is that of `make check`, where there is one
+    options = ["--config-file", str(root / "pyproject.toml"), "--cache-dir", str(root / ".mypy_cache")]
+    command = [sys.executable, "-m", "mypy", *options, "program.py"]
     env = {**os.environ, "MYPYPATH": str(SOURCE.parent)}
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert "program.py:2: note: Revealed type is " in done.stdout, done.stdout + done.stderr

@@ -10,7 +10,7 @@ import typer
 from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
 
-CELLS = ("rnn", "rnn_relu", "lstm", "gru")
+CELLS = ("rnn", "rnn_relu", "lstm", "gru", "gru_before")
 DUPLICATES = ("error", "mean", "first", "last", "sum")
 
 
