@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from rekur import Classifier, Regressor
-from rekur.core import DataError
+from rekur.core import MissingDependencyError
 from rekur.interop.panels import ClassifierAdapter, RegressorAdapter, padded, shared_parameters
 from rekur.training.config import Training
 
@@ -21,7 +21,7 @@ def test_missing_library_is_named(name: str, monkeypatch: pytest.MonkeyPatch) ->
     """Without the library, the import says what to install."""
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"rekur.interop.{name}", raising=False)
-    with pytest.raises(DataError, match=f"pip install {name}"):
+    with pytest.raises(MissingDependencyError, match=f"pip install {name}"):
         importlib.import_module(f"rekur.interop.{name}")
 
 

@@ -2,7 +2,7 @@
 
 `rekur.interop.sktime` and `rekur.interop.aeon` each hold a `RekurForecaster`, a `RekurClassifier` and a
 `RekurRegressor` with the interface of that library. The libraries are no dependencies of rekur: importing an adapter
-whose library is not installed raises a `rekur.core.DataError` that says what to install.
+whose library is not installed raises a `rekur.core.MissingDependencyError` that says what to install.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError
+from rekur.core import Array, MissingDependencyError
 from rekur.forecasting.forecaster import Forecaster
 from rekur.interop.panels import TEST_NETWORKS, ClassifierAdapter, RegressorAdapter, shared_parameters
 from rekur.training.config import Training
@@ -21,7 +21,7 @@ try:
     from aeon.forecasting.base import BaseForecaster, SeriesToSeriesForecastingMixin
     from aeon.regression import BaseRegressor
 except ImportError as error:
-    raise DataError("rekur.interop.aeon needs aeon: pip install aeon") from error
+    raise MissingDependencyError("rekur.interop.aeon needs aeon: pip install aeon") from error
 
 
 class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: ignore[misc]

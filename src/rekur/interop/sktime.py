@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError
+from rekur.core import Array, DataError, MissingDependencyError
 from rekur.forecasting.forecaster import Forecaster
 from rekur.interop.panels import TEST_NETWORKS, ClassifierAdapter, RegressorAdapter, shared_parameters
 from rekur.training.config import Training
@@ -23,7 +23,7 @@ try:
     from sktime.forecasting.base import BaseForecaster
     from sktime.regression.base import BaseRegressor
 except ImportError as error:
-    raise DataError("rekur.interop.sktime needs sktime: pip install sktime") from error
+    raise MissingDependencyError("rekur.interop.sktime needs sktime: pip install sktime") from error
 
 ID, TIME, TARGET = "unique_id", "ds", "y"
 
