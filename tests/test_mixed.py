@@ -56,6 +56,15 @@ def test_each_frequency_is_forecast_as_if_it_were_alone(tmp_path: Path) -> None:
     assert any(note.startswith("W-SUN: frequency W-SUN") for note in made.notes_)
 
 
+def test_the_column_options_of_several_frequencies_are_saved(tmp_path: Path) -> None:
+    """A loaded model reads new data by the options of `fit`, such as the rule for doubled rows."""
+    df = panel().drop(columns="x").rename(columns={"ds": "when"})
+    doubled = pd.concat([df, df.tail(1).assign(y=1000.0)], ignore_index=True)
+    made = model().fit(doubled, time_col="when", duplicates="first")
+    made.save(tmp_path / "model")
+    pd.testing.assert_frame_equal(rekur.load(tmp_path / "model").predict(doubled), made.predict(doubled))
+
+
 def test_the_backtest_of_several_frequencies_is_that_of_each() -> None:
     df = panel().drop(columns="x")
     tested = model().backtest(df, n_windows=2)

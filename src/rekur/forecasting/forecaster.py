@@ -780,7 +780,8 @@ class Forecaster(BaseEstimator):
             else:
                 tuned._fine_tune_panel(tuned._own_panel(group), time_limit, progress)
         except TrainingInterrupted as interrupt:  # the best weights so far can be used and saved
-            self.ensemble_ = interrupt.ensemble
+            if self.multi_ is None:
+                self.ensemble_ = interrupt.ensemble
             raise
         vars(self).update(vars(tuned))
         return self
@@ -827,7 +828,7 @@ class Forecaster(BaseEstimator):
         3
         """
         self.check_fitted()
-        serialization.save(folder, self._parts().parts)
+        serialization.save(folder, self._parts().parts, self.columns_)
 
     def restore_panel(
         self,

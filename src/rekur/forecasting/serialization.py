@@ -16,6 +16,7 @@ from rekur.core import ModelFileError
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.ingest.covariates import EncodedColumn, ExogenousEncoder
 from rekur.data.panel import Columns, Panel
+from rekur.data.panel_group import ColumnOptions
 from rekur.data.scaling import WindowScaling
 from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
 from rekur.forecasting.ensemble import Ensemble, history_length
@@ -44,13 +45,13 @@ def describe(model: PanelForecaster) -> Description:
     return {"parameters": parameters, "seasons": list(model.seasons_), "config": config}
 
 
-def save(folder: str | os.PathLike[str], parts: Sequence[PanelForecaster]) -> None:
+def save(folder: str | os.PathLike[str], parts: Sequence[PanelForecaster], columns: ColumnOptions) -> None:
     """Write fitted forecasters, one a frequency, to a folder."""
     if len(parts) == 1:
         serialization.save(folder, *contents(parts[0]))
         return
     saved = [contents(part) for part in parts]
-    description = {"kind": KIND, "columns": parts[0].columns_, "parts": [description for description, _ in saved]}
+    description = {"kind": KIND, "columns": columns, "parts": [description for description, _ in saved]}
     tensors = {f"{k}/{name}": tensor for k, (_, part) in enumerate(saved) for name, tensor in part.items()}
     serialization.save(folder, description, tensors)
 
