@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rekur.baselines import BASELINES
 from rekur.cli.errors import in_options
 from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name
@@ -20,6 +19,7 @@ from rekur.data.panel_group import PanelGroup, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
+from rekur.forecasting.multi_frequency import used_baseline
 
 
 def run(
@@ -134,13 +134,6 @@ def testable(panels: PanelGroup, horizon: int) -> bool:
     return typical >= 2 * horizon + 8
 
 
-def used_baseline(model: Forecaster) -> str | None:
-    """The baseline that a fitted forecaster forecasts by, if it is one alone and all frequencies have the same."""
-    parts = (model,) if model.multi_ is None else model.multi_.parts
-    used = {part.ensemble_.using(model.select).selected for part in parts}
-    return next((name for name in used if len(used) == 1 and name in BASELINES), None)
-
-
 def finish(
     model: Forecaster,
     forecast: Forecast,
@@ -159,7 +152,8 @@ def finish(
     if backtest is not None:
         if note := backtest.skipped_note():
             print(f"· {note}")
-        scores(backtest, used_baseline(model))
+        parts = (model,) if model.multi_ is None else model.multi_.parts
+        scores(backtest, used_baseline(parts, model.select))
     elif tested:
         print("· no backtest: the series are too short, or --windows is 0")
     preview(forecast, frame)

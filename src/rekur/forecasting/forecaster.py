@@ -577,6 +577,10 @@ class Forecaster(BaseEstimator):
         >>> rekur.Forecaster(horizon=3).fit(df).predict(level=[80]).columns.tolist()
         ['ds', 'rekur', 'rekur-lo-80', 'rekur-hi-80']
         """
+        if models and samples is not None:
+            raise OptionError(
+                "models=True has no effect on samples, which are paths of one model: leave one of them out"
+            )
         forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h, models=models)
         return (
             forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rekur.baselines import BASELINES
 from rekur.core import DataError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
@@ -149,6 +150,12 @@ class MultiFrequencyForecaster:
             return next((part for part in matches if part.panel_.freq.end == panel.freq.end), matches[0])
         known = " and ".join(part.panel_.freq.name for part in self.parts)
         raise DataError(f"the table has series of the frequency {panel.freq.name}, but the model was fitted to {known}")
+
+
+def used_baseline(parts: Sequence[PanelForecaster], select: str) -> str | None:
+    """The baseline that fitted forecasters forecast by, if it is one alone and the same for all."""
+    used = {part.ensemble_.using(select).selected for part in parts}
+    return next((name for name in used if len(used) == 1 and name in BASELINES), None)
 
 
 def same_step(one: Panel, other: Panel) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rekur.metrics.comparison import ClusteredMean, clustered_mean, student_t95
+from rekur.metrics.clusters import ClusteredMean, clustered_mean, student_t975
 from rekur.metrics.point_forecast import mae, mase, rmse, seasonal_scale, smape
 from rekur.metrics.quantile_forecast import at_level, coverage, msis, pinball, pinball_error, summary, wql
 from rekur.metrics.sequence import (
@@ -40,7 +40,7 @@ __all__ = [
     "seasonal_scale",
     "smape",
     "span_f1",
-    "student_t95",
+    "student_t975",
     "summary",
     "word_error_rate",
     "wql",

@@ -92,10 +92,10 @@ def _intervals(scores: WindowScores, best: str, outcome: int) -> str:
     better = scores.verdict("MSIS80", NAME, best)
     if better == 0:
         return ""
-    own, other = (scores.mean("MSIS80", name).mean for name in (NAME, best))
-    share = f"{gain(own, other)} better" if better > 0 else f"{loss(own, other)} worse"
+    score, rival = (scores.mean("MSIS80", name).mean for name in (NAME, best))
+    share = f"{gain(score, rival)} better" if better > 0 else f"{loss(score, rival)} worse"
     word = "and" if (better > 0) == (outcome > 0) and outcome != 0 else "but"
-    return f", {word} the intervals of {NAME} score {share} (MSIS {own:.2f} vs {other:.2f})"
+    return f", {word} the intervals of {NAME} score {share} (MSIS {score:.2f} vs {rival:.2f})"
 
 
 def gain(score: float, other: float) -> str:

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from rekur.core import DataError
 
-__all__ = ["ClusteredMean", "clustered_mean", "student_t95"]
+__all__ = ["ClusteredMean", "clustered_mean", "student_t975"]
 
-_SMALL_SAMPLE_T95 = (6.314, 2.920, 2.353)  # one to three degrees of freedom
+_SMALL_SAMPLES = (12.706, 4.303, 3.182)  # one to three degrees of freedom
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class ClusteredMean:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the mean differs from zero in a one-sided t test at 95 %; False with fewer than two clusters."""
-        return self.clusters > 1 and abs(self.mean) > student_t95(self.clusters - 1) * self.error
+        """Whether the mean differs from zero in a two-sided t test at 5 %; False with fewer than two clusters."""
+        return self.clusters > 1 and abs(self.mean) > student_t975(self.clusters - 1) * self.error
 
     @property
     def t(self) -> float:
@@ -102,10 +102,10 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean:
     return ClusteredMean(float(x.mean()), error, G)
 
 
-def student_t95(freedom: int) -> float:
-    """Quantile of Student's t at 95 %, to 1 %.
+def student_t975(freedom: int) -> float:
+    """Quantile of Student's t at 97.5 %, to 2 %.
 
-        t = z + (z³ + z)/4ν + (5z⁵ + 16z³ + 3z)/96ν²,  z = 1.645
+        t = z + (z³ + z)/4ν + (5z⁵ + 16z³ + 3z)/96ν²,  z = 1.96
 
     where ν are the degrees of freedom; a table gives it up to ν = 3.
 
@@ -124,11 +124,11 @@ def student_t95(freedom: int) -> float:
 
     Examples
     --------
-    >>> from rekur.metrics import student_t95
-    >>> [round(student_t95(ν), 2) for ν in (1, 5, 1000)]
-    [6.31, 2.01, 1.65]
+    >>> from rekur.metrics import student_t975
+    >>> [round(student_t975(ν), 2) for ν in (1, 5, 1000)]
+    [12.71, 2.55, 1.96]
     """
-    if freedom <= len(_SMALL_SAMPLE_T95):
-        return _SMALL_SAMPLE_T95[freedom - 1]
-    z, ν = 1.645, float(freedom)
+    if freedom <= len(_SMALL_SAMPLES):
+        return _SMALL_SAMPLES[freedom - 1]
+    z, ν = 1.96, float(freedom)
     return z + (z**3 + z) / (4 * ν) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * ν**2)
