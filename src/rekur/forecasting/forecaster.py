@@ -811,7 +811,9 @@ class Forecaster(BaseEstimator):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder, as config.json and model.safetensors.
 
-        The files hold the end of every series, from which forecasts go on.
+        The loaded model forecasts the same numbers. The files hold the end of every series, from which forecasts go on:
+        all rows of a series of up to 2,048 rows, the last 2,048 to 2,111 of a longer one, or more where three seasons
+        or the context of a network are longer. They thus hold data of the training: for most tables all of its values.
 
         Parameters
         ----------

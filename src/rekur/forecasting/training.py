@@ -185,12 +185,18 @@ def new_trainer(
     dropout = 0.1 if len(windows) > 2000 else 0.2
     linear = None
     if architecture.corrected:
-        random = np.random.default_rng(seed)
-        sample = np.unique(random.integers(0, len(windows), min(len(windows), MAX_LINEAR_WINDOWS)))
+        sample = linear_sample(len(windows), seed)
         held_out = features.windows(*validation_windows(panel, config))
         linear = solve_linear(features, windows.pick(sample), held_out, errors)
     net = build_net(config, architecture, features.width, shape, dropout, seed)
     return WindowTrainer(features, ForecastModel(config, architecture, columns, encoders, linear, net), errors)
+
+
+def linear_sample(count: int, seed: int) -> Array:
+    """Numbers of the windows that the linear path is solved on: all, or 20,000 of more, drawn without replacement."""
+    if count <= MAX_LINEAR_WINDOWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, MAX_LINEAR_WINDOWS, replace=False, shuffle=False))
 
 
 def continued_trainer(panel: Panel, config: ForecastConfig, model: ForecastModel, errors: Array) -> WindowTrainer:

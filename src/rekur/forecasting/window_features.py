@@ -94,7 +94,8 @@ class WindowFeatures:
         self.encoders = encoders
         self.future, self.past = encoders.future.apply(panel.future), encoders.past.apply(panel.past)  # (N, ·)
         self.static = encoders.static.apply(panel.static)  # (S, ·)
-        self.history_std = ExpandingStd.of(panel.y, panel.offsets) if scaling.spread == "history" else None
+        history = scaling.spread == "history"
+        self.history_std = ExpandingStd.of(panel.y, panel.offsets, panel.earlier) if history else None
 
     def windows(self, series: Array, stop: Array, horizon: int | None = None) -> WindowIndex:
         """Windows whose target begins at rows `stop` of `series`, both (n,)."""
