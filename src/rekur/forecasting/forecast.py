@@ -39,6 +39,8 @@ class Forecast:
         An empty frame of the type that results take; pandas if None.
     rank_templates : tuple of np.ndarray, default ()
         Ranks of the held-out errors, shape (W, h), one array a panel, for sample paths.
+    notes : tuple of str, default ()
+        Notes on the table that was forecast, on the model if that is the table of `fit`, and on `futr_df`.
     members : mapping of str to np.ndarray, optional
         Quantiles of every network and baseline, shape (S, h, Q); NaN where a frequency has no such network.
 
@@ -58,6 +60,7 @@ class Forecast:
     values: Array
     frame_type: Frame = None
     rank_templates: tuple[Array, ...] = ()
+    notes: tuple[str, ...] = ()
     members: Mapping[str, Array] = field(default_factory=dict)
 
     @property

@@ -89,7 +89,8 @@ class MultiFrequencyForecaster:
             for name in names
         }
         values = np.concatenate([r.values for r in results])
-        return Forecast(panels, results[0].levels, values, None, templates, members)
+        notes = tuple(note for result in results for note in result.notes)
+        return Forecast(panels, results[0].levels, values, None, templates, notes, members)
 
     def follow(self, backtest: Backtest) -> None:
         """Let each forecaster use the baseline that is better in the backtest of its frequency, if one is."""

@@ -116,7 +116,7 @@ def html(
     parts += [
         sections.training(runs),
         sections.settings(forecast, backtest, model),
-        sections.notes(forecast, model),
+        sections.notes(forecast),
         sections.reading_guide(intervals, backtest is not None),
     ]
     charts = {"series": series, "training": training_chart(runs) if runs else None}
