@@ -12,13 +12,14 @@ from rekur import baselines
 from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
-from rekur.forecasting.calibration import adaptive_quantiles
+from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model import ForecastModel
-from rekur.forecasting.model_averaging import AVERAGED_BASELINES, ModelAverage, average_models
+from rekur.forecasting.model_averaging import AVERAGED_BASELINES, ModelAverage, PastForecasts, average_models
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template
-from rekur.forecasting.window_features import actual_values, validation_windows
+from rekur.forecasting.window_features import actual_values, past_windows, validation_windows
 from rekur.kernels.threads import threads
+from rekur.metrics import seasonal_scale
 
 MIN_HISTORY = 2048
 """Rows of a series that a baseline reads, unless its seasons need more."""
@@ -29,9 +30,12 @@ CHUNK_VALUES = 4_000_000
 TWO_THREAD_HIDDEN_SIZE = 128
 """Hidden size from which on a second thread pays."""
 
+MAX_DISTANCE = 2.0
+"""Distance of the quantiles of a network from the 95 % interval of naive, in units of its width, at most."""
+
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
-"""Held-out windows that the weights are chosen on, and rows of their histories, at most."""
+"""Past windows that the weights are chosen on, and rows of their histories, at most."""
 
 
 def history_length(seasons: tuple[int, ...]) -> int:
@@ -110,7 +114,7 @@ class Ensemble:
     horizon : int
         Steps that were learned.
     networks : dict of str to list of ForecastModel
-        Networks by architecture; without any the forecast is that of smoothing.
+        Networks by architecture; without any the forecast is that of the baselines.
     blend : ModelAverage
         Weights and interval factors.
     rank_template : np.ndarray
@@ -193,27 +197,56 @@ class Ensemble:
         horizon: int,
         known: BaselineForecasts,
     ) -> Array:
-        """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture."""
+        """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture, limited."""
         if name in AVERAGED_BASELINES:
             return known.quantiles(name, *windows)[:, :horizon]
         with limited_threads(self.networks[name][0]):
             q = [network.quantiles(panel, *windows, future, horizon) for network in self.networks[name]]
-        return q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
+        median = q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
+        return within_limits(median, known.quantiles("naive", *windows)[:, :horizon])
 
     def averaged(self, panel: Panel, errors: Array) -> Ensemble:
-        """The same networks, with weights chosen on the held-out windows of a panel, in units of the errors (S,)."""
-        config = next(iter(self.networks.values()))[0].config
+        """The same networks, with weights chosen on past windows of a panel, in units of the errors (S,)."""
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
-        windows, h = validation_windows(panel, config, limit), self.horizon
-        known = BaselineForecasts(panel, self.seasons, h)
-        names = (*self.networks, *AVERAGED_BASELINES)
-        members = {name: self.member(name, panel, windows, None, h, known) for name in names}
-        block = (panel.freq.count(panel.start.min(), panel.start)[0][windows[0]] + windows[1]) // h
-        counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
-        y = actual_values(panel, *windows, h)
-        blend = average_models(members, y, errors[windows[0]], counts, LEVELS, block)
-        template = rank_template(blend.combine(members, LEVELS, h), y)
+        known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
+        windows = past_windows(panel, self.seasons[0], h, limit)
+        past = self._forecasts(panel, windows, errors, known, AVERAGED_BASELINES) if len(windows[0]) else None
+        held_out = None
+        if self.networks:
+            config = next(iter(self.networks.values()))[0].config
+            windows = validation_windows(panel, config, limit)
+            held_out = self._forecasts(panel, windows, errors, known, (*self.networks, *AVERAGED_BASELINES))
+        blend = average_models(held_out, past, trend_growth(panel.lengths, self.seasons[0], h))
+        final = past if held_out is None else held_out
+        if final is None:
+            return replace(self, blend=blend)
+        template = rank_template(blend.combine(final.forecasts, LEVELS, h), final.actual)
         return replace(self, blend=blend, rank_template=template if len(template) > 1 else self.rank_template)
+
+    def _forecasts(
+        self,
+        panel: Panel,
+        windows: tuple[Array, Array],
+        errors: Array,
+        known: BaselineForecasts,
+        names: tuple[str, ...],
+    ) -> PastForecasts:
+        """Forecasts of past windows (series, stop) by members."""
+        (series, stop), h = windows, self.horizon
+        members = {name: self.member(name, panel, windows, None, h, known) for name in names}
+        block = (panel.freq.count(panel.start.min(), panel.start)[0][series] + stop) // h
+        return PastForecasts(members, actual_values(panel, series, stop, h), errors[series], block, LEVELS)
+
+
+def within_limits(q: Array, naive: Array) -> Array:
+    """Quantiles (n, h, Q) of a network, no further from the 95 % interval of naive than twice its width.
+
+    A window unlike any in training can make the quantiles of a network explode, above all where it learns logarithms.
+    """
+    low, high = naive[..., :1], naive[..., -1:]
+    width = high - low
+    limit = np.where(width > 0, MAX_DISTANCE * width, np.inf)  # NaN and 0 limit nothing
+    return np.asarray(np.where(np.isfinite(limit), np.clip(q, low - limit, high + limit), q))
 
 
 def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
@@ -221,7 +254,8 @@ def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
     return threads(1 if network.net.embed.out_features < TWO_THREAD_HIDDEN_SIZE else None)
 
 
-def smoothing_ensemble(seasons: tuple[int, ...], horizon: int) -> Ensemble:
-    """Smoothing without any network."""
+def baseline_ensemble(panel: Panel, seasons: tuple[int, ...], horizon: int) -> Ensemble:
+    """Baselines without any network, for a panel too short to train on."""
     template = random_walk_template(MAX_TEMPLATES, horizon)
-    return Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template)
+    errors = np.nan_to_num(seasonal_scale(panel.y, seasons[0], panel.offsets))
+    return Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template).averaged(panel, errors)

@@ -38,7 +38,7 @@ from rekur.forecasting.config import (
     season_lengths,
 )
 from rekur.forecasting.cross_validation import Backtest, cross_validate
-from rekur.forecasting.ensemble import Ensemble, smoothing_ensemble
+from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
 from rekur.forecasting.forecast import NAME, Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
@@ -360,8 +360,9 @@ class Forecaster(BaseEstimator):
         self.panel_, self.seasons_ = panel, seasons
         self.config_, self.history_, self.notes_ = self._config(panel, time_limit), [], list(panel.notes)
         if self.config_ is None:
-            self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
-            self.ensemble_ = smoothing_ensemble(self.seasons_, self.horizon)
+            self.ensemble_ = baseline_ensemble(panel, self.seasons_, self.horizon)
+            chosen = self.ensemble_.blend.describe()
+            self.notes_.append(f"the series are too short to train on: the forecast is {chosen}")
             return
         saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
         self.ensemble_, self.history_ = self._train(panel, self.config_, progress, saver)
