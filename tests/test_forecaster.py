@@ -140,7 +140,7 @@ def test_short_series_are_left_out_and_listed_or_forecast_without_training() -> 
     assert set(model.predict().unique_id) == {"s0", "s1"}
     few = Forecaster(4).fit(panel(1, 9))
     assert not few.ensemble_.networks
-    assert any("smoothing alone" in note for note in few.notes_)
+    assert any("smoothing (Theta) alone" in note for note in few.notes_)
     assert np.isfinite(few.predict(level=[80]).drop(columns=["unique_id", "ds"])).all(axis=None)
     with pytest.raises(DataError, match="too short"):
         Forecaster(4).fit(panel(1, 2))

@@ -40,7 +40,7 @@ from rekur.forecasting.config import (
     with_selection,
 )
 from rekur.forecasting.cross_validation import Backtest, cross_validate
-from rekur.forecasting.ensemble import Ensemble, smoothing_ensemble
+from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
 from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
@@ -378,7 +378,7 @@ class Forecaster(BaseEstimator):
         self.panel_, self.seasons_ = panel, seasons
         self.config_, self.history_, self.notes_ = self._config(panel, time_limit), [], list(panel.notes)
         if self.config_ is None:
-            self.ensemble_ = smoothing_ensemble(panel, self.seasons_, self.horizon, self.select)
+            self.ensemble_ = baseline_ensemble(panel, self.seasons_, self.horizon, self.select)
             self.notes_.append(self.ensemble_.note_without_network())
             return
         saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
