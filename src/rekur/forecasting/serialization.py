@@ -67,6 +67,8 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
         **describe(model),
         "columns": model.columns_,
         "blend": asdict(model.ensemble_.blend),
+        "selected": model.ensemble_.selected,
+        "alone": {name: asdict(average) for name, average in model.ensemble_.alone.items()},
         "notes": model.notes_,
         "history": model.history_,
         "levels": list(LEVELS),
@@ -150,9 +152,10 @@ def restore_part(
     model = build(**parameters)
     seasons = tuple(description["seasons"])
     config = None if description["config"] is None else restore_config(description["config"])
-    fields = description["blend"]
-    blend = ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
-    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy())
+    blend = restore_average(description["blend"])
+    selected = description.get("selected", "blend")  # models of earlier releases forecast by the average
+    alone = {name: restore_average(fields) for name, fields in description.get("alone", {}).items()}
+    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy(), selected, alone)
     shape = NetworkShape(model.cell, model.hidden_size, model.num_layers)
     for name, network_fields in description["networks"].items():
         if config is None:
@@ -170,6 +173,11 @@ def restore_part(
         history=description["history"],
     )
     return model
+
+
+def restore_average(fields: Description) -> ModelAverage:
+    """The average that was described."""
+    return ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
 
 
 def restore_config(fields: Description) -> ForecastConfig:

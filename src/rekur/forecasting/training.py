@@ -355,9 +355,9 @@ def train_ensemble(
         On Ctrl-C after the first epoch; it holds the ensemble so far.
     """
     errors = np.nan_to_num(seasonal_scale(panel.y, config.season, panel.offsets))
-    ensemble = Ensemble(
-        seasons, config.horizon, {}, ModelAverage({}), random_walk_template(MAX_TEMPLATES, config.horizon)
-    )
+    template = random_walk_template(MAX_TEMPLATES, config.horizon)
+    selected = config.select if start is None else start.selected
+    ensemble = Ensemble(seasons, config.horizon, {}, ModelAverage({}), template, selected)
     records: list[Record] = []
     best: dict[str, float] = {}
     trained: list[TrainedMember] = []
@@ -397,9 +397,9 @@ def shifted(on_record: Callable[[Record], None] | None, epochs: int) -> Callable
 
 
 def refit_members(ensemble: Ensemble, trained: list[TrainedMember], checkpoint: Checkpoint | None) -> None:
-    """Refit the networks that have a weight on the held-out rows too."""
+    """Refit the networks that have a weight, or forecast alone, on the held-out rows too."""
     for each in trained:
-        if each.member.architecture.name in ensemble.blend.weights:
+        if each.member.architecture.name in (*ensemble.blend.weights, ensemble.selected):
             checkpoint = None if checkpoint is None else checkpoint.next(f"{each.member.name} last")
             with limited_threads(each.trainer.model):
                 refit(each.trainer, each.epochs, each.seed, checkpoint)
