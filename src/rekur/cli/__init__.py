@@ -191,6 +191,7 @@ def _predict(
     from rekur.cli import forecasting, sequence
     from rekur.cli.options import Outputs
     from rekur.cli.outputs import check
+    from rekur.core import OptionError
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
@@ -198,8 +199,12 @@ def _predict(
     check(outputs, levels)
     estimator = rekur.load(model)
     if isinstance(estimator, Forecaster):
+        if x is not None or id is not None:
+            raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
         forecasting.predict(estimator, file, future, outputs, levels, model)
     else:
+        if level:
+            raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
         sequence.predict(estimator, model, file, future, DatasetColumns(x, None, id), outputs)
 
 

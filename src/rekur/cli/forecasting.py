@@ -18,6 +18,7 @@ from rekur.data.panel_group import PanelGroup, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
+from rekur.training.deadline import Deadline
 
 
 def run(
@@ -36,14 +37,16 @@ def run(
     check(outputs, options.level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
-        time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
+    deadline = Deadline.after(time_limit)
     df = files.read_file(file)
     futr_df = None if future is None else files.read_file(future)
     panels = read_history(model, df, futr_df, columns, source_name(file))
     count = default_windows(panels, model.horizon) if windows is None else windows
-    backtest = model.backtest(panels, n_windows=count, time_limit=time_limit) if count else None
-    fit(model, panels, time_limit, outputs.save, columns.duplicates)
-    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file))
+    half = deadline.portion(0.5).seconds()
+    backtest = model.backtest(panels, n_windows=count, time_limit=half) if count else None
+    fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates)
+    untested = "--windows is 0" if windows == 0 else "the series are too short for a window of the horizon"
+    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file), untested)
 
 
 def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
@@ -65,7 +68,7 @@ def predict(
     panels = None if file is None else model.read(files.read_file(file), source_name(file))
     futr_df = None if future is None else files.read_file(future)
     forecast = model.forecast(panels, futr_df=futr_df)
-    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder), False)
+    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder))
 
 
 def show(folder: str | None) -> None:
@@ -124,9 +127,9 @@ def finish(
     outputs: Outputs,
     level: Sequence[float],
     source: str | None = None,
-    tested: bool = True,
+    untested: str = "",
 ) -> None:
-    """Print the verdict and a preview, and write the outputs."""
+    """Print the verdict, or why there is no backtest (`untested`), and a preview, and write the outputs."""
     from rekur.cli.printing import preview, scores
 
     frame = forecast.frame(level)
@@ -136,8 +139,8 @@ def finish(
         if note := backtest.skipped_note():
             print(f"· {note}")
         scores(backtest)
-    elif tested:
-        print("· no backtest: the series are too short, or --windows is 0")
+    elif untested:
+        print(f"· no backtest: {untested}")
     preview(forecast, frame)
     if outputs.out is not None:
         files.write_file(frame, outputs.out)

@@ -18,6 +18,7 @@ from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, pa
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.window_features import actual_values
 from rekur.metrics import seasonal_scale, summary
+from rekur.training.deadline import Deadline
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
@@ -271,7 +272,7 @@ def cross_validate(
     refit : bool or int, default False
         Train on the rows before the first window only (False), before every window (True), or before every k-th one.
     time_limit : float, optional
-        Seconds that training may take.
+        Seconds that the backtest may take, but for the forecasts of its windows by the networks.
     progress : bool, optional
         Whether to show a bar; if None, on a terminal.
 
@@ -295,11 +296,13 @@ def cross_validate(
     """
     group = PanelGroup.of(panels)
     windows = PastWindows(forecaster.horizon, n_windows, forecaster.horizon if step_size is None else step_size)
-    seconds = None if time_limit is None else time_limit / len(group.parts)
+    deadline, count = Deadline.after(time_limit), len(group.parts)
     tests: dict[int, Backtest] = {}
     for k, panel in enumerate(group.parts):
         try:
-            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), seconds, progress)
+            tests[k] = _backtest_panel(
+                forecaster, panel, windows, int(refit), deadline.portion(1 / (count - k)), progress
+            )
         except TooShortError:
             if k == len(group.parts) - 1 and not tests:
                 raise
@@ -311,7 +314,7 @@ def _backtest_panel(
     panel: Panel,
     windows: PastWindows,
     refit: int,
-    time_limit: float | None,
+    deadline: Deadline,
     progress: bool | None,
 ) -> Backtest:
     """Backtest of a panel of one frequency, refitted before every `refit`-th window, or fitted once if 0."""
@@ -320,17 +323,19 @@ def _backtest_panel(
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
     known = BaselineForecasts(panel, seasons, h)
+    baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
     step = refit or windows.n_windows
     for first in range(0, windows.n_windows, step):
         past = windows.history(panel, first)
-        fitted.fit_panel(past, seasons, time_limit, progress)
+        fits = -(-(windows.n_windows - first) // step)
+        fitted.fit_panel(past, seasons, deadline.portion(1 / fits), progress)
         chosen = (number >= first) & (number < first + step)
         q[chosen] = fitted.ensemble_.quantiles(
             panel, series[chosen], stop[chosen], since=past.lengths, known_baselines=known
         )
-    forecasts = {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}}
+    forecasts = {NAME: q, **baselines}
     scale = np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series]
     short = panel.ids[~windows.long_enough(history, seasons[0])]
     return Backtest(

@@ -15,9 +15,10 @@ from rekur.forecasting.calibration import adaptive_quantiles
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model import ForecastModel
 from rekur.forecasting.model_averaging import AVERAGED_BASELINES, ModelAverage, average_models
-from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template
+from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
 from rekur.forecasting.window_features import actual_values, validation_windows
 from rekur.kernels.threads import threads
+from rekur.training.deadline import Deadline
 
 MIN_HISTORY = 2048
 """Rows of a series that a baseline reads, unless its seasons need more."""
@@ -30,7 +31,8 @@ TWO_THREAD_HIDDEN_SIZE = 128
 
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
-"""Held-out windows that the weights are chosen on, and rows of their histories, at most."""
+TRIAL_WINDOWS = 16
+"""Held-out windows that the weights are chosen on, and rows of their histories, at most; windows to time."""
 
 
 def history_length(seasons: tuple[int, ...]) -> int:
@@ -162,9 +164,14 @@ class Ensemble:
             return self._averaged(panel, known, series, stop, future, h)
 
         if since is None:
-            return averaged(series, stop, future)
+            return self._rounded(averaged(series, stop, future))
         predicted = None if future is None else averaged(series, stop, future)
-        return adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        q = adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        return self._rounded(q)
+
+    def _rounded(self, q: Array) -> Array:
+        """Quantiles (n, h, Q) of counts as whole numbers: those of the rounded values of the average."""
+        return whole_numbers(q) if self.counts else q
 
     def _averaged(
         self, panel: Panel, known: BaselineForecasts, series: Array, stop: Array, future: Array | None, h: int
@@ -176,14 +183,22 @@ class Ensemble:
         if silent.any() and "smoothing" not in members:
             members["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
             members["smoothing"][silent] = known.quantiles("smoothing", series[silent], stop[silent])[:, :h]
-        mean = self.blend.combine(members, LEVELS, self.horizon)
-        return np.maximum(mean, 0.0) if self._counts else mean
+        return self.blend.combine(members, LEVELS, self.horizon)
 
     @property
-    def _counts(self) -> bool:
-        """Whether the networks model counts, which are never negative."""
+    def counts(self) -> bool:
+        """Whether the networks model counts, whole numbers that are never negative."""
         group = next(iter(self.networks.values()), None)
         return group is not None and group[0].architecture.likelihood == "negative_binomial"
+
+    def notes(self, likelihood: str) -> list[str]:
+        """Notes on the weights, and on the output distribution that was chosen where the `likelihood` is "auto"."""
+        notes = []
+        if likelihood == "auto" and self.counts:
+            learned = "the networks learn a negative binomial distribution, and the"
+            learned = learned if set(self.blend.weights) & set(self.networks) else "the"
+            notes.append(f"the values are counts, many of them 0: {learned} forecasts are rounded to whole numbers")
+        return [*notes, f"ensemble weights from the validation windows: {self.blend.describe()}"]
 
     def member(
         self,
@@ -201,14 +216,26 @@ class Ensemble:
             q = [network.quantiles(panel, *windows, future, horizon) for network in self.networks[name]]
         return q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
 
-    def averaged(self, panel: Panel, errors: Array) -> Ensemble:
-        """The same networks, with weights chosen on the held-out windows of a panel, in units of the errors (S,)."""
+    def averaged(self, panel: Panel, errors: Array, deadline: Deadline) -> Ensemble:
+        """The same networks, with weights chosen on the held-out windows of a panel, in units of the errors (S,).
+
+        Under a time limit there are fewer windows where all would take more than half of the time that remains.
+        """
         config = next(iter(self.networks.values()))[0].config
-        limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
-        windows, h = validation_windows(panel, config, limit), self.horizon
-        known = BaselineForecasts(panel, self.seasons, h)
+        known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
         names = (*self.networks, *AVERAGED_BASELINES)
-        members = {name: self.member(name, panel, windows, None, h, known) for name in names}
+
+        def forecasts(windows: tuple[Array, Array]) -> dict[str, Array]:
+            return {name: self.member(name, panel, windows, None, h, known) for name in names}
+
+        limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
+        if deadline.limit is not None:
+            half, clock = deadline.portion(0.5), Deadline.after(None)
+            forecasts(few := validation_windows(panel, config, min(limit, TRIAL_WINDOWS)))
+            affordable = int(len(few[0]) * half.remaining() / clock.elapsed())
+            limit = min(limit, max(affordable, len(few[0])))
+        windows = validation_windows(panel, config, limit)
+        members = forecasts(windows)
         block = (panel.freq.count(panel.start.min(), panel.start)[0][windows[0]] + windows[1]) // h
         counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
         y = actual_values(panel, *windows, h)

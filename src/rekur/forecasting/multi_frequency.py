@@ -14,9 +14,7 @@ from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.panel_forecaster import PanelForecaster
-
-SECONDS_AFTER_INTERRUPT = 0.001
-"""Training time of the frequencies that follow an interrupt: one epoch."""
+from rekur.training.deadline import Deadline
 
 
 class MultiFrequencyForecaster:
@@ -30,11 +28,6 @@ class MultiFrequencyForecaster:
 
     def __init__(self, parts: Sequence[PanelForecaster]) -> None:
         self.parts = tuple(parts)
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether every part can forecast."""
-        return all(hasattr(part, "ensemble_") for part in self.parts)
 
     @property
     def notes(self) -> list[str]:
@@ -53,35 +46,22 @@ class MultiFrequencyForecaster:
         progress: bool | None,
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
-        """Fit each part to its panel, in an equal share of the time.
-
-        After an interrupt the parts that were not yet trained are trained for one epoch, so that all can be used.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            Training was interrupted; `is_fitted` is True if the forecasters can be used.
-        """
-        seconds = None if time_limit is None else time_limit / len(group.parts)
-        interrupted: KeyboardInterrupt | None = None
+        """Fit each part to its panel, in an equal share of the time that remains."""
+        deadline, count = Deadline.after(time_limit), len(group.parts)
         for k, (forecaster, panel) in enumerate(zip(self.parts, group.parts, strict=True)):
             folder = None if checkpoint is None else f"{os.fspath(checkpoint)}-{k}"
-            try:
-                forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
-            except KeyboardInterrupt as interrupt:
-                if interrupted is not None or not hasattr(forecaster, "ensemble_"):
-                    raise
-                interrupted, seconds = interrupt, SECONDS_AFTER_INTERRUPT
-        if interrupted is not None:
-            raise interrupted
+            seconds = deadline.portion(1 / (count - k)).seconds()
+            forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
 
     def forecast(self, group: PanelGroup, futr_df: Frame, h: int) -> Forecast:
         """Forecast each panel by the forecaster of its frequency."""
         results = [self.part_for(panel).forecast_panel(panel, futr_df, h) for panel in group.parts]
         templates = tuple(template for result in results for template in result.rank_templates)
         panels = PanelGroup(tuple(panel for result in results for panel in result.panel.parts))
+        counts = tuple(count for result in results for count in result.counts)
         notes = tuple(note for result in results for note in result.notes)
-        return Forecast(panels, results[0].levels, np.concatenate([r.values for r in results]), None, templates, notes)
+        values = np.concatenate([result.values for result in results])
+        return Forecast(panels, results[0].levels, values, None, templates, counts, notes)
 
     def fine_tuned(
         self, group: PanelGroup, time_limit: float | None, progress: bool | None
@@ -93,8 +73,9 @@ class MultiFrequencyForecaster:
         DataError
             Two panels belong to one forecaster, or a frequency is not known.
         """
-        seconds, parts = None if time_limit is None else time_limit / len(group.parts), list(self.parts)
-        for panel in group.parts:
+        deadline, parts, count = Deadline.after(time_limit), list(self.parts), len(group.parts)
+        for n, panel in enumerate(group.parts):
+            seconds = deadline.portion(1 / (count - n)).seconds()
             k = self.parts.index(self.part_for(panel))
             if parts[k] is not self.parts[k]:
                 name = panel.freq.name
