@@ -184,6 +184,33 @@ def test_forecast_save_and_predict(rekur: object, here: Path) -> None:
     assert pd.read_csv("q.csv").ds[0] == "2024-03-01"
 
 
+def test_notes_are_those_of_the_table_that_is_forecast(rekur: object, here: Path) -> None:
+    df = daily().assign(y=lambda d: d.y.where(d.index != 9))
+    assert "1 of 70 values are missing" in rekur("forecast", write(df), "-H", 3, "--save", "m").out
+    assert "1 of 70 values are missing" in rekur("predict", "m").out
+    assert "missing" not in rekur("predict", "m", write(daily(60), "new.csv")).out
+    ran = rekur("predict", "m", write(daily(60).drop(index=[5, 6]), "new.csv"), "--report", "r.html")
+    assert "2 of 60 values are missing" in ran.out
+    assert "of 70 values" not in ran.out + Path("r.html").read_text()
+
+
+def test_options_without_effect_are_refused(rekur: object, here: Path) -> None:
+    golden, names = Path(__file__).parent / "golden", ("in.csv",)
+    write(daily())
+    refused(rekur("predict", golden / "text_classifier", "in.csv", "--level", 80), here, "--level is for forecasts")
+    refused(rekur("predict", golden / "forecaster", "in.csv", "--x", "y"), here, "--x and --id are for models of")
+    refused(rekur("score", golden / "forecaster", "in.csv"), here, "holds a forecaster: rekur forecast scores one")
+    refused(
+        rekur("forecast", "in.csv", "-H", 3, "--level", 0.8), here, "--level 0.8 is below 1 %: levels are in percent"
+    )
+    refused(rekur("forecast", "in.csv", "-H", 3, "--level", 99), here, "--level must be at most 95", files=names)
+    refused(
+        rekur("predict", golden / "forecaster", "--future", "in.csv"), here, "no future covariates: leave out --future"
+    )
+    assert "no backtest: --windows is 0" in rekur("forecast", "in.csv", "-H", 3, "--windows", 0).out
+    assert "no backtest: the series are too short" in rekur("forecast", write(daily(9)), "-H", 3).out
+
+
 def test_only_what_was_asked_for_is_written(rekur: object, here: Path) -> None:
     assert rekur("forecast", write(daily()), "--horizon", 3).code in (0, None)
     assert [p.name for p in here.iterdir()] == ["in.csv"]

@@ -242,7 +242,8 @@ def test_every_frequency_has_defaults(freq: str, n: int) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [({"horizon": 0}, "horizon"), ({"horizon": 2.5}, "whole"), ({"horizon": 2, "cell": "tcn"}, "'gru'"),
-     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season_length": 0}, "season")],
+     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season_length": 0}, "season"),
+     ({"horizon": 2, "training": {"max_epochs": 2}}, "rekur.Training, such as .* got a dict")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(options: dict, text: str) -> None:
     with pytest.raises(OptionError, match=text):
@@ -252,6 +253,13 @@ def test_options_that_cannot_be_are_refused(options: dict, text: str) -> None:
 def test_levels_beyond_what_was_learned_are_refused(fitted: Forecaster) -> None:
     with pytest.raises(OptionError, match="at most 95"):
         fitted.predict(level=[99])
+    for level in (["80"], [True], [0], [None]):
+        with pytest.raises(OptionError, match="level must be a number between 0 and 100, in percent, got"):
+            fitted.predict(level=level)
+    with pytest.raises(OptionError, match=r"level 0.8 is below 1 %: levels are in percent, 80 for 0.8"):
+        fitted.predict(level=0.8)
+    with pytest.raises(OptionError, match="quantiles must lie between 0 and 1"):
+        fitted.predict(quantiles=["0.5"])
     with pytest.raises(OptionError, match="not fitted"):
         Forecaster(3).predict()
     with pytest.raises(DataError, match="series 'a' has the frequency h, but the model was fitted to D"):

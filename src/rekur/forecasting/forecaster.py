@@ -217,7 +217,7 @@ class Forecaster(BaseEstimator):
         (7,)
         """
         self.check()
-        deadline = self._deadline(time_limit)
+        deadline = self._deadline(Deadline.after(time_limit))
         with learning(self, "multi_"):
             options = column_options(df, **columns)
             if static_df is not None and not options["stat_exog_list"]:
@@ -234,12 +234,9 @@ class Forecaster(BaseEstimator):
                 self._delegate_to(multi)
         return self
 
-    def _deadline(self, time_limit: float | None) -> Deadline:
-        """The end of a training that begins now: the argument of `fit`, or that of `training`, whichever is shorter."""
-        if time_limit is not None:
-            positive("time_limit", time_limit)
-        limits = (time_limit, None if self.training is None else self.training.max_seconds)
-        return Deadline.after(min((limit for limit in limits if limit is not None), default=None))
+    def _deadline(self, deadline: Deadline) -> Deadline:
+        """The end of training: the argument of a method, or that of `training`, whichever comes first."""
+        return deadline.within(None if self.training is None else self.training.max_seconds)
 
     def _delegate_to(self, multi: MultiFrequencyForecaster) -> None:
         """Forecast by several forecasters from now on."""
@@ -356,7 +353,7 @@ class Forecaster(BaseEstimator):
             self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
             self.ensemble_ = smoothing_ensemble(self.seasons_, self.horizon)
             return
-        deadline = deadline or self._deadline(None)
+        deadline = self._deadline(deadline or Deadline.after(None))
         saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
         if saver is not None:
             deadline = deadline.resumed(saver.seconds())
@@ -765,7 +762,7 @@ class Forecaster(BaseEstimator):
         column_options(None, **options)  # refuses unknown names
         tuned = copy.copy(self)
         tuned.columns_ = options
-        deadline = self._deadline(time_limit)
+        deadline = self._deadline(Deadline.after(time_limit))
         group = tuned._read_again(df, options, static_df=static_df)
         tuned.frame_type_ = empty_frame(df)
         if tuned.multi_ is not None:

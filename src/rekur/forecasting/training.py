@@ -442,7 +442,7 @@ def cut_notes(members: list[Member], records: list[Record], deadline: Deadline) 
         whole = sum("cut" not in record or record["step"] % STEPS_PER_EPOCH == 0 for record in epochs)
         if deadline.limit is not None and (not epochs or "cut" in epochs[-1]):
             notes.append(
-                f"training of the {member.architecture.name} network was cut by the time limit of {deadline.limit:g} s "
+                f"training of the {member.architecture.name} network was cut by the time limit of {deadline.limit:.3g} s "
                 f"after {whole} of {member.config.training.max_epochs} epochs"
             )
     return notes

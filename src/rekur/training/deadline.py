@@ -6,6 +6,8 @@ import math
 import time
 from dataclasses import dataclass, replace
 
+from rekur.core import positive
+
 LEAST = 0.001
 """Seconds of the shortest time limit."""
 
@@ -37,8 +39,15 @@ class Deadline:
     @classmethod
     def after(cls, limit: float | None, used: float = 0.0) -> Deadline:
         """The end of a computation that begins now and has `used` a part of its seconds before, if it is resumed."""
+        if limit is not None:
+            positive("time_limit", limit)
         start = time.monotonic() - used
         return cls(limit, start, math.inf if limit is None else start + limit)
+
+    def within(self, limit: float | None) -> Deadline:
+        """The end that comes first: this one, or that of a computation with another limit that begins now."""
+        other = Deadline.after(limit)
+        return other if other.end < self.end else self
 
     def resumed(self, used: float) -> Deadline:
         """The same for a computation that has used some of its seconds before."""
