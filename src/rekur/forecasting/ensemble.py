@@ -232,7 +232,7 @@ class Ensemble:
         if deadline.limit is not None:
             half, clock = deadline.portion(0.5), Deadline.after(None)
             forecasts(few := validation_windows(panel, config, min(limit, TRIAL_WINDOWS)))
-            affordable = int(len(few[0]) * half.remaining() / clock.elapsed())
+            affordable = int(len(few[0]) * half.remaining() / max(clock.elapsed(), 1e-9))
             limit = min(limit, max(affordable, len(few[0])))
         windows = validation_windows(panel, config, limit)
         members = forecasts(windows)

@@ -231,7 +231,7 @@ def solve_linear_until(
     clock, step = Deadline.after(None), max(1, len(windows) // TRIAL_WINDOWS)
     few = np.arange(0, len(windows), step)
     weights = solve_linear(features, windows.take(few), held_out, errors)
-    affordable = int(len(few) * deadline.remaining() / clock.elapsed())
+    affordable = int(len(few) * deadline.remaining() / max(clock.elapsed(), 1e-9))
     if step == 1 or affordable <= len(few):
         return weights
     return solve_linear(
@@ -441,10 +441,9 @@ def cut_notes(members: list[Member], records: list[Record], deadline: Deadline) 
         epochs = [record for record in records if record["member"] == position]
         whole = sum("cut" not in record or record["step"] % STEPS_PER_EPOCH == 0 for record in epochs)
         if deadline.limit is not None and (not epochs or "cut" in epochs[-1]):
-            notes.append(
-                f"training of the {member.architecture.name} network was cut by the time limit of {deadline.limit:.3g} s "
-                f"after {whole} of {member.config.training.max_epochs} epochs"
-            )
+            cut = f"was cut by the time limit of {deadline.limit:.3g} s"
+            count = f"after {whole} of {member.config.training.max_epochs} epochs"
+            notes.append(f"training of the {member.architecture.name} network {cut} {count}")
     return notes
 
 
