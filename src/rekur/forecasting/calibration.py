@@ -113,8 +113,8 @@ def adaptive_quantiles(
     out = np.empty((len(series), h, len(LEVELS)))
     for first in range(0, int(number.max(initial=-1)) + 1, size):
         chunk = np.flatnonzero((number >= first) & (number < first + size))
-        own = None if predicted is None else predicted[chunk]
-        out[chunk] = _adapted(predict, own, panel, (series[chunk], stop[chunk]), since, horizons)
+        chunk_quantiles = None if predicted is None else predicted[chunk]
+        out[chunk] = _adapted(predict, chunk_quantiles, panel, (series[chunk], stop[chunk]), since, horizons)
     return out
 
 
