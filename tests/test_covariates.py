@@ -192,7 +192,7 @@ def test_the_columns_of_fit_hold_for_what_looks_back() -> None:
         with pytest.raises(DataError, match="no column 'deal'"):  # not left out in silence
             look_back(plain, n_windows=1)
     assert len(model.cross_validation(plain, n_windows=1, futr_exog_list=(), hist_exog_list=())) == 3 * 7
-    with pytest.raises(OptionError, match="no covariates to explain: name them in futr_exog_list"):
+    with pytest.raises(OptionError, match="no covariates to explain: name some in futr_exog_list"):
         model.explain(plain, futr_exog_list=(), hist_exog_list=())
 
 

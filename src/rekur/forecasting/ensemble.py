@@ -24,11 +24,12 @@ from rekur.forecasting.model_averaging import (
     calibrated,
     display_name,
 )
-from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template
+from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
 from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
 from rekur.forecasting.window_features import actual_values, past_windows, validation_windows
 from rekur.kernels.threads import threads
 from rekur.metrics import seasonal_scale
+from rekur.training.deadline import Deadline
 
 MIN_HISTORY = 2048
 """Rows of a series that a baseline reads, unless its seasons need more."""
@@ -44,7 +45,8 @@ MAX_DISTANCE = 2.0
 
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
-"""Past windows that the weights are chosen on, and rows of their histories, at most."""
+TRIAL_WINDOWS = 16
+"""Past windows that the weights are chosen on, and rows of their histories, at most; windows to time."""
 
 
 def history_length(seasons: tuple[int, ...]) -> int:
@@ -217,9 +219,14 @@ class Ensemble:
             return self._averaged(panel, known, series, stop, future, h)
 
         if since is None:
-            return averaged(series, stop, future)
+            return self._rounded(averaged(series, stop, future))
         predicted = None if future is None else averaged(series, stop, future)
-        return adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        q = adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        return self._rounded(q)
+
+    def _rounded(self, q: Array) -> Array:
+        """Quantiles (n, h, Q) of counts as whole numbers: those of the rounded values of the average."""
+        return whole_numbers(q) if self.counts else q
 
     def _averaged(
         self, panel: Panel, known: BaselineForecasts, series: Array, stop: Array, future: Array | None, h: int
@@ -231,14 +238,23 @@ class Ensemble:
         if silent.any() and "smoothing" not in members:
             members["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
             members["smoothing"][silent] = known.quantiles("smoothing", series[silent], stop[silent])[:, :h]
-        mean = self.average.combine(members, LEVELS, self.horizon)
-        return np.maximum(mean, 0.0) if self._counts else mean
+        return self.average.combine(members, LEVELS, self.horizon)
 
     @property
-    def _counts(self) -> bool:
-        """Whether the networks model counts, which are never negative."""
+    def counts(self) -> bool:
+        """Whether the networks model counts, whole numbers that are never negative."""
         group = next(iter(self.networks.values()), None)
         return group is not None and group[0].architecture.likelihood == "negative_binomial"
+
+    def notes(self, likelihood: str) -> list[str]:
+        """Notes on the weights, and on the output distribution that was chosen where the `likelihood` is "auto"."""
+        notes = []
+        if likelihood == "auto" and self.counts:
+            learned = "the networks learn a negative binomial distribution, and the"
+            learned = learned if set(self.blend.weights) & set(self.networks) else "the"
+            notes.append(f"the values are counts, many of them 0: {learned} forecasts are rounded to whole numbers")
+        notes.append(f"ensemble weights from the validation windows: {self.blend.describe()}")
+        return [*notes, *self.selection_notes()]
 
     def member(
         self,
@@ -279,8 +295,11 @@ class Ensemble:
         reason = "the series are too short to train on"
         return "; ".join([f"{reason}: the average is {self.blend.describe()}", *self.selection_notes()])
 
-    def averaged(self, panel: Panel, errors: Array) -> Ensemble:
-        """The same networks; weights, intervals and the model in use from past windows, in units of the errors (S,)."""
+    def averaged(self, panel: Panel, errors: Array, deadline: Deadline) -> Ensemble:
+        """The same networks; weights, intervals and the model in use from past windows, in units of the errors (S,).
+
+        Under a time limit there are fewer windows where all would take more than half of the time that remains.
+        """
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
         known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
         windows = past_windows(panel, self.seasons[0], h, limit)
@@ -288,6 +307,12 @@ class Ensemble:
         held_out = None
         if self.networks:
             config = next(iter(self.networks.values()))[0].config
+            if deadline.limit is not None:
+                half, clock = deadline.portion(0.5), Deadline.after(None)
+                few = validation_windows(panel, config, min(limit, TRIAL_WINDOWS))
+                self._forecasts(panel, few, errors, known, self.members)
+                affordable = int(len(few[0]) * half.remaining() / max(clock.elapsed(), 1e-9))
+                limit = min(limit, max(affordable, len(few[0])))
             windows = validation_windows(panel, config, limit)
             held_out = self._forecasts(panel, windows, errors, known, self.members)
         growth = trend_growth(panel.lengths, self.seasons[0], h)
@@ -349,5 +374,5 @@ def baseline_ensemble(panel: Panel, seasons: tuple[int, ...], horizon: int, sele
     template = random_walk_template(MAX_TEMPLATES, horizon)
     errors = np.nan_to_num(seasonal_scale(panel.y, seasons[0], panel.offsets))
     ensemble = Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template, select)
-    ensemble = ensemble.averaged(panel, errors)
+    ensemble = ensemble.averaged(panel, errors, Deadline.after(None))
     return replace(ensemble, blend=ModelAverage({})) if select in BASELINES else ensemble

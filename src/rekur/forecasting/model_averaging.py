@@ -18,7 +18,7 @@ from rekur.forecasting.calibration import (
     interval_distance,
     log_interpolation,
 )
-from rekur.metrics import pinball_error
+from rekur.metrics import clustered_mean, pinball_error
 
 AVERAGED_BASELINES = ("smoothing", "seasonal_naive", "naive")
 """Baselines that may have a weight."""
@@ -275,8 +275,8 @@ def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
         return {"smoothing": 1.0}
     selected = past.select(past.forecasts)
     gains = past.losses(past.forecasts["smoothing"]) - past.losses(past.mean(selected))
-    gain, error = clustered_mean(gains, past.used_blocks)
-    if gain < MIN_T * error or gain <= 0:
+    gain = clustered_mean(gains, past.used_blocks)
+    if gain.mean < MIN_T * gain.error or gain.mean <= 0:
         return {"smoothing": 1.0}
     trust = evidence(past.used_blocks)
     return _shared({"smoothing": 1.0}, {name: trust * weight for name, weight in selected.items()})
@@ -321,22 +321,8 @@ def network_share(gains: Array, blocks: Array) -> float:
     blocks : np.ndarray
         Number of the block of time of each window, shape (n,).
     """
-    gain, error = clustered_mean(gains, blocks)
-    return float(np.clip(0.5 + gain / max(error, TINY) / 4, 0.0, 1.0))
-
-
-def clustered_mean(values: Array, blocks: Array) -> tuple[float, float]:
-    """Mean of values (n,) and its standard error where those of one block are correlated; inf for one block.
-
-    References
-    ----------
-    K. Liang, S. Zeger, 1986, "Longitudinal data analysis using generalized linear models", Biometrika 73.
-    """
-    _, block = np.unique(blocks, return_inverse=True)
-    sums = np.bincount(block, values - values.mean())
-    B = len(sums)
-    error = np.sqrt(np.square(sums).sum() * B / (B - 1)) / len(values) if B > 1 else np.inf
-    return float(values.mean()), float(error)
+    gain = clustered_mean(gains, blocks)
+    return float(np.clip(0.5 + gain.mean / max(gain.error, TINY) / 4, 0.0, 1.0))
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:
