@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from rekur.baselines import BASELINES
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.ingest.future_covariates import future_columns, future_notes, future_rows
+from rekur.data.ingest.future_covariates import future_columns, next_covariates
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import (
@@ -36,13 +37,15 @@ from rekur.forecasting.config import (
     choose_likelihood,
     default_config,
     season_lengths,
+    with_selection,
 )
 from rekur.forecasting.cross_validation import Backtest, cross_validate
 from rekur.forecasting.ensemble import Ensemble, smoothing_ensemble
-from rekur.forecasting.forecast import NAME, Forecast, empty_frame, panel_frame
+from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
+from rekur.forecasting.selection.scores import SELECTIONS
 from rekur.forecasting.training import TrainingRun, train_ensemble
 from rekur.serialization import Description
 from rekur.training.config import Training
@@ -95,6 +98,10 @@ class Forecaster(BaseEstimator):
         Output distribution: free quantiles, Student's t for heavy tails, or negative binomial for counts, whose
         forecasts are whole numbers: quantiles of the average, rounded. "auto" takes negative binomial if all values are
         counts and a fifth of them 0, else quantiles.
+    select : str, default "auto"
+        Model that forecasts: "blend" for the average, "corrected" or "direct" for one network, "naive",
+        "seasonal_naive", "drift" or "smoothing" for a baseline, without training; "auto" for the average unless a
+        baseline is better by evidence, on the held-out windows or in a backtest that is passed to `fit`.
 
     Attributes
     ----------
@@ -147,6 +154,7 @@ class Forecaster(BaseEstimator):
         random_state: int = 0,
         ensemble_size: int = 1,
         likelihood: str = "auto",
+        select: str = "auto",
     ) -> None:
         self.horizon = horizon
         self.freq = freq
@@ -158,6 +166,7 @@ class Forecaster(BaseEstimator):
         self.random_state = random_state
         self.ensemble_size = ensemble_size
         self.likelihood = likelihood
+        self.select = select
 
     def fit(
         self,
@@ -167,6 +176,7 @@ class Forecaster(BaseEstimator):
         time_limit: float | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        backtest: Backtest | None = None,
         **columns: Unpack[ColumnOptions],
     ) -> Forecaster:
         """Learn from a table of series.
@@ -185,6 +195,8 @@ class Forecaster(BaseEstimator):
         checkpoint : path, optional
             Folder written after each epoch; training resumes from a checkpoint in it. An interrupt (Ctrl-C) leaves the
             forecaster as it was before `fit`.
+        backtest : Backtest, optional
+            Backtest of the same series: select="auto" takes the baseline that it shows to be better, if there is one.
         id_col, time_col, target_col : str, optional
             Names of the columns, see `rekur.data.panel.read_panels`.
         futr_exog_list : sequence of str, default ()
@@ -218,6 +230,8 @@ class Forecaster(BaseEstimator):
         """
         self.check()
         deadline = self._deadline(Deadline.after(time_limit))
+        if backtest is not None and self.select != "auto":
+            raise OptionError(f"backtest has no effect with select={self.select!r}: leave one of them out")
         with learning(self, "multi_"):
             options = column_options(df, **columns)
             if static_df is not None and not options["stat_exog_list"]:
@@ -232,6 +246,9 @@ class Forecaster(BaseEstimator):
                 multi = MultiFrequencyForecaster([self.unfitted() for _ in group.parts])
                 multi.fit(group, deadline.seconds(), progress, checkpoint)
                 self._delegate_to(multi)
+            if backtest is not None:
+                self._parts().follow(backtest)
+                self.notes_ = self.notes_ if self.multi_ is None else self.multi_.notes
         return self
 
     def _deadline(self, deadline: Deadline) -> Deadline:
@@ -261,6 +278,7 @@ class Forecaster(BaseEstimator):
 
         choose("cell", self.cell, CELLS)
         choose("likelihood", self.likelihood, ("auto", *LIKELIHOODS))
+        choose("select", self.select, SELECTIONS)
         check_seed(self.random_state)
         if self.training is not None and not isinstance(self.training, Training):
             kind = type(self.training).__name__
@@ -350,24 +368,15 @@ class Forecaster(BaseEstimator):
         self.panel_, self.seasons_ = panel, seasons
         self.config_, self.history_, self.notes_ = self._config(panel), [], list(panel.notes)
         if self.config_ is None:
-            self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
-            self.ensemble_ = smoothing_ensemble(self.seasons_, self.horizon)
+            self.ensemble_ = smoothing_ensemble(panel, self.seasons_, self.horizon, self.select)
+            self.notes_.append(self.ensemble_.note_without_network())
             return
         deadline = self._deadline(deadline or Deadline.after(None))
-        saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
+        saver = None if checkpoint is None else serialization.checkpoint(self, checkpoint)
         if saver is not None:
             deadline = deadline.resumed(saver.seconds())
         self.ensemble_, self.history_, notes = self._train(panel, self.config_, deadline, progress, saver)
-        self.notes_ += notes
-        self.notes_ += self.ensemble_.notes(self.likelihood)
-
-    def _checkpoint(self, panel: Panel, folder: str | os.PathLike[str]) -> Checkpoint:
-        """The checkpoint of training on a panel, which refuses that of another one."""
-        from rekur.training.checkpoint import Checkpoint, fingerprint
-
-        grid = np.array([panel.freq.name, str(panel.tz), *map(str, panel.ids)])
-        data = fingerprint(panel.offsets, panel.start, panel.y, panel.future, panel.past, panel.static, grid)
-        return Checkpoint(folder, {**serialization.describe(self), "data": data})
+        self.notes_ += [*notes, *self.ensemble_.notes(self.likelihood)]
 
     def _train(
         self,
@@ -388,10 +397,12 @@ class Forecaster(BaseEstimator):
             return train_ensemble(panel, self.seasons_, config, run, start)
 
     def _config(self, panel: Panel) -> ForecastConfig | None:
-        """Configuration of the networks of a panel; None if it is too short to train on."""
+        """Configuration of the networks of a panel; None without any, as it is too short or a baseline is selected."""
+        if self.select in BASELINES:
+            return None
         likelihood, nonnegative = choose_likelihood(panel, self.likelihood), not (panel.y < 0).any()
         config = default_config(self.seasons_, self.horizon, panel.lengths, nonnegative, likelihood)
-        if config is None:
+        if (config := with_selection(config, self.select)) is None:
             return None
         config = replace(config, has_gaps=bool(np.isnan(panel.y).mean() >= GAP_SHARE))
         return config if self.training is None else replace(config, training=self.training.merged_with(config.training))
@@ -403,12 +414,13 @@ class Forecaster(BaseEstimator):
         static_df: Frame | None = None,
         futr_df: Frame | None = None,
         h: int | None = None,
+        models: bool = False,
     ) -> Forecast:
         """Forecast as a `Forecast`, which gives frames, sample paths and charts.
 
         Parameters
         ----------
-        df, static_df, futr_df, h
+        df, static_df, futr_df, h, models
             As in `predict`.
 
         Returns
@@ -429,10 +441,15 @@ class Forecaster(BaseEstimator):
         parts = self._parts()
         group = PanelGroup(self._learned_panels()) if df is None else self.read(df, static_df=static_df)
         frame_type = self.frame_type_ if df is None or isinstance(df, (Panel, PanelGroup)) else empty_frame(df)
-        forecast, notes = parts.forecast(group, futr_df, steps), self.notes_ if df is None else group.notes
+        forecast, notes = (
+            parts.forecast(group, futr_df, steps, self.select, models),
+            self.notes_ if df is None else group.notes,
+        )
         return replace(forecast, frame_type=frame_type, notes=tuple(dict.fromkeys([*notes, *forecast.notes])))
 
-    def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
+    def forecast_panel(
+        self, panel: Panel, futr_df: Frame | None, h: int, select: str = "auto", models: bool = False
+    ) -> Forecast:
         """Forecast a panel of the one frequency that was learned.
 
         Parameters
@@ -443,26 +460,22 @@ class Forecaster(BaseEstimator):
             Known future covariates.
         h : int
             Steps to forecast.
+        select : str, default "auto"
+            Model that forecasts; "auto" for the one that was chosen.
+        models : bool, default False
+            Whether to forecast by every network and baseline too.
 
         Returns
         -------
         Forecast
             Quantiles of every series and step.
         """
-        future, notes = None, tuple[str, ...]()
-        if names := self.columns_["futr_exog_list"]:
-            if futr_df is None:
-                raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
-            future = future_rows(panel, futr_df, h)
-            notes = future_notes(panel, futr_df, future)
-        elif futr_df is not None:
-            raise OptionError(
-                "the model has no future covariates: leave out futr_df, or name some in futr_exog_list of fit"
-            )
-        since = first_unseen_row(self.panel_, panel)
-        values = self.ensemble_.quantiles(panel, np.arange(len(panel)), panel.lengths, future, h, since)
-        template, counts = self.ensemble_.rank_template, self.ensemble_.counts
-        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (template,), (counts,), notes)
+        ensemble = self.ensemble_.using(select)
+        future, notes = next_covariates(panel, self.columns_["futr_exog_list"], futr_df, h)
+        names = (select, *ensemble.members) if models else (select,)
+        values, *others = ensemble.next_quantiles(names, panel, future, h, first_unseen_row(self.panel_, panel))
+        members, counts = dict(zip(names[1:], others, strict=True)), (ensemble.counts,)
+        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (ensemble.rank_template,), counts, notes, members)
 
     def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
         """Table of future covariates to fill in, for `predict`: id, time and empty columns for every step.
@@ -505,6 +518,7 @@ class Forecaster(BaseEstimator):
         level: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
         samples: int | None = None,
+        models: bool = False,
     ) -> Frame:
         """Forecast the steps after each series, as a frame.
 
@@ -526,6 +540,8 @@ class Forecaster(BaseEstimator):
             Quantile levels from 0.025 to 0.975 such as [0.1, 0.9], as columns rekur_ql0.1, …
         samples : int, optional
             Number of sample paths to draw instead, numbered in the column "sample"; see `Forecast.paths`.
+        models : bool, default False
+            Whether to add the forecasts of every network and baseline, with columns named like those of "rekur".
 
         Returns
         -------
@@ -539,7 +555,11 @@ class Forecaster(BaseEstimator):
         >>> rekur.Forecaster(horizon=3).fit(df).predict(level=[80]).columns.tolist()
         ['ds', 'rekur', 'rekur-lo-80', 'rekur-hi-80']
         """
-        forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h)
+        if models and samples is not None:
+            raise OptionError(
+                "models=True has no effect on samples, which are paths of one model: leave one of them out"
+            )
+        forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h, models=models)
         for note in forecast.notes:
             if note not in (*self.notes_, *forecast.panel.notes):  # on futr_df
                 warnings.warn(note, stacklevel=2)
@@ -551,7 +571,7 @@ class Forecaster(BaseEstimator):
         self,
         df: Frame,
         *,
-        n_windows: int = 3,
+        n_windows: int | None = None,
         step_size: int | None = None,
         refit: bool | int = False,
         time_limit: float | None = None,
@@ -565,8 +585,9 @@ class Forecaster(BaseEstimator):
         ----------
         df : frame or Panel
             The complete history, as in `fit`.
-        n_windows : int, default 3
-            Windows of each series; the last one ends with the series.
+        n_windows : int, optional
+            Windows of each series; the last one ends with the series. None: up to eight windows spread over the last
+            quarter, a year at most, see `rekur.forecasting.cross_validation.spread_windows`.
         step_size : int, optional
             Steps between windows; the horizon if None.
         refit : bool or int, default False
@@ -642,7 +663,9 @@ class Forecaster(BaseEstimator):
             The complete history, as in `fit`.
         h : int, optional
             Steps of a window; the horizon if None.
-        n_windows, step_size, refit, time_limit, progress, static_df, **columns
+        n_windows : int, default 3
+            Windows of each series; the last one ends with the series.
+        step_size, refit, time_limit, progress, static_df, **columns
             As in `backtest`.
         level, quantiles : sequence of float, optional
             Intervals and quantiles, as in `predict`.
@@ -792,8 +815,8 @@ class Forecaster(BaseEstimator):
             training=training,
         )
         self.ensemble_, self.history_, notes = self._train(panel, config, deadline, progress, start=self.ensemble_)
-        self.config_, self.panel_, self.notes_ = config, panel, [*panel.notes, *notes]
-        self.notes_ += self.ensemble_.notes(self.likelihood)
+        self.config_, self.panel_ = config, panel
+        self.notes_ = [*panel.notes, *notes, *self.ensemble_.notes(self.likelihood)]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder, as config.json and model.safetensors.
@@ -845,23 +868,7 @@ class Forecaster(BaseEstimator):
 
     def _summary(self) -> list[tuple[str, str]]:
         """Lines on the task, the data and the scores of model and baselines, for `_repr_html_`."""
-        parts = self._parts().parts
-        panels = [part.panel_ for part in parts]
-        series, rows = sum(len(panel) for panel in panels), sum(len(panel.y) for panel in panels)
-        frequencies = " and ".join(panel.freq.name for panel in panels)
-        lines = [
-            ("task", f"forecast {self.horizon} steps"),
-            ("data", f"{series} series, {rows} rows, frequency {frequencies}"),
-        ]
-        for part in parts:
-            prefix = "" if len(parts) == 1 else f"{part.panel_.freq.name}: "
-            lines.append(("model", prefix + part.ensemble_.blend.describe()))
-            losses = part.ensemble_.blend.validation_losses
-            if losses:
-                words = {"rekur": NAME, "seasonal_naive": "seasonal naive", "smoothing": "smoothing"}
-                scores = ", ".join(f"{label} {losses[name]:.3f}" for name, label in words.items() if name in losses)
-                lines.append(("pinball loss on held-out windows", prefix + scores))
-        return lines
+        return [("task", f"forecast {self.horizon} steps"), *self._parts().summary()]
 
 
 def _check_whole(name: str, value: object) -> None:

@@ -411,7 +411,8 @@ def train_ensemble(
     """
     errors = np.nan_to_num(seasonal_scale(panel.y, config.season, panel.offsets))
     template = random_walk_template(MAX_TEMPLATES, config.horizon)
-    ensemble = Ensemble(seasons, config.horizon, {}, ModelAverage({}), template)
+    selected = config.select if start is None else start.selected
+    ensemble = Ensemble(seasons, config.horizon, {}, ModelAverage({}), template, selected)
     records: list[Record] = []
     best: dict[str, float] = {}
     trained: list[TrainedMember] = []
@@ -466,9 +467,10 @@ def shifted(on_record: Callable[[Record], None] | None, epochs: int) -> Callable
 def refit_members(
     ensemble: Ensemble, trained: list[TrainedMember], deadline: Deadline, checkpoint: Checkpoint | None
 ) -> None:
-    """Refit the networks that have a weight on the held-out rows too."""
-    weighted = [each for each in trained if each.member.architecture.name in ensemble.blend.weights]
-    for position, each in enumerate(weighted):
+    """Refit the networks that have a weight, or forecast alone, on the held-out rows too."""
+    names = (*ensemble.blend.weights, ensemble.selected)
+    used = [each for each in trained if each.member.architecture.name in names]
+    for position, each in enumerate(used):
         checkpoint = None if checkpoint is None else checkpoint.next(f"{each.member.name} last")
         with limited_threads(each.trainer.model):
-            refit(each.trainer, each.epochs, each.seed, deadline.portion(1 / (len(weighted) - position)), checkpoint)
+            refit(each.trainer, each.epochs, each.seed, deadline.portion(1 / (len(used) - position)), checkpoint)

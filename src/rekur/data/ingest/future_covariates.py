@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError
+from rekur.core import Array, DataError, OptionError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
 from rekur.data.ingest.parsing import MISSING_TEXTS, Table, TimeColumn, plural, series_codes, to_times
@@ -13,7 +15,7 @@ from rekur.data.ingest.schema import Frame, as_table, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
 from rekur.data.panel import Panel
 
-__all__ = ["future_columns", "future_notes", "future_rows"]
+__all__ = ["future_columns", "future_notes", "future_rows", "next_covariates"]
 
 MAX_ROWS_SHOWN = 3  # in an error
 
@@ -47,6 +49,29 @@ def future_columns(panel: Panel, horizon: int) -> dict[str, Array]:
         times = times[:1]  # the series of a wide table share their covariates
     columns[panel.columns.time] = times.ravel()
     return {**columns, **{name: np.full(times.size, np.nan) for name in panel.future_names}}
+
+
+def next_covariates(
+    panel: Panel, names: Sequence[str], df: Frame | None, horizon: int
+) -> tuple[Array | None, tuple[str, ...]]:
+    """Covariates (S, h, F) of the steps after each series for a model that has those of `names`, and notes on them.
+
+    Raises
+    ------
+    DataError
+        If the model has covariates and there is no table, or it lacks values.
+    OptionError
+        If there is a table, and the model has no covariates.
+    """
+    if not names:
+        if df is not None:
+            cure = "leave out futr_df, or name some in futr_exog_list of fit"
+            raise OptionError(f"the model has no future covariates: {cure}")
+        return None, ()
+    if df is None:
+        raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
+    values = future_rows(panel, df, horizon)
+    return values, future_notes(panel, df, values)
 
 
 def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future table") -> Array:
