@@ -251,3 +251,19 @@ def test_the_validation_loss_counts_steps() -> None:
     predicted = model.predict(x[60:])
     error = np.concatenate([predicted[k, : len(row)] - row for k, row in enumerate(y[60:])])
     assert model.history_[-1]["val_loss"] == pytest.approx((error**2).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_checkpoint_recognises_every_row(part: str, tmp_path: Path) -> None:
+    """One other number in one of 300 rows to train on, or of 150 held out, is another training run."""
+    x, y = np.random.default_rng(0).normal(size=(450, 4, 1)), np.arange(450.0)
+
+    def fit() -> None:
+        model = rekur.Regressor(hidden_size=2, training=Training(max_epochs=1, batch_size=100))
+        model.fit(x[:300], y[:300], validation=(x[300:], y[300:]), checkpoint=tmp_path / "c")
+
+    fit()
+    fit()
+    x[101 if part == "train" else 401] += 1e-3
+    with pytest.raises(rekur.ModelFileError, match="another training run"):
+        fit()

@@ -187,19 +187,15 @@ def not_fitted(message: str) -> NotFittedError:
 
 
 @contextmanager
-def learning(model: BaseEstimator, usable: str, partial: bool = True) -> Iterator[None]:
-    """Clear the fitted state of the model; if fitting fails or is interrupted, restore the state before.
-
-    Where `partial`, a state in which `usable` is set again is kept.
-    """
+def learning(model: BaseEstimator, usable: str) -> Iterator[None]:
+    """Clear the fitted state of the model; if fitting fails or is interrupted, restore the state before."""
     before = dict(vars(model))
     vars(model).pop(usable, None)
     try:
         yield
     except BaseException:
-        if not partial or usable not in vars(model):
-            vars(model).clear()
-            vars(model).update(before)
+        vars(model).clear()
+        vars(model).update(before)
         raise
 
 

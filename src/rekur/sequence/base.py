@@ -286,6 +286,11 @@ class SequenceEstimator(BaseEstimator, ABC):
         with Progress(title, training.max_epochs * len(train), options.progress) as show:
             checkpoint = self._checkpoint(options.checkpoint, training, split)
             self.history_ = fit(problem, training, self.random_state, show, checkpoint)
+        if "cut" in self.history_[-1]:
+            epoch, limit = len(self.history_), training.max_seconds
+            self.notes_.append(
+                f"training ended in epoch {epoch} of {training.max_epochs}, at its time limit of {limit:g} s"
+            )
         self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
 
     def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:
@@ -443,7 +448,7 @@ class PairedEstimator(SequenceEstimator, ABC):
         TrainingError
             If the loss is not finite; the text names the layer.
         """
-        with learning(self, self.fitted_attribute, partial=False):
+        with learning(self, self.fitted_attribute):
             options = FitOptions(validation, epochs, progress, checkpoint)
             self._fit(x, y, options, source=self._choose_input(x))
         return self

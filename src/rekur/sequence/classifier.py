@@ -278,7 +278,7 @@ class Classifier(SequenceEstimator):
         TrainingError
             If the loss is not finite; the text names the layer.
         """
-        with learning(self, self.fitted_attribute, partial=False):
+        with learning(self, self.fitted_attribute):
             self.ensemble_ = None
             data = as_sequences(x, lengths)
             source = self._choose_input(data)

@@ -208,7 +208,7 @@ class LanguageModel(SequenceEstimator):
         TrainingError
             If the loss is not finite.
         """
-        with learning(self, self.fitted_attribute, partial=False):
+        with learning(self, self.fitted_attribute):
             train, held_out = split_texts(texts, validation)
             defaults = self._learn_input(train, self._choose_input(train))
             training = (self.training or Training()).merged_with(defaults.training)

@@ -316,7 +316,7 @@ class Regressor(SequenceEstimator):
         TrainingError
             If the loss is not finite; the text names the layer.
         """
-        with learning(self, self.fitted_attribute, partial=False):
+        with learning(self, self.fitted_attribute):
             data = as_sequences(x, lengths)
             if isinstance(validation, tuple) and len(validation) == 3:
                 validation = validation[0], cut_targets(*validation[1:]), validation[2]
