@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rekur import baselines
-from rekur.core import Array
+from rekur.baselines import BASELINES
+from rekur.core import Array, OptionError, nearest
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
 from rekur.forecasting.calibration import adaptive_quantiles
-from rekur.forecasting.config import LEVELS
+from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS
 from rekur.forecasting.model import ForecastModel
-from rekur.forecasting.model_averaging import AVERAGED_BASELINES, ModelAverage, average_models
+from rekur.forecasting.model_averaging import AVERAGED_BASELINES, ModelAverage, average_models, calibrated, display_name
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template
+from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
 from rekur.forecasting.window_features import actual_values, validation_windows
 from rekur.kernels.threads import threads
+from rekur.metrics import seasonal_scale
 
 MIN_HISTORY = 2048
 """Rows of a series that a baseline reads, unless its seasons need more."""
@@ -28,6 +31,9 @@ CHUNK_VALUES = 4_000_000
 
 TWO_THREAD_HIDDEN_SIZE = 128
 """Hidden size from which on a second thread pays."""
+
+EARLIER_WINDOWS = (5, 20)
+"""Past windows of each series without a network, at most: of many series and of few."""
 
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
@@ -115,6 +121,13 @@ class Ensemble:
         Weights and interval factors.
     rank_template : np.ndarray
         Ranks of the held-out errors, shape (W, h), see `rekur.forecasting.sample_paths`.
+    selected : str, default "auto"
+        Model that forecasts: "blend", the name of a network or baseline, or "auto" until it is chosen on held-out
+        windows.
+    alone : mapping of str to ModelAverage, optional
+        Each network and baseline alone, with calibrated intervals.
+    evidence : Evidence, optional
+        Reason of the choice of a baseline.
     """
 
     seasons: tuple[int, ...]
@@ -122,6 +135,40 @@ class Ensemble:
     networks: dict[str, list[ForecastModel]]
     blend: ModelAverage
     rank_template: Array
+    selected: str = "auto"
+    alone: Mapping[str, ModelAverage] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Networks and baselines that can forecast alone."""
+        return (*self.networks, *BASELINES)
+
+    @property
+    def average(self) -> ModelAverage:
+        """The average in use: that of the members, or one of them alone."""
+        if self.selected in ("auto", "blend"):
+            return self.blend
+        return self.alone.get(self.selected, ModelAverage({self.selected: 1.0}))
+
+    def using(self, select: str) -> Ensemble:
+        """The same ensemble with another model in use; "auto" leaves it as it is.
+
+        Raises
+        ------
+        OptionError
+            There is no such model.
+        """
+        if select == "auto":
+            return self
+        known = ("auto", *(("blend",) if self.blend.weights else ()), *self.members)
+        if select not in known:
+            reason = "it was not trained" if select in SELECTIONS else "there is no such model"
+            listed = ", ".join(map(repr, known))
+            raise OptionError(
+                f"select={select!r} cannot be used, as {reason}: choose one of {listed}{nearest(select, known)}"
+            )
+        return replace(self, selected=select)
 
     def quantiles(
         self,
@@ -157,25 +204,27 @@ class Ensemble:
             Quantiles, shape (n, h, Q).
         """
         h = self.horizon if horizon is None else horizon
-        if known_baselines is None:
-            known_baselines = BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+
+        def averaged(series: Array, stop: Array, future: Array | None = None) -> Array:
+            known = known_baselines or BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+            return self._averaged(panel, known, series, stop, future, h)
+
         if since is None:
-            return self._averaged(panel, known_baselines, series, stop, future, h)
-        predict = partial(self._averaged, panel, known_baselines, future=None, h=h)
-        predicted = None if future is None else self._averaged(panel, known_baselines, series, stop, future, h)
-        return adaptive_quantiles(predict, predicted, panel, (series, stop), since, (h, self.horizon))
+            return averaged(series, stop, future)
+        predicted = None if future is None else averaged(series, stop, future)
+        return adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
 
     def _averaged(
         self, panel: Panel, known: BaselineForecasts, series: Array, stop: Array, future: Array | None, h: int
     ) -> Array:
         """Average of the members; those without a weight are not run."""
         windows = series, stop
-        members = {name: self.member(name, panel, windows, future, h, known) for name in self.blend.weights}
+        members = {name: self.member(name, panel, windows, future, h, known) for name in self.average.weights}
         silent = ~np.all([np.isfinite(q).all(axis=(1, 2)) for q in members.values()], axis=0)
         if silent.any() and "smoothing" not in members:
             members["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
             members["smoothing"][silent] = known.quantiles("smoothing", series[silent], stop[silent])[:, :h]
-        mean = self.blend.combine(members, LEVELS, self.horizon)
+        mean = self.average.combine(members, LEVELS, self.horizon)
         return np.maximum(mean, 0.0) if self._counts else mean
 
     @property
@@ -194,26 +243,74 @@ class Ensemble:
         known: BaselineForecasts,
     ) -> Array:
         """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture."""
-        if name in AVERAGED_BASELINES:
+        if name in BASELINES:
             return known.quantiles(name, *windows)[:, :horizon]
         with limited_threads(self.networks[name][0]):
             q = [network.quantiles(panel, *windows, future, horizon) for network in self.networks[name]]
         return q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
 
+    def next_quantiles(
+        self, names: Sequence[str], panel: Panel, future: Array | None, h: int, since: Array
+    ) -> list[Array]:
+        """Quantiles (S, h, Q) of the steps after each series by each of some models, see `using` and `quantiles`."""
+        known, series = BaselineForecasts(panel, self.seasons, max(h, self.horizon)), np.arange(len(panel))
+        return [self.using(name).quantiles(panel, series, panel.lengths, future, h, since, known) for name in names]
+
+    def selection_notes(self) -> list[str]:
+        """Sentence on the model in use, unless it is the average of networks and baselines."""
+        if self.evidence is not None:
+            return [self.evidence.note("held-out windows", "the average" if self.networks else "smoothing")]
+        if self.selected in ("auto", "blend"):
+            return []
+        return [f"the forecast is {display_name(self.selected)} alone, as select={self.selected!r}"]
+
+    def note_without_network(self) -> str:
+        """Sentence on a forecast by baselines alone."""
+        if self.evidence is None and self.selected in BASELINES:
+            return f"{self.selection_notes()[0]}: no network is trained"
+        reason = "the series are too short to train on"
+        return (
+            "; ".join([reason, *self.selection_notes()])
+            if self.evidence
+            else f"{reason}: the forecast is smoothing alone"
+        )
+
     def averaged(self, panel: Panel, errors: Array) -> Ensemble:
         """The same networks, with weights chosen on the held-out windows of a panel, in units of the errors (S,)."""
-        config = next(iter(self.networks.values()))[0].config
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
-        windows, h = validation_windows(panel, config, limit), self.horizon
+        config = next(iter(self.networks.values()))[0].config
+        return self.calibrated(panel, errors, validation_windows(panel, config, limit))
+
+    def calibrated(self, panel: Panel, errors: Array, windows: tuple[Array, Array]) -> Ensemble:
+        """The same networks, if any, with weights, intervals and the model in use from past windows of a panel."""
+        h = self.horizon
         known = BaselineForecasts(panel, self.seasons, h)
-        names = (*self.networks, *AVERAGED_BASELINES)
-        members = {name: self.member(name, panel, windows, None, h, known) for name in names}
+        members = {name: self.member(name, panel, windows, None, h, known) for name in self.members}
         block = (panel.freq.count(panel.start.min(), panel.start)[0][windows[0]] + windows[1]) // h
         counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
-        y = actual_values(panel, *windows, h)
-        blend = average_models(members, y, errors[windows[0]], counts, LEVELS, block)
-        template = rank_template(blend.combine(members, LEVELS, h), y)
-        return replace(self, blend=blend, rank_template=template if len(template) > 1 else self.rank_template)
+        y, scale = actual_values(panel, *windows, h), errors[windows[0]]
+        alone = {name: calibrated({name: 1.0}, {name: q}, y, scale, counts, LEVELS) for name, q in members.items()}
+        ensemble = replace(self, alone=alone)
+        if self.networks:
+            averaged = {name: members[name] for name in (*self.networks, *AVERAGED_BASELINES)}
+            ensemble = replace(ensemble, blend=average_models(averaged, y, scale, counts, LEVELS, block))
+        if self.selected == "auto":
+            final = {name: average.combine({name: members[name]}, LEVELS, h) for name, average in alone.items()}
+            final[NAME] = ensemble.blend.combine(members, LEVELS, h)
+            evidence = WindowScores.of(y, final, LEVELS, scale, block).select()
+            ensemble = replace(ensemble, selected="blend" if evidence is None else evidence.name, evidence=evidence)
+        template = rank_template(ensemble.average.combine(members, LEVELS, h), y)
+        return replace(ensemble, rank_template=template if len(template) > 1 else self.rank_template)
+
+
+def earlier_windows(panel: Panel, horizon: int, season: int) -> tuple[Array, Array]:
+    """Series and first row of windows within the last half of each series, with enough values before them."""
+    count = int(np.clip(MAX_AVERAGING_WINDOWS // len(panel), *EARLIER_WINDOWS))
+    stop = panel.lengths[:, None] - horizon * np.arange(count, 0, -1)
+    least = np.maximum(panel.lengths // 2, max(MIN_OBSERVATIONS, min(horizon, season + 1)))
+    series, number = np.nonzero(stop >= least[:, None])
+    chosen = series % max(1, len(panel) * count // MAX_AVERAGING_WINDOWS) == 0
+    return series[chosen], stop[series, number][chosen]
 
 
 def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
@@ -221,7 +318,11 @@ def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
     return threads(1 if network.net.embed.out_features < TWO_THREAD_HIDDEN_SIZE else None)
 
 
-def smoothing_ensemble(seasons: tuple[int, ...], horizon: int) -> Ensemble:
-    """Smoothing without any network."""
+def smoothing_ensemble(panel: Panel, seasons: tuple[int, ...], horizon: int, select: str) -> Ensemble:
+    """Baselines without any network: smoothing, the one that past windows show to be better, or the requested one."""
     template = random_walk_template(MAX_TEMPLATES, horizon)
-    return Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template)
+    blend = ModelAverage({"smoothing": 1.0} if select in ("auto", "blend") else {})
+    ensemble = Ensemble(seasons, horizon, {}, blend, template, select)
+    windows = earlier_windows(panel, horizon, seasons[0])
+    errors = np.nan_to_num(seasonal_scale(panel.y, seasons[0], panel.offsets))
+    return ensemble.calibrated(panel, errors, windows) if len(windows[0]) else ensemble

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
 
 def display_name(name: str) -> str:
     """Readable name of a member."""
-    return baselines.describe(name) if name in AVERAGED_BASELINES else f"{name} network"
+    return baselines.describe(name) if name in baselines.BASELINES else f"{name} network"
 
 
 def prior_weights(losses: Mapping[str, Array], count: float) -> dict[str, float]:
@@ -192,16 +192,32 @@ def average_models(
     mean = ModelAverage(weights).combine(forecasts, levels, actual.shape[1])
     if blocks is not None:
         weights = shrink_to_naive(weights, losses["naive"] - losses_of(mean), blocks[usable])
-        mean = ModelAverage(weights).combine(forecasts, levels, actual.shape[1])
+    average = calibrated(weights, forecasts, actual, scale, counts, levels)
+    final = average.combine(forecasts, levels, actual.shape[1])
+    validation = {name: float(loss.mean()) for name, loss in {"rekur": losses_of(final), **losses}.items()}
+    return replace(average, validation_losses=validation)
+
+
+def calibrated(
+    weights: Mapping[str, float],
+    forecasts: Mapping[str, Array],
+    actual: Array,
+    scale: Array,
+    counts: tuple[int, int],
+    levels: tuple[float, ...],
+) -> ModelAverage:
+    """An average of given weights, its interval factors by the coverage of held-out windows, as in `average_models`."""
+    h = actual.shape[1]
+    mean = ModelAverage(weights).combine(forecasts, levels, h)
+    observed = np.isfinite(actual) & (scale > 0)[:, None]
+    for q in forecasts.values():
+        observed &= np.isfinite(q).all(axis=-1)
     independent = float(np.sqrt(counts[0] * counts[1]))
-    thirds, factors = horizon_third(np.arange(actual.shape[1]), actual.shape[1]), []
+    thirds, factors = horizon_third(np.arange(h), h), []
     for k in range(HORIZON_PARTS):
         mask = observed & (thirds == k)
         factors.append(conformal_scale(mean[mask], actual[mask], levels, independent) if mask.any() else 1.0)
-    average = ModelAverage(weights, tuple(factors))
-    final = average.combine(forecasts, levels, actual.shape[1])
-    validation = {name: float(loss.mean()) for name, loss in {"rekur": losses_of(final), **losses}.items()}
-    return ModelAverage(weights, tuple(factors), validation)
+    return ModelAverage(weights, tuple(factors))
 
 
 def _selected_weights(
