@@ -287,6 +287,8 @@ class Forecaster(BaseEstimator):
             value = getattr(self, name)
             if name != "season_length" or value is not None:
                 _check_whole(name, value)
+        if self.training is not None and self.training.bptt is not None:
+            raise OptionError("bptt has no effect on a forecaster, which learns from windows as a whole: leave it out")
 
     def unfitted(self) -> Forecaster:
         """Unfitted forecaster with the same parameters."""
