@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rekur.inputs.reader import Reader
+    from rekur.metrics import Comparison
 
 HELD_OUT_SHARE = 0.1
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
@@ -41,8 +41,8 @@ class SequenceModel(Savable, Protocol):
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
 
-    def evaluate(self, *data: Sequences | Targets | None) -> Mapping[str, float]:
-        """Compute scores on sequences and their targets."""
+    def compare(self, *data: Sequences | Targets | None) -> Comparison:
+        """Compare with baselines on sequences and their targets."""
 
     def predict(self, x: Sequences) -> list[str | list[str]]:
         """Predict a target for each sequence."""
@@ -178,16 +178,19 @@ def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -
 
 
 def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs) -> None:
-    """Print the scores of the model and of a simple baseline, and write the report."""
-    scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
-    table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
-    for row in score_table(scores):
+    """Print the verdict and the scores of the model and of a simple baseline, and write the report."""
+    data = (dataset.x, dataset.y) if dataset_format(task).has_targets else (dataset.x,)
+    comparison = model.compare(*data)
+    table = grid(("score", "left"), ("model", "right"), (comparison.baseline_name, "right"))
+    for row in score_table(comparison.scores):
         table.add_row(*row)
-    console().print(table)
+    out = console()
+    out.print(comparison.verdict(), style="bold", soft_wrap=True)
+    out.print(table)
     if outputs.report is not None:
         from rekur.report import sequences
 
-        sequences.write(outputs.report, model, dataset, scores)
+        sequences.write(outputs.report, model, dataset, comparison)
         print(f"report written to {outputs.report}")
     if outputs.save is not None:
         print(f"model saved in {outputs.save}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rekur.metrics.comparison import Comparison, mcnemar, paired_bootstrap, ratio
 from rekur.metrics.point_forecast import mae, mase, rmse, seasonal_scale, smape
 from rekur.metrics.quantile_forecast import at_level, coverage, msis, pinball, pinball_error, summary, wql
 from rekur.metrics.sequence import (
@@ -18,6 +19,7 @@ from rekur.metrics.sequence import (
 )
 
 __all__ = [
+    "Comparison",
     "accuracy",
     "at_level",
     "bio_spans",
@@ -28,9 +30,12 @@ __all__ = [
     "macro_f1",
     "mae",
     "mase",
+    "mcnemar",
     "msis",
+    "paired_bootstrap",
     "pinball",
     "pinball_error",
+    "ratio",
     "rmse",
     "rouge",
     "score_table",

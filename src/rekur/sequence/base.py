@@ -177,6 +177,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     net_: nn.Module
     fit_record_: FitRecord
     history_: list[Record]
+    notes_: list[str]
 
     @abstractmethod
     def _objective(self) -> Objective:
@@ -199,6 +200,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         defaults = task_defaults(self.task, source.kind, self.cell)
         self.size_ = network_size(defaults.size, self.get_params(deep=False))
         self.reader_ = source.learn(x)
+        self.notes_ = []
         return defaults
 
     def _fit(
@@ -358,7 +360,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         tensors |= {f"input.{name}": tensor for name, tensor in self.reader_.tensors().items()}
         for part, value in self._learned_parts().items():
             tensors |= {f"{part}.{name}": tensor for name, tensor in value.tensors().items()}
-        description = {**self._describe(), "history": self.history_, "fit": asdict(self.fit_record_)}
+        fit_state = {"history": self.history_, "fit": asdict(self.fit_record_), "notes": self.notes_}
+        description = {**self._describe(), **fit_state}
         serialization.save(folder, description, tensors)
 
     @classmethod
@@ -374,6 +377,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         size = dict(description["size"])
         model.size_ = NetworkSize(**{**size, "augmentation": Augmentation(**size["augmentation"])})
         model.history_, model.fit_record_ = description["history"], FitRecord(**description["fit"])
+        model.notes_ = description.get("notes", [])  # absent in format 1
         model.reader_ = inputs.restore(description["input"], groups["input"])
         for name, kind in cls.parts.items():
             part = description["parts"].get(name)

@@ -18,6 +18,8 @@ from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison
+from rekur.metrics.row_statistics import word_error_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.language_model import CharLMScorer, LanguageModel
@@ -359,13 +361,33 @@ class Transcriber(PairedEstimator):
         dict of str to float
             `word_error_rate`, `character_error_rate`, and the same with `baseline_` before their names.
         """
+        return dict(self.compare(x, y, num_beams, **search).scores)
+
+    def compare(self, x: SequenceData, y: Sequence[str], num_beams: int = 1, **search: Any) -> Comparison:
+        """Word error rate compared with that of empty transcripts.
+
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
+        y : list of str
+            Transcripts.
+        num_beams : int, default 1
+            Beams of the search.
+        **search : object
+            Arguments of `predict`.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
         predicted = self.predict(x, num_beams, **search)
-        return {
-            "word_error_rate": metrics.word_error_rate(y, predicted),
-            "character_error_rate": metrics.character_error_rate(y, predicted),
-            "baseline_word_error_rate": 1.0,
-            "baseline_character_error_rate": 1.0,
-        }
+        words, characters = metrics.word_error_rate(y, predicted), metrics.character_error_rate(y, predicted)
+        scores = {"word_error_rate": words, "character_error_rate": characters}
+        scores |= {f"baseline_{name}": 1.0 for name in scores}
+        rows, empty = word_error_rows(y, predicted), word_error_rows(y, [""] * len(y))
+        return Comparison(scores, "word_error_rate", rows, {"empty transcripts": empty}, less_is_better=True)
 
     def _objective(self) -> TranscriptObjective:
         size, codec, seed = self.size_, self.codec_, self.random_state
