@@ -113,7 +113,7 @@ def run(name: str, seed: int, cache: Path | None) -> dict[str, object]:
 def section(records: pd.DataFrame) -> list[str]:
     """Table of all records in Markdown: means over the seeds."""
     rows = [
-        "| set | task | rows | seeds | network | linear | ensemble | ratio | α | log loss: network | linear | ensemble | s |",
+        "| set | task | rows | seeds | network | linear | ensemble | ratio | α | log loss: net | linear | both | s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     ratios = []
@@ -137,7 +137,7 @@ def page(existing: str, records: pd.DataFrame) -> str:
     intro, *sections = existing.split("\n## ") if existing else ["# Ensembles\n"]
     others = [f"## {text}".rstrip() for text in sections if f"## {text}".split("\n", 1)[0] != HEADING]
     about = (
-        "Accuracy on the test part, mean over the seeds; `ratio` is that of the ensemble to the better of its two parts, "
+        "Accuracy on the test part, mean over the seeds; `ratio` is that of the ensemble to the better of its parts, "
         "α the power of the network for each seed (0: the linear model alone), `s` the seconds of CPU of a fit. "
         "Written by `benchmarks/ensembles.py`."
     )
