@@ -27,7 +27,7 @@ class Savable(Protocol):
 
 
 def fit_and_save(model: Savable, save: str | None, fit: Callable[[str | None], object]) -> None:
-    """Fit a model and save it, with a checkpoint next to the folder meanwhile; Ctrl-C saves the best weights so far.
+    """Fit a model and save it, with a checkpoint next to the folder meanwhile; a fit that Ctrl-C ends can be resumed.
 
     `fit` takes the folder of the checkpoint.
     """
@@ -38,6 +38,8 @@ def fit_and_save(model: Savable, save: str | None, fit: Callable[[str | None], o
             model.save(save)
             remove_checkpoints(save)
             print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)
+        elif save is not None and Path(checkpoint_of(save)).exists():
+            print(f"rekur: stopped early; the same command resumes from {checkpoint_of(save)}", file=sys.stderr)
         raise
     if save is not None:
         model.save(save)

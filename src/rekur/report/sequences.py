@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rekur import metrics
+from rekur.data.validation import read_labels
 from rekur.inputs.words import sentence
 from rekur.registry import task_of
 from rekur.report.page import page_of, save
@@ -123,7 +124,7 @@ def classification(model: Classifier, dataset: Dataset) -> str:
     """The confusion matrix, and the errors of highest predicted probability."""
     p = model.predict_proba(dataset.x)
     predicted = model.classes_[p.argmax(1)]
-    actual = np.asarray(dataset.y)
+    actual = read_labels(dataset.y, mixed=True)
     counts = metrics.confusion_matrix(actual, predicted, model.classes_)
     largest = np.argsort(-counts.sum(1), kind="stable")[:MAX_CLASSES]
     names = [escape(str(model.classes_[k])) for k in largest]

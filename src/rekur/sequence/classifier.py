@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -13,8 +14,9 @@ import torch
 from rekur import metrics
 from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher
-from rekur.data.validation import as_sequences, row_weights
+from rekur.data.validation import as_sequences, read_labels, row_weights
 from rekur.estimator import learning
+from rekur.inputs.reader import training_part
 from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
@@ -28,10 +30,10 @@ from rekur.sequence.base import (
     SequenceEstimator,
     Split,
     TrainingData,
-    Validation,
 )
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.ngram_model import NGrams, check_scikit_learn, joined, log_normalized
+from rekur.sequence.targets import Validation, label_numbers, unknown_labels
 from rekur.sequence.text_ensemble import Evidence, LabelledTexts, NetworkLogProba, TextEnsemble, cross_fitted_powers
 from rekur.training.config import Training
 from rekur.training.loop import States
@@ -52,23 +54,23 @@ class LabelCodec:
 
     classes: list[Any]
     counts: list[int]
+    part_name: ClassVar[str] = "label"
 
     @classmethod
     def learn(cls, data: TrainingData) -> LabelCodec:
         """Labels of the targets; there must be two or more."""
-        classes, counts = np.unique(read_labels(data.y), return_counts=True)
+        classes, counts = np.unique(read_labels(data.y)[data.rows], return_counts=True)
         if len(classes) < 2:
             raise DataError(f"y holds one class, {classes.tolist()[0]!r}, in every row: two or more classes are needed")
         return cls(classes.tolist(), counts.tolist())
 
     def encode(self, y: ArrayLike, lengths: Array) -> Tensor:
         """Numbers of the labels, (B,)."""
-        numbers = {label: k for k, label in enumerate(self.classes)}
-        labels = read_labels(y).tolist()
-        unknown = [label for label in labels if label not in numbers]
-        if unknown:
-            raise DataError(f"the label {unknown[0]!r} does not occur in the training data")
-        return torch.tensor([numbers[label] for label in labels])
+        return torch.tensor(label_numbers(read_labels(y, mixed=True).tolist(), self.classes))
+
+    def unknown(self, y: ArrayLike, rows: Array | None = None) -> Counter[str]:
+        """Labels that do not occur in the training data, and their counts."""
+        return unknown_labels(training_part(read_labels(y, mixed=True).tolist(), rows), self.classes)
 
     def weights(self, class_weight: str | Mapping[Any, float] | None) -> Tensor | None:
         """Weight of each label, (K,), or None where all count alike."""
@@ -93,16 +95,6 @@ class LabelCodec:
     def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> LabelCodec:
         """The codec that `describe` gave."""
         return cls(**description)
-
-
-def read_labels(y: ArrayLike) -> Array:
-    """Labels (B,) as an array."""
-    labels = np.asarray(y)
-    if labels.ndim != 1 or not len(labels):
-        raise DataError(f"y must be one label for each row, (B,), got the shape {labels.shape}")
-    if labels.dtype.kind == "f" and not (labels == np.round(labels)).all():
-        raise DataError("Unknown label type: continuous values; use Regressor, or round y to labels")
-    return labels
 
 
 @dataclass(frozen=True)
@@ -282,7 +274,7 @@ class Classifier(SequenceEstimator):
         TrainingError
             If the loss is not finite; the text names the layer.
         """
-        with learning(self, self.fitted_attribute):
+        with learning(self, self.fitted_attribute, partial=False):
             self.ensemble_ = None
             data = as_sequences(x, lengths)
             source = self._choose_input(data)
@@ -304,7 +296,6 @@ class Classifier(SequenceEstimator):
         labelled = LabelledTexts(NGrams.of(joined(x)), labels, K, weight, self.random_state)
         rows = train.row_numbers
         ngrams = labelled.fit(rows)
-        self.ensemble_ = TextEnsemble(ngrams, (0.0, 1.0))  # of an interrupted cross-fitting
         held_out = Evidence(np.empty((0, K)), np.empty((0, K)), np.empty(0, dtype=int), np.empty(0))
         if validation is not None:
             assert isinstance(validation.y, torch.Tensor)
@@ -391,7 +382,7 @@ class Classifier(SequenceEstimator):
         return np.asarray(self.classes_[self.predict_proba(x, lengths=lengths).argmax(axis=1)])
 
     def score(self, x: SequenceData, y: ArrayLike, *, lengths: ArrayLike | None = None) -> float:
-        """Accuracy: the share of right labels.
+        """Accuracy: the share of right labels; a label that does not occur in the training data counts as an error.
 
         Parameters
         ----------
@@ -407,12 +398,14 @@ class Classifier(SequenceEstimator):
         float
             From 0 to 1.
         """
-        return float((self.predict(x, lengths=lengths) == np.asarray(y)).mean())
+        actual, predicted = self._pairs(x, y, lengths)
+        return float((predicted == actual).mean())
 
     def evaluate(self, x: SequenceData, y: ArrayLike, *, lengths: ArrayLike | None = None) -> dict[str, float]:
         """Accuracy and F1 averaged over the labels, of the model and of a baseline.
 
-        The baseline is the linear model over n-grams for text, and the most frequent label otherwise.
+        The baseline is the linear model over n-grams for text, and the most frequent label otherwise. A label that does
+        not occur in the training data counts as an error, and its F1 is 0.
 
         Parameters
         ----------
@@ -447,7 +440,7 @@ class Classifier(SequenceEstimator):
         Comparison
             With `scores`, those of `evaluate`, and `verdict`, a sentence.
         """
-        actual, predicted = np.asarray(y), self.predict(x, lengths=lengths)
+        actual, predicted = self._pairs(x, y, lengths)
         frequent = np.full(len(actual), self.classes_[int(np.argmax(self.codec_.counts))])
         baselines = {"most frequent label": frequent}
         if self.ensemble_ is not None:
@@ -462,6 +455,14 @@ class Classifier(SequenceEstimator):
         }
         rows = {name: label_rows(actual, labels) for name, labels in baselines.items()}
         return Comparison(scores, "accuracy", label_rows(actual, predicted), rows)
+
+    def _pairs(self, x: SequenceData, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Array]:
+        """Actual and predicted labels (B,); a label that does not occur in the training data equals no prediction."""
+        actual, predicted = read_labels(y, mixed=True), self.predict(x, lengths=lengths)
+        if len(actual) != len(predicted):
+            raise DataError(f"x has {len(predicted)} rows but y has {len(actual)}")
+        self._warn_of_unknown(y)
+        return actual, predicted
 
     def _objective(self) -> LabelObjective:
         size, seed = self.size_, self.random_state

@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from rekur.core import DataError, OptionError, positive
 from rekur.data.batching import Batcher, LazySequences
 from rekur.estimator import learning
-from rekur.inputs.text import TextReader
+from rekur.inputs.text import TextReader, strings
 from rekur.inputs.tokenizer import END, PAD, START
 from rekur.layers.language_model import LanguageNet
 from rekur.metrics import Comparison, ratio
 from rekur.sequence.base import FitOptions, LearnedPart, SequenceEstimator, Split
+from rekur.sequence.targets import unknown_note
 from rekur.training.config import Training
 from rekur.training.loop import States
 
@@ -146,6 +147,7 @@ class LanguageModel(SequenceEstimator):
     """
 
     task = "next"
+    split = "last"
     parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TokenCounts}
 
     reader_: TextReader
@@ -207,7 +209,7 @@ class LanguageModel(SequenceEstimator):
         TrainingError
             If the loss is not finite.
         """
-        with learning(self, self.fitted_attribute):
+        with learning(self, self.fitted_attribute, partial=False):
             train, held_out = split_texts(texts, validation)
             defaults = self._learn_input(train, self._choose_input(train))
             training = (self.training or Training()).merged_with(defaults.training)
@@ -219,6 +221,7 @@ class LanguageModel(SequenceEstimator):
             self.codec_ = TokenCounts.of(tokens, self.reader_.size)
             batches, validation_batches = stream_batcher(tokens, training.batch_size, training.bptt), None
             if len(held_out):
+                self.notes_ += unknown_note(self.reader_.unknown(held_out), "piece", "validation data")
                 others = self._stream(held_out)
                 validation_batches = stream_batcher(others, min(EVALUATION_ROWS, len(others)), training.bptt)
             split = Split(replace(batches, seed=self.random_state), validation_batches)
@@ -267,6 +270,8 @@ class LanguageModel(SequenceEstimator):
 
     def evaluate(self, texts: Sequence[str]) -> dict[str, float]:
         """Perplexity of the model and of the unigram frequencies.
+
+        Pieces that are not in the vocabulary count with the probability of the unknown token.
 
         Parameters
         ----------
@@ -359,8 +364,9 @@ class LanguageModel(SequenceEstimator):
 
 def split_texts(texts: Sequence[str], validation: float | Sequence[str] | None) -> tuple[Sequence[str], Sequence[str]]:
     """Texts to train on and texts held out."""
+    strings(texts, "texts")
     if not isinstance(validation, float | int | None):
-        return texts, validation
+        return texts, strings(validation, "validation")
     share = VALIDATION_SHARE if validation is None else validation
     if isinstance(share, bool) or not 0 <= share < 1:
         raise OptionError(f"validation must be a share in [0, 1) or texts, got {validation!r}")

@@ -13,6 +13,7 @@ import torch
 from rekur import metrics
 from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.reader import training_part
 from rekur.inputs.text import Text, TextReader, strings
 from rekur.inputs.tokenizer import END, START
 from rekur.layers.encoders import encoder
@@ -54,22 +55,27 @@ class TextCodec:
     shared: bool
     frequent: str
     max_length: int
+    part_name: ClassVar[str] = "piece"
 
     @classmethod
     def learn(cls, data: TrainingData) -> TextCodec:
         """Tokens of the target texts; those of the input where it is text of both sides."""
         shared = isinstance(data.reader, TextReader)
-        text = data.reader if isinstance(data.reader, TextReader) else CAPTION_TEXT.learn(data.y)
-        frequent = Counter(strings(data.y)).most_common(1)[0][0]
+        text = data.reader if isinstance(data.reader, TextReader) else CAPTION_TEXT.learn(data.y, data.rows)
+        frequent = Counter(training_part(strings(data.y, "y"), data.rows)).most_common(1)[0][0]
         return cls(text, shared, frequent, data.parameters["generation"].max_length)
 
     def encode(self, y: Sequence[str], lengths: Array) -> LazySequences:
         """Tokens of each text, with the end mark behind them."""
         return self.tokens(y)
 
+    def unknown(self, y: Sequence[str], rows: Array | None = None) -> Counter[str]:
+        """Pieces of the texts that are not in the vocabulary, and their counts."""
+        return self.text.unknown(training_part(strings(y, "y"), rows))
+
     def tokens(self, y: Sequence[str]) -> LazySequences:
         """Tokens of each text, with the end mark behind them."""
-        rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y)]
+        rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y, "y")]
         if not any(rows):
             raise DataError("all target texts are empty; pass at least one with text")
         return LazySequences.from_list([torch.tensor([*row, END]) for row in rows])
