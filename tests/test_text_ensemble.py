@@ -205,3 +205,14 @@ def test_notes_are_saved(tmp_path: object) -> None:
     again = rekur.load(f"{tmp_path}/m")
     assert again.notes_ == model.notes_ != []
     assert (again.predict_proba(x) == model.predict_proba(x)).all()
+
+
+def test_undecided_evidence_is_extended() -> None:
+    """With a gain between one and two standard errors on 500 rows, folds are added up to 1,000."""
+    held_out = evidence(EVIDENCE_ROWS, network=0.2, linear=1.5)
+    assert 1 < choose_powers(held_out).gain < 2
+    texts = labelled(1000, noise=0.5)
+    calls, network = counted(texts, 0.2)
+    choice = cross_fitted_powers(texts, np.arange(1000), held_out, network)
+    assert calls
+    assert choice.rows > EVIDENCE_ROWS

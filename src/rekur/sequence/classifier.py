@@ -143,8 +143,9 @@ class Classifier(SequenceEstimator):
     trained by cross-entropy. For text, p ∝ p_net^α · p_linear^β, where p_linear is a linear model over words, pairs of
     words and strings of characters, and α and β are chosen on rows that neither was trained on: those held out and,
     below 500, folds of the others, for which both are trained once more. Without a significant gain α is 0 and the
-    linear model decides alone, so that the result is hardly ever worse than the better of the two. Labels are numbers or strings. Sentiment of texts, commands in recordings, actions in videos
-    and movements measured by sensors are such tasks.
+    linear model decides alone, so that the result is hardly ever worse than the better of the two. Labels are numbers
+    or strings. Sentiment of texts, commands in recordings, actions in videos and movements measured by sensors are such
+    tasks.
 
     Parameters
     ----------
