@@ -216,8 +216,8 @@ class Backtest:
     def verdict(self, used: str | None = None) -> str:
         """One sentence: rekur against seasonal naive and the best baseline, with the spread of the windows.
 
-        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to
-        call"; a baseline is recommended if its mean pinball loss is lower by evidence and its MASE is not higher.
+        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to call". A
+        baseline is recommended by its mean pinball loss, see `rekur.forecasting.selection.scores.WindowScores.select`.
 
         Parameters
         ----------
