@@ -26,7 +26,8 @@ Description: TypeAlias = "dict[str, Any]"
 FORMAT_VERSION = 2
 """Newest version of the format that this release writes; it reads all versions up to it.
 
-Version 2 adds notes to the estimators of sequences, and the scale of the targets to the regressor.
+Version 2 adds notes to the estimators of sequences, the scale of the targets to the regressor, and the selected model
+and smooth interval factors to the forecaster.
 """
 
 

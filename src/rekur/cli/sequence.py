@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rekur.inputs.reader import Reader
+    from rekur.metrics import Comparison
     from rekur.sequence.base import FitRecord
     from rekur.sequence.targets import SplitKind
 
@@ -48,8 +49,8 @@ class SequenceModel(Savable, Protocol):
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
 
-    def evaluate(self, *data: Sequences | Targets | None) -> Mapping[str, float]:
-        """Compute scores on sequences and their targets."""
+    def compare(self, *data: Sequences | Targets | None) -> Comparison:
+        """Compare with baselines on sequences and their targets."""
 
     def predict(self, x: Sequences) -> list[str | list[str]]:
         """Predict a target for each sequence."""
@@ -188,6 +189,8 @@ def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -
     check(outputs)
     model = load(folder)
     task = task_of(model)
+    if task.estimator == "Forecaster":
+        raise OptionError(f"{folder} holds a forecaster: rekur forecast scores one on past windows of a table")
     dataset = read_examples(source, task, columns)
     print(f"{len(dataset.x):,} examples of {source}:")
     report_scores(model, task, dataset, replace(outputs, save=None))
@@ -204,21 +207,23 @@ def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:
 
 
 def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs) -> None:
-    """Print the scores of the model and of a simple baseline, and write the report."""
+    """Print the verdict and the scores of the model and of a simple baseline, and write the report."""
     dataset = with_labels_of(model, dataset)
     targets = (dataset.y,) if dataset_format(task).has_targets else ()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scores = model.evaluate(dataset.x, *targets)
+        comparison = model.compare(dataset.x, *targets)
     print_notes(str(warning.message) for warning in caught)
-    table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
-    for row in score_table(scores):
+    table = grid(("score", "left"), ("model", "right"), (comparison.baseline_name, "right"))
+    for row in score_table(comparison.scores):
         table.add_row(*row)
-    console().print(table)
+    out = console()
+    out.print(comparison.verdict(), style="bold", soft_wrap=True)
+    out.print(table)
     if outputs.report is not None:
         from rekur.report import sequences
 
-        sequences.write(outputs.report, model, dataset, scores)
+        sequences.write(outputs.report, model, dataset, comparison)
         print(f"report written to {outputs.report}")
     if outputs.save is not None:
         print(f"model saved in {outputs.save}")

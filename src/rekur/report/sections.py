@@ -224,12 +224,11 @@ def part_settings(model: PanelForecaster) -> list[tuple[str, str]]:
     """Settings of the forecaster of one frequency: cell, weights, intervals, seasons, windows and training."""
     config, average = model.config_, model.ensemble_.average
     size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
-    factors = ", ".join(format_number(factor, 3) for factor in average.interval_scale)
     main, *others = model.seasons_
     items = [
         ("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on"),
         ("forecast", average.describe()),
-        ("intervals", f"half width × {factors} in the thirds of the horizon, calibrated on held-out windows"),
+        ("intervals", f"half width × {average.interval_text()}, calibrated on past windows"),
         ("season", plural(main, "step") + (f", also {', '.join(map(str, others))}" if others else "")),
     ]
     if config is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -20,6 +20,7 @@ from rekur.layers.encoders import encoder
 from rekur.layers.heads import ValueHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison, ratio
 from rekur.sequence.base import (
     FitOptions,
     LearnedPart,
@@ -405,13 +406,45 @@ class Regressor(SequenceEstimator):
         dict of str to float
             `r2`, `rmse`, `mae`, and the same with `baseline_` before their names.
         """
-        actual, predicted = self._pairs(x, y, lengths)
+        return dict(self.compare(x, y, lengths=lengths).scores)
+
+    def compare(self, x: SequenceData, y: TargetData, *, lengths: ArrayLike | None = None) -> Comparison:
+        """Root mean squared error compared with that of the mean of the training values.
+
+        Parameters
+        ----------
+        x : array of shape (B, T, I), or list of arrays (T, I)
+            Sequences as in `fit`.
+        y : array or list
+            Values in the form of the targets of `fit`.
+        lengths : array of shape (B,) or None, default None
+            Valid steps of each row of an array.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
+        rows = self._row_pairs(x, y, lengths)
+        actual, predicted = self._join(rows)
         mean = np.broadcast_to(self.codec_.mean, actual.shape)
         scores = _value_scores(actual, predicted)
-        return scores | {f"baseline_{name}": value for name, value in _value_scores(actual, mean).items()}
+        scores |= {f"baseline_{name}": value for name, value in _value_scores(actual, mean).items()}
+        errors = squared_error_rows((target, values) for target, values in rows)
+        baseline = squared_error_rows((target, np.asarray(self.codec_.mean)) for target, _ in rows)
+        return Comparison(scores, "rmse", errors, {"mean of the training values": baseline}, root_ratio, True)
 
     def _pairs(self, x: SequenceData, y: TargetData, lengths: ArrayLike | None) -> tuple[Array, Array]:
         """Actual and predicted values (n, K) of all rows and valid steps."""
+        return self._join(self._row_pairs(x, y, lengths))
+
+    def _join(self, rows: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+        join = np.concatenate if self.codec_.each else np.stack
+        actual, predicted = (join(part).astype(float) for part in zip(*rows, strict=True))
+        return actual, predicted
+
+    def _row_pairs(self, x: SequenceData, y: TargetData, lengths: ArrayLike | None) -> list[tuple[Array, Array]]:
+        """Actual and predicted values of each row."""
         predicted = self._rows(as_sequences(x, lengths))
         actual, _ = read_values(cut_targets(y, lengths))
         for row, (target, values) in enumerate(zip(actual, predicted, strict=False)):
@@ -419,8 +452,7 @@ class Regressor(SequenceEstimator):
                 raise DataError(f"row {row} of y has the shape {target.shape}, but the model predicts {values.shape}")
         if len(actual) != len(predicted):
             raise DataError(f"x has {len(predicted)} rows but y has {len(actual)}")
-        join = np.concatenate if self.codec_.each else np.stack
-        return join(actual).astype(float), join(predicted).astype(float)
+        return list(zip(actual, predicted, strict=True))
 
     def _objective(self) -> ValueObjective:
         size = self.size_
@@ -437,6 +469,16 @@ class Regressor(SequenceEstimator):
         head = ValueHead(stack.size, self.codec_.size, self.loss, self.random_state)
         net = SequenceNet(front, stack, head, "steps" if self.codec_.each else "last", size.dropout)
         return ValueObjective(net, self.codec_, self.codec_.each and not size.bidirectional)
+
+
+def squared_error_rows(pairs: Iterable[tuple[Array, Array]]) -> Array:
+    """Sum of squared errors and number of values of each row, (n, 2)."""
+    return np.array([(((target - values) ** 2).sum(), target.size) for target, values in pairs], dtype=float)
+
+
+def root_ratio(sums: Array) -> Array:
+    """Root mean squared error from sums of `squared_error_rows` (R, 2)."""
+    return np.sqrt(ratio(sums))
 
 
 def _value_scores(actual: Array, predicted: Array) -> dict[str, float]:

@@ -22,6 +22,8 @@ from rekur.layers.encoders import encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison
+from rekur.metrics.row_statistics import span_rows, span_total, tag_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.targets import UNKNOWN, label_numbers, unknown_labels
 from rekur.training.config import Training
@@ -308,11 +310,33 @@ class Tagger(PairedEstimator):
             `accuracy` of the labels, `exact_match`, the share of sentences without a mistake, where labels are BIO
             also `span_f1`; the same with `baseline_` before their names.
         """
-        predicted = self.predict(x)
+        return dict(self.compare(x, y).scores)
+
+    def compare(self, x: Sentences, y: Sentences) -> Comparison:
+        """F1 of spans, or accuracy of other labels, compared with the most frequent label of each word.
+
+        Parameters
+        ----------
+        x : list of lists of str
+            Sentences.
+        y : list of lists of str
+            A label for each word.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
+        predicted, frequent = self.predict(x), self.codec_.baseline(x)
         check_sentences(y, np.array([len(tags) for tags in predicted]))
         self._warn_of_unknown(y)
-        scores, baseline = self._scores(y, predicted), self._scores(y, self.codec_.baseline(x))
-        return scores | {f"baseline_{name}": value for name, value in baseline.items()}
+        scores, baseline = self._scores(y, predicted), self._scores(y, frequent)
+        scores |= {f"baseline_{name}": value for name, value in baseline.items()}
+        rows, total = (span_rows, span_total) if self.codec_.spans else (tag_rows, metrics.ratio)
+        name = "span_f1" if self.codec_.spans else "accuracy"
+        return Comparison(
+            scores, name, rows(y, predicted), {"most frequent tag of each word": rows(y, frequent)}, total
+        )
 
     def _scores(self, actual: Sentences, predicted: Sentences) -> dict[str, float]:
         right = [list(a) == b for a, b in zip(actual, predicted, strict=True)]

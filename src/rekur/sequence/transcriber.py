@@ -21,6 +21,8 @@ from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.encoders import SpeechEncoder
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison
+from rekur.metrics.row_statistics import word_error_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.language_model import CharLMScorer, LanguageModel
@@ -345,7 +347,7 @@ class Transcriber(PairedEstimator):
         """
         return 1 - self.evaluate(x, y)["word_error_rate"]
 
-    def evaluate(self, x: SequenceData, y: Sequence[str], num_beams: int = 1, **search: Any) -> dict[str, float]:
+    def evaluate(self, x: SequenceData, y: Sequence[str], **search: Any) -> dict[str, float]:
         """Word and character error rate, of the model and of empty transcripts.
 
         A character that does not occur in the training data counts as an error.
@@ -356,39 +358,48 @@ class Transcriber(PairedEstimator):
             Recordings or features as in `fit`.
         y : list of str
             Transcripts.
-        num_beams : int, default 1
-            Beams of the search, see `predict`.
         **search : object
-            Further arguments of `predict`.
+            Arguments of `predict`, such as `num_beams`.
 
         Returns
         -------
         dict of str to float
             `word_error_rate`, `character_error_rate`, and the same with `baseline_` before their names.
         """
-        predicted = self.predict(x, num_beams, **search)
+        return dict(self.compare(x, y, **search).scores)
+
+    def compare(self, x: SequenceData, y: Sequence[str], **search: Any) -> Comparison:
+        """Word error rate compared with that of empty transcripts.
+
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
+        y : list of str
+            Transcripts.
+        **search : object
+            Arguments of `predict`.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
+        predicted = self.predict(x, **search)
         check_transcripts(y)
         self._warn_of_unknown(y)
-        return {
-            "word_error_rate": metrics.word_error_rate(y, predicted),
-            "character_error_rate": metrics.character_error_rate(y, predicted),
-            "baseline_word_error_rate": 1.0,
-            "baseline_character_error_rate": 1.0,
-        }
+        words, characters = metrics.word_error_rate(y, predicted), metrics.character_error_rate(y, predicted)
+        scores = {"word_error_rate": words, "character_error_rate": characters}
+        scores |= {f"baseline_{name}": 1.0 for name in scores}
+        rows, empty = word_error_rows(y, predicted), word_error_rows(y, [""] * len(y))
+        return Comparison(scores, "word_error_rate", rows, {"empty transcripts": empty}, less_is_better=True)
 
     def _objective(self) -> TranscriptObjective:
         size, codec, seed = self.size_, self.codec_, self.random_state
         centre: Centre = "whole" if size.bidirectional else "past"  # a stream has only past frames
-        front = SpeechEncoder(
-            self.reader_.statistics,
-            size.embedding_size,
-            size.dropout,
-            size.augmentation.spec_mask,
-            codec.reduction,
-            centre,
-            self.reader_.options.kind == "audio",
-            seed,
-        )
+        statistics, audio = self.reader_.statistics, self.reader_.options.kind == "audio"
+        sizes = size.embedding_size, size.dropout, size.augmentation.spec_mask
+        front = SpeechEncoder(statistics, *sizes, codec.reduction, centre, audio, seed)
         stack = Stack(
             self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, True, seed
         )
