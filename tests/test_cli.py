@@ -173,7 +173,7 @@ def test_forecast_save_and_predict(rekur: object, here: Path) -> None:
     )  # fmt: skip
     assert ran.code in (0, None), ran.err
     assert "MASE" in ran.out
-    assert "on 3 windows" in ran.out
+    assert "over 4 windows" in ran.out
     assert sorted(p.name for p in here.iterdir()) == ["in.csv.gz", "m", "o.csv", "r.html"]
     out = pd.read_csv("o.csv")
     assert list(out.columns) == ["ds", "rekur", "rekur-lo-80", "rekur-hi-80", "rekur-lo-90", "rekur-hi-90"]

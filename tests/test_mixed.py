@@ -73,7 +73,7 @@ def test_the_backtest_of_several_frequencies_is_that_of_each() -> None:
     for letter in "dmw":
         alone = model().backtest(df[df.unique_id.str[0] == letter], n_windows=2).frame()
         pd.testing.assert_frame_equal(frame[frame.unique_id.str[0] == letter].reset_index(drop=True), alone)
-    assert "on 2 windows" in tested.verdict()
+    assert "over 2 windows" in tested.verdict()
 
 
 def test_known_covariates_of_several_frequencies() -> None:

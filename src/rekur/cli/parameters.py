@@ -11,6 +11,7 @@ from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
 
 CELLS = ("rnn", "rnn_relu", "lstm", "gru", "gru_before")
+SELECTIONS = ("auto", "blend", "corrected", "direct", "naive", "seasonal_naive", "drift", "smoothing")
 DUPLICATES = ("error", "mean", "first", "last", "sum")
 
 
@@ -60,6 +61,15 @@ Steps = Annotated[
 Task = Annotated[str, typer.Argument(metavar="TASK", help=either(COMMANDS), autocompletion=completed(COMMANDS))]
 Cell = Annotated[str, typer.Option(metavar="CELL", help=either(CELLS), autocompletion=completed(CELLS))]
 OptionalCell = Annotated[str | None, typer.Option(metavar="CELL", help=either(CELLS), autocompletion=completed(CELLS))]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help=f"model that forecasts: {either(SELECTIONS)}",
+        autocompletion=completed(SELECTIONS),
+    ),
+]
 Input = Annotated[
     str | None,
     typer.Option(metavar="INPUT", help=f"{either(INPUTS)}; inferred by default", autocompletion=completed(INPUTS)),

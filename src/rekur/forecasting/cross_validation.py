@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from rekur.baselines import BASELINES, describe
+from rekur.baselines import BASELINES
 from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
@@ -16,11 +17,22 @@ from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
 from rekur.forecasting.panel_forecaster import PanelForecaster
+from rekur.forecasting.selection.scores import WindowScores
+from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values
-from rekur.metrics import seasonal_scale, summary
+from rekur.metrics import at_level, seasonal_scale, summary
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
+
+MAX_WINDOWS = 8
+"""Windows of each series in a backtest, at most, unless more are requested."""
+
+MAX_TOTAL_WINDOWS, MAX_TOTAL_HORIZONS = 4000, 20_000
+"""Windows of all series, and horizons that they reach back over, from which on each series has fewer."""
+
+YEAR = 365.25 * 86_400_000_000
+"""Microseconds of a year."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class Backtest:
     scale : np.ndarray
         In-sample seasonal naive error of the series of each window, the unit of MASE, shape (W,).
     n_windows : int
-        Windows of each series.
+        Windows of each series, at most.
     frame_type : frame, optional
         An empty frame of the type that results take; pandas if None.
     untested : tuple of str, default ()
@@ -79,7 +91,7 @@ class Backtest:
         Returns
         -------
         dict of str to dict
-            MASE, sMAPE, RMSE, WQL and coverage80 by model, see `rekur.metrics.summary`.
+            MASE, sMAPE, RMSE, WQL, MSIS80 and coverage80 by model, see `rekur.metrics.summary`.
 
         Examples
         --------
@@ -87,7 +99,7 @@ class Backtest:
         >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
         >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
         >>> list(backtest.metrics()["seasonal_naive"])
-        ['MASE', 'sMAPE', 'RMSE', 'WQL', 'coverage80']
+        ['MASE', 'sMAPE', 'RMSE', 'WQL', 'MSIS80', 'coverage80']
         """
         return {name: summary(self.actual, q, self.levels, self.scale) for name, q in self.forecasts.items()}
 
@@ -134,37 +146,111 @@ class Backtest:
                 columns[name] = values.ravel()
         return panel_frame(columns, self.frame_type, self.panel)
 
-    def verdict(self) -> str:
-        """One sentence: whether rekur beats seasonal naive and the best baseline, and the model to use.
+    def standard_errors(self) -> dict[str, dict[str, float]]:
+        """Standard errors of the mean MASE and MSIS80 of each model, from the spread between the times of the windows.
+
+        Returns
+        -------
+        dict of str to dict
+            By model; NaN for one window of one series. Windows of one time count as one, see
+            `rekur.metrics.clustered_mean`.
 
         Examples
         --------
-        >>> import pandas as pd, rekur
-        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
-        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
-        >>> backtest.verdict().endswith("use seasonal naive")
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=40), "y": [float(t % 9) for t in range(40)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=4)
+        >>> backtest.standard_errors()["naive"]["MASE"] > 0
         True
         """
-        untested = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
-        return f"{self._verdict()}{untested}"
+        names = ("MASE", "MSIS80")
+        return {model: {name: self.scores.mean(name, model).error for name in names} for model in self.forecasts}
 
-    def _verdict(self) -> str:
-        scores = {name: values["MASE"] for name, values in self.metrics().items()}
-        where = f"on {self.n_windows} window{'s' if self.n_windows > 1 else ''}"
-        score, naive = scores[NAME], scores["seasonal_naive"]
-        if not np.isfinite(score):
-            return f"no verdict: the actual values of the test are constant or missing {where}"
-        best = min((name for name in scores if name != NAME), key=lambda name: scores[name])
-        if score <= scores[best]:
-            text = f"rekur beats {describe('seasonal_naive')} by {gain(score, naive)} (MASE {score:.2f} vs {naive:.2f})"
-            if best != "seasonal_naive":
-                text += f" and the best baseline, {describe(best)}, by {gain(score, scores[best])} ({scores[best]:.2f})"
-            return f"{text} {where}"
-        text = f"rekur does not beat {describe(best)} (MASE {score:.2f} vs {scores[best]:.2f}) {where}"
-        if best != "seasonal_naive":
-            relation = f"better than {describe('seasonal_naive')} by {gain(score, naive)}"
-            text += f", though it is {relation}" if score < naive else ""
-        return f"{text}; use {describe(best)}"
+    def window_scores(self) -> Frame:
+        """Scores of every window, one row a window and model: id, cutoff, model, MASE, MSIS80.
+
+        Returns
+        -------
+        frame
+            Of the same type as the input; NaN where a window has no value, or its series no scale.
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=40), "y": [float(t % 9) for t in range(40)]})
+        >>> scores = rekur.Forecaster(horizon=2).backtest(df, n_windows=4).window_scores()
+        >>> scores.columns.tolist(), len(scores)
+        (['cutoff', 'model', 'MASE', 'MSIS80'], 20)
+        """
+        models = list(self.forecasts)
+        series, stop = np.repeat(self.series, len(models)), np.repeat(self.stop, len(models))
+        columns = index_columns(self.panel, series, self.panel.times(series, stop - 1))
+        columns["cutoff"] = columns.pop(self.panel.parts[0].columns.time)
+        columns["model"] = np.array(models * len(self.series), dtype=object)
+        for metric in ("MASE", "MSIS80"):
+            columns[metric] = np.stack([self.scores.values[metric][model] for model in models], axis=1).ravel()
+        return panel_frame(columns, self.frame_type, self.panel)
+
+    @cached_property
+    def scores(self) -> WindowScores:
+        """Scores of each window, as arrays."""
+        return WindowScores.of(self.actual, self.forecasts, self.levels, self.scale, self.clusters)
+
+    @property
+    def clusters(self) -> Array:
+        """Number of the block of time of each window, (W,): one horizon long; series, if there is one block alone."""
+        h, parts = self.actual.shape[1], len(self.panel.parts)
+        blocks = np.empty(len(self.series), np.int64)
+        for k, part in enumerate(self.panel.parts):
+            inside = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
+            begin = part.freq.count(part.start.min(), part.start)[0][self.series[inside] - self.panel.first[k]]
+            blocks[inside] = (begin + self.stop[inside]) // h * parts + k
+        return blocks if len(np.unique(blocks)) > 1 else self.series
+
+    def of_part(self, k: int) -> Backtest | None:
+        """The windows of the panel of one frequency; None if its series are too short."""
+        chosen = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
+        if not len(chosen):
+            return None
+        return replace(
+            self,
+            panel=PanelGroup((self.panel.parts[k],)),
+            series=self.series[chosen] - self.panel.first[k],
+            stop=self.stop[chosen],
+            actual=self.actual[chosen],
+            forecasts={name: q[chosen] for name, q in self.forecasts.items()},
+            scale=self.scale[chosen],
+        )
+
+    def verdict(self, used: str | None = None) -> str:
+        """One sentence: rekur against seasonal naive and the best baseline, with the spread of the windows.
+
+        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to
+        call"; a baseline is recommended if its mean pinball loss is lower by evidence and its MASE is not higher.
+
+        Parameters
+        ----------
+        used : str, optional
+            The baseline that the forecast of the future uses, if it is one, for the end of the sentence.
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=3)
+        >>> backtest.verdict().startswith("rekur, here smoothing (Theta) itself, ")
+        True
+        """
+        return self.outcome(used).text
+
+    def outcome(self, used: str | None = None) -> Verdict:
+        """The verdict with its kind: rekur beats the best baseline, is close to it or behind."""
+        result = verdict(self.scores, self.n_windows, self._itself(), used)
+        untested = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
+        return replace(result, text=f"{result.text}{untested}")
+
+    def _itself(self) -> str | None:
+        """The baseline whose medians are those of rekur in all windows."""
+        medians = {name: at_level(q, self.levels, 0.5) for name, q in self.forecasts.items()}
+        same = (name for name in BASELINES if np.allclose(medians[name], medians[NAME], 1e-9, 0.0, True))
+        return next(same, None)
 
     def skipped_note(self) -> str:
         """Sentence on the series that are too short for the windows; empty without such series."""
@@ -174,11 +260,6 @@ class Backtest:
         more = len(self.skipped) - MAX_LISTED
         rest = f" and {more} more" if more > 0 else ""
         return f"{len(self.skipped)} series are too short for the windows and left out of the test: {labels}{rest}"
-
-
-def gain(score: float, other: float) -> str:
-    """Share by which a score is smaller than another, in percent."""
-    return f"{100 * (1 - score / other):.0f} %" if other > 0 else "0 %"
 
 
 class TooShortError(DataError):
@@ -246,11 +327,51 @@ class PastWindows:
         return np.repeat(rows, self.n_windows), stop
 
 
+def spread_windows(panel: Panel, horizon: int, refit: bool = False) -> PastWindows:
+    """Windows spread over the past of a panel: up to eight, a multiple of the horizon apart.
+
+    They reach back over a quarter of a typical series (75 % quantile of the lengths), a year at most, or over three
+    horizons within a third of it, so that most of the rows are left to train on, and only as far as nine of ten series
+    are long enough. With more than 500 series each has fewer windows, three at least, and with `refit` three at most.
+
+    Parameters
+    ----------
+    panel : Panel
+        The complete history.
+    horizon : int
+        Rows of a window.
+    refit : bool, default False
+        Whether a model is trained for every window.
+
+    Returns
+    -------
+    PastWindows
+        One window at least.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rekur.data.panel import read_panel
+    >>> df = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=1000), "y": [float(t % 7) for t in range(1000)]})
+    >>> spread_windows(read_panel(df), horizon=7).starts.tolist()
+    [245, 210, 175, 140, 105, 70, 35, 7]
+    """
+    season = panel.freq.season
+    typical, short = (int(np.quantile(panel.lengths, level)) for level in (0.75, 0.1))
+    year = typical if panel.freq.kind == "integer" else max(int(YEAR / panel.freq.length), MAX_WINDOWS * horizon)
+    room = max(min(typical // 4, year), min(3 * horizon, typical // 3))
+    room = min(room, horizon * max(MAX_TOTAL_HORIZONS // len(panel), 3))
+    room = min(room, max(short - max(MIN_OBSERVATIONS, min(horizon, season + 1)), horizon))
+    most = 3 if refit else int(np.clip(MAX_TOTAL_WINDOWS // len(panel), 3, MAX_WINDOWS))
+    count = int(np.clip(room // horizon, 1, most))
+    return PastWindows(horizon, count, horizon * max((room // horizon - 1) // max(count - 1, 1), 1))
+
+
 def cross_validate(
     forecaster: PanelForecaster,
     panels: Panel | PanelGroup,
     *,
-    n_windows: int = 3,
+    n_windows: int | None = None,
     step_size: int | None = None,
     refit: bool | int = False,
     time_limit: float | None = None,
@@ -264,8 +385,9 @@ def cross_validate(
         Its parameters are used; it is not changed and need not be fitted.
     panels : Panel or PanelGroup
         The complete history. A copy is trained for each frequency.
-    n_windows : int, default 3
-        Windows of each series; the last one ends with the series.
+    n_windows : int, optional
+        Windows of each series; the last one ends with the series. None: windows spread over the past, see
+        `spread_windows`.
     step_size : int, optional
         Rows between windows; the horizon if None.
     refit : bool or int, default False
@@ -284,6 +406,8 @@ def cross_validate(
     ------
     DataError
         No series is long enough.
+    OptionError
+        `step_size` without `n_windows`.
 
     Examples
     --------
@@ -294,10 +418,16 @@ def cross_validate(
     [84, 87]
     """
     group = PanelGroup.of(panels)
-    windows = PastWindows(forecaster.horizon, n_windows, forecaster.horizon if step_size is None else step_size)
+    h = forecaster.horizon
+    if n_windows is None and step_size is not None:
+        raise OptionError(f"step_size={step_size} needs n_windows: the windows are spread over the past without it")
     seconds = None if time_limit is None else time_limit / len(group.parts)
     tests: dict[int, Backtest] = {}
     for k, panel in enumerate(group.parts):
+        if n_windows is None:
+            windows = spread_windows(panel, h, bool(refit))
+        else:
+            windows = PastWindows(h, n_windows, h if step_size is None else step_size)
         try:
             tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), seconds, progress)
         except TooShortError:
@@ -352,7 +482,7 @@ def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest
     if len(group.parts) == 1:
         return parts[0]
     untested = [part for k, part in enumerate(group.parts) if k not in tests]
-    reason = f"too short for {parts[0].n_windows} windows of {parts[0].actual.shape[1]} steps"
+    reason = f"too short for windows of {parts[0].actual.shape[1]} steps"
     skipped = [pair for test in parts for pair in test.skipped]
     skipped += [(label, reason) for part in untested for label in part.ids]
     return replace(
@@ -363,6 +493,7 @@ def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest
         actual=np.concatenate([test.actual for test in parts]),
         forecasts={name: np.concatenate([test.forecasts[name] for test in parts]) for name in parts[0].forecasts},
         scale=np.concatenate([test.scale for test in parts]),
+        n_windows=max(test.n_windows for test in parts),
         untested=tuple(part.freq.name for part in untested),
         skipped=tuple(skipped),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, OptionError, positive
+from rekur.core import Array, DataError, OptionError, positive
 from rekur.data.ingest.schema import Frame
 from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
@@ -39,6 +39,10 @@ class Forecast:
         An empty frame of the type that results take; pandas if None.
     rank_templates : tuple of np.ndarray, default ()
         Ranks of the held-out errors, shape (W, h), one array a panel, for sample paths.
+    notes : tuple of str, default ()
+        Notes on the table that was forecast, on the model if that is the table of `fit`, and on `futr_df`.
+    members : mapping of str to np.ndarray, optional
+        Quantiles of every network and baseline, shape (S, h, Q); NaN where a frequency has no such network.
 
     Examples
     --------
@@ -56,6 +60,8 @@ class Forecast:
     values: Array
     frame_type: Frame = None
     rank_templates: tuple[Array, ...] = ()
+    notes: tuple[str, ...] = ()
+    members: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def horizon(self) -> int:
@@ -109,7 +115,7 @@ class Forecast:
         return self.panel.times(np.arange(len(lengths))[:, None], lengths[:, None] + np.arange(self.horizon))
 
     def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
-        """One row a series and step: id, time, the median "rekur", intervals and quantiles.
+        """One row a series and step: id, time, the median "rekur", intervals and quantiles, and those of the members.
 
         Parameters
         ----------
@@ -138,8 +144,11 @@ class Forecast:
         0 2024-01-04    4.0          3.0          5.0
         """
         columns = index_columns(self.panel, np.repeat(np.arange(len(self.panel)), self.horizon), self.times.ravel())
-        for name, values in forecast_columns(self.values, self.levels, level, quantiles, NAME).items():
-            columns[name] = values.ravel()
+        for model, q in {NAME: self.values, **self.members}.items():
+            for name, values in forecast_columns(q, self.levels, level, quantiles, model).items():
+                if name in columns:
+                    raise DataError(f"the table has a column {name!r}, the name of a column of the result; rename it")
+                columns[name] = values.ravel()
         return self._to_frame(columns)
 
     def sample_frame(self, samples: int, seed: int = 0) -> Frame:

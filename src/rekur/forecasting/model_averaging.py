@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,7 @@ from rekur.forecasting.calibration import (
     interval_distance,
     log_interpolation,
 )
-from rekur.metrics import pinball_error
+from rekur.metrics import clustered_mean, pinball_error
 
 AVERAGED_BASELINES = ("smoothing", "seasonal_naive", "naive")
 """Baselines that may have a weight."""
@@ -32,8 +32,8 @@ MAX_SELECTION_VALUES = 100_000
 PRIOR_BLOCKS = 10.0
 """Blocks of time that the prior weights are worth."""
 
-MIN_T = 2.0
-"""Standard errors by which other baselines must beat smoothing before they have a weight."""
+TREND_METHODS = ("smoothing", "drift")
+"""Baselines that estimate a trend."""
 
 CHUNK_WINDOWS = 4096
 MIN_WEIGHT = 0.05
@@ -172,6 +172,10 @@ class PastForecasts:
         """Blocks of time of these windows."""
         return np.asarray(self.blocks[self.usable])
 
+    def only(self, names: Sequence[str]) -> PastForecasts:
+        """The forecasts of some members."""
+        return replace(self, forecasts={name: self.forecasts[name] for name in names})
+
     def mean(self, weights: Mapping[str, float]) -> Array:
         """Weighted mean of members, (n, h, Q)."""
         return np.asarray(sum(weight * self.forecasts[name] for name, weight in weights.items()))
@@ -210,23 +214,28 @@ def average_models(
     past : PastForecasts, optional
         Baselines on earlier windows too.
     growth : np.ndarray, optional
-        Logarithm of the factor on intervals of baselines expected without evidence, shape (h,).
+        Logarithm of the factor on intervals of methods with a trend expected without evidence, shape (h,).
 
     References
     ----------
     R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, 2004, "Ensemble selection from libraries of models", ICML.
     """
     weights = baseline_weights(past)
-    if held_out is not None and len(held_out.usable):
-        weights = _with_networks(held_out, weights)
-    elif held_out is not None:
-        weights = _shared(weights, dict.fromkeys(networks_of(held_out)[:1], 0.5))
+    if held_out is not None:
+        names = networks_of(held_out)
+        held_out = held_out.only([*names, *(name for name in AVERAGED_BASELINES if name in held_out.forecasts)])
+        weights = _with_networks(held_out, weights) if len(held_out.usable) else _shared(weights, {names[0]: 0.5})
     known = past if held_out is None else held_out
-    if known is None or not len(known.usable):
+    return ModelAverage(weights) if known is None else calibrated(weights, known, growth)
+
+
+def calibrated(weights: Mapping[str, float], known: PastForecasts, growth: Array | None = None) -> ModelAverage:
+    """An average of given weights, with interval factors and losses from past windows; see `average_models`."""
+    if not len(known.usable):
         return ModelAverage(weights)
     mean = known.mean(weights)
-    share = sum(weight for name, weight in weights.items() if name in AVERAGED_BASELINES)
-    expected = np.zeros(mean.shape[1]) if growth is None else share * growth
+    trend = sum(weight for name, weight in weights.items() if name in TREND_METHODS)
+    expected = np.zeros(mean.shape[1]) if growth is None else trend * growth
     distance = np.where(known.observed, interval_distance(mean, known.actual, known.levels), np.nan)
     factors = calibrated_scale(distance, len(np.unique(known.used_blocks)), expected)
     final = ModelAverage(weights, factors).combine(known.forecasts, known.levels, mean.shape[1])
@@ -236,13 +245,13 @@ def average_models(
 
 def networks_of(held_out: PastForecasts) -> list[str]:
     """Names of the networks among the members."""
-    return [name for name in held_out.forecasts if name not in AVERAGED_BASELINES]
+    return [name for name in held_out.forecasts if name not in baselines.BASELINES]
 
 
 def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
     """Weights of the baselines by their losses on past windows.
 
-    Smoothing alone, unless the average that ensemble selection finds is better by two standard errors (of clusters,
+    Smoothing alone, unless the average that ensemble selection finds is significantly better (in a t test of clusters,
     the windows of a block of time); its weights are then shrunk to smoothing alone with the strength of ten blocks.
 
     Parameters
@@ -252,10 +261,11 @@ def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
     """
     if past is None or not len(past.usable):
         return {"smoothing": 1.0}
+    past = past.only([name for name in past.forecasts if name in AVERAGED_BASELINES])
     selected = past.select(past.forecasts)
     gains = past.losses(past.forecasts["smoothing"]) - past.losses(past.mean(selected))
-    gain, error = clustered_mean(gains, past.used_blocks)
-    if gain < MIN_T * error or gain <= 0:
+    gain = clustered_mean(gains, past.used_blocks)
+    if gain.mean <= 0 or not gain.is_significant:
         return {"smoothing": 1.0}
     trust = evidence(past.used_blocks)
     return _shared({"smoothing": 1.0}, {name: trust * weight for name, weight in selected.items()})
@@ -300,22 +310,10 @@ def network_share(gains: Array, blocks: Array) -> float:
     blocks : np.ndarray
         Number of the block of time of each window, shape (n,).
     """
-    gain, error = clustered_mean(gains, blocks)
-    return float(np.clip(0.5 + gain / max(error, TINY) / 4, 0.0, 1.0))
-
-
-def clustered_mean(values: Array, blocks: Array) -> tuple[float, float]:
-    """Mean of values (n,) and its standard error where those of one block are correlated; inf for one block.
-
-    References
-    ----------
-    K. Liang, S. Zeger, 1986, "Longitudinal data analysis using generalized linear models", Biometrika 73.
-    """
-    _, block = np.unique(blocks, return_inverse=True)
-    sums = np.bincount(block, values - values.mean())
-    B = len(sums)
-    error = np.sqrt(np.square(sums).sum() * B / (B - 1)) / len(values) if B > 1 else np.inf
-    return float(values.mean()), float(error)
+    gain = clustered_mean(gains, blocks)
+    if gain.clusters < 2:
+        return 0.5
+    return float(np.clip(0.5 + gain.mean / max(gain.error, TINY) / 4, 0.0, 1.0))
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:
@@ -326,7 +324,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
 
 def display_name(name: str) -> str:
     """Readable name of a member."""
-    return baselines.describe(name) if name in AVERAGED_BASELINES else f"{name} network"
+    return baselines.describe(name) if name in baselines.BASELINES else f"{name} network"
 
 
 def greedy_selection(

@@ -73,7 +73,9 @@ class PanelForecaster(Protocol):
     def fine_tune(self, df: Frame, *, time_limit: float | None = None, progress: bool | None = None) -> Self:
         """Go on learning from another panel."""
 
-    def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
+    def forecast_panel(
+        self, panel: Panel, futr_df: Frame | None, h: int, select: str = "auto", models: bool = False
+    ) -> Forecast:
         """Forecast a panel of the frequency that was learned."""
 
     def restore_panel(
