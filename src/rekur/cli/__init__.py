@@ -123,7 +123,7 @@ def _fit(
     ],
     save: parameters.Save = None,
     test: Annotated[
-        str | None, typer.Option(metavar="DATA", help="data to score; a tenth of DATA is held out by default")
+        str | None, typer.Option(metavar="DATA", help="data to score, never trained on; a tenth of DATA by default")
     ] = None,
     x: parameters.X = None,
     y: parameters.Y = None,
@@ -207,10 +207,14 @@ def _predict(
     if isinstance(estimator, Forecaster):
         if select is not None:
             estimator.set_params(select=select).check()
+        if x is not None or id is not None:
+            raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
         forecasting.predict(estimator, file, future, outputs, levels, model)
     elif select is not None:
         raise OptionError(f"--model {select}: a {type(estimator).__name__} has one model; leave it out")
     else:
+        if level:
+            raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
         sequence.predict(estimator, model, file, future, DatasetColumns(x, None, id), outputs)
 
 

@@ -20,6 +20,7 @@ from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
 from rekur.forecasting.multi_frequency import used_baseline
+from rekur.training.deadline import Deadline
 
 
 def run(
@@ -43,14 +44,16 @@ def run(
     check(outputs, options.level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
-        time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
+    deadline = Deadline.after(time_limit)
     df = files.read_file(file)
     futr_df = None if future is None else files.read_file(future)
     panels = read_history(model, df, futr_df, columns, source_name(file))
     tested = testable(panels, model.horizon) if windows is None else windows > 0
-    backtest = model.backtest(panels, n_windows=windows, time_limit=time_limit) if tested else None
-    fit(model, panels, time_limit, outputs.save, columns.duplicates, backtest)
-    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file))
+    half = deadline.portion(0.5).seconds()
+    backtest = model.backtest(panels, n_windows=windows, time_limit=half) if tested else None
+    fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates, backtest)
+    untested = "--windows is 0" if windows == 0 else "the series are too short for a window of the horizon"
+    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file), untested)
 
 
 def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
@@ -72,7 +75,7 @@ def predict(
     panels = None if file is None else model.read(files.read_file(file), source_name(file))
     futr_df = None if future is None else files.read_file(future)
     forecast = model.forecast(panels, futr_df=futr_df)
-    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder), False)
+    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder))
 
 
 def show(folder: str | None) -> None:
@@ -141,9 +144,9 @@ def finish(
     outputs: Outputs,
     level: Sequence[float],
     source: str | None = None,
-    tested: bool = True,
+    untested: str = "",
 ) -> None:
-    """Print the verdict and a preview, and write the outputs."""
+    """Print the verdict, or why there is no backtest (`untested`), and a preview, and write the outputs."""
     from rekur.cli.printing import preview, scores
 
     frame = forecast.frame(level)
@@ -154,8 +157,8 @@ def finish(
             print(f"· {note}")
         parts = (model,) if model.multi_ is None else model.multi_.parts
         scores(backtest, used_baseline(parts, model.select))
-    elif tested:
-        print("· no backtest: the series are too short, or --windows is 0")
+    elif untested:
+        print(f"· no backtest: {untested}")
     preview(forecast, frame)
     if outputs.out is not None:
         files.write_file(frame, outputs.out)

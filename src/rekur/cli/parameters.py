@@ -41,7 +41,8 @@ Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="column o
 Time = Annotated[str | None, typer.Option(metavar="COLUMN", help="column of the times")]
 Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="column to forecast")]
 Level = Annotated[
-    list[float] | None, typer.Option(metavar="PERCENT", help="prediction interval, repeatable [default: 80]")
+    list[float] | None,
+    typer.Option(metavar="PERCENT", help="prediction interval in percent, 1 to 95, repeatable [default: 80]"),
 ]
 Future = Annotated[
     str | None, typer.Option(metavar="TABLE", help="table of known future values; its columns must be in FILE too")

@@ -125,7 +125,6 @@ def default_config(
     seasons: tuple[int, ...],
     horizon: int,
     lengths: Array,
-    max_seconds: float | None = None,
     nonnegative: bool = False,
     likelihood: str = "quantiles",
 ) -> ForecastConfig | None:
@@ -142,8 +141,6 @@ def default_config(
         Steps to forecast.
     lengths : np.ndarray
         Lengths of the series, shape (S,).
-    max_seconds : float, optional
-        Time limit of training.
     nonnegative : bool, default False
         Whether no value is negative; a logarithm is then taken, except of counts.
     likelihood : str, default "quantiles"
@@ -174,7 +171,7 @@ def default_config(
     architectures = [Architecture("corrected", WindowScaling(log=log), likelihood)]
     if windows >= DIRECT_WINDOWS and typical >= DIRECT_CONTEXTS * context:
         architectures.append(Architecture("direct", WindowScaling("last", "history"), likelihood))
-    training = default_training(windows, max_seconds)
+    training = default_training(windows)
     return ForecastConfig(m, horizon, context, patch, min_context, validation, tuple(architectures), training)
 
 
@@ -201,7 +198,7 @@ def with_selection(config: ForecastConfig | None, select: str) -> ForecastConfig
     return replace(config, architectures=architectures, select=select)
 
 
-def default_training(windows: int, max_seconds: float | None) -> Training:
+def default_training(windows: int) -> Training:
     """Default options of training for a number of training windows."""
     return Training(
         max_epochs=int(np.clip(windows // 12, 200, 5000)) // STEPS_PER_EPOCH,
@@ -212,7 +209,6 @@ def default_training(windows: int, max_seconds: float | None) -> Training:
         warmup=0.02,
         ema_decay=0.99,
         patience=5,
-        max_seconds=max_seconds,
     )
 
 

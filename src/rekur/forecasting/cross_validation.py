@@ -13,26 +13,19 @@ from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
+from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
 from rekur.forecasting.panel_forecaster import PanelForecaster
+from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
 from rekur.forecasting.selection.scores import WindowScores
 from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values
 from rekur.metrics import at_level, seasonal_scale, summary
+from rekur.training.deadline import Deadline
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
-
-MAX_WINDOWS = 8
-"""Windows of each series in a backtest, at most, unless more are requested."""
-
-MAX_TOTAL_WINDOWS, MAX_TOTAL_HORIZONS = 4000, 20_000
-"""Windows of all series, and horizons that they reach back over, from which on each series has fewer."""
-
-YEAR = 365.25 * 86_400_000_000
-"""Microseconds of a year."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +145,7 @@ class Backtest:
         Returns
         -------
         dict of str to dict
-            By model; NaN for one window of one series. Windows of one time count as one, see
+            By model; infinite for one window of one series. Windows of one time count as one, see
             `rekur.metrics.clustered_mean`.
 
         Examples
@@ -262,111 +255,6 @@ class Backtest:
         return f"{len(self.skipped)} series are too short for the windows and left out of the test: {labels}{rest}"
 
 
-class TooShortError(DataError):
-    """No series holds the windows of a backtest."""
-
-
-@dataclass(frozen=True)
-class PastWindows:
-    """The last windows of every series, `step_size` rows apart.
-
-    Parameters
-    ----------
-    horizon : int
-        Rows of a window.
-    n_windows : int
-        Windows of each series.
-    step_size : int
-        Rows between the beginnings of two windows.
-
-    Examples
-    --------
-    >>> PastWindows(horizon=7, n_windows=3, step_size=7).starts.tolist()
-    [21, 14, 7]
-    """
-
-    horizon: int
-    n_windows: int
-    step_size: int
-
-    def __post_init__(self) -> None:
-        for name in ("n_windows", "step_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise OptionError(f"{name} must be a whole number above zero, got {value!r}")
-
-    @property
-    def starts(self) -> Array:
-        """Rows between the beginning of each window and the end of its series, (n_windows,), the first window first."""
-        return np.asarray(self.horizon + self.step_size * np.arange(self.n_windows - 1, -1, -1))
-
-    def history(self, panel: Panel, window: int = 0) -> Panel:
-        """The rows before a window of each series."""
-        return panel.cut(np.maximum(panel.lengths - self.starts[window], 0))
-
-    def long_enough(self, history: Panel, season: int) -> Array:
-        """Mask (S,) of the series with enough rows and values before the first window."""
-        least = max(MIN_OBSERVATIONS, min(self.horizon, season + 1))
-        return np.asarray((history.lengths >= least) & (history.seen >= MIN_OBSERVATIONS))
-
-    def of_series(self, panel: Panel, history: Panel, season: int) -> tuple[Array, Array]:
-        """Series and first row of the windows of the series that are long enough, shapes (W,).
-
-        Raises
-        ------
-        TooShortError
-            No series is long enough.
-        """
-        rows = np.flatnonzero(self.long_enough(history, season))
-        if not len(rows):
-            raise TooShortError(
-                f"no series is long enough for {self.n_windows} windows of {self.horizon} steps: the longest has "
-                f"{int(panel.lengths.max())} rows; use fewer windows or a shorter horizon"
-            )
-        stop = (panel.lengths[rows][:, None] - self.starts).ravel()
-        return np.repeat(rows, self.n_windows), stop
-
-
-def spread_windows(panel: Panel, horizon: int, refit: bool = False) -> PastWindows:
-    """Windows spread over the past of a panel: up to eight, a multiple of the horizon apart.
-
-    They reach back over a quarter of a typical series (75 % quantile of the lengths), a year at most, or over three
-    horizons within a third of it, so that most of the rows are left to train on, and only as far as nine of ten series
-    are long enough. With more than 500 series each has fewer windows, three at least, and with `refit` three at most.
-
-    Parameters
-    ----------
-    panel : Panel
-        The complete history.
-    horizon : int
-        Rows of a window.
-    refit : bool, default False
-        Whether a model is trained for every window.
-
-    Returns
-    -------
-    PastWindows
-        One window at least.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from rekur.data.panel import read_panel
-    >>> df = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=1000), "y": [float(t % 7) for t in range(1000)]})
-    >>> spread_windows(read_panel(df), horizon=7).starts.tolist()
-    [245, 210, 175, 140, 105, 70, 35, 7]
-    """
-    season = panel.freq.season
-    typical, short = (int(np.quantile(panel.lengths, level)) for level in (0.75, 0.1))
-    year = typical if panel.freq.kind == "integer" else max(int(YEAR / panel.freq.length), MAX_WINDOWS * horizon)
-    room = max(min(typical // 4, year), min(3 * horizon, typical // 3))
-    room = min(room, horizon * max(MAX_TOTAL_HORIZONS // len(panel), 3))
-    room = min(room, max(short - max(MIN_OBSERVATIONS, min(horizon, season + 1)), horizon))
-    most = 3 if refit else int(np.clip(MAX_TOTAL_WINDOWS // len(panel), 3, MAX_WINDOWS))
-    count = int(np.clip(room // horizon, 1, most))
-    return PastWindows(horizon, count, horizon * max((room // horizon - 1) // max(count - 1, 1), 1))
-
-
 def cross_validate(
     forecaster: PanelForecaster,
     panels: Panel | PanelGroup,
@@ -393,7 +281,7 @@ def cross_validate(
     refit : bool or int, default False
         Train on the rows before the first window only (False), before every window (True), or before every k-th one.
     time_limit : float, optional
-        Seconds that training may take.
+        Seconds that the backtest may take, but for the forecasts of its windows by the networks.
     progress : bool, optional
         Whether to show a bar; if None, on a terminal.
 
@@ -418,10 +306,9 @@ def cross_validate(
     [84, 87]
     """
     group = PanelGroup.of(panels)
-    h = forecaster.horizon
+    h, deadline, count = forecaster.horizon, Deadline.after(time_limit), len(group.parts)
     if n_windows is None and step_size is not None:
         raise OptionError(f"step_size={step_size} needs n_windows: the windows are spread over the past without it")
-    seconds = None if time_limit is None else time_limit / len(group.parts)
     tests: dict[int, Backtest] = {}
     for k, panel in enumerate(group.parts):
         if n_windows is None:
@@ -429,7 +316,8 @@ def cross_validate(
         else:
             windows = PastWindows(h, n_windows, h if step_size is None else step_size)
         try:
-            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), seconds, progress)
+            share = deadline.portion(1 / (count - k))
+            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress)
         except TooShortError:
             if k == len(group.parts) - 1 and not tests:
                 raise
@@ -441,7 +329,7 @@ def _backtest_panel(
     panel: Panel,
     windows: PastWindows,
     refit: int,
-    time_limit: float | None,
+    deadline: Deadline,
     progress: bool | None,
 ) -> Backtest:
     """Backtest of a panel of one frequency, refitted before every `refit`-th window, or fitted once if 0."""
@@ -450,17 +338,16 @@ def _backtest_panel(
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
     known = BaselineForecasts(panel, seasons, h)
+    baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
     step = refit or windows.n_windows
     for first in range(0, windows.n_windows, step):
         past = windows.history(panel, first)
-        fitted.fit_panel(past, seasons, time_limit, progress)
+        fitted.fit_panel(past, seasons, deadline.portion(step / (windows.n_windows - first)), progress)
         chosen = (number >= first) & (number < first + step)
-        q[chosen] = fitted.ensemble_.quantiles(
-            panel, series[chosen], stop[chosen], since=past.lengths, known_baselines=known
-        )
-    forecasts = {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}}
+        pair = series[chosen], stop[chosen]
+        q[chosen] = fitted.ensemble_.quantiles(panel, *pair, since=past.lengths, known_baselines=known)
     scale = np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series]
     short = panel.ids[~windows.long_enough(history, seasons[0])]
     return Backtest(
@@ -469,7 +356,7 @@ def _backtest_panel(
         stop,
         actual_values(panel, series, stop, h),
         LEVELS,
-        forecasts,
+        {NAME: q, **baselines},
         scale,
         windows.n_windows,
         skipped=tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
@@ -16,12 +16,20 @@ from rekur.data.windows import WindowIndex
 from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model import ForecastModel
-from rekur.forecasting.model_averaging import ModelAverage, PastForecasts, average_models, calibrated, display_name
-from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template
+from rekur.forecasting.model_averaging import (
+    AVERAGED_BASELINES,
+    ModelAverage,
+    PastForecasts,
+    average_models,
+    calibrated,
+    display_name,
+)
+from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
 from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
 from rekur.forecasting.window_features import actual_values, past_windows, validation_windows
 from rekur.kernels.threads import threads
 from rekur.metrics import seasonal_scale
+from rekur.training.deadline import Deadline
 
 MIN_HISTORY = 2048
 """Rows of a series that a baseline reads, unless its seasons need more."""
@@ -37,7 +45,8 @@ MAX_DISTANCE = 2.0
 
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
-"""Past windows that the weights are chosen on, and rows of their histories, at most."""
+TRIAL_WINDOWS = 16
+"""Past windows that the weights are chosen on, and rows of their histories, at most; windows to time."""
 
 
 def history_length(seasons: tuple[int, ...]) -> int:
@@ -116,7 +125,7 @@ class Ensemble:
     horizon : int
         Steps that were learned.
     networks : dict of str to list of ForecastModel
-        Networks by architecture; without any the forecast is that of baselines.
+        Networks by architecture; without any the forecast is that of the baselines.
     blend : ModelAverage
         Weights and interval factors.
     rank_template : np.ndarray
@@ -124,7 +133,7 @@ class Ensemble:
     selected : str, default "auto"
         Model that forecasts: "blend", the name of a network or baseline, or "auto" until it is chosen on held-out
         windows.
-    alone : mapping of str to ModelAverage, optional
+    alone : dict of str to ModelAverage, optional
         Each network and baseline alone, with calibrated intervals.
     evidence : Evidence, optional
         Reason of the choice of a baseline.
@@ -136,7 +145,7 @@ class Ensemble:
     blend: ModelAverage
     rank_template: Array
     selected: str = "auto"
-    alone: Mapping[str, ModelAverage] = field(default_factory=dict)
+    alone: dict[str, ModelAverage] = field(default_factory=dict)
     evidence: Evidence | None = None
 
     @property
@@ -210,9 +219,14 @@ class Ensemble:
             return self._averaged(panel, known, series, stop, future, h)
 
         if since is None:
-            return averaged(series, stop, future)
+            return self._rounded(averaged(series, stop, future))
         predicted = None if future is None else averaged(series, stop, future)
-        return adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        q = adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        return self._rounded(q)
+
+    def _rounded(self, q: Array) -> Array:
+        """Quantiles (n, h, Q) of counts as whole numbers: those of the rounded values of the average."""
+        return whole_numbers(q) if self.counts else q
 
     def _averaged(
         self, panel: Panel, known: BaselineForecasts, series: Array, stop: Array, future: Array | None, h: int
@@ -224,14 +238,23 @@ class Ensemble:
         if silent.any() and "smoothing" not in members:
             members["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
             members["smoothing"][silent] = known.quantiles("smoothing", series[silent], stop[silent])[:, :h]
-        mean = self.average.combine(members, LEVELS, self.horizon)
-        return np.maximum(mean, 0.0) if self._counts else mean
+        return self.average.combine(members, LEVELS, self.horizon)
 
     @property
-    def _counts(self) -> bool:
-        """Whether the networks model counts, which are never negative."""
+    def counts(self) -> bool:
+        """Whether the networks model counts, whole numbers that are never negative."""
         group = next(iter(self.networks.values()), None)
         return group is not None and group[0].architecture.likelihood == "negative_binomial"
+
+    def notes(self, likelihood: str) -> list[str]:
+        """Notes on the weights, and on the output distribution that was chosen where the `likelihood` is "auto"."""
+        notes = []
+        if likelihood == "auto" and self.counts:
+            learned = "the networks learn a negative binomial distribution, and the"
+            learned = learned if set(self.average.weights) & set(self.networks) else "the"
+            notes.append(f"the values are counts, many of them 0: {learned} forecasts are rounded to whole numbers")
+        notes.append(f"ensemble weights from the validation windows: {self.blend.describe()}")
+        return [*notes, *self.selection_notes()]
 
     def member(
         self,
@@ -260,7 +283,7 @@ class Ensemble:
     def selection_notes(self) -> list[str]:
         """Sentence on the model in use, unless it is the average of networks and baselines."""
         if self.evidence is not None:
-            return [self.evidence.note("past windows", "the average" if self.networks else self.blend.describe())]
+            return [self.evidence.note("held-out windows" if self.networks else "past windows")]
         if self.selected in ("auto", "blend"):
             return []
         return [f"the forecast is {display_name(self.selected)} alone, as select={self.selected!r}"]
@@ -270,40 +293,50 @@ class Ensemble:
         if self.evidence is None and self.selected in BASELINES:
             return f"{self.selection_notes()[0]}: no network is trained"
         reason = "the series are too short to train on"
-        return (
-            "; ".join([reason, *self.selection_notes()])
-            if self.evidence
-            else f"{reason}: the forecast is {self.blend.describe()}"
-        )
+        return "; ".join([f"{reason}: the average is {self.blend.describe()}", *self.selection_notes()])
 
-    def averaged(self, panel: Panel, errors: Array) -> Ensemble:
-        """The same networks, if any, with weights, intervals and the model in use from past windows of a panel.
+    def averaged(self, panel: Panel, errors: Array, deadline: Deadline) -> Ensemble:
+        """The same networks; weights, intervals and the model in use from past windows, in units of the errors (S,).
 
-        Parameters
-        ----------
-        panel : Panel
-            Series of one frequency.
-        errors : np.ndarray
-            Unit of the errors of each series, shape (S,).
+        Under a time limit there are fewer windows where all would take more than half of the time that remains.
         """
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
-        known, h, season = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon, self.seasons[0]
-        past = self._forecasts(panel, past_windows(panel, season, h, limit), errors, known, BASELINES)
+        known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
+        windows = past_windows(panel, self.seasons[0], h, limit)
+        past = self._forecasts(panel, windows, errors, known, BASELINES) if len(windows[0]) else None
         held_out = None
         if self.networks:
             config = next(iter(self.networks.values()))[0].config
-            held_out = self._forecasts(panel, validation_windows(panel, config, limit), errors, known, self.members)
-        final, growth = held_out or past, trend_growth(panel.lengths, season, h)
-        if not self.networks and not len(final.actual):
-            return self
-        alone = {name: calibrated({name: 1.0}, final.only([name]), growth) for name in self.members}
-        ensemble = replace(self, alone=alone)
-        if self.networks or self.selected in ("auto", "blend"):
-            ensemble = replace(ensemble, blend=average_models(held_out, past, growth))
-        if self.selected == "auto":
-            ensemble = ensemble.by_evidence(final)
+            if deadline.limit is not None:
+                half, clock = deadline.portion(0.5), Deadline.after(None)
+                few = validation_windows(panel, config, min(limit, TRIAL_WINDOWS))
+                self._forecasts(panel, few, errors, known, self.members)
+                affordable = int(len(few[0]) * half.remaining() / max(clock.elapsed(), 1e-9))
+                limit = min(limit, max(affordable, len(few[0])))
+            windows = validation_windows(panel, config, limit)
+            held_out = self._forecasts(panel, windows, errors, known, self.members)
+        growth = trend_growth(panel.lengths, self.seasons[0], h)
+        names = (*self.networks, *AVERAGED_BASELINES)
+        averaged, compared = (None if each is None else each.of_members(names) for each in (held_out, past))
+        ensemble = replace(self, blend=average_models(averaged, compared, growth), alone={})
+        final = past if held_out is None else held_out
+        if final is None:
+            return replace(ensemble, selected="blend" if self.selected == "auto" else self.selected)
+        for name in final.forecasts:
+            windows_of_member = past if name in BASELINES and past is not None else final
+            ensemble.alone[name] = calibrated({name: 1.0}, windows_of_member, growth)
+        ensemble = ensemble._selected(final)
         template = rank_template(ensemble.average.combine(final.forecasts, LEVELS, h), final.actual)
         return replace(ensemble, rank_template=template if len(template) > 1 else self.rank_template)
+
+    def _selected(self, past: PastForecasts) -> Ensemble:
+        """The same ensemble; if the model in use is still to be chosen, the baseline that past windows show better."""
+        if self.selected != "auto":
+            return self
+        final = {name: self.alone[name].combine({name: q}, LEVELS, self.horizon) for name, q in past.forecasts.items()}
+        final[NAME] = self.blend.combine(past.forecasts, LEVELS, self.horizon)
+        evidence = WindowScores.of(past.actual, final, LEVELS, past.scale, past.blocks).select()
+        return replace(self, selected="blend" if evidence is None else evidence.name, evidence=evidence)
 
     def _forecasts(
         self,
@@ -318,16 +351,6 @@ class Ensemble:
         members = {name: self.member(name, panel, windows, None, h, known) for name in names}
         block = (panel.freq.count(panel.start.min(), panel.start)[0][series] + stop) // h
         return PastForecasts(members, actual_values(panel, series, stop, h), errors[series], block, LEVELS)
-
-    def by_evidence(self, known: PastForecasts) -> Ensemble:
-        """The same ensemble with the average in use, or the baseline that past windows show to be better."""
-        final = {
-            name: average.combine({name: known.forecasts[name]}, LEVELS, self.horizon)
-            for name, average in self.alone.items()
-        }
-        final[NAME] = self.blend.combine(known.forecasts, LEVELS, self.horizon)
-        evidence = WindowScores.of(known.actual, final, LEVELS, known.scale, known.blocks).select()
-        return replace(self, selected="blend" if evidence is None else evidence.name, evidence=evidence)
 
 
 def within_limits(q: Array, naive: Array) -> Array:
@@ -347,8 +370,9 @@ def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
 
 
 def baseline_ensemble(panel: Panel, seasons: tuple[int, ...], horizon: int, select: str) -> Ensemble:
-    """Baselines without any network: their average, the one that past windows show to be better, or a requested one."""
+    """Baselines without any network: their average, the one that past windows show to be better, or a named one."""
     template = random_walk_template(MAX_TEMPLATES, horizon)
-    blend = ModelAverage({"smoothing": 1.0} if select in ("auto", "blend") else {})
     errors = np.nan_to_num(seasonal_scale(panel.y, seasons[0], panel.offsets))
-    return Ensemble(seasons, horizon, {}, blend, template, select).averaged(panel, errors)
+    ensemble = Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template, select)
+    ensemble = ensemble.averaged(panel, errors, Deadline.after(None))
+    return replace(ensemble, blend=ModelAverage({})) if select in BASELINES else ensemble

@@ -32,8 +32,8 @@ MAX_SELECTION_VALUES = 100_000
 PRIOR_BLOCKS = 10.0
 """Blocks of time that the prior weights are worth."""
 
-TREND_METHODS = ("smoothing", "drift")
-"""Baselines that estimate a trend."""
+MIN_T = 2.0
+"""Standard errors by which other baselines must beat smoothing before they have a weight."""
 
 CHUNK_WINDOWS = 4096
 MIN_WEIGHT = 0.05
@@ -167,14 +167,14 @@ class PastForecasts:
         """Rows of the windows with such a value."""
         return np.flatnonzero(self.observed.any(axis=1))
 
+    def of_members(self, names: Sequence[str]) -> PastForecasts:
+        """The forecasts of some of the members."""
+        return replace(self, forecasts={name: q for name, q in self.forecasts.items() if name in names})
+
     @property
     def used_blocks(self) -> Array:
         """Blocks of time of these windows."""
         return np.asarray(self.blocks[self.usable])
-
-    def only(self, names: Sequence[str]) -> PastForecasts:
-        """The forecasts of some members."""
-        return replace(self, forecasts={name: self.forecasts[name] for name in names})
 
     def mean(self, weights: Mapping[str, float]) -> Array:
         """Weighted mean of members, (n, h, Q)."""
@@ -214,44 +214,56 @@ def average_models(
     past : PastForecasts, optional
         Baselines on earlier windows too.
     growth : np.ndarray, optional
-        Logarithm of the factor on intervals of methods with a trend expected without evidence, shape (h,).
+        Logarithm of the factor on intervals of baselines expected without evidence, shape (h,).
 
     References
     ----------
     R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, 2004, "Ensemble selection from libraries of models", ICML.
     """
     weights = baseline_weights(past)
-    if held_out is not None:
-        names = networks_of(held_out)
-        held_out = held_out.only([*names, *(name for name in AVERAGED_BASELINES if name in held_out.forecasts)])
-        weights = _with_networks(held_out, weights) if len(held_out.usable) else _shared(weights, {names[0]: 0.5})
+    if held_out is not None and len(held_out.usable):
+        weights = _with_networks(held_out, weights)
+    elif held_out is not None:
+        weights = _shared(weights, dict.fromkeys(networks_of(held_out)[:1], 0.5))
     known = past if held_out is None else held_out
-    return ModelAverage(weights) if known is None else calibrated(weights, known, growth)
-
-
-def calibrated(weights: Mapping[str, float], known: PastForecasts, growth: Array | None = None) -> ModelAverage:
-    """An average of given weights, with interval factors and losses from past windows; see `average_models`."""
-    if not len(known.usable):
+    if known is None or not len(known.usable):
         return ModelAverage(weights)
-    mean = known.mean(weights)
-    trend = sum(weight for name, weight in weights.items() if name in TREND_METHODS)
-    expected = np.zeros(mean.shape[1]) if growth is None else trend * growth
-    distance = np.where(known.observed, interval_distance(mean, known.actual, known.levels), np.nan)
-    factors = calibrated_scale(distance, len(np.unique(known.used_blocks)), expected)
-    final = ModelAverage(weights, factors).combine(known.forecasts, known.levels, mean.shape[1])
+    average = calibrated(weights, known, growth)
+    final = average.combine(known.forecasts, known.levels, known.actual.shape[1])
     losses = {name: float(known.losses(q).mean()) for name, q in {"rekur": final, **known.forecasts}.items()}
-    return ModelAverage(weights, factors, losses)
+    return replace(average, validation_losses=losses)
+
+
+def calibrated(weights: Mapping[str, float], past: PastForecasts, growth: Array | None = None) -> ModelAverage:
+    """An average of members of known weights, with interval factors by its coverage of past windows.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        Weight of each member; their sum is 1.
+    past : PastForecasts
+        Forecasts of the members.
+    growth : np.ndarray, optional
+        As in `average_models`.
+    """
+    if not len(past.usable):
+        return ModelAverage(weights)
+    mean = past.mean(weights)
+    share = sum(weight for name, weight in weights.items() if name in baselines.BASELINES)
+    expected = np.zeros(mean.shape[1]) if growth is None else share * growth
+    distance = np.where(past.observed, interval_distance(mean, past.actual, past.levels), np.nan)
+    return ModelAverage(weights, calibrated_scale(distance, len(np.unique(past.used_blocks)), expected))
 
 
 def networks_of(held_out: PastForecasts) -> list[str]:
     """Names of the networks among the members."""
-    return [name for name in held_out.forecasts if name not in baselines.BASELINES]
+    return [name for name in held_out.forecasts if name not in AVERAGED_BASELINES]
 
 
 def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
     """Weights of the baselines by their losses on past windows.
 
-    Smoothing alone, unless the average that ensemble selection finds is significantly better (in a t test of clusters,
+    Smoothing alone, unless the average that ensemble selection finds is better by two standard errors (of clusters,
     the windows of a block of time); its weights are then shrunk to smoothing alone with the strength of ten blocks.
 
     Parameters
@@ -261,11 +273,10 @@ def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
     """
     if past is None or not len(past.usable):
         return {"smoothing": 1.0}
-    past = past.only([name for name in past.forecasts if name in AVERAGED_BASELINES])
     selected = past.select(past.forecasts)
     gains = past.losses(past.forecasts["smoothing"]) - past.losses(past.mean(selected))
     gain = clustered_mean(gains, past.used_blocks)
-    if gain.mean <= 0 or not gain.is_significant:
+    if gain.mean < MIN_T * gain.error or gain.mean <= 0:
         return {"smoothing": 1.0}
     trust = evidence(past.used_blocks)
     return _shared({"smoothing": 1.0}, {name: trust * weight for name, weight in selected.items()})
@@ -311,8 +322,6 @@ def network_share(gains: Array, blocks: Array) -> float:
         Number of the block of time of each window, shape (n,).
     """
     gain = clustered_mean(gains, blocks)
-    if gain.clusters < 2:
-        return 0.5
     return float(np.clip(0.5 + gain.mean / max(gain.error, TINY) / 4, 0.0, 1.0))
 
 

@@ -17,9 +17,7 @@ from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.forecasting.panel_forecaster import PanelForecaster
-
-SECONDS_AFTER_INTERRUPT = 0.001
-"""Training time of the frequencies that follow an interrupt: one epoch."""
+from rekur.training.deadline import Deadline
 
 
 class MultiFrequencyForecaster:
@@ -33,11 +31,6 @@ class MultiFrequencyForecaster:
 
     def __init__(self, parts: Sequence[PanelForecaster]) -> None:
         self.parts = tuple(parts)
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether every part can forecast."""
-        return all(hasattr(part, "ensemble_") for part in self.parts)
 
     @property
     def notes(self) -> list[str]:
@@ -56,27 +49,12 @@ class MultiFrequencyForecaster:
         progress: bool | None,
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
-        """Fit each part to its panel, in an equal share of the time.
-
-        After an interrupt the parts that were not yet trained are trained for one epoch, so that all can be used.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            Training was interrupted; `is_fitted` is True if the forecasters can be used.
-        """
-        seconds = None if time_limit is None else time_limit / len(group.parts)
-        interrupted: KeyboardInterrupt | None = None
+        """Fit each part to its panel, in an equal share of the time that remains."""
+        deadline, count = Deadline.after(time_limit), len(group.parts)
         for k, (forecaster, panel) in enumerate(zip(self.parts, group.parts, strict=True)):
             folder = None if checkpoint is None else f"{os.fspath(checkpoint)}-{k}"
-            try:
-                forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
-            except KeyboardInterrupt as interrupt:
-                if interrupted is not None or not hasattr(forecaster, "ensemble_"):
-                    raise
-                interrupted, seconds = interrupt, SECONDS_AFTER_INTERRUPT
-        if interrupted is not None:
-            raise interrupted
+            seconds = deadline.portion(1 / (count - k)).seconds()
+            forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
 
     def forecast(self, group: PanelGroup, futr_df: Frame, h: int, select: str, models: bool) -> Forecast:
         """Forecast each panel by the forecaster of its frequency; members that one of them lacks are NaN there."""
@@ -88,9 +66,10 @@ class MultiFrequencyForecaster:
             name: np.concatenate([r.members.get(name, np.full_like(r.values, np.nan)) for r in results])
             for name in names
         }
-        notes = tuple(note for result in results for note in result.notes)
         values = np.concatenate([r.values for r in results])
-        return Forecast(panels, results[0].levels, values, None, templates, notes, members)
+        notes = tuple(note for result in results for note in result.notes)
+        counts = tuple(count for result in results for count in result.counts)
+        return Forecast(panels, results[0].levels, values, None, templates, counts, notes, members)
 
     def follow(self, backtest: Backtest) -> None:
         """Let each forecaster use the baseline that is better in the backtest of its frequency, if one is."""
@@ -129,8 +108,9 @@ class MultiFrequencyForecaster:
         DataError
             Two panels belong to one forecaster, or a frequency is not known.
         """
-        seconds, parts = None if time_limit is None else time_limit / len(group.parts), list(self.parts)
-        for panel in group.parts:
+        deadline, parts, count = Deadline.after(time_limit), list(self.parts), len(group.parts)
+        for n, panel in enumerate(group.parts):
+            seconds = deadline.portion(1 / (count - n)).seconds()
             k = self.parts.index(self.part_for(panel))
             if parts[k] is not self.parts[k]:
                 name = panel.freq.name

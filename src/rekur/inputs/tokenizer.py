@@ -109,6 +109,11 @@ class Tokenizer:
         """Tokens of a text, without start and end."""
         return list(self.processor.encode(text))
 
+    def unknown(self, text: str) -> list[str]:
+        """Pieces of a text that are not in the vocabulary; neighbours are split at blanks."""
+        pieces = zip(self.processor.encode(text, out_type=str), self.encode(text), strict=True)
+        return [word for piece, token in pieces if token == UNKNOWN for word in piece.replace("▁", " ").split()]
+
     def number(self, letter: str) -> int:
         """Token of a letter, where the tokens are characters; a blank is a token of its own."""
         return int(self.processor.piece_to_id("▁" if letter == " " else letter))

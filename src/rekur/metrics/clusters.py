@@ -26,7 +26,7 @@ class ClusteredMean:
     mean : float
         Mean over the windows; NaN without any.
     error : float
-        Standard error of the mean; NaN with fewer than two clusters.
+        Standard error of the mean; infinite with fewer than two clusters.
     clusters : int
         Number of clusters, G.
 
@@ -83,10 +83,10 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean:
     Examples
     --------
     >>> from rekur.metrics import clustered_mean
-    >>> clustered_mean([1.0, 3.0, 1.0, 3.0], clusters=[0, 1, 2, 3]).error.round(3)
-    np.float64(0.577)
-    >>> clustered_mean([1.0, 3.0, 1.0, 3.0], clusters=[0, 0, 1, 1]).error.round(3)
-    np.float64(0.0)
+    >>> round(clustered_mean([1.0, 3.0, 1.0, 3.0], clusters=[0, 1, 2, 3]).error, 3)
+    0.577
+    >>> clustered_mean([1.0, 3.0, 1.0, 3.0], clusters=[0, 0, 1, 1]).error
+    0.0
     """
     x, labels = np.asarray(values, np.float64), np.asarray(clusters)
     if x.ndim != 1 or x.shape != labels.shape:
@@ -94,11 +94,11 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean:
     known = ~np.isnan(x)
     x, labels = x[known], labels[known]
     if not len(x):
-        return ClusteredMean(float("nan"), float("nan"), 0)
+        return ClusteredMean(float("nan"), float("inf"), 0)
     _, number = np.unique(labels, return_inverse=True)
     sums = np.bincount(number, x - x.mean())
     G = len(sums)
-    error = np.sqrt(np.square(sums).sum() * G / (G - 1)) / len(x) if G > 1 else np.float64("nan")
+    error = float(np.sqrt(np.square(sums).sum() * G / (G - 1))) / len(x) if G > 1 else float("inf")
     return ClusteredMean(float(x.mean()), error, G)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,7 +14,6 @@ from rekur import inputs
 from rekur.core import OptionError
 from rekur.data.validation import UserData
 from rekur.inputs.datasets import VIDEOS
-from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import strings
 from rekur.inputs.words import WORD
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
@@ -141,7 +141,7 @@ def _tokens(share: float) -> Augmentation:
 
 
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
-    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training()),
+    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), 2_000, (10, 200)),
     ("label", "numbers"): TaskDefaults(
         NetworkSize(64, 64, 1, True, 0.2, Augmentation(noise_std=0.05)), BASE, 2_000, (10, 150)
     ),
@@ -194,7 +194,9 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
         kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
         if kind == "text" and "words" in kinds and short_texts(x):
             kind = "words"
-        chosen = Numbers(scale="none") if task == "value" else inputs.find(kind)()
+        elif kind == "text" and "text" not in kinds:  # names of files
+            kind = guess_kind([Path(text) for text in x])
+        chosen = inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
     return chosen

@@ -66,7 +66,7 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
 def _comparison(scores: WindowScores, best: str, outcome: int) -> str:
     """The MASE of "rekur" against that of the best baseline and of seasonal naive."""
     mean = {name: scores.mean("MASE", name) for name in (NAME, best, SEASONAL)}
-    spread = "" if np.isnan(mean[NAME].error) else f" ± {mean[NAME].error:.2f}"
+    spread = "" if np.isinf(mean[NAME].error) else f" ± {mean[NAME].error:.2f}"
     score = f"MASE {mean[NAME].mean:.2f}{spread} vs"
     over_seasonal = f"{describe(SEASONAL)} by {gain(mean[NAME].mean, mean[SEASONAL].mean)}"
     beats_seasonal = best != SEASONAL and scores.verdict("MASE", NAME, SEASONAL) > 0
