@@ -109,6 +109,14 @@ class Tokenizer:
         """Tokens of a text, without start and end."""
         return list(self.processor.encode(text))
 
+    def segmentations(self, word: str, n: int) -> list[tuple[float, list[int]]]:
+        """The n most probable segmentations of a word into tokens, each with its log-probability.
+
+        They are those of the text around the word too, since no token of a unigram model contains a blank.
+        """
+        nbest = self.processor.nbest_encode(word, nbest_size=n, out_type="immutable_proto").nbests
+        return [(one.score, [piece.id for piece in one.pieces]) for one in nbest]
+
     def number(self, letter: str) -> int:
         """Token of a letter, where the tokens are characters; a blank is a token of its own."""
         return int(self.processor.piece_to_id("▁" if letter == " " else letter))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
 
 from rekur import inputs, serialization
 from rekur.core import ModelFileError, OptionError, Record
-from rekur.data.batching import Batcher, LazySequences, Targets, train_validation_split
+from rekur.data.batching import Batcher, LazySequences, Targets, cross_validation_folds, train_validation_split
 from rekur.data.validation import UserData, as_sequences, check_rows
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
-from rekur.inputs.text import strings
+from rekur.inputs.text import TextReader, strings
 from rekur.sequence.defaults import (
     Augmentation,
     NetworkSize,
@@ -94,6 +94,14 @@ class TargetCodec(LearnedPart, Protocol):
         """Targets as tensors; a DataError for a target that does not fit the length of its sequence."""
 
 
+@runtime_checkable
+class SamplingCodec(Protocol):
+    """Codec of texts that draws their segmentation into tokens."""
+
+    def sampled(self, y: Sequence[str], alpha: float) -> LazySequences:
+        """Tokens of a random segmentation of each text, with the exponent `alpha`."""
+
+
 class Objective(Protocol):
     """A network with the loss that training minimises and the error that validation measures."""
 
@@ -147,7 +155,7 @@ class FitRecord:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train on, and rows held out for validation or None."""
+    """Rows to train on, and rows held out for validation or None; in a cross-validation all rows are both."""
 
     train: Batcher
     validation: Batcher | None = None
@@ -193,10 +201,10 @@ class SequenceEstimator(BaseEstimator, ABC):
         """The input chosen by the user or fitting the data."""
         return choose_input(self.task, type(self).__name__, x, self.input)
 
-    def _learn_input(self, x: SequenceData, source: Input) -> TaskDefaults:
-        """Learn the reader of the input and decide the size of the network; the defaults of the task."""
+    def _learn_input(self, x: SequenceData, source: Input, rows: int) -> TaskDefaults:
+        """Learn the reader of the input and decide the size of the network; the defaults of the task for the rows."""
         check_seed(self.random_state)
-        defaults = task_defaults(self.task, source.kind, self.cell)
+        defaults = task_defaults(self.task, source.kind, self.cell, rows)
         self.size_ = network_size(defaults.size, self.get_params(deep=False))
         self.reader_ = source.learn(x)
         return defaults
@@ -211,7 +219,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         weight: Tensor | None = None,
     ) -> Split:
         """Learn input, targets and network; the rows trained on and held out. `weight` (N,) weighs rows in the loss."""
-        defaults = self._learn_input([*strings(x), *strings(y)] if self.shared_vocabulary else x, source)
+        values = [*strings(x), *strings(y)] if self.shared_vocabulary else x
+        defaults = self._learn_input(values, source, len(x))
         sequences = self.reader_.items(x)
         check_rows(len(sequences), y)
         kind = cast(type[TargetCodec], self.parts["codec"])
@@ -219,11 +228,14 @@ class SequenceEstimator(BaseEstimator, ABC):
         self.codec_ = codec
         data = Batcher(sequences, codec.encode(y, sequences.lengths), seed=self.random_state, weight=weight)
         split = self._hold_out(data, codec, options.validation)
-        self._train(split, defaults, options)
+        alpha, drawn = self.size_.augmentation.subword_sampling, split.train
+        if alpha is not None and isinstance(self.reader_, TextReader) and isinstance(codec, SamplingCodec):
+            drawn = replace(drawn, x=self.reader_.sampled(x, alpha), y=codec.sampled(y, alpha))
+        self._train(split, drawn, defaults, options)
         return split
 
     def _hold_out(self, data: Batcher, codec: TargetCodec, validation: Validation) -> Split:
-        """Training and validation rows: those of the user, or a random share from the seed."""
+        """Training and validation rows: those of the user, folds of all rows, or a random share from the seed."""
         if isinstance(validation, tuple):
             if len(validation) not in (2, 3):
                 raise OptionError("validation must be a share in [0, 1), (x, y) or (x, y, lengths)")
@@ -233,22 +245,25 @@ class SequenceEstimator(BaseEstimator, ABC):
             targets = codec.encode(y, sequences.lengths)
             return Split(data, Batcher(sequences, targets, seed=self.random_state))
         n, share = len(data.x), validation
+        labels = data.y.numpy() if self.split == "stratified" and isinstance(data.y, torch.Tensor) else None
+        if share is None and self.size_.members > 1:
+            folds = cross_validation_folds(n, self.size_.members, self.random_state, labels=labels)
+            return Split(replace(data, folds=folds), replace(data, folds=folds))
         if share is None:
             share = VALIDATION_SHARE if n >= MIN_ROWS_TO_SPLIT else 0.0
         if isinstance(share, bool) or not isinstance(share, float | int) or not 0 <= share < 1:
             raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
         if round(n * share) == n:
             raise OptionError(f"validation={validation} of {n} rows leaves no training rows; use a smaller share")
-        labels = data.y.numpy() if self.split == "stratified" and isinstance(data.y, torch.Tensor) else None
         train, held = train_validation_split(n, share, self.random_state, labels=labels, ordered=self.split == "last")
         if not len(held):
             return Split(data)
         return Split(replace(data, rows=train), replace(data, rows=held))
 
-    def _train(self, split: Split, defaults: TaskDefaults, options: FitOptions) -> None:
-        """Train the network on the rows of a split."""
+    def _train(self, split: Split, drawn: Batcher, defaults: TaskDefaults, options: FitOptions) -> None:
+        """Train the network on the rows of a split, in the form drawn at random while training."""
         batch_size = (self.training or Training()).merged_with(defaults.training).batch_size
-        train = replace(split.train, size=batch_size)
+        train = replace(drawn, size=batch_size)
         training = defaults.trained(len(train), self.training, options.epochs)
         objective = self._objective()
         if training.bptt is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from rekur.estimator import learning
 from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
-from rekur.layers.sequence_net import SequenceNet
+from rekur.layers.sequence_net import LabelEnsemble, SequenceNet
 from rekur.layers.stack import Stack
 from rekur.sequence.base import (
     FitOptions,
@@ -42,7 +42,7 @@ from rekur.training.loop import States
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from rekur.core import Array
     from rekur.data.batching import Batch
@@ -111,9 +111,13 @@ def read_labels(y: ArrayLike) -> Array:
 
 @dataclass(frozen=True)
 class LabelObjective:
-    """Cross-entropy, weighted by label; validation measures accuracy, or macro F1 where labels are weighted."""
+    """Cross-entropy, weighted by label; validation measures accuracy, or macro F1 where labels are weighted.
 
-    net: SequenceNet[LabelHead]
+    Each network of an ensemble learns by itself. In a cross-validation network k learns from the rows outside fold k,
+    and predicts those in fold k for the validation error.
+    """
+
+    net: SequenceNet[LabelHead] | LabelEnsemble
     codec: LabelCodec
     class_weights: Tensor | None = None
     carries_states: bool = False
@@ -123,17 +127,38 @@ class LabelObjective:
         """Name of the validation error."""
         return "1 - accuracy" if self.class_weights is None else "1 - macro F1"
 
+    @property
+    def members(self) -> list[SequenceNet[LabelHead]]:
+        """The networks of an ensemble, or the only one."""
+        return (
+            cast("list[SequenceNet[LabelHead]]", [*self.net.members])
+            if isinstance(self.net, LabelEnsemble)
+            else [self.net]
+        )
+
     def loss(self, batch: Batch, states: States) -> tuple[Tensor, States]:
-        """Loss of a batch."""
+        """Loss of a batch, averaged over the networks."""
+        parts = [batch if batch.folds is None else batch.select(batch.folds != k) for k in range(len(self.members))]
+        losses = [self._loss(net, part) for net, part in zip(self.members, parts, strict=True) if len(part.x)]
+        return torch.stack(losses).mean(), None
+
+    def _loss(self, net: SequenceNet[LabelHead], batch: Batch) -> Tensor:
         weight = batch.weight
         if self.class_weights is not None:
             weight = self.class_weights[batch.y] if weight is None else self.class_weights[batch.y] * weight
-        return self.net.head.loss(self.net(batch.x, batch.lengths).raw, batch.y, weight), None
+        return net.head.loss(net(batch.x, batch.lengths).raw, batch.y, weight)
 
     def error(self, validation: Batcher) -> float:
         """One minus accuracy or macro F1."""
-        predicted = [(self.net(batch.x, batch.lengths).raw.argmax(-1), batch.y) for batch in validation.ordered()]
-        return self._error(*(torch.cat(part).numpy() for part in zip(*predicted, strict=True)))
+        predicted, actual = [], []
+        for batch in validation.ordered():
+            nets: list[nn.Module] = [self.net] if batch.folds is None else [*self.members]
+            parts = [batch] if batch.folds is None else [batch.select(batch.folds == k) for k in range(len(nets))]
+            for net, part in zip(nets, parts, strict=True):
+                if len(part.x):
+                    predicted.append(net(part.x, part.lengths).raw.argmax(-1))
+                    actual.append(part.y)
+        return self._error(torch.cat(predicted).numpy(), torch.cat(actual).numpy())
 
     def baseline_error(self, validation: Batcher) -> float:
         """The same of the most frequent label."""
@@ -210,7 +235,7 @@ class Classifier(SequenceEstimator):
     split = "stratified"
     parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": LabelCodec, "ensemble": TextEnsemble}
 
-    net_: SequenceNet[LabelHead]
+    net_: SequenceNet[LabelHead] | LabelEnsemble
     codec_: LabelCodec
     ensemble_: TextEnsemble | None
 
@@ -410,9 +435,15 @@ class Classifier(SequenceEstimator):
         }
 
     def _objective(self) -> LabelObjective:
-        size, seed = self.size_, self.random_state
+        count = self.size_.members
+        nets = [self._network(self.random_state * count + k) for k in range(count)]
+        net = nets[0] if count == 1 else LabelEnsemble(nets)
+        return LabelObjective(net, self.codec_, self.codec_.weights(self.class_weight))
+
+    def _network(self, seed: int) -> SequenceNet[LabelHead]:
+        """A network with the initial weights of a seed."""
+        size, kind = self.size_, self.reader_.options.kind
         sizes = size.hidden_size, size.num_layers, size.bidirectional, size.dropout
-        kind = self.reader_.options.kind
         strength = size.augmentation.for_input(kind)
         front: Encoder
         stack: ConvRecurrentStack | Stack
@@ -420,8 +451,8 @@ class Classifier(SequenceEstimator):
             front = FrameEncoder(size.embedding_size, size.dropout, strength, True, seed)
             stack = ConvRecurrentStack(self.cell, front.size, *sizes, seed)
         else:
-            front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
+            motion = size.augmentation.offset_std, size.augmentation.speed
+            front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed, *motion)
             stack = Stack(self.cell, front.size, *sizes, kind == "video", seed)
         head = LabelHead(3 * stack.size, len(self.codec_.classes), seed)
-        net = SequenceNet(front, stack, head, "pooled", size.dropout)
-        return LabelObjective(net, self.codec_, self.codec_.weights(self.class_weight))
+        return SequenceNet(front, stack, head, "pooled", size.dropout)

@@ -1,4 +1,4 @@
-"""Defaults of the sequence tasks: input, network size, augmentation and training by task and kind of input."""
+"""Defaults of the sequence tasks: input, network size, augmentation and training by task, kind of input and rows."""
 
 from __future__ import annotations
 
@@ -50,12 +50,21 @@ class Augmentation:
         Standard deviation of the noise added to scaled numbers (numbers).
     affine : float, default 0.0
         Largest rotation, scaling and change of brightness of the frames of a video (video).
+    offset_std : float, default 0.0
+        Standard deviation of the constant added to each scaled column of a sequence (numbers).
+    subword_sampling : float or None, default None
+        Exponent of the random segmentations of words into tokens (text), see `rekur.inputs.text.TextReader.sampled`.
+    speed : float, default 0.0
+        Strength of random spans and speeds (numbers), see `rekur.layers.augmentation.random_speed`.
     """
 
     token_dropout: float = 0.0
     spec_mask: float = 0.0
     noise_std: float = 0.0
     affine: float = 0.0
+    subword_sampling: float | None = None
+    offset_std: float = 0.0
+    speed: float = 0.0
 
     def for_input(self, kind: str) -> float:
         """The option that concerns a kind of input."""
@@ -81,6 +90,11 @@ class NetworkSize:
         Share of the entries set to zero while training, before, between and behind the layers.
     augmentation : Augmentation, default none
         Random changes of the inputs while training.
+    auxiliary_loss : bool, default False
+        Whether a translator also learns which tokens the target contains, see `rekur.layers.Seq2Seq`.
+    members : int, default 1
+        Networks of an ensemble (labels). Several choose their epoch by a cross-validation with as many folds, where
+        the user names no validation.
     """
 
     embedding_size: int = 128
@@ -89,6 +103,8 @@ class NetworkSize:
     bidirectional: bool = True
     dropout: float = 0.3
     augmentation: Augmentation = Augmentation()
+    auxiliary_loss: bool = False
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,12 +121,15 @@ class TaskDefaults:
         Steps that training should take; None takes `training` as it is.
     epochs : (int, int), default (1, 1)
         Least and largest number of epochs.
+    input : Input or None, default None
+        Options of the input; None for those of its class.
     """
 
     size: NetworkSize
     training: Training
     steps: int | None = None
     epochs: tuple[int, int] = (1, 1)
+    input: Input | None = None
 
     def trained(self, length: int, training: Training | None = None, epochs: int | None = None) -> Training:
         """Options for epochs of `length` steps: the fields passed in `training`, and these defaults for the others.
@@ -141,7 +160,7 @@ def _tokens(share: float) -> Augmentation:
 
 
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
-    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training()),
+    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), input=Numbers(scale="none")),
     ("label", "numbers"): TaskDefaults(
         NetworkSize(64, 64, 1, True, 0.2, Augmentation(noise_std=0.05)), BASE, 2_000, (10, 150)
     ),
@@ -172,10 +191,33 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
 held-out parts (docs/design.md, section 6)."""
 
 
-def task_defaults(task: str, kind: str, cell: str) -> TaskDefaults:
-    """Defaults of a task for a kind of input and a cell."""
+FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
+    ("label", "numbers"): [
+        (
+            500,
+            TaskDefaults(
+                NetworkSize(64, 64, 1, True, 0.5, Augmentation(noise_std=0.05, offset_std=0.5, speed=0.3), members=5),
+                BASE,
+                2_000,
+                (10, 150),
+                Numbers(deltas=True),
+            ),
+        ),
+    ],
+}
+"""Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
+
+
+def by_rows(task: str, kind: str, rows: int) -> TaskDefaults:
+    """Defaults of a task for a kind of input and a number of training rows."""
+    fitting = (defaults for limit, defaults in FEW_ROWS.get((task, kind), ()) if rows < limit)
+    return next(fitting, DEFAULTS[task, kind])
+
+
+def task_defaults(task: str, kind: str, cell: str, rows: int) -> TaskDefaults:
+    """Defaults of a task for a kind of input, a cell and a number of training rows."""
     if task != "label" or cell not in CONVOLUTIONAL:
-        return DEFAULTS[task, kind]
+        return by_rows(task, kind, rows)
     if kind != "video":
         raise OptionError(f"the cell {cell!r} is convolutional: it takes video, not {kind}")
     return DEFAULTS[task, "pictures"]
@@ -194,7 +236,7 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
         kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
         if kind == "text" and "words" in kinds and short_texts(x):
             kind = "words"
-        chosen = Numbers(scale="none") if task == "value" else inputs.find(kind)()
+        chosen = by_rows(task, kind, len(x)).input or inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
     return chosen

@@ -65,6 +65,10 @@ class TextCodec:
         """Tokens of each text, with the end mark behind them."""
         return self.tokens(y)
 
+    def sampled(self, y: Sequence[str], alpha: float) -> LazySequences:
+        """Tokens of a random segmentation of each text, see `TextReader.sampled`, with the end mark behind them."""
+        return self.text.sampled(y, alpha, [END])
+
     def tokens(self, y: Sequence[str]) -> LazySequences:
         """Tokens of each text, with the end mark behind them."""
         rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y)]
@@ -288,7 +292,9 @@ class Seq2SeqEstimator(PairedEstimator):
         strength = size.augmentation.for_input(kind)
         front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
         H = size.hidden_size // (1 + size.bidirectional)
-        auxiliary = kind != "text"  # frames and numbers train slowly: add layer norm and an auxiliary loss
+        auxiliary = (
+            kind != "text" or size.auxiliary_loss
+        )  # frames and numbers train slowly: add layer norm and an auxiliary loss
         stack = Stack(self.cell, front.size, H, size.num_layers, size.bidirectional, size.dropout, auxiliary, seed)
         attention = Attention(size.hidden_size, stack.size, options.attention, seed)
         V = self.codec_.text.size
