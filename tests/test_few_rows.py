@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,18 @@ import torch
 
 import rekur
 from rekur.data.batching import Batcher, LazySequences, cross_validation_folds
+from rekur.inputs.numbers import Numbers
+from rekur.inputs.text import Text
+from rekur.inputs.tokenizer import END
 from rekur.layers.augmentation import random_speed
 from rekur.layers.encoders import NumberEncoder
 from rekur.layers.heads import LabelHead
+from rekur.layers.seq2seq.alignment import align, alignment_loss, lexical_translation
 from rekur.layers.sequence_net import LabelEnsemble, SequenceNet
 from rekur.layers.stack import Stack
 from rekur.sequence.classifier import LabelCodec, LabelObjective
+from rekur.sequence.defaults import BASE, DEFAULTS, FEW_ROWS, Augmentation, NetworkSize, choose_input, task_defaults
+from rekur.sequence.generation import SUMMARY
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +133,84 @@ def test_few_rows_stop_by_cross_validation_and_the_folder_holds_the_ensemble(tmp
     assert np.array_equal(loaded.predict_proba(x), model.predict_proba(x))
     again = rekur.Classifier(hidden_size=8).fit(x, y, epochs=4)
     assert np.array_equal(again.predict_proba(x), model.predict_proba(x))
+
+
+def test_defaults_follow_the_number_of_rows() -> None:
+    for (task, kind), steps in FEW_ROWS.items():
+        limits = [limit for limit, _ in steps]
+        assert limits == sorted(limits)
+        for limit, defaults in steps:
+            assert task_defaults(task, kind, "gru", limit - 1) is defaults
+            assert task_defaults(task, kind, "gru", limit) is not defaults
+        assert task_defaults(task, kind, "gru", limits[-1]) is DEFAULTS[task, kind]
+    many = task_defaults("translation", "text", "gru", 29_000)  # the pairs of Multi30k
+    assert many.size == NetworkSize(256, 256, 1, True, 0.3, Augmentation(token_dropout=0.05))
+    assert (many.steps, many.epochs, many.input) == (7_000, (10, 40), None)
+    assert many.training == BASE.replace(batch_size=64)
+    assert choose_input("translation", "Translator", ["a"] * 29_000) == Text()
+    assert choose_input("translation", "Translator", ["a"] * 2_000).vocabulary_size < Text().vocabulary_size
+    assert choose_input("label", "Classifier", np.zeros((60, 5, 2))) == Numbers(deltas=True)
+    assert choose_input("label", "Classifier", np.zeros((600, 5, 2))) == Numbers()
+    assert choose_input("label", "Classifier", np.zeros((60, 5, 2)), Numbers()) == Numbers()
+
+
+def test_texts_that_copy_keep_their_segmentation() -> None:
+    x = ["ein Hund", "eine Katze", "ein Vogel"] * 10
+    model = rekur.Translator(generation=SUMMARY, hidden_size=8).fit(x, x, epochs=1)
+    assert model.size_.augmentation.subword_sampling is None
+    assert rekur.Translator(hidden_size=8).fit(x, x, epochs=1).size_.augmentation.subword_sampling is not None
+
+
+def test_random_segmentations_spell_the_text_and_follow_their_probabilities() -> None:
+    texts = ["the cat sat on the mats", "a dog walked along the street"]
+    reader = Text(vocabulary_size=60).learn(texts * 5)
+    sampled = reader.sampled(texts, 0.2, [END])
+    drawn = [sampled[0].tolist() for _ in range(50)]
+    assert {reader.tokenizer.decode(tokens) for tokens in drawn} == {texts[0]}
+    assert all(tokens[-1] == END for tokens in drawn)
+    assert len({tuple(tokens) for tokens in drawn}) > 5
+    steep = reader.sampled(texts, 1e6)
+    assert [steep[k].tolist() for k in range(2)] == [reader.tokenizer.encode(text) for text in texts]
+    assert steep.lengths.tolist() == [len(steep[k]) for k in range(2)]
+    torch.manual_seed(1)
+    again = sampled[0].tolist()
+    torch.manual_seed(1)
+    assert sampled[0].tolist() == again
+
+
+def test_a_translator_of_few_pairs_resumes_with_the_same_numbers(tmp_path: Path) -> None:
+    x = ["ein Hund", "eine Katze", "ein Vogel", "zwei Hunde"] * 10
+    y = ["a dog", "a cat", "a bird", "two dogs"] * 10
+    whole = rekur.Translator(hidden_size=8).fit(x, y, epochs=2)
+    again = rekur.Translator(hidden_size=8).fit(x, y, epochs=2, checkpoint=tmp_path / "run")
+    assert again.history_[-1]["loss"] == whole.history_[-1]["loss"]
+    resumed = rekur.Translator(hidden_size=8).fit(x, y, epochs=2, checkpoint=tmp_path / "run")
+    assert resumed.predict(x[:4]) == whole.predict(x[:4])
+
+
+def test_word_alignment_is_learned_from_pairs_and_guides_the_attention() -> None:
+    rng = np.random.default_rng(0)
+    source = torch.from_numpy(rng.integers(4, 10, (50, 5)))
+    target = source.flip(1) + 6  # each token has one translation, in reverse order
+    target[0, 3:] = 0
+    table = lexical_translation([(source, target)], 16)
+    torch.testing.assert_close(table.sum(0), torch.ones(16))
+    for token in range(4, 10):
+        assert int(table[:, token].argmax()) == token + 6
+    alignment = align(table, source, target)
+    torch.testing.assert_close(alignment.sum(-1), (target != 0).float())
+    right = alignment[1:].argmax(-1) == torch.arange(4, -1, -1)
+    assert float((right | (source[1:, None] == source[1:].flip(1)[:, :, None]).sum(-1).gt(1)).float().mean()) > 0.95
+    assert alignment_loss(alignment, alignment) < alignment_loss(torch.full_like(alignment, 0.2), alignment)
+
+
+def test_only_translators_of_few_pairs_are_guided_by_the_rows_they_learn_from() -> None:
+    x = ["ein Hund", "eine Katze", "ein Vogel"] * 10
+    model = rekur.Translator(hidden_size=8).fit(x, x, epochs=1)
+    objective = model._objective()
+    assert objective.table is None
+    rows = Batcher(model.reader_.items(x), model.codec_.encode(x, np.zeros(30)), rows=np.arange(3))
+    table = objective.prepared(rows).table
+    assert table is not None
+    assert table.shape == (model.text_.size, model.text_.size)
+    assert replace(objective, guided_attention=0.0).prepared(rows).table is None

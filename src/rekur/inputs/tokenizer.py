@@ -114,8 +114,8 @@ class Tokenizer:
 
         They are those of the text around the word too, since no token of a unigram model contains a blank.
         """
-        nbest = self.processor.nbest_encode(word, nbest_size=n, out_type="immutable_proto").nbests
-        return [(one.score, [piece.id for piece in one.pieces]) for one in nbest]
+        ranked = self.processor.nbest_encode(word, nbest_size=n, out_type=int)
+        return [(sum(map(self.processor.get_score, tokens)), list(tokens)) for tokens in ranked]
 
     def number(self, letter: str) -> int:
         """Token of a letter, where the tokens are characters; a blank is a token of its own."""

@@ -127,6 +127,14 @@ class Objective(Protocol):
         """The same error of a simple baseline."""
 
 
+@runtime_checkable
+class PreparedObjective(Protocol):
+    """Objective that learns something from the training rows before the network is trained."""
+
+    def prepared(self, train: Batcher) -> Objective:
+        """Objective for these rows."""
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """Arguments of `fit` that all tasks share.
@@ -197,14 +205,19 @@ class SequenceEstimator(BaseEstimator, ABC):
             raise AttributeError(f"this {type(self).__name__} has not been fitted to sequences of numbers")
         return cast(NumbersReader, self.reader_).columns
 
+    @property
+    def _defaults_task(self) -> str:
+        """Task whose defaults apply: that of the class, or "summary" for texts that copy tokens of their source."""
+        return "summary" if getattr(getattr(self, "generation", None), "copy", False) else self.task
+
     def _choose_input(self, x: SequenceData) -> Input:
         """The input chosen by the user or fitting the data."""
-        return choose_input(self.task, type(self).__name__, x, self.input)
+        return choose_input(self._defaults_task, type(self).__name__, x, self.input)
 
     def _learn_input(self, x: SequenceData, source: Input, rows: int) -> TaskDefaults:
         """Learn the reader of the input and decide the size of the network; the defaults of the task for the rows."""
         check_seed(self.random_state)
-        defaults = task_defaults(self.task, source.kind, self.cell, rows)
+        defaults = task_defaults(self._defaults_task, source.kind, self.cell, rows)
         self.size_ = network_size(defaults.size, self.get_params(deep=False))
         self.reader_ = source.learn(x)
         return defaults
@@ -266,6 +279,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         train = replace(drawn, size=batch_size)
         training = defaults.trained(len(train), self.training, options.epochs)
         objective = self._objective()
+        if isinstance(objective, PreparedObjective):
+            objective = objective.prepared(replace(split.train, size=batch_size))
         if training.bptt is not None:
             if not objective.carries_states:
                 raise OptionError("bptt needs a target for each step, y (B, T, K), and bidirectional=False")

@@ -14,7 +14,7 @@ from rekur.core import OptionError
 from rekur.data.validation import UserData
 from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
-from rekur.inputs.text import strings
+from rekur.inputs.text import Text, strings
 from rekur.inputs.words import WORD
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
 from rekur.training.config import Training
@@ -51,7 +51,8 @@ class Augmentation:
     affine : float, default 0.0
         Largest rotation, scaling and change of brightness of the frames of a video (video).
     offset_std : float, default 0.0
-        Standard deviation of the constant added to each scaled column of a sequence (numbers).
+        Standard deviation of the constant added to each scaled column of a sequence, by every second network of an
+        ensemble (numbers).
     subword_sampling : float or None, default None
         Exponent of the random segmentations of words into tokens (text), see `rekur.inputs.text.TextReader.sampled`.
     speed : float, default 0.0
@@ -90,6 +91,9 @@ class NetworkSize:
         Share of the entries set to zero while training, before, between and behind the layers.
     augmentation : Augmentation, default none
         Random changes of the inputs while training.
+    guided_attention : float, default 0.0
+        Weight of the loss by which the attention of a translator learns the word alignment of the training pairs, see
+        `rekur.layers.seq2seq.alignment`.
     auxiliary_loss : bool, default False
         Whether a translator also learns which tokens the target contains, see `rekur.layers.Seq2Seq`.
     members : int, default 1
@@ -103,6 +107,7 @@ class NetworkSize:
     bidirectional: bool = True
     dropout: float = 0.3
     augmentation: Augmentation = Augmentation()
+    guided_attention: float = 0.0
     auxiliary_loss: bool = False
     members: int = 1
 
@@ -159,6 +164,10 @@ def _tokens(share: float) -> Augmentation:
     return Augmentation(token_dropout=share)
 
 
+TRANSLATION = TaskDefaults(
+    NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
+)
+
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), input=Numbers(scale="none")),
     ("label", "numbers"): TaskDefaults(
@@ -176,9 +185,8 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("tags", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.05)), BASE, 6_000, (10, 30)),
     ("transcript", "audio"): SPEECH,
     ("transcript", "numbers"): SPEECH,
-    ("translation", "text"): TaskDefaults(
-        NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
-    ),
+    ("translation", "text"): TRANSLATION,
+    ("summary", "text"): TRANSLATION,
     ("caption", "video"): TaskDefaults(
         NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 2_500, (10, 80)
     ),
@@ -191,18 +199,15 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
 held-out parts (docs/design.md, section 6)."""
 
 
+MOTION = NetworkSize(64, 64, 1, True, 0.4, Augmentation(noise_std=0.05, offset_std=0.6, speed=0.3), members=6)
+PAIRS = NetworkSize(192, 192, 1, True, 0.4, Augmentation(token_dropout=0.1, subword_sampling=0.2), guided_attention=1.0)
+
 FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
     ("label", "numbers"): [
-        (
-            500,
-            TaskDefaults(
-                NetworkSize(64, 64, 1, True, 0.5, Augmentation(noise_std=0.05, offset_std=0.5, speed=0.3), members=5),
-                BASE,
-                2_000,
-                (10, 150),
-                Numbers(deltas=True),
-            ),
-        ),
+        (500, TaskDefaults(MOTION, BASE, 2_000, (10, 500), Numbers(deltas=True))),
+    ],
+    ("translation", "text"): [
+        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 60), Text(vocabulary_size=2_000))),
     ],
 }
 """Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
