@@ -45,9 +45,8 @@ def spread(point: np.ndarray, width: float) -> np.ndarray:
 def make_prediction(table: Panel, h: int = 12) -> Forecast:
     """The last value carried on."""
     last = table.y[table.offsets[1:] - 1]
-    return Forecast(
-        PanelGroup((table,)), LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0])))
-    )
+    values = spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0])))
+    return Forecast(PanelGroup((table,)), LEVELS, values, notes=(*table.notes, "a note of the model"))
 
 
 def make_backtest(table: Panel, h: int = 12, windows: int = 3, error: float = 0.1) -> Backtest:
@@ -79,7 +78,6 @@ def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
         ensemble_=SimpleNamespace(blend=ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
         seasons_=(12,),
         history_=records,
-        notes_=[*table.notes, "a note of the model"],
     )
 
 

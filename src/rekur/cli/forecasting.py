@@ -130,7 +130,7 @@ def finish(
     from rekur.cli.printing import preview, scores
 
     frame = forecast.frame(level)
-    for note in [*model.notes_, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
+    for note in [*forecast.notes, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
         print(f"· {note}")
     if backtest is not None:
         if note := backtest.skipped_note():

@@ -24,8 +24,8 @@ ADAPTATION_RATE = 0.15
 MAX_PAST_WINDOWS = 30
 """Past windows of a series that its interval width adapts to, at most."""
 
-MAX_TOTAL_WINDOWS = 1000
-"""Past windows of all series together, at most."""
+CHUNK_VALUES = 4_000_000
+"""Quantiles of past windows that are computed at a time."""
 
 TARGET_MISS_RATE = 0.2
 """Share of values outside an 80 % interval."""
@@ -108,8 +108,27 @@ def adaptive_quantiles(
     (quantile tracking).
     """
     (series, stop), h = windows, horizons[0]
-    reach = min(MAX_PAST_WINDOWS, MAX_TOTAL_WINDOWS // max(len(np.unique(series)), 1))
-    starts = stop[:, None] - h * np.arange(reach, 0, -1)  # (n, reach)
+    number = np.unique(series, return_inverse=True)[1]
+    size = max(1, CHUNK_VALUES // (MAX_PAST_WINDOWS * h * len(LEVELS)))
+    out = np.empty((len(series), h, len(LEVELS)))
+    for first in range(0, int(number.max(initial=-1)) + 1, size):
+        chunk = np.flatnonzero((number >= first) & (number < first + size))
+        chunk_quantiles = None if predicted is None else predicted[chunk]
+        out[chunk] = _adapted(predict, chunk_quantiles, panel, (series[chunk], stop[chunk]), since, horizons)
+    return out
+
+
+def _adapted(
+    predict: Callable[[Array, Array], Array],
+    predicted: Array | None,
+    panel: Panel,
+    windows: tuple[Array, Array],
+    since: Array,
+    horizons: tuple[int, int],
+) -> Array:
+    """Adapted quantiles of the windows of some of the series."""
+    (series, stop), h = windows, horizons[0]
+    starts = stop[:, None] - h * np.arange(MAX_PAST_WINDOWS, 0, -1)  # (n, K)
     valid = starts >= since[series][:, None]
     if not valid.any():
         return predict(series, stop) if predicted is None else predicted

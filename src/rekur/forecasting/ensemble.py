@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -157,13 +156,15 @@ class Ensemble:
             Quantiles, shape (n, h, Q).
         """
         h = self.horizon if horizon is None else horizon
-        if known_baselines is None:
-            known_baselines = BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+
+        def averaged(series: Array, stop: Array, future: Array | None = None) -> Array:
+            known = known_baselines or BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+            return self._averaged(panel, known, series, stop, future, h)
+
         if since is None:
-            return self._averaged(panel, known_baselines, series, stop, future, h)
-        predict = partial(self._averaged, panel, known_baselines, future=None, h=h)
-        predicted = None if future is None else self._averaged(panel, known_baselines, series, stop, future, h)
-        return adaptive_quantiles(predict, predicted, panel, (series, stop), since, (h, self.horizon))
+            return averaged(series, stop, future)
+        predicted = None if future is None else averaged(series, stop, future)
+        return adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
 
     def _averaged(
         self, panel: Panel, known: BaselineForecasts, series: Array, stop: Array, future: Array | None, h: int

@@ -39,6 +39,8 @@ class Forecast:
         An empty frame of the type that results take; pandas if None.
     rank_templates : tuple of np.ndarray, default ()
         Ranks of the held-out errors, shape (W, h), one array a panel, for sample paths.
+    notes : tuple of str, default ()
+        Notes on the table that was forecast, on the model if that is the table of `fit`, and on `futr_df`.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Forecast:
     values: Array
     frame_type: Frame = None
     rank_templates: tuple[Array, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def horizon(self) -> int:

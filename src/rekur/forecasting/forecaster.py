@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.ingest.future_covariates import future_columns, future_rows
-from rekur.data.ingest.schema import Frame, as_table
+from rekur.data.ingest.future_covariates import future_columns, future_notes, future_rows
+from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import (
     ColumnOptions,
@@ -444,7 +444,8 @@ class Forecaster(BaseEstimator):
         parts = self._parts()
         group = PanelGroup(self._learned_panels()) if df is None else self.read(df, static_df=static_df)
         frame_type = self.frame_type_ if df is None or isinstance(df, (Panel, PanelGroup)) else empty_frame(df)
-        return replace(parts.forecast(group, futr_df, steps), frame_type=frame_type)
+        forecast, notes = parts.forecast(group, futr_df, steps), self.notes_ if df is None else group.notes
+        return replace(forecast, frame_type=frame_type, notes=tuple(dict.fromkeys([*notes, *forecast.notes])))
 
     def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
         """Forecast a panel of the one frequency that was learned.
@@ -463,14 +464,19 @@ class Forecaster(BaseEstimator):
         Forecast
             Quantiles of every series and step.
         """
-        future = None
+        future, notes = None, tuple[str, ...]()
         if names := self.columns_["futr_exog_list"]:
             if futr_df is None:
                 raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
             future = future_rows(panel, futr_df, h)
+            notes = future_notes(panel, futr_df, future)
+        elif futr_df is not None:
+            raise OptionError(
+                "the model has no future covariates: leave out futr_df, or name some in futr_exog_list of fit"
+            )
         since = first_unseen_row(self.panel_, panel)
         values = self.ensemble_.quantiles(panel, np.arange(len(panel)), panel.lengths, future, h, since)
-        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,))
+        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,), notes)
 
     def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
         """Table of future covariates to fill in, for `predict`: id, time and empty columns for every step.
@@ -516,6 +522,8 @@ class Forecaster(BaseEstimator):
     ) -> Frame:
         """Forecast the steps after each series, as a frame.
 
+        A warning names columns of `futr_df` that are not read, and missing values; `Forecast.notes` holds all notes.
+
         Parameters
         ----------
         df : frame, optional
@@ -523,7 +531,7 @@ class Forecaster(BaseEstimator):
         static_df : frame, optional
             Static covariates of new series: one row a series.
         futr_df : frame, optional
-            Id, time and the columns of futr_exog_list for every step to forecast.
+            Id, time and the columns of futr_exog_list for every step to forecast; refused if `fit` had none.
         h : int, optional
             Steps to forecast, fewer or more than the horizon that was learned; beyond it the recurrence runs on.
         level : sequence of float, optional
@@ -546,6 +554,9 @@ class Forecaster(BaseEstimator):
         ['ds', 'rekur', 'rekur-lo-80', 'rekur-hi-80']
         """
         forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h)
+        for note in forecast.notes:
+            if note not in (*self.notes_, *forecast.panel.notes):  # on futr_df
+                warnings.warn(note, stacklevel=2)
         return (
             forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)
         )
@@ -583,7 +594,7 @@ class Forecaster(BaseEstimator):
             Static covariates, as in `fit`.
         **columns
             id_col, time_col, target_col, futr_exog_list, hist_exog_list, stat_exog_list, duplicates as in `fit`; those
-            not given are the ones of `fit` if the forecaster is fitted to such columns.
+            not given are the ones of `fit` if the forecaster is fitted.
 
         Returns
         -------
@@ -611,22 +622,14 @@ class Forecaster(BaseEstimator):
         return replace(backtest, frame_type=empty_frame(df))
 
     def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
-        """Read a history to refit on; columns default to those of `fit` if the table has them."""
+        """Read a history to refit on; columns default to those of `fit`."""
         panels = self._learned_panels() if hasattr(self, "multi_") else ()
-        merged: ColumnOptions = {**self._fitted_columns(df, panels), **columns}
+        fitted = self.columns_ if panels and not isinstance(df, (Panel, PanelGroup)) else {}
+        merged: ColumnOptions = {**fitted, **columns}
         options = column_options(df, **merged)
         if static_df is not None and "stat_exog_list" not in columns:
             options["stat_exog_list"] = static_names(static_df, options["id_col"])
         return self.usable(read_group(df, options, freq=self.freq, static_df=static_df, static_source=panels))
-
-    def _fitted_columns(self, df: Frame, panels: Sequence[Panel]) -> ColumnOptions:
-        """Column options of `fit`, if a table has all these columns; static covariates may be in another table."""
-        if not panels or isinstance(df, (Panel, PanelGroup)):
-            return {}
-        fitted = self.columns_
-        names = {fitted["id_col"], fitted["time_col"], fitted["target_col"]} - {None}
-        names |= {*fitted["futr_exog_list"], *fitted["hist_exog_list"]}
-        return fitted if names <= set(as_table(df, "the table").columns) else {}
 
     def cross_validation(
         self,
@@ -721,10 +724,12 @@ class Forecaster(BaseEstimator):
         """
         self.check()
         group = self._read_history(df, columns, static_df)
+        first = group.parts[0]
+        if not (first.future_names or first.past_names or first.static_names):
+            lists = "futr_exog_list, hist_exog_list or stat_exog_list"
+            raise OptionError(f"there are no covariates to explain: name them in {lists}")
         names, importance = permutation_importance(self, group, n_windows)
-        return panel_frame(
-            {"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((group.parts[0],))
-        )
+        return panel_frame({"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((first,)))
 
     def fine_tune(
         self,
@@ -811,7 +816,9 @@ class Forecaster(BaseEstimator):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder, as config.json and model.safetensors.
 
-        The files hold the end of every series, from which forecasts go on.
+        The loaded model forecasts the same numbers. The files hold the end of every series, from which forecasts go on:
+        all rows of a series of up to 2,048 rows, the last 2,048 to 2,111 of a longer one, or more where three seasons
+        or the context of a network are longer. They thus hold data of the training: for most tables all of its values.
 
         Parameters
         ----------

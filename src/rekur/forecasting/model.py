@@ -115,11 +115,13 @@ class ForecastModel:
         return features.inputs(windows, past, self.linear_forecast(features, windows, past, future, horizon), future)
 
     def forward(self, x: Tensor, scale: WindowScale, horizon: int) -> Array:
-        """Quantiles (n, h, Q) in the units of the series, from inputs (n, P, 2·p + K)."""
-        raw, head = self.net(x, self.config.patches(horizon))[:, :horizon], self.net.head
+        """Quantiles (n, h, Q) in the units of the series, in memory (Q, n, h), from inputs (n, P, 2·p + K)."""
+        raw, head = self.net(x, self.config.patches(horizon)), self.net.head  # (n, P, p, ·)
         if isinstance(head, CountHead):
-            return np.asarray(head.decode(head.place(raw, *level_and_spread(scale).chunk(2, dim=1))).numpy())
-        return scale.undo(head.decode(raw).double().numpy())
+            raw = head.place(raw, *level_and_spread(scale).chunk(2, dim=1))
+        levels = head.decode(raw).movedim(-1, 0).flatten(2)[..., :horizon]  # (Q, n, h)
+        q = np.moveaxis(levels.double().numpy(), 0, -1)
+        return q if isinstance(head, CountHead) else scale.undo(q)
 
     def linear_forecast(
         self, features: WindowFeatures, windows: WindowIndex, past: Array, future: Array | None, horizon: int

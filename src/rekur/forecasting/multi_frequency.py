@@ -80,7 +80,8 @@ class MultiFrequencyForecaster:
         results = [self.part_for(panel).forecast_panel(panel, futr_df, h) for panel in group.parts]
         templates = tuple(template for result in results for template in result.rank_templates)
         panels = PanelGroup(tuple(panel for result in results for panel in result.panel.parts))
-        return Forecast(panels, results[0].levels, np.concatenate([r.values for r in results]), None, templates)
+        notes = tuple(note for result in results for note in result.notes)
+        return Forecast(panels, results[0].levels, np.concatenate([r.values for r in results]), None, templates, notes)
 
     def fine_tuned(
         self, group: PanelGroup, time_limit: float | None, progress: bool | None

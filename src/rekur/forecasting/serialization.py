@@ -80,6 +80,7 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
         "panel.static": torch.from_numpy(panel.static),
         "panel.offsets": torch.from_numpy(panel.offsets),
         "panel.start": torch.from_numpy(panel.start.astype(np.int64)),
+        "panel.earlier": torch.from_numpy(panel.earlier),
         "rank_template": torch.from_numpy(model.ensemble_.rank_template),
     }
     for name, network in networks.items():
@@ -206,6 +207,7 @@ def restore_panel(fields: Description, tensors: dict[str, Tensor]) -> Panel:
         local=fields["local"],
         wide=fields["wide"],
         uneven=dict(fields["uneven"]),
+        earlier=tensors["panel.earlier"].numpy() if "panel.earlier" in tensors else np.zeros((0, 4)),
     )
 
 

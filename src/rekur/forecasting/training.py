@@ -26,7 +26,7 @@ from rekur.forecasting.model import (
     level_and_spread,
     regressors,
 )
-from rekur.forecasting.model_averaging import ModelAverage, mean_pinball
+from rekur.forecasting.model_averaging import ModelAverage
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template
 from rekur.forecasting.window_features import (
     CovariateEncoders,
@@ -37,7 +37,7 @@ from rekur.forecasting.window_features import (
 )
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.likelihoods import CountHead
-from rekur.metrics import seasonal_scale
+from rekur.metrics import pinball_error, seasonal_scale
 from rekur.training.loop import Problem, fit
 
 if TYPE_CHECKING:
@@ -61,13 +61,12 @@ SEED_STEP = 1000
 
 @dataclass(frozen=True)
 class Validation:
-    """Held-out windows prepared for validation: inputs, scale, actual values and their units."""
+    """Held-out windows prepared for validation: inputs, scale, actual values and the weights of their errors."""
 
     x: Tensor  # (n, P, ·)
     scale: WindowScale
-    observed: Array  # (n, h)
-    actual: Array  # observed values, (N,)
-    unit: Array  # unit of each observed value, (N,)
+    actual: Array  # (n, h), 0 where missing
+    weight: Array  # (n, h), 1 / unit of the errors, 0 where missing
 
     def __len__(self) -> int:
         return len(self.x)
@@ -102,7 +101,7 @@ class WindowTrainer:
                 yield self.batch(windows.pick(random.integers(0, len(windows), config.training.batch_size)))
 
         def loss(batch: Batch, _: object) -> tuple[Tensor, None]:
-            raw, head = net(batch.x, config.future_patches)[:, : config.horizon], net.head
+            raw, head = net(batch.x, config.future_patches), net.head
             if isinstance(head, CountHead) and batch.scale is not None:
                 raw = head.place(raw, *batch.scale.chunk(2, dim=1))
             return head.loss(raw, batch.y, batch.weight), None
@@ -117,16 +116,23 @@ class WindowTrainer:
         return Problem(net, batches, STEPS_PER_EPOCH, loss, None, explain)
 
     def batch(self, windows: WindowIndex) -> Batch:
-        """Inputs x (n, P, ·), targets y (n, h), scaled unless they are counts, and their weights (n, h)."""
+        """Inputs x (n, P, ·), targets y, scaled unless they are counts, and their weights, both (n, patches, p)."""
         past, target, scale = self.features.scaled(windows)
         x = self.model.inputs(self.features, windows, past, None, target.shape[1])
         observed, counts = np.isfinite(target), isinstance(self.model.net.head, CountHead)
         weight = window_weights(scale, self.errors[windows.series])
         weight = observed * (weight / max(weight.mean(), 1e-12))[:, None]
         target = scale.undo(target[..., None])[..., 0] if counts else target
-        y, w = (torch.from_numpy(each.astype(np.float32)) for each in (np.where(observed, target, 0.0), weight))
+        y, w = (self._patches(each) for each in (np.where(observed, target, 0.0), weight))
         rows = torch.from_numpy(windows.series)
         return Batch(x, y, None, w, rows, scale=level_and_spread(scale) if counts else None)
+
+    def _patches(self, values: Array) -> Tensor:
+        """Values (n, h) of the horizon in patches (n, ⌈h / p⌉, p), filled up with zeros."""
+        config = self.model.config
+        pad = config.future_patches * config.patch_length - values.shape[1]
+        padded = np.pad(values.astype(np.float32), ((0, 0), (0, pad)))
+        return torch.from_numpy(padded).view(len(values), -1, config.patch_length)
 
     def prepared(self, windows: WindowIndex) -> list[Validation]:
         """Held-out windows in chunks, ready to be forecast again and again."""
@@ -137,12 +143,10 @@ class WindowTrainer:
         past, target, scale = self.features.scaled(windows)
         x = self.model.inputs(self.features, windows, past, None, target.shape[1])
         weight = window_weights(scale, self.errors[windows.series])
-        unit = scale.size() / np.where(weight > 0, weight, 1.0)
         observed = np.isfinite(target) & (weight > 0)[:, None]
-        actual = scale.undo(target[..., None])[..., 0]
-        return Validation(
-            x, scale, observed, actual[observed], np.broadcast_to(unit[:, None], observed.shape)[observed]
-        )
+        actual = np.where(observed, scale.undo(target[..., None])[..., 0], 0.0)
+        size = scale.size()
+        return Validation(x, scale, actual, observed * (weight / np.where(size > 0, size, 1.0))[:, None])
 
     def validation_loss(self, chunks: list[Validation]) -> float:
         """Mean pinball loss in units of the seasonal naive error, which all architectures share."""
@@ -151,10 +155,11 @@ class WindowTrainer:
         return sum(loss * n for loss, n in zip(losses, sizes, strict=True)) / sum(sizes)
 
     def _chunk_loss(self, chunk: Validation) -> float:
-        q = self.model.forward(chunk.x, chunk.scale, chunk.observed.shape[1])
-        if not len(chunk.actual):
-            return 0.0
-        return mean_pinball(q[chunk.observed], chunk.actual, chunk.unit, LEVELS)
+        q = self.model.forward(chunk.x, chunk.scale, chunk.actual.shape[1])
+        total, count = 0.0, int(np.count_nonzero(chunk.weight))
+        for k, level in enumerate(LEVELS):
+            total += float((pinball_error(chunk.actual - q[..., k], level) * chunk.weight).sum())
+        return total / max(count, 1) / len(LEVELS)
 
 
 def new_trainer(
@@ -185,12 +190,18 @@ def new_trainer(
     dropout = 0.1 if len(windows) > 2000 else 0.2
     linear = None
     if architecture.corrected:
-        random = np.random.default_rng(seed)
-        sample = np.unique(random.integers(0, len(windows), min(len(windows), MAX_LINEAR_WINDOWS)))
+        sample = linear_sample(len(windows), seed)
         held_out = features.windows(*validation_windows(panel, config))
         linear = solve_linear(features, windows.pick(sample), held_out, errors)
     net = build_net(config, architecture, features.width, shape, dropout, seed)
     return WindowTrainer(features, ForecastModel(config, architecture, columns, encoders, linear, net), errors)
+
+
+def linear_sample(count: int, seed: int) -> Array:
+    """Numbers of the windows that the linear path is solved on: all, or 20,000 of more, drawn without replacement."""
+    if count <= MAX_LINEAR_WINDOWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, MAX_LINEAR_WINDOWS, replace=False, shuffle=False))
 
 
 def continued_trainer(panel: Panel, config: ForecastConfig, model: ForecastModel, errors: Array) -> WindowTrainer:

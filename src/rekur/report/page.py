@@ -110,7 +110,7 @@ def html(
     parts += [
         sections.training(history),
         sections.settings(forecast, backtest, model),
-        sections.notes(forecast, model),
+        sections.notes(forecast),
         sections.reading_guide(intervals, backtest is not None),
     ]
     charts = {"series": series, "training": training_chart(history) if history else None}

@@ -229,9 +229,9 @@ def part_settings(model: PanelForecaster) -> list[tuple[str, str]]:
     return items
 
 
-def notes(forecast: Forecast, model: Forecaster | None) -> str:
+def notes(forecast: Forecast) -> str:
     """Notes on the data, and the skipped series."""
-    texts = list(dict.fromkeys([*forecast.panel.notes, *(() if model is None else model.notes_)]))
+    texts = list(dict.fromkeys([*forecast.panel.notes, *forecast.notes]))
     body = bullet_list(texts) if texts else ""
     skipped = forecast.panel.skipped
     if skipped:
