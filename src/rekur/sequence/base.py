@@ -280,7 +280,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         training = defaults.trained(len(train), self.training, options.epochs)
         objective = self._objective()
         if isinstance(objective, PreparedObjective):
-            objective = objective.prepared(replace(split.train, size=batch_size))
+            objective = objective.prepared(train)
         if training.bptt is not None:
             if not objective.carries_states:
                 raise OptionError("bptt needs a target for each step, y (B, T, K), and bidirectional=False")
@@ -291,7 +291,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             train.shuffled,
             len(train),
             objective.loss,
-            None if validation is None else lambda: objective.error(validation),
+            None if validation is None or validation.folds is not None else lambda: objective.error(validation),
         )
         self.history_ = []
         title = f"{type(self).__name__.lower()} {self.cell}"
@@ -309,13 +309,14 @@ class SequenceEstimator(BaseEstimator, ABC):
         rows = split.train.row_numbers
         data = FitRecord(len(rows), int(split.train.x.lengths[rows].sum()))
         errors = [record["val_loss"] for record in self.history_ if "val_loss" in record]
-        if validation is None or not errors:
+        if validation is None or not (errors or validation.folds is not None):
             return data
         with torch.inference_mode():
-            baseline = objective.baseline_error(validation)
+            baseline, error = objective.baseline_error(validation), min(errors, default=None)
+            error = objective.error(validation) if error is None else error
         held = len(validation.row_numbers)
         return replace(
-            data, validation_rows=held, error_name=objective.error_name, error=min(errors), baseline_error=baseline
+            data, validation_rows=held, error_name=objective.error_name, error=error, baseline_error=baseline
         )
 
     def _checkpoint(self, folder: str | os.PathLike[str] | None, training: Training, split: Split) -> Checkpoint | None:

@@ -97,8 +97,8 @@ class NetworkSize:
     auxiliary_loss : bool, default False
         Whether a translator also learns which tokens the target contains, see `rekur.layers.Seq2Seq`.
     members : int, default 1
-        Networks of an ensemble (labels). Several choose their epoch by a cross-validation with as many folds, where
-        the user names no validation.
+        Networks of an ensemble (labels). Where the user names no validation, each of several holds out another fold of
+        the rows for the validation error, and all train to the end: the epochs of few rows cannot be compared.
     """
 
     embedding_size: int = 128

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 References: TypeAlias = "Sequence[str | Sequence[str]]"
 """A text for each row, or several of which the best counts (ROUGE)."""
 
+ALIGNED_DRAWS = 4
+"""Segmentations of each text from which the word alignment is learned."""
+
+MAX_LEXICON = 4000
+"""Tokens up to which a translator of few pairs has a lexicon, which takes 4·V² bytes."""
+
 CAPTION_TEXT = Text(vocabulary_size=8000, pieces="word")
 """Options of the texts of captions."""
 
@@ -109,7 +115,8 @@ def generate(net: Seq2Seq, batch: Batch, options: GenerationConfig, num_beams: i
 class TextObjective:
     """Cross-entropy of each token with label smoothing, hints and coverage; validation measures BLEU or ROUGE-1.
 
-    With `guided_attention`, the weight of `alignment_loss`, attention also learns the word alignment `table`.
+    With `guided_attention`, the weight of `alignment_loss`, attention also learns the word alignment by `table`,
+    which becomes the lexicon of the decoder.
     """
 
     net: Seq2Seq
@@ -123,8 +130,13 @@ class TextObjective:
         """With the word alignment of the training rows, where attention is guided."""
         if not self.guided_attention:
             return self
-        pairs = [(batch.x, batch.y) for batch in train.ordered()]
-        return replace(self, table=lexical_translation(pairs, self.codec.text.size))
+        with torch.random.fork_rng(devices=[]):  # segmentations are drawn at random
+            torch.manual_seed(train.seed)
+            pairs = [(batch.x, batch.y) for _ in range(ALIGNED_DRAWS) for batch in train.ordered()]
+        table = lexical_translation(pairs, self.codec.text.size)
+        if self.net.decoder.lexicon is not None:
+            self.net.decoder.lexicon.copy_(table.T)
+        return replace(self, table=table)
 
     @property
     def error_name(self) -> str:
@@ -314,7 +326,8 @@ class Seq2SeqEstimator(PairedEstimator):
         stack = Stack(self.cell, front.size, H, size.num_layers, size.bidirectional, size.dropout, auxiliary, seed)
         attention = Attention(size.hidden_size, stack.size, options.attention, seed)
         V = self.codec_.text.size
-        decoder = Decoder(self.cell, V, size.embedding_size, attention, size.dropout, options.copy, seed + 1)
+        lexicon = size.guided_attention > 0 and MAX_LEXICON >= V
+        decoder = Decoder(self.cell, V, size.embedding_size, attention, size.dropout, options.copy, seed + 1, lexicon)
         net = Seq2Seq(front, stack, decoder, (START, END), auxiliary)
         return TextObjective(net, self.codec_, options, size.guided_attention)
 
