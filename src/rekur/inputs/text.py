@@ -138,9 +138,10 @@ class TextReader:
 
     def _choices(self, word: str, alpha: float) -> tuple[list[float], list[list[int]]]:
         """Cumulative probabilities of all segmentations of a word but the last, and the segmentations."""
-        ranked = self.tokenizer.segmentations(word, SEGMENTATIONS)
-        if not ranked:
-            return [], [[]]
+        unigram = self.options.pieces == "unigram"
+        ranked = self.tokenizer.segmentations(word, SEGMENTATIONS) if unigram else []
+        if not ranked:  # words and characters have one segmentation
+            return [], [self.tokenizer.encode(word)]
         weights = np.exp(alpha * (np.array([score for score, _ in ranked]) - ranked[0][0]))
         return (np.cumsum(weights)[:-1] / weights.sum()).tolist(), [tokens for _, tokens in ranked]
 

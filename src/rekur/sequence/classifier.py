@@ -177,8 +177,8 @@ class Classifier(SequenceEstimator):
         h_1 … h_T = stack of cells over the encoded x_1 … x_T
         p = softmax(W·[h_T; mean_t h_t; max_t h_t] + b)
 
-    trained by cross-entropy. Fewer than 500 sequences of numbers are learned by an ensemble of six networks with random
-    spans, speeds and constants, see `rekur.sequence.defaults.Augmentation`; p is its mean.
+    trained by cross-entropy. Fewer than 500 sequences of numbers are learned by an ensemble of four networks with
+    random spans, speeds and constants, see `rekur.sequence.defaults.Augmentation`; p is its mean.
 
     For text, p ∝ p_net^α · p_linear^β, where p_linear is a linear model over words, pairs of words and strings of
     characters, and α and β are chosen on the rows held out: the result is hardly ever worse than the better of the

@@ -199,7 +199,7 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
 held-out parts (docs/design.md, section 6)."""
 
 
-MOTION = NetworkSize(64, 64, 1, True, 0.4, Augmentation(noise_std=0.05, offset_std=0.6, speed=0.3), members=6)
+MOTION = NetworkSize(64, 64, 1, True, 0.4, Augmentation(noise_std=0.05, offset_std=0.4, speed=0.3), members=4)
 PAIRS = NetworkSize(192, 192, 1, True, 0.4, Augmentation(token_dropout=0.1, subword_sampling=0.2), guided_attention=1.0)
 
 FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
