@@ -476,10 +476,8 @@ def encoder(
         numbers, share of masked bands and steps for audio, affine maps for video.
     seed : int
         Seed of the initial weights.
-    offset_std : float, default 0.0
-        Standard deviation of the random constants added to the columns of numbers.
-    speed : float, default 0.0
-        Strength of the random spans and speeds of numbers.
+    offset_std, speed : float, default 0.0
+        Strengths of the other changes of numbers, see `NumberEncoder`.
 
     Returns
     -------

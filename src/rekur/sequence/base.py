@@ -129,7 +129,7 @@ class Objective(Protocol):
 
 @runtime_checkable
 class PreparedObjective(Protocol):
-    """Objective that learns something from the training rows before the network is trained."""
+    """Objective that learns from the training rows before the network does."""
 
     def prepared(self, train: Batcher) -> Objective:
         """Objective for these rows."""
@@ -237,8 +237,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         sequences = self.reader_.items(x)
         check_rows(len(sequences), y)
         kind = cast(type[TargetCodec], self.parts["codec"])
-        codec = kind.learn(TrainingData(x, y, sequences, self.reader_, self.get_params(deep=False)))
-        self.codec_ = codec
+        codec = self.codec_ = kind.learn(TrainingData(x, y, sequences, self.reader_, self.get_params(deep=False)))
         data = Batcher(sequences, codec.encode(y, sequences.lengths), seed=self.random_state, weight=weight)
         split = self._hold_out(data, codec, options.validation)
         alpha, drawn = self.size_.augmentation.subword_sampling, split.train
@@ -314,10 +313,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         with torch.inference_mode():
             baseline, error = objective.baseline_error(validation), min(errors, default=None)
             error = objective.error(validation) if error is None else error
-        held = len(validation.row_numbers)
-        return replace(
-            data, validation_rows=held, error_name=objective.error_name, error=error, baseline_error=baseline
-        )
+        held, name = len(validation.row_numbers), objective.error_name
+        return replace(data, validation_rows=held, error_name=name, error=error, baseline_error=baseline)
 
     def _checkpoint(self, folder: str | os.PathLike[str] | None, training: Training, split: Split) -> Checkpoint | None:
         """The checkpoint in a folder, for these options and data."""

@@ -92,10 +92,8 @@ class NetworkSize:
     augmentation : Augmentation, default none
         Random changes of the inputs while training.
     guided_attention : float, default 0.0
-        Weight of the loss by which the attention of a translator learns the word alignment of the training pairs, see
-        `rekur.layers.seq2seq.alignment`.
-    auxiliary_loss : bool, default False
-        Whether a translator also learns which tokens the target contains, see `rekur.layers.Seq2Seq`.
+        Weight of the loss by which the attention of a translator learns the word alignment of the training pairs,
+        which also gives the decoder a lexicon, see `rekur.layers.seq2seq.alignment`.
     members : int, default 1
         Networks of an ensemble (labels). Where the user names no validation, each of several holds out another fold of
         the rows for the validation error, and all train to the end: the epochs of few rows cannot be compared.
@@ -108,7 +106,6 @@ class NetworkSize:
     dropout: float = 0.3
     augmentation: Augmentation = Augmentation()
     guided_attention: float = 0.0
-    auxiliary_loss: bool = False
     members: int = 1
 
 

@@ -320,9 +320,7 @@ class Seq2SeqEstimator(PairedEstimator):
         strength = size.augmentation.for_input(kind)
         front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
         H = size.hidden_size // (1 + size.bidirectional)
-        auxiliary = (
-            kind != "text" or size.auxiliary_loss
-        )  # frames and numbers train slowly: add layer norm and an auxiliary loss
+        auxiliary = kind != "text"  # frames and numbers train slowly: add layer norm and an auxiliary loss
         stack = Stack(self.cell, front.size, H, size.num_layers, size.bidirectional, size.dropout, auxiliary, seed)
         attention = Attention(size.hidden_size, stack.size, options.attention, seed)
         V = self.codec_.text.size
@@ -339,8 +337,8 @@ class Translator(Seq2SeqEstimator):
         p(y_u | y_1 … y_{u-1}, x) = softmax(W·[s_u; Σ_t a_ut·m_t] + b)
 
     where s_u is the state of the decoder and a_ut its attention. Both sides share one set of tokens, learned from the
-    training texts. Fewer than 5,000 pairs get 2,000 tokens, a random segmentation into tokens in each epoch, and an
-    auxiliary loss, see `rekur.layers.Seq2Seq`. For summaries, let the decoder copy: `generation=SUMMARY`.
+    training texts. Fewer than 5,000 pairs get 2,000 tokens, another random segmentation in each epoch and a lexicon
+    learned by word alignment, see `rekur.layers.Decoder`. For summaries, let the decoder copy: `generation=SUMMARY`.
 
     Parameters
     ----------
