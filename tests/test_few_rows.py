@@ -20,9 +20,9 @@ from rekur.layers.heads import LabelHead
 from rekur.layers.seq2seq.alignment import align, alignment_loss, lexical_translation
 from rekur.layers.sequence_net import LabelEnsemble, SequenceNet
 from rekur.layers.stack import Stack
-from rekur.sequence.classifier import LabelCodec, LabelObjective
 from rekur.sequence.defaults import BASE, DEFAULTS, FEW_ROWS, Augmentation, NetworkSize, choose_input, task_defaults
 from rekur.sequence.generation import SUMMARY
+from rekur.sequence.labels import LabelCodec, LabelObjective
 
 
 @pytest.fixture(autouse=True)

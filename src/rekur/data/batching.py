@@ -92,6 +92,8 @@ class LazySequences:
         Steps of each sequence.
     stacked : Tensor of shape (N, T, ...) or None, default None
         All sequences, where they have one length and lie in memory.
+    in_memory : bool, default False
+        Whether reading a sequence costs nothing.
 
     Examples
     --------
@@ -104,6 +106,7 @@ class LazySequences:
     read: Callable[[int], Tensor]
     lengths: Array
     stacked: Tensor | None = None
+    in_memory: bool = False
 
     @classmethod
     def from_list(cls, sequences: Sequence[Tensor]) -> LazySequences:
@@ -113,8 +116,8 @@ class LazySequences:
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         if len(sequences) > 1 and len({sequence.shape for sequence in sequences}) == 1:
             stacked = torch.stack(list(sequences))
-            return cls(stacked.__getitem__, lengths, stacked)
-        return cls(sequences.__getitem__, lengths)
+            return cls(stacked.__getitem__, lengths, stacked, in_memory=True)
+        return cls(sequences.__getitem__, lengths, in_memory=True)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -299,8 +302,8 @@ def train_validation_split(
     random_state : int, default 0
         Seed of the draw.
     labels : array of shape (n,) or None, default None
-        Labels of the rows: each label gets its share of the rows held out (stratified split), and a label that occurs
-        once stays in the training rows.
+        Labels of the rows: each label gets its share of the rows held out (stratified split), and at least one row of
+        each label stays in the training rows.
     ordered : bool, default False
         Hold out the last rows instead of a random draw, for rows in the order of time.
 
@@ -327,7 +330,9 @@ def train_validation_split(
         _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
         by_label = order[np.argsort(inverse[order], kind="stable")]
         chosen = by_label[((np.arange(held) + 0.5) * n / held).astype(int)]
-        chosen = chosen[counts[inverse[chosen]] > 1]
+        first = by_label[np.cumsum(counts) - counts]  # one row of each label
+        exhausted = np.bincount(inverse[chosen], minlength=len(counts)) == counts
+        chosen = np.setdiff1d(chosen, first[exhausted])
         return np.setdiff1d(order, chosen), np.sort(chosen)
     return np.sort(order[held:]), np.sort(order[:held])
 

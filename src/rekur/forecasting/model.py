@@ -152,6 +152,13 @@ def regressors(past: Array, known: Array, config: ForecastConfig) -> Array:
     return np.concatenate([np.nan_to_num(past), known.reshape(len(past), -1)], axis=1)
 
 
+def regressor_count(config: ForecastConfig, known: int) -> int:
+    """Number of regressors of the linear path with so many known inputs a step."""
+    L, h = config.context_length, config.horizon
+    count = L + (L + h) * known
+    return count if count <= MAX_REGRESSORS else L + h * known
+
+
 def level_and_spread(scale: WindowScale) -> Tensor:
     """Level and spread of windows, (n, 2)."""
     return torch.from_numpy(np.concatenate([scale.level, scale.spread], axis=1).astype(np.float32))

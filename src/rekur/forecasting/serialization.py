@@ -25,6 +25,7 @@ from rekur.forecasting.model_averaging import ModelAverage
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.window_features import CovariateEncoders
 from rekur.serialization import Description
+from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
 
 ForecasterT = TypeVar("ForecasterT", bound=PanelForecaster)
@@ -43,6 +44,14 @@ def describe(model: PanelForecaster) -> Description:
     if config is not None:
         config["training"]["max_seconds"] = None  # a time limit does not identify a training run
     return {"parameters": parameters, "seasons": list(model.seasons_), "config": config}
+
+
+def checkpoint(model: PanelForecaster, folder: str | os.PathLike[str]) -> Checkpoint:
+    """The checkpoint of training on the panel of a model, which refuses that of another one."""
+    panel = model.panel_
+    grid = np.array([panel.freq.name, str(panel.tz), *map(str, panel.ids)])
+    data = fingerprint(panel.offsets, panel.start, panel.y, panel.future, panel.past, panel.static, grid)
+    return Checkpoint(folder, {**describe(model), "data": data})
 
 
 def save(folder: str | os.PathLike[str], parts: Sequence[PanelForecaster], columns: ColumnOptions) -> None:
@@ -67,6 +76,8 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
         **describe(model),
         "columns": model.columns_,
         "blend": asdict(model.ensemble_.blend),
+        "selected": model.ensemble_.selected,
+        "alone": {name: asdict(average) for name, average in model.ensemble_.alone.items()},
         "notes": model.notes_,
         "history": model.history_,
         "levels": list(LEVELS),
@@ -150,9 +161,10 @@ def restore_part(
     model = build(**parameters)
     seasons = tuple(description["seasons"])
     config = None if description["config"] is None else restore_config(description["config"])
-    fields = description["blend"]
-    blend = ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
-    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy())
+    blend = restore_average(description["blend"])
+    selected = description.get("selected", "blend")  # models of earlier releases forecast by the average
+    alone = {name: restore_average(fields) for name, fields in description.get("alone", {}).items()}
+    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy(), selected, alone)
     shape = NetworkShape(model.cell, model.hidden_size, model.num_layers)
     for name, network_fields in description["networks"].items():
         if config is None:
@@ -170,6 +182,11 @@ def restore_part(
         history=description["history"],
     )
     return model
+
+
+def restore_average(fields: Description) -> ModelAverage:
+    """The average that was described."""
+    return ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
 
 
 def restore_config(fields: Description) -> ForecastConfig:

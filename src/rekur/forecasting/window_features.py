@@ -22,6 +22,12 @@ MAX_WINDOW_WEIGHT = 50.0
 """Largest size of a window in units of the seasonal naive error of its series."""
 
 MAX_VALIDATION_WINDOWS = 2000
+MAX_PAST_WINDOWS = 30
+"""Past windows of a series that the baselines are compared on, at most."""
+
+HISTORY_SHARE, MIN_PAST_ROWS = 2 / 3, 6
+"""Share of a series, and rows, that precede a past window at least."""
+
 DAYS_PER_CYCLE = {"year": 730.0, "month": 61.0, "week": 14.0}
 """Days that a panel must span for a calendar feature: two cycles."""
 
@@ -207,6 +213,21 @@ def validation_windows(
     keep = np.flatnonzero(stop >= min(config.min_context, config.season + 1))
     keep = keep[:: max(1, len(keep) // limit)]
     return series[keep], stop[keep]
+
+
+def past_windows(panel: Panel, season: int, horizon: int, limit: int) -> tuple[Array, Array]:
+    """Series and first target row of windows that do not overlap, back from the end of each series, about `limit`.
+
+    The history before a window is two thirds of the series at least, so that a method that reads it is as good as on
+    the whole series, and no series has more than 30 windows.
+    """
+    back = horizon * np.arange(MAX_PAST_WINDOWS, 0, -1)
+    stop = panel.lengths[:, None] - back
+    least = np.maximum(HISTORY_SHARE * panel.lengths, max(MIN_PAST_ROWS, min(horizon, season + 1)))
+    valid = stop >= least[:, None]
+    rows = np.flatnonzero(valid.any(axis=1))
+    rows = rows[:: max(1, -(-int(valid.sum()) // limit))]
+    return np.repeat(rows, valid[rows].sum(axis=1)), stop[rows][valid[rows]]
 
 
 def window_weights(scale: WindowScale, errors: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from rekur.core import DataError, library, positive
 from rekur.data.batching import LazySequences
 from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
+from rekur.inputs.reader import training_part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,8 +84,8 @@ class Audio:
     max_seconds: float = 60.0
     kind: ClassVar[str] = "audio"
 
-    def learn(self, values: Sequence[Recording]) -> AudioReader:
-        """Reader with the rate of the recordings, and the mean and standard deviation of every band.
+    def learn(self, values: Sequence[Recording], rows: Array | None = None) -> AudioReader:
+        """Reader with the rate of the recordings in `rows`, or all, and the mean and standard deviation of every band.
 
         Raises
         ------
@@ -97,14 +98,15 @@ class Audio:
 
         positive("n_mels", self.n_mels)
         positive("max_seconds", self.max_seconds)
+        values = training_part(values, rows)
         rate = (
             self.sample_rate
             or Counter(count_samples(value, self.max_seconds)[1] for value in values).most_common(1)[0][0]
         )
         reader = AudioReader(self, int(rate), torch.tensor([[0.0] * self.n_mels, [1.0] * self.n_mels]))
         count = min(STATISTICS_RECORDINGS, len(values))
-        rows = np.unique(np.linspace(0, len(values) - 1, count).astype(int))
-        spectra = torch.cat([reader.spectra(values[row]) for row in rows])
+        chosen = np.unique(np.linspace(0, len(values) - 1, count).astype(int))
+        spectra = torch.cat([reader.spectra(values[row]) for row in chosen])
         return AudioReader(self, int(rate), torch.stack([spectra.mean(0), spectra.std(0).clamp_min(1e-3)]))
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> AudioReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from rekur.core import DataError, positive
 from rekur.data.batching import LazySequences
+from rekur.inputs.reader import training_part
 from rekur.inputs.tokenizer import UNKNOWN, Tokenizer
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
 
 SEGMENTATIONS = 8
@@ -53,8 +56,8 @@ class Text:
     max_length: int = 1000
     kind: ClassVar[str] = "text"
 
-    def learn(self, values: Sequence[str]) -> TextReader:
-        """Reader with the tokens of the strings.
+    def learn(self, values: Sequence[str], rows: Array | None = None) -> TextReader:
+        """Reader with the tokens of the strings, of those in `rows` where given.
 
         Raises
         ------
@@ -64,7 +67,8 @@ class Text:
             A value is no string, or the text is too small for a vocabulary.
         """
         positive("max_length", self.max_length)
-        return TextReader(self, Tokenizer.learn(strings(values), self.vocabulary_size, self.pieces, self.lowercase))
+        texts = training_part(strings(values), rows)
+        return TextReader(self, Tokenizer.learn(texts, self.vocabulary_size, self.pieces, self.lowercase))
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> TextReader:
         """Reader with what `TextReader.tensors` returned."""
@@ -145,6 +149,10 @@ class TextReader:
         weights = np.exp(alpha * (np.array([score for score, _ in ranked]) - ranked[0][0]))
         return (np.cumsum(weights)[:-1] / weights.sum()).tolist(), [tokens for _, tokens in ranked]
 
+    def unknown(self, values: Sequence[str]) -> Counter[str]:
+        """Pieces of the strings that are not in the vocabulary, and their counts."""
+        return Counter(repr(piece) for text in values for piece in self.tokenizer.unknown(text))
+
     def describe(self) -> Description:
         """Options, for a file."""
         return {"kind": "text", "options": asdict(self.options), "learned": {}}
@@ -154,12 +162,14 @@ class TextReader:
         return {"pieces": self.tokenizer.tensor()}
 
 
-def strings(values: Sequence[str]) -> list[str]:
+def strings(values: Sequence[str], name: str = "x") -> list[str]:
     """List of strings; the first value that is none is named in a DataError."""
     texts = np.asarray(values, dtype=object).tolist()
+    if isinstance(texts, str):
+        raise DataError(f"{name} is one text; pass a list of strings, such as [{texts[:20]!r}]")
     if not isinstance(texts, list) or not texts:
-        raise DataError("x holds no text; pass a list of strings")
+        raise DataError(f"{name} holds no text; pass a list of strings")
     invalid = [row for row, text in enumerate(texts) if not isinstance(text, str)]
     if invalid:
-        raise DataError(f"row {invalid[0]} is not a text but {texts[invalid[0]]!r}; fill or remove it first")
+        raise DataError(f"row {invalid[0]} of {name} is not a text but {texts[invalid[0]]!r}; fill or remove it first")
     return texts

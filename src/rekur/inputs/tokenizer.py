@@ -117,6 +117,11 @@ class Tokenizer:
         ranked = self.processor.nbest_encode(word, nbest_size=n, out_type=int)
         return [(sum(map(self.processor.get_score, tokens)), list(tokens)) for tokens in ranked]
 
+    def unknown(self, text: str) -> list[str]:
+        """Pieces of a text that are not in the vocabulary; neighbours are split at blanks."""
+        pieces = zip(self.processor.encode(text, out_type=str), self.encode(text), strict=True)
+        return [word for piece, token in pieces if token == UNKNOWN for word in piece.replace("▁", " ").split()]
+
     def number(self, letter: str) -> int:
         """Token of a letter, where the tokens are characters; a blank is a token of its own."""
         return int(self.processor.piece_to_id("▁" if letter == " " else letter))

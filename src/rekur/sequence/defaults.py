@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -166,7 +167,7 @@ TRANSLATION = TaskDefaults(
 )
 
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
-    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), input=Numbers(scale="none")),
+    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), 2_000, (10, 200)),
     ("label", "numbers"): TaskDefaults(
         NetworkSize(64, 64, 1, True, 0.2, Augmentation(noise_std=0.05)), BASE, 2_000, (10, 150)
     ),
@@ -238,6 +239,8 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
         kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
         if kind == "text" and "words" in kinds and short_texts(x):
             kind = "words"
+        elif kind == "text" and "text" not in kinds:  # names of files
+            kind = guess_kind([Path(text) for text in x])
         chosen = by_rows(task, kind, len(x)).input or inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")

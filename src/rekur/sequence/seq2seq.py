@@ -13,6 +13,7 @@ import torch
 from rekur import metrics
 from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.reader import training_part
 from rekur.inputs.text import Text, TextReader, strings
 from rekur.inputs.tokenizer import END, START
 from rekur.layers.encoders import encoder
@@ -21,6 +22,8 @@ from rekur.layers.seq2seq.attention import Attention
 from rekur.layers.seq2seq.decoder import Decoder
 from rekur.layers.seq2seq.net import Seq2Seq, coverage_loss
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison
+from rekur.metrics.row_statistics import bleu_rows, bleu_total, rouge_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.generation import GenerationConfig
@@ -59,13 +62,14 @@ class TextCodec:
     shared: bool
     frequent: str
     max_length: int
+    part_name: ClassVar[str] = "piece"
 
     @classmethod
     def learn(cls, data: TrainingData) -> TextCodec:
         """Tokens of the target texts; those of the input where it is text of both sides."""
         shared = isinstance(data.reader, TextReader)
-        text = data.reader if isinstance(data.reader, TextReader) else CAPTION_TEXT.learn(data.y)
-        frequent = Counter(strings(data.y)).most_common(1)[0][0]
+        text = data.reader if isinstance(data.reader, TextReader) else CAPTION_TEXT.learn(data.y, data.rows)
+        frequent = Counter(training_part(strings(data.y, "y"), data.rows)).most_common(1)[0][0]
         return cls(text, shared, frequent, data.parameters["generation"].max_length)
 
     def encode(self, y: Sequence[str], lengths: Array) -> LazySequences:
@@ -76,9 +80,13 @@ class TextCodec:
         """Tokens of a random segmentation of each text, see `TextReader.sampled`, with the end mark behind them."""
         return self.text.sampled(y, alpha, [END])
 
+    def unknown(self, y: Sequence[str], rows: Array | None = None) -> Counter[str]:
+        """Pieces of the texts that are not in the vocabulary, and their counts."""
+        return self.text.unknown(training_part(strings(y, "y"), rows))
+
     def tokens(self, y: Sequence[str]) -> LazySequences:
         """Tokens of each text, with the end mark behind them."""
-        rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y)]
+        rows = [self.text.tokenizer.encode(target)[: self.max_length] for target in strings(y, "y")]
         if not any(rows):
             raise DataError("all target texts are empty; pass at least one with text")
         return LazySequences.from_list([torch.tensor([*row, END]) for row in rows])
@@ -301,16 +309,42 @@ class Seq2SeqEstimator(PairedEstimator):
             `bleu`, or `rouge1`, `rouge2` and `rougeL`, and `exact_match`, the share of texts that equal their
             reference; the same with `baseline_` before their names.
         """
+        return dict(self.compare(x, y).scores)
+
+    def compare(self, x: SequenceData, y: References) -> Comparison:
+        """BLEU or ROUGE-1 compared with a simple baseline.
+
+        The baseline of a summary is the first sentence of the source, that of another text the source itself, and that
+        of a caption the most frequent caption.
+
+        Parameters
+        ----------
+        x : list or array
+            Sequences as in `fit`.
+        y : list of str, or for ROUGE list of lists of str
+            Reference texts.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
         predicted, metric = self.predict(x), self.generation.metric
-        if self.codec_.shared:
-            baseline = [lead(text) if metric == "rouge" else text for text in x]
+        if not self.codec_.shared:
+            name, baseline = "most frequent text", [self.codec_.frequent] * len(predicted)
+        elif metric == "rouge":
+            name, baseline = "first sentence of the source", [lead(text) for text in x]
         else:
-            baseline = [self.codec_.frequent] * len(predicted)
+            name, baseline = "copy of the source", list(x)
         scores, others = text_scores(metric, y, predicted), text_scores(metric, y, baseline)
         if not self.codec_.shared:
             scores["exact_match"] = metrics.accuracy(y, predicted)
             others["exact_match"] = metrics.accuracy(y, baseline)
-        return scores | {f"baseline_{name}": value for name, value in others.items()}
+        scores |= {f"baseline_{key}": value for key, value in others.items()}
+        if metric == "rouge":
+            return Comparison(scores, "rouge1", rouge_rows(y, predicted), {name: rouge_rows(y, baseline)})
+        actual = [str(text) for text in y]
+        return Comparison(scores, "bleu", bleu_rows(actual, predicted), {name: bleu_rows(actual, baseline)}, bleu_total)
 
     def _objective(self) -> TextObjective:
         size, options, seed = self.size_, self.generation, self.random_state
