@@ -51,6 +51,9 @@ TargetData: TypeAlias = UserData
 FINGERPRINTED_FILES = 100
 """Recordings or videos that are decoded, so that a checkpoint recognises its data, at most."""
 
+FOLDS = 10
+"""Folds of few rows, of which each network of an ensemble holds out one."""
+
 Value = TypeVar("Value")
 
 
@@ -165,7 +168,7 @@ class FitRecord:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train on, and rows held out for validation or None; in a cross-validation all rows are both."""
+    """Rows to train on, and rows held out for validation or None; in a cross-validation rows may be both."""
 
     train: Batcher
     validation: Batcher | None = None
@@ -248,7 +251,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             strata = None if labels is None else np.unique(labels, return_inverse=True)[1]
             if strata is not None and weight is not None:  # the label of a row without weight changes nothing
                 strata = np.where(weight.numpy() > 0, strata, -1)
-            folds, share = cross_validation_folds(n, self.size_.members, self.random_state, labels=strata), 0.0
+            folds, share = cross_validation_folds(n, FOLDS, self.random_state, labels=strata), 0.0
         rows, held = split_rows(n, share, self.random_state, self.split, labels)
         if self.shared_vocabulary:
             self._learn_input([*strings(x), *strings(y, "y")], source, np.concatenate([rows, n + rows]))
@@ -260,7 +263,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         self.codec_ = codec
         targets = codec.encode(y, sequences.lengths)
         train = Batcher(sequences, targets, seed=self.random_state, rows=rows, weight=weight, folds=folds)
-        validation = None if folds is None else train
+        validation = None if folds is None else replace(train, rows=np.flatnonzero(folds < self.size_.members))
         if isinstance(options.validation, tuple):
             validation = self._validation_data(codec, *options.validation)
         elif len(held):

@@ -167,7 +167,7 @@ class Classifier(SequenceEstimator):
         validation : float, tuple or None, default None
             Share of the rows held out, stratified by label, or (x, y) or (x, y, lengths); 0 for none. None holds out a
             tenth where there are 200 rows or more, of which the weights of the best epoch are kept. Fewer than 500 rows
-            of numbers are cross-validated: each network of the ensemble holds out another fold and trains to the end.
+            of numbers are cross-validated: each network of the ensemble holds out another tenth, and trains to the end.
         epochs : int or None, default None
             Replaces `training.max_epochs`.
         progress : bool or None, default None

@@ -96,7 +96,7 @@ class NetworkSize:
         Weight of the loss by which the attention of a translator learns the word alignment of the training pairs,
         which also gives the decoder a lexicon, see `rekur.layers.seq2seq.alignment`.
     members : int, default 1
-        Networks of an ensemble (labels). Where the user names no validation, each of several holds out another fold of
+        Networks of an ensemble (labels). Where the user names no validation, each of several holds out another tenth of
         the rows for the validation error, and all train to the end: the epochs of few rows cannot be compared.
     """
 
