@@ -177,7 +177,7 @@ class Ensemble:
             raise OptionError(
                 f"select={select!r} cannot be used, as {reason}: choose one of {listed}{nearest(select, known)}"
             )
-        return replace(self, selected=select)
+        return replace(self, selected=select, evidence=None)
 
     def quantiles(
         self,
