@@ -127,5 +127,5 @@ class Evidence:
         t = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
         return (
             f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
-            f"lower than that of {other} ({t} standard errors, {self.clusters} times); select='blend' keeps {other}"
+            f"lower than that of {other} ({t} standard errors over {self.clusters} times of windows); select='blend' keeps {other}"
         )
