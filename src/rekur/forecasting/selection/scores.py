@@ -125,7 +125,6 @@ class Evidence:
     def note(self, windows: str, other: str = "the average") -> str:
         """Sentence on the choice and its reason: the kind of the windows, and the forecast that it replaces."""
         t = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
-        return (
-            f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
-            f"lower than that of {other} ({t} standard errors over {self.clusters} times of windows); select='blend' keeps {other}"
-        )
+        gain = f"{100 * self.gain:.0f} % lower than that of {other} ({t} standard errors over {self.clusters} times)"
+        cure = f"select='blend' keeps {other}"
+        return f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {gain}; {cure}"
