@@ -122,9 +122,10 @@ class Evidence:
     t: float
     clusters: int
 
-    def note(self, windows: str, other: str = "the average") -> str:
-        """Sentence on the choice and its reason: the kind of the windows, and the forecast that it replaces."""
-        t = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
-        gain = f"{100 * self.gain:.0f} % lower than that of {other} ({t} standard errors over {self.clusters} times)"
-        cure = f"select='blend' keeps {other}"
-        return f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {gain}; {cure}"
+    def note(self, windows: str) -> str:
+        """Sentence on the choice and its reason, on windows of a kind."""
+        errors = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
+        return (
+            f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
+            f"lower than that of the average ({errors} standard errors over {self.clusters} times); select='blend' keeps it"
+        )
