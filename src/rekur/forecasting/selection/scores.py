@@ -127,5 +127,6 @@ class Evidence:
         errors = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
         return (
             f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
-            f"lower than that of the average ({errors} standard errors over {self.clusters} times); select='blend' keeps it"
+            f"lower than that of the average ({errors} standard errors over {self.clusters} times); "
+            "select='blend' keeps it"
         )
