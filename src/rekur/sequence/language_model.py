@@ -211,7 +211,9 @@ class LanguageModel(SequenceEstimator):
         """
         with learning(self, self.fitted_attribute):
             train, held_out = split_texts(texts, validation)
-            defaults = self._learn_input(train, self._choose_input(train))
+            source = self._choose_input(train)
+            defaults = self._choose_size(source, len(train))
+            self._learn_input(train, source)
             training = (self.training or Training()).merged_with(defaults.training)
             if training.bptt is None:
                 raise OptionError(
@@ -225,7 +227,7 @@ class LanguageModel(SequenceEstimator):
                 others = self._stream(held_out)
                 validation_batches = stream_batcher(others, min(EVALUATION_ROWS, len(others)), training.bptt)
             split = Split(replace(batches, seed=self.random_state), validation_batches)
-            self._train(split, defaults, FitOptions(None, epochs, progress, checkpoint))
+            self._train(split, split.train, defaults, FitOptions(None, epochs, progress, checkpoint))
         return self
 
     def perplexity(self, texts: Sequence[str]) -> float:
