@@ -67,7 +67,7 @@ def test_scores_are_those_of_rows_held_out_before_training(
     x = [f"{text} {k}" for k, text in enumerate(x)]
     pd.DataFrame({"text": x, "label": y}).to_csv("data.csv", index=False)
     seen: dict[str, list[str]] = {}
-    for name in ("fit", "evaluate"):
+    for name in ("fit", "compare"):
         whole = getattr(rekur.Classifier, name)
 
         def spied(self: Any, x: list[str], *rest: Any, _name: str = name, _whole: Any = whole, **options: Any) -> Any:
@@ -77,7 +77,7 @@ def test_scores_are_those_of_rows_held_out_before_training(
 
         monkeypatch.setattr(rekur.Classifier, name, spied)
     assert run("fit", "classify", "data.csv", "--epochs", 1, "--hidden", 4) in (None, 0)
-    assert sorted(seen["fit"] + seen["evaluate"]) == sorted(x)
+    assert sorted(seen["fit"] + seen["compare"]) == sorted(x)
     out = capsys.readouterr().out
     assert "learned from 270 examples, 27 of them to choose the epoch; scores of 30 others, held out before" in out
 
