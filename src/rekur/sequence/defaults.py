@@ -205,7 +205,7 @@ FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
         (500, TaskDefaults(MOTION, BASE, 2_000, (10, 500), Numbers(deltas=True))),
     ],
     ("translation", "text"): [
-        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 60), Text(vocabulary_size=2_000))),
+        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 200), Text(vocabulary_size=2_000))),
     ],
 }
 """Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
