@@ -193,10 +193,10 @@ class SequenceEstimator(BaseEstimator, ABC):
         """The input chosen by the user or fitting the data."""
         return choose_input(self.task, type(self).__name__, x, self.input)
 
-    def _learn_input(self, x: SequenceData, source: Input) -> TaskDefaults:
-        """Learn the reader of the input and decide the size of the network; the defaults of the task."""
+    def _learn_input(self, x: SequenceData, source: Input, rows: int) -> TaskDefaults:
+        """Learn the reader of the input and decide the size of the network; the defaults of the task for the rows."""
         check_seed(self.random_state)
-        defaults = task_defaults(self.task, source.kind, self.cell)
+        defaults = task_defaults(self.task, source.kind, self.cell, rows)
         self.size_ = network_size(defaults.size, self.get_params(deep=False))
         self.reader_ = source.learn(x)
         return defaults
@@ -211,7 +211,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         weight: Tensor | None = None,
     ) -> Split:
         """Learn input, targets and network; the rows trained on and held out. `weight` (N,) weighs rows in the loss."""
-        defaults = self._learn_input([*strings(x), *strings(y)] if self.shared_vocabulary else x, source)
+        values = [*strings(x), *strings(y)] if self.shared_vocabulary else x
+        defaults = self._learn_input(values, source, len(x))
         sequences = self.reader_.items(x)
         check_rows(len(sequences), y)
         kind = cast(type[TargetCodec], self.parts["codec"])

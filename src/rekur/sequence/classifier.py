@@ -15,10 +15,12 @@ from rekur.core import DataError, OptionError
 from rekur.data.batching import Batcher
 from rekur.data.validation import as_sequences, row_weights
 from rekur.estimator import learning
+from rekur.inputs.audio import AudioReader
 from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
+from rekur.layers.speech_encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.sequence.base import (
     FitOptions,
@@ -419,6 +421,10 @@ class Classifier(SequenceEstimator):
         if self.cell in CONVOLUTIONAL:
             front = FrameEncoder(size.embedding_size, size.dropout, strength, True, seed)
             stack = ConvRecurrentStack(self.cell, front.size, *sizes, seed)
+        elif isinstance(self.reader_, AudioReader):
+            spectra, statistics = size.augmentation.spectra(), self.reader_.statistics
+            front = SpeechEncoder(statistics, size.embedding_size, size.dropout, spectra, centre="none", seed=seed)
+            stack = Stack(self.cell, front.size, *sizes, False, seed)
         else:
             front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
             stack = Stack(self.cell, front.size, *sizes, kind == "video", seed)

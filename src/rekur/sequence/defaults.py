@@ -1,4 +1,4 @@
-"""Defaults of the sequence tasks: input, network size, augmentation and training by task and kind of input."""
+"""Defaults of the sequence tasks: input, network size, augmentation and training by task, kind of input and rows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 from rekur import inputs
 from rekur.core import OptionError
 from rekur.data.validation import UserData
+from rekur.inputs.audio import Audio
 from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import strings
 from rekur.inputs.words import WORD
+from rekur.layers.augmentation import SpectrumAugmentation
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
 from rekur.training.config import Training
 
@@ -45,21 +47,43 @@ class Augmentation:
     token_dropout : float, default 0.0
         Share of the tokens or words that are replaced by the unknown one (text, words).
     spec_mask : float, default 0.0
-        Share of the bands and of the steps that are masked in a spectrogram (audio).
+        Share of the bands and of the steps that are masked in a spectrogram (audio), or of the columns and steps of
+        other features of speech; also the strength of a random gain and frequency response.
     noise_std : float, default 0.0
         Standard deviation of the noise added to scaled numbers (numbers).
     affine : float, default 0.0
         Largest rotation, scaling and change of brightness of the frames of a video (video).
+    mask_steps : int or None, default None
+        Largest number of steps of a mask in a spectrogram (audio).
+    band_warp : float, default 0.0
+        Largest relative change of the frequencies (audio).
+    tempo : float, default 0.0
+        Largest relative change of the speed of speech (audio).
+    silence : int, default 0
+        Steps of silence added at each end of a recording at most (audio).
+    noise : float, default 0.0
+        Loudest energy of added noise, as a share of that of the loudest band (audio).
     """
 
     token_dropout: float = 0.0
     spec_mask: float = 0.0
     noise_std: float = 0.0
     affine: float = 0.0
+    mask_steps: int | None = None
+    band_warp: float = 0.0
+    tempo: float = 0.0
+    silence: int = 0
+    noise: float = 0.0
+
+    def spectra(self) -> SpectrumAugmentation:
+        """The options that concern spectra."""
+        return SpectrumAugmentation(
+            self.spec_mask, self.mask_steps, self.spec_mask, self.band_warp, self.tempo, self.silence, self.noise
+        )
 
     def for_input(self, kind: str) -> float:
         """The option that concerns a kind of input."""
-        strengths = {"audio": self.spec_mask, "numbers": self.noise_std, "video": self.affine}
+        strengths = {"numbers": self.noise_std, "video": self.affine}
         return strengths.get(kind, self.token_dropout)
 
 
@@ -105,12 +129,15 @@ class TaskDefaults:
         Steps that training should take; None takes `training` as it is.
     epochs : (int, int), default (1, 1)
         Least and largest number of epochs.
+    input : Input or None, default None
+        Options of the input; None for those of its class.
     """
 
     size: NetworkSize
     training: Training
     steps: int | None = None
     epochs: tuple[int, int] = (1, 1)
+    input: Input | None = None
 
     def trained(self, length: int, training: Training | None = None, epochs: int | None = None) -> Training:
         """Options for epochs of `length` steps: the fields passed in `training`, and these defaults for the others.
@@ -132,7 +159,17 @@ class TaskDefaults:
 
 BASE = Training(batch_size=32, learning_rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)
 SPEECH = TaskDefaults(
-    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2)), BASE.replace(batch_size=16), 8_000, (10, 120)
+    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2, band_warp=0.1)),
+    BASE.replace(batch_size=16),
+    8_000,
+    (10, 120),
+)
+FEW_RECORDINGS = TaskDefaults(
+    NetworkSize(128, 128, 2, True, 0.3, Augmentation(0.0, 0.2, 0.0, 0.0, 15, 0.1, 0.1, 30, 1e-4)),
+    BASE.replace(batch_size=8),
+    1_500,
+    (10, 500),
+    Audio(dynamic_range=35.0),
 )
 
 
@@ -141,14 +178,14 @@ def _tokens(share: float) -> Augmentation:
 
 
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
-    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training()),
+    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), input=Numbers(scale="none")),
     ("label", "numbers"): TaskDefaults(
         NetworkSize(64, 64, 1, True, 0.2, Augmentation(noise_std=0.05)), BASE, 2_000, (10, 150)
     ),
     ("label", "text"): TaskDefaults(NetworkSize(128, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 8)),
     ("label", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 12)),
     ("label", "audio"): TaskDefaults(
-        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15)), BASE, 3_000, (10, 60)
+        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15, band_warp=0.075)), BASE, 3_000, (10, 60)
     ),
     ("label", "video"): TaskDefaults(
         NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 1_500, (8, 40)
@@ -172,10 +209,22 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
 held-out parts (docs/design.md, section 6)."""
 
 
-def task_defaults(task: str, kind: str, cell: str) -> TaskDefaults:
-    """Defaults of a task for a kind of input and a cell."""
+FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
+    ("transcript", "audio"): ((500, FEW_RECORDINGS),),
+}
+"""Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
+
+
+def by_rows(task: str, kind: str, rows: int) -> TaskDefaults:
+    """Defaults of a task for a kind of input and a number of training rows."""
+    fitting = (defaults for limit, defaults in FEW_ROWS.get((task, kind), ()) if rows < limit)
+    return next(fitting, DEFAULTS[task, kind])
+
+
+def task_defaults(task: str, kind: str, cell: str, rows: int) -> TaskDefaults:
+    """Defaults of a task for a kind of input, a cell and a number of training rows."""
     if task != "label" or cell not in CONVOLUTIONAL:
-        return DEFAULTS[task, kind]
+        return by_rows(task, kind, rows)
     if kind != "video":
         raise OptionError(f"the cell {cell!r} is convolutional: it takes video, not {kind}")
     return DEFAULTS[task, "pictures"]
@@ -194,7 +243,7 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
         kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
         if kind == "text" and "words" in kinds and short_texts(x):
             kind = "words"
-        chosen = Numbers(scale="none") if task == "value" else inputs.find(kind)()
+        chosen = by_rows(task, kind, len(x)).input or inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
     return chosen
