@@ -53,6 +53,7 @@ MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the 
     "RegressorAdapter": "the parameters of Regressor",
     "RekurForecaster": "the parameters of Forecaster",
     "Augmentation": "the options of data augmentation as one value, each with a default",
+    "NetworkSize": "the size of a network as one value, each with a default",
     "GenerationConfig": "the options of text generation as one value, each with a default",
     "RegularGrid": "the positions of the rows of a table on a grid; built by `regular_grids` only",
 }

@@ -11,13 +11,7 @@ import torch
 from torch import nn
 
 from rekur.data.batching import pad
-from rekur.layers.augmentation import (
-    SpectrumAugmentation,
-    frequency_warp,
-    random_affine,
-    random_response,
-    spec_augment,
-)
+from rekur.layers.augmentation import random_affine
 from rekur.layers.crf import CRFHead
 from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.encoders import FrameEncoder, NumberEncoder, TokenEncoder, WordEncoder
@@ -28,7 +22,8 @@ from rekur.layers.seq2seq.beam_search import beam_search
 from rekur.layers.seq2seq.decoder import Decoder
 from rekur.layers.seq2seq.net import coverage_loss
 from rekur.layers.seq2seq.pointer_generator import Memory
-from rekur.layers.speech_encoder import SpeechEncoder
+from rekur.layers.speech.augmentation import SpectrumAugmentation, frequency_warp, random_response, spec_augment
+from rekur.layers.speech.encoder import SpeechEncoder
 
 
 @pytest.fixture(autouse=True)

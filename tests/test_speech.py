@@ -11,14 +11,14 @@ import rekur
 from rekur.core import DataError, OptionError
 from rekur.inputs.audio import DECIBELS, Audio
 from rekur.inputs.text import Text
-from rekur.layers.augmentation import (
+from rekur.layers.speech.augmentation import (
     FLUCTUATION,
     SpectrumAugmentation,
     add_noise,
     spec_augment,
     speed_and_silence,
 )
-from rekur.layers.speech_encoder import SpeechEncoder
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.sequence.defaults import DEFAULTS, FEW_ROWS, task_defaults
 from rekur.sequence.language_model import CharLMScorer
 from rekur.sequence.transcriber import closed_vocabulary

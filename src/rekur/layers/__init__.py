@@ -14,7 +14,7 @@ from rekur.layers.seq2seq.beam_search import beam_search
 from rekur.layers.seq2seq.decoder import Decoder, DecoderOutput
 from rekur.layers.seq2seq.net import Seq2Seq, coverage_loss
 from rekur.layers.seq2seq.pointer_generator import Memory, PointerGenerator
-from rekur.layers.speech_encoder import SpeechEncoder
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Direction, Stack
 
 __all__ = [

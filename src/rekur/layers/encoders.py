@@ -262,7 +262,7 @@ def embedding(vocabulary_size: int, embedding_size: int, seed: int) -> nn.Embedd
 
 
 def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: float, seed: int) -> Encoder:
-    """Encoder for the sequences of a reader; for spectra see `rekur.layers.speech_encoder.SpeechEncoder`.
+    """Encoder for the sequences of a reader; for spectra see `rekur.layers.speech.encoder.SpeechEncoder`.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
-from rekur.layers.speech_encoder import SpeechEncoder
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.sequence.base import (
     FitOptions,
@@ -423,8 +423,10 @@ class Classifier(SequenceEstimator):
             stack = ConvRecurrentStack(self.cell, front.size, *sizes, seed)
         elif isinstance(self.reader_, AudioReader):
             spectra, statistics = size.augmentation.spectra(), self.reader_.statistics
-            front = SpeechEncoder(statistics, size.embedding_size, size.dropout, spectra, centre="none", seed=seed)
-            stack = Stack(self.cell, front.size, *sizes, False, seed)
+            front = SpeechEncoder(
+                statistics, size.embedding_size, size.dropout, spectra, size.reduction, "none", seed=seed
+            )
+            stack = Stack(self.cell, front.size, *sizes, size.normalize, seed)
         else:
             front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed)
             stack = Stack(self.cell, front.size, *sizes, kind == "video", seed)

@@ -17,8 +17,8 @@ from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import strings
 from rekur.inputs.words import WORD
-from rekur.layers.augmentation import SpectrumAugmentation
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
+from rekur.layers.speech.augmentation import SpectrumAugmentation
 from rekur.training.config import Training
 
 if TYPE_CHECKING:
@@ -105,6 +105,10 @@ class NetworkSize:
         Share of the entries set to zero while training, before, between and behind the layers.
     augmentation : Augmentation, default none
         Random changes of the inputs while training.
+    normalize : bool, default False
+        Whether the stack has layer normalization (labels of recordings).
+    reduction : int, default 2
+        Spectra that are read as one step, 2 or 4 (labels of recordings).
     """
 
     embedding_size: int = 128
@@ -113,6 +117,8 @@ class NetworkSize:
     bidirectional: bool = True
     dropout: float = 0.3
     augmentation: Augmentation = Augmentation()
+    normalize: bool = False
+    reduction: int = 2
 
 
 @dataclass(frozen=True)
@@ -164,13 +170,11 @@ SPEECH = TaskDefaults(
     8_000,
     (10, 120),
 )
-FEW_RECORDINGS = TaskDefaults(
-    NetworkSize(128, 128, 2, True, 0.3, Augmentation(0.0, 0.2, 0.0, 0.0, 15, 0.1, 0.1, 30, 1e-4)),
-    BASE.replace(batch_size=8),
-    1_500,
-    (10, 500),
-    Audio(dynamic_range=35.0),
-)
+SPOKEN = Augmentation(spec_mask=0.15, mask_steps=10, band_warp=0.2, tempo=0.2, noise=2.5e-3)
+STRINGS = replace(SPOKEN, mask_steps=15, tempo=0.15, silence=30)
+SHORT = BASE.replace(batch_size=8)
+RECORDINGS = Audio(dynamic_range=25.0)
+"""Recordings of few speakers: the augmentation makes up for those that are missing."""
 
 
 def _tokens(share: float) -> Augmentation:
@@ -210,7 +214,17 @@ held-out parts (docs/design.md, section 6)."""
 
 
 FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
-    ("transcript", "audio"): ((500, FEW_RECORDINGS),),
+    ("label", "audio"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 2_000, (10, 300), RECORDINGS)),
+        (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 3_000, (10, 100), RECORDINGS)),
+    ),
+    ("transcript", "audio"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500), RECORDINGS)),
+        (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, STRINGS), SHORT, 2_500, (10, 200), RECORDINGS)),
+    ),
+    ("transcript", "numbers"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500))),
+    ),
 }
 """Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
 

@@ -11,12 +11,12 @@ from rekur.core import DataError
 from rekur.inputs.audio import AudioReader, resample
 from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.sequence_net import SequenceNet
-from rekur.layers.speech_encoder import SpeechEncoder
+from rekur.layers.speech.encoder import SpeechEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from rekur.layers.speech_encoder import SpeechState
+    from rekur.layers.speech.encoder import SpeechState
     from rekur.sequence.transcriber import TranscriptCodec
     from rekur.training.loop import States
 

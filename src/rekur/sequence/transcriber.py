@@ -17,7 +17,7 @@ from rekur.inputs.audio import Audio, AudioReader
 from rekur.inputs.numbers import NumbersReader
 from rekur.layers.ctc import CTCHead
 from rekur.layers.sequence_net import SequenceNet
-from rekur.layers.speech_encoder import SpeechEncoder
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
-    from rekur.layers.speech_encoder import Centre
+    from rekur.layers.speech.encoder import Centre
     from rekur.serialization import Description
 
 BLANK = 0

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.augmentation import (
+from rekur.layers.encoders import Encoder
+from rekur.layers.pooling import length_mask
+from rekur.layers.speech.augmentation import (
     SpectrumAugmentation,
     add_noise,
     frequency_warp,
@@ -16,8 +18,6 @@ from rekur.layers.augmentation import (
     spec_augment,
     speed_and_silence,
 )
-from rekur.layers.encoders import Encoder
-from rekur.layers.pooling import length_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,8 @@ class SpeechEncoder(Encoder):
     References
     ----------
     D. S. Park et al., 2019, "SpecAugment", Interspeech; N. Jaitly and G. E. Hinton, 2013, "Vocal tract length
-    perturbation (VTLP) improves speech recognition", ICML workshop.
+    perturbation (VTLP) improves speech recognition", ICML workshop; T. Ko et al., 2015, "Audio augmentation for speech
+    recognition", Interspeech.
 
     Examples
     --------
