@@ -15,6 +15,7 @@ from rekur.data.panel import Columns, Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.forecasting.cross_validation import Backtest
+from rekur.forecasting.ensemble import Ensemble
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.model_averaging import ModelAverage
 
@@ -45,9 +46,8 @@ def spread(point: np.ndarray, width: float) -> np.ndarray:
 def make_prediction(table: Panel, h: int = 12) -> Forecast:
     """The last value carried on."""
     last = table.y[table.offsets[1:] - 1]
-    return Forecast(
-        PanelGroup((table,)), LEVELS, spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0])))
-    )
+    values = spread(np.repeat(last[:, None], h, axis=1), 0.3 * abs(float(last[0])))
+    return Forecast(PanelGroup((table,)), LEVELS, values, notes=(*table.notes, "a note of the model"))
 
 
 def make_backtest(table: Panel, h: int = 12, windows: int = 3, error: float = 0.1) -> Backtest:
@@ -69,6 +69,7 @@ def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
     records = [{"epoch": k + 1, "mean_loss": 0.5 / (k + 1), "val_loss": 0.4 + 0.1 * (k != 2)} for k in range(5)]
     built = default_config((12,), h, table.lengths)
     assert built is not None
+    average = ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))
     return SimpleNamespace(
         cell="lstm",
         hidden_size=48,
@@ -76,10 +77,10 @@ def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
         random_state=3,
         config_=built,
         multi_=None,
-        ensemble_=SimpleNamespace(blend=ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))),
+        ensemble_=Ensemble((12,), h, {}, average, np.zeros((2, h)), "blend"),
+        select="auto",
         seasons_=(12,),
         history_=records,
-        notes_=[*table.notes, "a note of the model"],
     )
 
 

@@ -45,6 +45,7 @@ MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the 
     "fit": "the column names of a table are chosen by the user",
     "_fit": "the options of a command",
     "_forecast": "the options of a command",
+    "_predict": "the options of a command",
     "Forecaster": "hyperparameters, each with a default",
     "Classifier": "hyperparameters, each with a default",
     "Regressor": "hyperparameters, each with a default",
@@ -54,6 +55,7 @@ MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the 
     "RekurForecaster": "the parameters of Forecaster",
     "Augmentation": "the options of data augmentation as one value, each with a default",
     "NetworkSize": "the size of a network as one value, each with a default",
+    "ForecastOptions": "the options of a command as one value, each with a default",
     "GenerationConfig": "the options of text generation as one value, each with a default",
     "RegularGrid": "the positions of the rows of a table on a grid; built by `regular_grids` only",
 }

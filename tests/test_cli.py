@@ -173,7 +173,7 @@ def test_forecast_save_and_predict(rekur: object, here: Path) -> None:
     )  # fmt: skip
     assert ran.code in (0, None), ran.err
     assert "MASE" in ran.out
-    assert "on 3 windows" in ran.out
+    assert "over 4 windows" in ran.out
     assert sorted(p.name for p in here.iterdir()) == ["in.csv.gz", "m", "o.csv", "r.html"]
     out = pd.read_csv("o.csv")
     assert list(out.columns) == ["ds", "rekur", "rekur-lo-80", "rekur-hi-80", "rekur-lo-90", "rekur-hi-90"]
@@ -182,6 +182,33 @@ def test_forecast_save_and_predict(rekur: object, here: Path) -> None:
     df.iloc[:60].to_parquet("new.parquet")
     assert rekur("predict", "m", "new.parquet", "--out", "q.csv").code in (0, None)
     assert pd.read_csv("q.csv").ds[0] == "2024-03-01"
+
+
+def test_notes_are_those_of_the_table_that_is_forecast(rekur: object, here: Path) -> None:
+    df = daily().assign(y=lambda d: d.y.where(d.index != 9))
+    assert "1 of 70 values are missing" in rekur("forecast", write(df), "-H", 3, "--save", "m").out
+    assert "1 of 70 values are missing" in rekur("predict", "m").out
+    assert "missing" not in rekur("predict", "m", write(daily(60), "new.csv")).out
+    ran = rekur("predict", "m", write(daily(60).drop(index=[5, 6]), "new.csv"), "--report", "r.html")
+    assert "2 of 60 values are missing" in ran.out
+    assert "of 70 values" not in ran.out + Path("r.html").read_text()
+
+
+def test_options_without_effect_are_refused(rekur: object, here: Path) -> None:
+    golden, names = Path(__file__).parent / "golden", ("in.csv",)
+    write(daily())
+    refused(rekur("predict", golden / "text_classifier", "in.csv", "--level", 80), here, "--level is for forecasts")
+    refused(rekur("predict", golden / "forecaster", "in.csv", "--x", "y"), here, "--x and --id are for models of")
+    refused(rekur("score", golden / "forecaster", "in.csv"), here, "holds a forecaster: rekur forecast scores one")
+    refused(
+        rekur("forecast", "in.csv", "-H", 3, "--level", 0.8), here, "--level 0.8 is below 1 %: levels are in percent"
+    )
+    refused(rekur("forecast", "in.csv", "-H", 3, "--level", 99), here, "--level must be at most 95", files=names)
+    refused(
+        rekur("predict", golden / "forecaster", "--future", "in.csv"), here, "no future covariates: leave out --future"
+    )
+    assert "no backtest: --windows is 0" in rekur("forecast", "in.csv", "-H", 3, "--windows", 0).out
+    assert "no backtest: the series are too short" in rekur("forecast", write(daily(9)), "-H", 3).out
 
 
 def test_only_what_was_asked_for_is_written(rekur: object, here: Path) -> None:
@@ -217,25 +244,26 @@ def test_standard_input_in_a_process_of_its_own(here: Path) -> None:
     assert len(pd.read_csv("o.csv")) == 3
 
 
-def test_an_interrupt_keeps_the_best_weights(here: Path) -> None:
-    """Ctrl-C in the middle of training ends with 130 and, with --save, with a model that can be used."""
+def test_an_interrupt_leaves_a_checkpoint_that_resumes(here: Path) -> None:
+    """Ctrl-C in the middle of training ends with 130; with --save, the same command goes on from the checkpoint."""
     n = 4000
     y = np.random.default_rng(0).normal(size=n).cumsum()
     pd.DataFrame({"ds": np.arange(n), "y": y}).to_csv("in.csv", index=False)
-    ran = start("forecast", "in.csv", "--horizon", 24, "--windows", 0, "--save", "m")
+    command = ("forecast", "in.csv", "--horizon", 24, "--windows", 0, "--save", "m", "--time-limit", 20)
+    ran = start(*command)
     deadline = time.monotonic() + 100
     while not Path("m.checkpoint/config.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     ran.send_signal(signal.SIGINT)
     _, err = ran.communicate(timeout=60)
     assert ran.returncode == 130, err
-    assert "saved in m" in err
+    assert "the same command resumes the training from m.checkpoint" in err
     assert "Traceback" not in err
-    assert sorted(p.name for p in here.iterdir()) == ["in.csv", "m"]
-    again = start("predict", "m")
-    out, err = again.communicate(timeout=60)
+    assert sorted(p.name for p in here.iterdir()) == ["in.csv", "m.checkpoint"]
+    again = start(*command)
+    _, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
-    assert "rekur" in out
+    assert sorted(p.name for p in here.iterdir()) == ["in.csv", "m"]
 
 
 def test_help_tells_what_to_type(rekur: object) -> None:

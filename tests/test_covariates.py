@@ -10,7 +10,7 @@ import pytest
 
 import rekur
 from rekur import Forecaster
-from rekur.core import DataError
+from rekur.core import DataError, OptionError
 from rekur.data.ingest.covariates import ExogenousEncoder
 from rekur.data.panel import read_panel
 from rekur.training.config import Training
@@ -187,6 +187,44 @@ def test_the_columns_of_fit_hold_for_what_looks_back() -> None:
     pd.testing.assert_frame_equal(model.cross_validation(df, n_windows=1), expected)
     without = model.cross_validation(df, n_windows=1, futr_exog_list=(), hist_exog_list=())
     assert not without.rekur.equals(expected.rekur)
-    assert (
-        len(model.cross_validation(df[["unique_id", "ds", "y"]], n_windows=1)) == 3 * 7
-    )  # other columns, no covariate
+    plain = df[["unique_id", "ds", "y"]]
+    for look_back in (model.cross_validation, model.backtest, model.explain):
+        with pytest.raises(DataError, match="no column 'deal'"):  # not left out in silence
+            look_back(plain, n_windows=1)
+    assert len(model.cross_validation(plain, n_windows=1, futr_exog_list=(), hist_exog_list=())) == 3 * 7
+    with pytest.raises(OptionError, match="no covariates to explain: name some in futr_exog_list"):
+        model.explain(plain, futr_exog_list=(), hist_exog_list=())
+
+
+def test_no_table_of_future_values_is_ignored_in_silence() -> None:
+    past, last = ends(shops(60), 7)
+    model = Forecaster(7, training=QUICK).fit(past, futr_exog_list=["deal"])
+    known = last[["unique_id", "ds", "deal"]]
+    assert model.forecast(futr_df=last[["unique_id", "ds", "deal", "y"]]).notes == tuple(model.notes_)
+    with pytest.warns(UserWarning, match="the future table: not used: 'size', 'v'"):
+        model.predict(futr_df=last)
+    odd = known.assign(deal=np.where(np.arange(21) == 9, "never", np.where(np.arange(21) == 12, None, known.deal)))
+    note = (
+        "the future table, column 'deal': 2 of 21 values are missing or a label that was not learned, such as "
+        "'never', the first of series 's1' at 2024-02-26"
+    )
+    assert note in model.forecast(futr_df=odd).notes
+    with pytest.warns(UserWarning, match="'never', the first of series 's1' at"):
+        model.predict(futr_df=odd)
+    with pytest.raises(DataError, match="column 'deal': all values are missing: fill them in"):
+        model.predict(futr_df=model.make_future_frame())
+    plain = Forecaster(7, training=QUICK).fit(past)
+    with pytest.raises(OptionError, match="no future covariates: leave out futr_df, or name some in futr_exog_list"):
+        plain.predict(futr_df=known)
+    with pytest.raises(DataError, match=r"no column 'deel'; its columns are 'unique_id', 'ds', .*did you mean 'deal'"):
+        Forecaster(7, training=QUICK).fit(past, futr_exog_list=["deel"])
+
+
+def test_notes_are_those_of_the_table_that_is_forecast() -> None:
+    df = shops(60)[["unique_id", "ds", "y"]]
+    df.loc[[3, 5], "y"] = np.nan
+    model = Forecaster(7, training=QUICK).fit(df)
+    assert any("2 of 180 values are missing" in note for note in model.forecast().notes)
+    assert not model.forecast(df[df.unique_id == "s1"]).notes
+    gaps = df[df.unique_id == "s1"].assign(y=lambda d: d.y.where(np.arange(60) != 8))
+    assert model.forecast(gaps).notes == ("1 of 60 values are missing (1.67%): 1 empty value",)

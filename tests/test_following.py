@@ -1,4 +1,4 @@
-"""Intervals that follow the errors made since training, and shares that naive has where nothing is proved."""
+"""Intervals that follow the errors made since training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rekur.forecasting.calibration import (
     interval_distance,
 )
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.model_averaging import shrink_to_naive
 from rekur.training.config import Training
 
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3)
@@ -100,21 +99,3 @@ def test_the_widening_is_that_of_quantile_tracking() -> None:
         got, [first, ADAPTATION_RATE * np.array([-TARGET_MISS_RATE, 1 - TARGET_MISS_RATE, 0.0])], atol=1e-12
     )
     assert np.log(40) > MAX_PAST_WINDOWS * ADAPTATION_RATE * (1 - TARGET_MISS_RATE)  # the most that intervals can widen
-
-
-def test_naive_has_what_is_not_proved_against_it() -> None:
-    """Twelve blocks of twenty windows that gain alike: the standard error is that of twelve numbers."""
-    blocks = np.repeat(np.arange(12), 20)
-    random = np.random.default_rng(0)
-    means = random.normal(size=12)
-    means -= means.mean()
-    gains, error = means[blocks], means.std(ddof=1) / np.sqrt(12)
-    critical = 2.201  # Student's t with 11 degrees of freedom, 97.5 %
-    weights = {"corrected": 0.6, "naive": 0.4}
-    assert shrink_to_naive(weights, gains, blocks) == {"naive": 1.0}
-    assert shrink_to_naive(weights, gains - 1, blocks) == {"naive": 1.0}
-    assert shrink_to_naive(weights, gains + 1.01 * critical * error, blocks) == pytest.approx(weights)
-    half = shrink_to_naive(weights, gains + np.sqrt(0.5) * critical * error, blocks)
-    assert half == pytest.approx({"corrected": 0.3, "naive": 0.7}, rel=5e-3)
-    assert shrink_to_naive(weights, gains - 1, blocks // 3) == weights  # four blocks prove nothing
-    assert shrink_to_naive(weights, np.full(240, 0.1), blocks) == pytest.approx(weights)

@@ -13,7 +13,7 @@ import pytest
 
 import rekur
 from rekur import Forecaster
-from rekur.core import DataError, ModelFileError, OptionError
+from rekur.core import DataError, ModelFileError, NotFittedError, OptionError
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.training.config import Training
 
@@ -140,7 +140,7 @@ def test_short_series_are_left_out_and_listed_or_forecast_without_training() -> 
     assert set(model.predict().unique_id) == {"s0", "s1"}
     few = Forecaster(4).fit(panel(1, 9))
     assert not few.ensemble_.networks
-    assert any("smoothing alone" in note for note in few.notes_)
+    assert any("smoothing (Theta) alone" in note for note in few.notes_)
     assert np.isfinite(few.predict(level=[80]).drop(columns=["unique_id", "ds"])).all(axis=None)
     with pytest.raises(DataError, match="too short"):
         Forecaster(4).fit(panel(1, 2))
@@ -204,14 +204,14 @@ def test_the_verdict_is_honest() -> None:
     days = pd.date_range("2024-01-01", periods=300)  # a cycle of 5.3 days, which no whole season matches
     noise = np.random.default_rng(0).normal(size=300)
     df = pd.DataFrame({"ds": days, "y": 50 + 5 * np.sin(2 * np.pi * np.arange(300) / 5.3) + 0.1 * noise})
-    good = Forecaster(7, training=QUICK).backtest(df, n_windows=2)
+    good = Forecaster(7, training=QUICK).backtest(df, n_windows=3)
     assert good.verdict().startswith("rekur beats seasonal naive by ")
-    assert good.verdict().endswith("on 2 windows")
+    assert " over 3 windows" in good.verdict()
     worse = {**good.forecasts, "rekur": good.forecasts["rekur"] + 100}
     from dataclasses import replace
 
     text = replace(good, forecasts=worse).verdict()
-    assert text.startswith("rekur does not beat ")
+    assert text.startswith("rekur is behind ")
     assert "; use " in text
     scores = good.metrics()
     assert set(scores) == {"rekur", "naive", "seasonal_naive", "drift", "smoothing"}
@@ -242,7 +242,8 @@ def test_every_frequency_has_defaults(freq: str, n: int) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [({"horizon": 0}, "horizon"), ({"horizon": 2.5}, "whole"), ({"horizon": 2, "cell": "tcn"}, "'gru'"),
-     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season_length": 0}, "season")],
+     ({"horizon": 2, "freq": "fortnight"}, "fortnight"), ({"horizon": 2, "season_length": 0}, "season"),
+     ({"horizon": 2, "training": {"max_epochs": 2}}, "rekur.Training, such as .* got a dict")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(options: dict, text: str) -> None:
     with pytest.raises(OptionError, match=text):
@@ -252,6 +253,13 @@ def test_options_that_cannot_be_are_refused(options: dict, text: str) -> None:
 def test_levels_beyond_what_was_learned_are_refused(fitted: Forecaster) -> None:
     with pytest.raises(OptionError, match="at most 95"):
         fitted.predict(level=[99])
+    for level in (["80"], [True], [0], [None]):
+        with pytest.raises(OptionError, match="level must be a number between 0 and 100, in percent, got"):
+            fitted.predict(level=level)
+    with pytest.raises(OptionError, match=r"level 0.8 is below 1 %: levels are in percent, 80 for 0.8"):
+        fitted.predict(level=0.8)
+    with pytest.raises(OptionError, match="quantiles must lie between 0 and 1"):
+        fitted.predict(quantiles=["0.5"])
     with pytest.raises(OptionError, match="not fitted"):
         Forecaster(3).predict()
     with pytest.raises(DataError, match="series 'a' has the frequency h, but the model was fitted to D"):
@@ -265,24 +273,46 @@ def test_windows_that_do_not_fit_are_refused() -> None:
         Forecaster(7).backtest(panel(1), n_windows=0)
 
 
-def test_a_time_limit_is_kept() -> None:
-    model = Forecaster(7).fit(panel(3, 400), time_limit=0.01)
-    assert len(model.history_) == 1
+def test_a_time_limit_leaves_a_forecast_and_a_note() -> None:
+    """Without time for an epoch the linear path and the baselines remain; the limit of `training` holds too."""
+    df = panel(3, 400)
+    model = Forecaster(7).fit(df, time_limit=0.01)
+    cut = [note for note in model.notes_ if "cut by the time limit of 0.01 s after 0 of" in note]
+    assert len(cut) == len(model.ensemble_.networks)
+    assert np.isfinite(model.predict(level=[80]).iloc[:, 2:].to_numpy()).all()
+    assert np.isfinite(model.backtest(df, n_windows=1, time_limit=0.01).metrics()["rekur"]["MASE"])
+    several = Forecaster(7, training=Training(max_seconds=0.02)).fit(df)
+    assert any("time limit of 0.02 s" in note for note in several.notes_)
+    assert not any("time limit" in note for note in Forecaster(7, training=QUICK).fit(df, time_limit=600).notes_)
+    with pytest.raises(OptionError, match="time_limit"):
+        model.fit(df, time_limit=0)
 
 
-def test_an_interrupt_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interrupt_leaves_the_forecaster_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the middle of training: without a model before there is none now, and a checkpoint resumes the run."""
     from rekur.forecasting import forecaster
 
     def stop(record: dict) -> None:
-        if record["step"] == 60:
+        if record["step"] == 160:
             raise KeyboardInterrupt
 
+    options = {"training": Training(max_epochs=3, batch_size=16), "hidden_size": 8, "num_layers": 1}
+    model = Forecaster(7, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(panel(3, 200), checkpoint=tmp_path / "c")
+        for use in (model.predict, lambda: model.save(tmp_path / "m")):
+            with pytest.raises(NotFittedError, match="not fitted"):
+                use()
+        assert not [name for name in vars(model) if name.endswith("_")]
+    resumed = model.fit(panel(3, 200), checkpoint=tmp_path / "c").predict(level=[80])
+    pd.testing.assert_frame_equal(resumed, Forecaster(7, **options).fit(panel(3, 200)).predict(level=[80]))
     monkeypatch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
-    model = Forecaster(7, training=Training(max_epochs=5, batch_size=16))
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(panel(3, 200))
-    model.save(tmp_path / "m")
-    assert np.isfinite(rekur.load(tmp_path / "m").predict()["rekur"]).all()
+    for learn in (model.fit, model.fine_tune):
+        with pytest.raises(KeyboardInterrupt):
+            learn(panel(3, 200, seed=4))
+        pd.testing.assert_frame_equal(model.predict(level=[80]), resumed)
 
 
 def test_the_default_config_fits_into_the_series() -> None:
@@ -351,7 +381,7 @@ def test_an_interrupt_before_training_leaves_the_model_as_it_was(monkeypatch: py
     fresh = Forecaster(7, training=QUICK)
     with pytest.raises(KeyboardInterrupt):
         fresh.fit(panel())
-    with pytest.raises(OptionError, match="not fitted"):
+    with pytest.raises(NotFittedError, match="not fitted"):
         fresh.save("nowhere")
 
 
@@ -399,9 +429,8 @@ def test_each_baseline_is_run_once_for_a_set_of_windows(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(ensemble, "baseline_quantiles", counted)
     Forecaster(7, training=QUICK).backtest(panel(2, 120, noise=2.0), n_windows=2)
-    held_out = calls[:3]
-    assert sorted(name for name, _ in held_out) == ["naive", "seasonal_naive", "smoothing"]
-    assert sorted(name for name, _ in calls[3:]) == ["drift", "naive", "seasonal_naive", "smoothing"]
+    assert sorted(name for name, _ in calls[:4]) == ["drift", "naive", "seasonal_naive", "smoothing"]  # held out
+    assert sorted(name for name, _ in calls[4:]) == ["drift", "naive", "seasonal_naive", "smoothing"]
 
 
 def test_the_data_are_not_kept_and_the_summary_tells_of_them(fitted: Forecaster) -> None:
@@ -448,4 +477,4 @@ def test_one_forecast_of_the_command_line_reads_once_and_builds_two_forecasters(
     with pytest.raises(SystemExit, match="0"):
         main(["forecast", str(tmp_path / "a.csv"), "--horizon", "3", "--windows", "1"])
     assert sorted(calls) == ["build", "build", "read"]
-    assert "on 1 window" in capsys.readouterr().out
+    assert "over 1 window" in capsys.readouterr().out

@@ -39,8 +39,8 @@ def test_a_saved_model_predicts_as_it_did(name: str) -> None:
     assert_same(GOLDEN[name].predict(model), json.loads((FOLDER / "predictions.json").read_text())[name])
 
 
-def test_every_estimator_is_kept_in_the_present_format() -> None:
+def test_every_estimator_is_kept_in_a_format_that_is_read() -> None:
     described = [serialization.load(FOLDER / name)[0] for name in GOLDEN]
     assert {description["kind"] for description in described} == set(TASKS)
-    assert {description["format_version"] for description in described} == {serialization.FORMAT_VERSION}
+    assert all(1 <= description["format_version"] <= serialization.FORMAT_VERSION for description in described)
     assert sum(file.stat().st_size for file in FOLDER.rglob("*") if file.is_file()) < 1.5e6

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from rekur.core import OptionError
 from rekur.layers.autoregression import seasonal_naive, solve
 from rekur.layers.dropout import variational_dropout
 from rekur.layers.forecast_nets import PatchNet
+from rekur.layers.fused import gated_perceptron
 from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
 from rekur.layers.stack import Stack
 
@@ -138,6 +140,48 @@ def test_quantile_levels_are_checked(levels: tuple) -> None:
         QuantileHead(1, 1, levels)
 
 
+@pytest.mark.parametrize("levels", [(0.5,), (0.1, 0.5, 0.9), (0.2, 0.4, 0.9, 0.95), (0.6, 0.9)])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_fused_quantile_loss_is_the_mean_pinball_loss(levels: tuple[float, ...], weighted: bool) -> None:
+    """Equal to the plain expression over decoded quantiles in value and gradient, and correct by gradcheck."""
+    random = torch.Generator().manual_seed(0)
+    head = QuantileHead(1, 5, levels).double()
+    raw = 4 * torch.randn(3, 5, len(levels), generator=random, dtype=torch.float64)
+    raw[0, 0] = 30.0  # softplus(x) = x
+    raw.requires_grad_()
+    y = torch.randn(3, 5, generator=random, dtype=torch.float64)
+    weight = torch.rand(3, 5, generator=random, dtype=torch.float64) if weighted else None
+    error = y[..., None] - head.decode(raw)
+    each = 2 * torch.maximum(head.levels * error, (head.levels - 1) * error).mean(-1)
+    plain = each.mean() if weight is None else (each * weight).sum() / weight.sum()
+    torch.testing.assert_close(head.loss(raw, y, weight), plain)
+    expected, gradient = (torch.autograd.grad(loss, raw)[0] for loss in (plain, head.loss(raw, y, weight)))
+    torch.testing.assert_close(gradient, expected)
+    assert torch.autograd.gradcheck(lambda raw: head.loss(raw, y, weight), raw)
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_the_fused_perceptron_equals_its_expression(dropout: bool) -> None:
+    """z = y + mask·(W₃·(silu(W₁·n) · (W₂·n))) with the gradients of autograd, and correct by gradcheck."""
+    random = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=random, dtype=torch.float64).requires_grad_()
+
+    y, mask = draw(2, 3, 4), (torch.rand(2, 1, 4, generator=random) > 0.3).double() if dropout else None
+    parameters = [draw(4), draw(4), draw(8, 4), draw(8), draw(8, 4), draw(8), draw(4, 8), draw(4)]
+    γ, β, W1, b1, W2, b2, W3, b3 = parameters
+    n = F.layer_norm(y, (4,), γ, β, 1e-3)
+    z = F.linear(F.silu(F.linear(n, W1, b1)) * F.linear(n, W2, b2), W3, b3)
+    plain, fused = y + (z if mask is None else z * mask), gated_perceptron(y, mask, 1e-3, *parameters)
+    torch.testing.assert_close(fused, plain)
+    weight = torch.randn(2, 3, 4, generator=random, dtype=torch.float64)
+    expected, grads = (torch.autograd.grad((out * weight).sum(), [y, *parameters]) for out in (plain, fused))
+    for name, a, b in zip("yγβWbVcUd", grads, expected, strict=True):
+        torch.testing.assert_close(a, b, msg=lambda text, name=name: f"{name}: {text}")
+    assert torch.autograd.gradcheck(lambda *t: gated_perceptron(t[0], mask, 1e-3, *t[1:]), [y, *parameters])
+
+
 def test_the_linear_path_is_ridge_towards_the_prior() -> None:
     """No penalty gives least squares, an endless one the prior; between them the normal equations hold."""
     random = torch.Generator().manual_seed(0)
@@ -161,10 +205,10 @@ def test_patches_begin_at_the_linear_forecast_and_the_past_flows_into_the_future
     net = PatchNet("gru", 4, 3, 8, 2, QuantileHead(8, 4, (0.1, 0.5, 0.9)), 0.0, 0).eval()
     x = torch.randn(5, 7, 11, generator=torch.Generator().manual_seed(0), requires_grad=True)
     raw = net(x, 2)
-    assert raw.shape == (5, 8, 3)
+    assert raw.shape == (5, 2, 4, 3)
     median = net.head.decode(raw)[..., 1]
-    torch.testing.assert_close(median, x[:, -2:, :4].flatten(1))
-    (gradient,) = torch.autograd.grad(raw[:, :4].sum(), x)
+    torch.testing.assert_close(median, x[:, -2:, :4])
+    (gradient,) = torch.autograd.grad(raw[:, 0].sum(), x)
     assert gradient[:, 0].abs().max() > 0
     assert gradient[:, -1].abs().max() == 0
 

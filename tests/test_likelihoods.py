@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import distributions
 
+import rekur
 from rekur.core import DataError, OptionError
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.forecaster import Forecaster
@@ -121,3 +124,30 @@ def test_a_model_of_counts_is_not_tuned_by_other_values_and_stays_above_zero() -
         made.fine_tune(df.assign(y=df.y + 0.5))
     falling = df.assign(y=np.where(np.arange(90) < 80, df.y + 9, 0))
     assert (made.predict(falling, level=[90])["rekur-lo-90"] >= 0).all()
+
+
+def test_forecasts_of_counts_are_whole_numbers(tmp_path: Path) -> None:
+    """Medians, intervals between the learned levels, sample paths and backtest; other series keep their fractions."""
+    random, ds = np.random.default_rng(3), pd.date_range("2024-01-01", periods=90)
+    df = pd.DataFrame({"ds": ds, "y": random.poisson(0.3, 90).astype(float)})
+    quick = {"training": Training(max_epochs=1, batch_size=16), "hidden_size": 8, "num_layers": 1}
+    model = Forecaster(5, **quick).fit(df)
+    model.save(tmp_path / "m")
+    for each in (model, rekur.load(tmp_path / "m")):
+        numbers = each.predict(level=[33, 80], quantiles=[0.77]).iloc[:, 1:].to_numpy()
+        assert (numbers == numbers.round()).all()
+        assert (numbers >= 0).all()
+        paths = each.predict(samples=30).rekur
+        assert (paths == paths.round()).all()
+        assert paths.nunique() > 1
+    q = model.backtest(df, n_windows=1).forecasts["rekur"]
+    assert (q == q.round()).all()
+    note = next(note for note in model.notes_ if "counts" in note)
+    assert note.endswith("forecasts are rounded to whole numbers")
+    networks = set(model.ensemble_.blend.weights) & set(model.ensemble_.networks)
+    assert ("negative binomial" in note) == bool(networks)
+    months = pd.date_range("1990-01-01", periods=90, freq="MS")
+    slow = pd.DataFrame({"unique_id": "m", "ds": months, "y": random.normal(size=90)})
+    both = Forecaster(5, **quick).fit(pd.concat([df.assign(unique_id="d"), slow])).predict(level=[80])
+    fractions = both.groupby("unique_id").rekur.apply(lambda y: (y % 1 != 0).any())
+    assert fractions.to_dict() == {"d": False, "m": True}

@@ -13,9 +13,9 @@ import pytest
 from rekur import metrics as M
 from rekur.baselines import forecast
 from rekur.core import DataError, OptionError
-from rekur.metrics import point_forecast, quantile_forecast, sequence
+from rekur.metrics import clusters, point_forecast, quantile_forecast, sequence
 
-MODULES = (point_forecast, quantile_forecast, sequence)
+MODULES = (clusters, point_forecast, quantile_forecast, sequence)
 NAN = float("nan")
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 
@@ -136,7 +136,9 @@ def test_summary_reads_between_levels():
     y, scale = np.array([[2.0, 4.0]]), [1.0]
     q = np.array([[[0.0, 2.0, 4.0], [2.0, 4.0, 6.0]]])
     told = M.summary(y, q, [0.05, 0.5, 0.95], scale)
-    assert told == pytest.approx({"MASE": 0, "sMAPE": 0, "RMSE": 0, "WQL": told["WQL"], "coverage80": 1.0})
+    assert told == pytest.approx(
+        {"MASE": 0, "sMAPE": 0, "RMSE": 0, "WQL": told["WQL"], "MSIS80": 32 / 9, "coverage80": 1.0}
+    )
     inner = M.summary(y, q, [0.2, 0.5, 0.8], scale)
     assert np.isnan(inner["coverage80"])
     assert inner["MASE"] == 0, "the tails are not invented, the rest is told"

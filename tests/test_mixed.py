@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import rekur
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, NotFittedError, OptionError
 from rekur.data.panel import read_panels
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.forecaster import Forecaster
@@ -73,7 +73,7 @@ def test_the_backtest_of_several_frequencies_is_that_of_each() -> None:
     for letter in "dmw":
         alone = model().backtest(df[df.unique_id.str[0] == letter], n_windows=2).frame()
         pd.testing.assert_frame_equal(frame[frame.unique_id.str[0] == letter].reset_index(drop=True), alone)
-    assert "on 2 windows" in tested.verdict()
+    assert "over 2 windows" in tested.verdict()
 
 
 def test_known_covariates_of_several_frequencies() -> None:
@@ -109,25 +109,28 @@ def test_one_season_does_not_hold_for_several_frequencies() -> None:
         model(season_length=7).fit(panel())
 
 
-def test_an_interrupt_leaves_a_model_of_all_frequencies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Stopped in the first part: it keeps its best weights, the others get a moment, and the whole can be saved."""
+def test_an_interrupt_leaves_no_model_of_some_frequencies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Stopped in the second part: there is no model, and the checkpoints of both parts resume the run."""
     from rekur.forecasting import forecaster
 
     seen: list[int] = []
 
     def stop(record: dict[str, int]) -> None:
         seen.append(record["step"])
-        if len(seen) == 150:
+        if len(seen) == 350:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
-    made = Forecaster(3, training=Training(max_epochs=4, batch_size=16))
-    with pytest.raises(KeyboardInterrupt):
-        made.fit(panel().drop(columns="x"))
-    made.save(tmp_path / "m")
-    assert len(seen) == 150 + 2 * 100  # one epoch in each of the other two
-    assert np.isfinite(rekur.load(tmp_path / "m").predict().rekur).all()
-    assert len(made.predict()) == 4 * 3
+    options = {"training": Training(max_epochs=2, batch_size=16), "hidden_size": 8, "num_layers": 1}
+    df, model = panel().drop(columns="x"), Forecaster(3, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(forecaster.Progress, "__enter__", lambda self: stop)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(df, checkpoint=tmp_path / "c")
+    with pytest.raises(NotFittedError, match="not fitted"):
+        model.predict()
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["c-0", "c-1"]
+    resumed = model.fit(df, checkpoint=tmp_path / "c")
+    pd.testing.assert_frame_equal(resumed.predict(), Forecaster(3, **options).fit(df).predict())
 
 
 def test_uneven_times_are_forecast_on_their_usual_steps(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rekur.cells import CELLS
 from rekur.cli import parameters
 from rekur.core import ModelFileError, OptionError
 from rekur.estimator import BaseEstimator
+from rekur.forecasting.selection.scores import SELECTIONS
 from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS, TASKS, load, task_of
 from rekur.report.sequences import SECTIONS
@@ -64,6 +65,7 @@ def test_commands_read_datasets() -> None:
 def test_choices_of_the_command_line() -> None:
     """Completion offers the cells that there are."""
     assert set(parameters.CELLS) <= set(CELLS)
+    assert parameters.SELECTIONS == SELECTIONS
 
 
 def test_the_registry_is_light() -> None:

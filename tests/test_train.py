@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from rekur import Regressor
-from rekur.core import DataError, ModelFileError, OptionError, TrainingError
+from rekur.core import DataError, ModelFileError, OptionError, Record, TrainingError
 from rekur.data.batching import Batch, Batcher, LazySequences, chunks
 from rekur.layers.stack import Stack
 from rekur.training.checkpoint import Checkpoint
 from rekur.training.config import OPTIMIZERS, Training
+from rekur.training.deadline import Deadline
 from rekur.training.loop import Problem, detach, fit, train
 from rekur.training.optimizer import Optimizer
 from rekur.training.progress import Progress
@@ -267,3 +268,71 @@ def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
         assert watch is not None
         watch({"step": 5, "epoch": 1, "loss": 0.5, "rate": 1e-3, "norm": 1.0, "val_loss": 0.25})
     assert "validation 0.25" in capsys.readouterr().err
+
+
+class Clock:
+    """A clock that the steps of training move on."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("rekur.training.deadline.time", clock)
+    return clock
+
+
+def timed_problem(clock: Clock, validation_seconds: float = 1.0) -> Problem:
+    """Epochs of eight steps of a second each, and a validation."""
+    x, model = torch.ones(4, 1, 1), torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(model.weight, 5.0)
+
+    def loss(batch: Batch, _: object) -> tuple[torch.Tensor, None]:
+        clock.now += 1.0
+        return (model(batch.x[:, 0]) ** 2).mean(), None
+
+    def validate() -> float:
+        clock.now += validation_seconds
+        return float((model(x[:, 0]) ** 2).mean())
+
+    return Problem(model, lambda epoch: [Batch(x, x[:, 0])] * 8, 8, loss, validate)
+
+
+@pytest.mark.parametrize(
+    ("limit", "steps", "validated", "end"),
+    [(12.0, [8, 10], [True, True], 12.0), (3.0, [3], [False], 3.0), (8.5, [8], [True], 9.0), (0.0001, [1], [False], 1)],
+)
+def test_a_time_limit_cuts_an_epoch(
+    clock: Clock, limit: float, steps: list[int], validated: list[bool], end: float
+) -> None:
+    """After each step the time that remains is compared with that of a validation; the weights so far are kept."""
+    problem = timed_problem(clock)
+    history = fit(problem, Training(max_epochs=5, learning_rate=0.1, max_seconds=limit))
+    assert [record["step"] for record in history] == steps
+    assert ["val_loss" in record for record in history] == validated
+    assert ["cut" in record for record in history] == [*[False] * (len(steps) - 1), True]
+    assert clock.now == end
+    assert problem.model.weight.item() < 5.0
+    again = fit(timed_problem(clock), Training(), deadline=Deadline.after(5.0, used=5.0))
+    assert again == []
+
+
+def test_the_clock_of_a_resumed_run_goes_on(clock: Clock, tmp_path: Path) -> None:
+    """Interrupted in its third epoch, a run with a limit of 30 s has 13 s left: an epoch and three steps."""
+    options = Training(max_epochs=9, learning_rate=0.01, max_seconds=30.0)
+
+    def stop(record: Record) -> None:
+        if record["step"] == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(timed_problem(clock), options, 0, stop, Checkpoint(tmp_path / "c", {}))
+    assert Checkpoint(tmp_path / "c", {}).seconds() == 17.0
+    clock.now += 1000.0
+    history = fit(timed_problem(clock), options, 0, None, Checkpoint(tmp_path / "c", {}))
+    assert [record["step"] for record in history] == [8, 16, 24, 27]
+    assert history[-1]["seconds"] == pytest.approx(29.0)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rekur.data.batching import Batcher, LazySequences
+from rekur.data.panel import read_panel
 from rekur.data.scaling import ExpandingStd, WindowScaling
 from rekur.data.windows import AllWindows, WindowIndex
+from rekur.forecasting.calibration import BLOCK_MARGIN
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.model_averaging import ModelAverage, average_models
+from rekur.forecasting.ensemble import within_limits
+from rekur.forecasting.model_averaging import (
+    ModelAverage,
+    PastForecasts,
+    average_models,
+    baseline_weights,
+    network_share,
+)
+from rekur.forecasting.window_features import past_windows
 from rekur.metrics import seasonal_scale
 
 
@@ -108,34 +119,101 @@ def normal(middle: np.ndarray, spread: float) -> np.ndarray:
     return middle[..., None] + spread * np.array([NormalDist().inv_cdf(q) for q in LEVELS])
 
 
+def past_forecasts(
+    forecasts: dict[str, np.ndarray], actual: np.ndarray, scale: np.ndarray, blocks: np.ndarray | None = None
+) -> PastForecasts:
+    blocks = np.arange(len(actual)) if blocks is None else blocks
+    return PastForecasts(forecasts, actual, scale, blocks, LEVELS)
+
+
 def test_the_blend_follows_the_better_part_and_its_intervals_cover() -> None:
     random = np.random.default_rng(0)
-    truth = random.normal(size=(50, 12))
-    actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
+    truth = random.normal(size=(200, 12))
+    actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(200)
     good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
 
-    def weighed(
-        network: np.ndarray, smooth: np.ndarray, counts: tuple[int, int] = (200, 200), n: int = 50
-    ) -> ModelAverage:
-        return average_models({"direct": network[:n], "smoothing": smooth[:n]}, actual[:n], scale[:n], counts, LEVELS)
+    def weighed(network: np.ndarray, smooth: np.ndarray, n: int = 200) -> ModelAverage:
+        return average_models(
+            past_forecasts({"direct": network[:n], "smoothing": smooth[:n]}, actual[:n], scale[:n], np.arange(n))
+        )
 
     assert weighed(good, bad).weights == {"direct": 1.0}  # a share below 5 % is dropped
     assert weighed(bad, good).weights == {"smoothing": 1.0}
-    np.testing.assert_allclose(weighed(good, good).interval_scale, 1, atol=0.15)
+    np.testing.assert_allclose(weighed(good, good).interval_scale, np.exp(BLOCK_MARGIN), atol=0.15)
     assert min(weighed(normal(truth, 0.05), normal(truth, 0.05)).interval_scale) > 1.6
     assert max(weighed(normal(truth, 0.2), normal(truth, 0.2)).interval_scale) < 0.65
-    few = weighed(good, bad, (1, 1), 1).weights
+    few = weighed(good, bad, 1).weights
     assert 0.5 < few["direct"] < 0.6
-    late = normal(truth, 0.1)
-    late[:, 8:] = normal(truth, 0.03)[:, 8:]
-    widen = weighed(late, late).interval_scale
-    assert widen[2] > 2
-    assert widen[0] < 1.15
+    step = np.arange(1, 13)[:, None]
+    grown = truth[..., None] + (normal(truth, 0.1) - truth[..., None]) / np.sqrt(step)
+    factors = weighed(grown, grown).interval_factors(12, 12)
+    np.testing.assert_allclose(factors, np.minimum(np.exp(BLOCK_MARGIN) * np.sqrt(step[:, 0]), 3), rtol=0.2)
+    assert (np.diff(np.log(factors)) > 0).all()  # smooth along the horizon
+
+
+def test_one_block_of_time_proves_little() -> None:
+    """Errors of 200 series at one time are one observation of how far they lie from the median."""
+    random = np.random.default_rng(0)
+    actual = 0.3 * random.normal(size=(200, 6))
+    q = normal(np.zeros((200, 6)), 0.1)  # a third of the spread
+    known = past_forecasts({"smoothing": q}, actual, np.ones(200), np.zeros(200, int))
+    np.testing.assert_allclose(average_models(None, known).interval_scale, np.exp(np.log(3) / 11 + 0.05), rtol=0.05)
+    spread = past_forecasts({"smoothing": q}, actual, np.ones(200), np.arange(200))
+    assert min(average_models(None, spread).interval_scale) > 2.5
+
+
+def test_a_baseline_has_a_weight_only_where_it_is_proved_better_than_smoothing() -> None:
+    random = np.random.default_rng(1)
+    actual = random.normal(size=(120, 4))
+    smooth, naive = normal(np.zeros((120, 4)), 1.0), normal(np.full((120, 4), 2.0), 1.0)
+    blocks = np.repeat(np.arange(30), 4)
+    bad_smoothing = past_forecasts({"smoothing": naive, "naive": smooth}, actual, np.ones(120), blocks)
+    assert baseline_weights(bad_smoothing) == pytest.approx({"smoothing": 0.25, "naive": 0.75})
+    good_smoothing = past_forecasts({"smoothing": smooth, "naive": naive}, actual, np.ones(120), blocks)
+    assert baseline_weights(good_smoothing) == {"smoothing": 1.0}
+    one_block = past_forecasts({"smoothing": naive, "naive": smooth}, actual, np.ones(120), blocks * 0)
+    assert baseline_weights(one_block) == {"smoothing": 1.0}
+
+
+def test_the_prior_share_of_networks_follows_the_significance_of_their_gain() -> None:
+    blocks = np.repeat(np.arange(12), 20)  # clusters: the standard error is that of twelve numbers
+    means = np.random.default_rng(0).normal(size=12)
+    means -= means.mean()
+    gains, error = means[blocks], means.std(ddof=1) / np.sqrt(12)
+    assert network_share(gains, blocks) == pytest.approx(0.5)
+    assert network_share(gains + error, blocks) == pytest.approx(0.75)
+    assert network_share(gains - 3 * error, blocks) == 0.0
+    assert network_share(gains - 1, blocks * 0) == 0.5  # one block proves nothing
+
+
+def test_a_network_is_limited_by_the_interval_of_naive() -> None:
+    q = normal(np.zeros((3, 2)), 1.0)
+    q[1] *= 1e6
+    naive = normal(np.zeros((3, 2)), 1.0)
+    limited = within_limits(q, naive)
+    np.testing.assert_array_equal(limited[[0, 2]], q[[0, 2]])
+    assert np.abs(limited).max() == pytest.approx(2.5 * np.ptp(naive[0, 0]))
+    np.testing.assert_array_equal(within_limits(q, np.full_like(q, np.nan)), q)
+
+
+def test_past_windows_leave_most_of_a_series_before_them() -> None:
+    panel = read_panel(
+        pd.concat(
+            [
+                pd.DataFrame({"unique_id": s, "ds": np.arange(n), "y": np.arange(n, dtype=float)})
+                for s, n in (("a", 30), ("b", 7), ("c", 200))
+            ]
+        )
+    )
+    series, stop = past_windows(panel, 1, 3, 1000)
+    assert stop[series == 0].tolist() == [21, 24, 27]
+    assert not (series == 1).any()
+    assert (stop[series == 2] >= 134).all()
 
 
 def test_nothing_held_out_changes_nothing() -> None:
     q = normal(np.zeros((2, 3)), 1.0)
-    blend = average_models({"direct": q, "smoothing": q}, np.full((2, 3), np.nan), np.ones(2), (2, 1), LEVELS)
+    blend = average_models(past_forecasts({"direct": q, "smoothing": q}, np.full((2, 3), np.nan), np.ones(2)))
     assert blend == ModelAverage({"direct": 0.5, "smoothing": 0.5})
 
 
@@ -151,7 +229,8 @@ def test_a_blend_keeps_the_order_and_does_without_what_is_missing() -> None:
     np.testing.assert_array_equal(plain.combine({"direct": one, "smoothing": two}, LEVELS, 3), one)
     np.testing.assert_array_equal(plain.combine({"direct": silent, "smoothing": two}, LEVELS, 3), two)
     np.testing.assert_allclose(blend.combine({"direct": one, "smoothing": silent}, LEVELS, 3)[:, 0], one[:, 0])
-    assert blend.interval_factors(6, 3).tolist() == [1, 1.5, 2, 2, 2, 2]
+    assert blend.interval_factors(6, 3).tolist() == [1, 1.5, 2, 2, 2, 2]  # format 1
+    np.testing.assert_allclose(ModelAverage({}, (1.0, 4.0)).interval_factors(6, 4), [1, 2, 3, 4, 4, 4])
     assert blend.describe() == "75 % smoothing (Theta), 25 % direct network"
 
 
@@ -174,11 +253,11 @@ def test_one_window_that_cannot_be_forecast_does_not_decide_for_the_others() -> 
     truth = random.normal(size=(50, 10))
     actual, scale = truth + 0.1 * random.normal(size=truth.shape), np.ones(50)
     good, bad = normal(truth, 0.1), normal(truth + 3, 0.1)
-    whole = average_models({"direct": good, "smoothing": bad}, actual, scale, (50, 50), LEVELS)
+    whole = average_models(past_forecasts({"direct": good, "smoothing": bad}, actual, scale))
     for part in (0, 1):
         holes = [good.copy(), bad.copy()]
         holes[part][7] = np.nan
-        found = average_models(dict(zip(("direct", "smoothing"), holes, strict=True)), actual, scale, (50, 50), LEVELS)
+        found = average_models(past_forecasts(dict(zip(("direct", "smoothing"), holes, strict=True)), actual, scale))
         assert found.weights == pytest.approx(whole.weights, abs=0.01)
         np.testing.assert_allclose(found.interval_scale, whole.interval_scale, atol=0.05)
 

@@ -167,15 +167,14 @@ def not_fitted(message: str) -> NotFittedError:
 
 @contextmanager
 def learning(model: BaseEstimator, usable: str) -> Iterator[None]:
-    """Clear the fitted state of the model; if fitting fails before `usable` is set again, restore it."""
+    """Clear the fitted state of the model; if fitting fails or is interrupted, restore the state before."""
     before = dict(vars(model))
     vars(model).pop(usable, None)
     try:
         yield
     except BaseException:
-        if usable not in vars(model):
-            vars(model).clear()
-            vars(model).update(before)
+        vars(model).clear()
+        vars(model).update(before)
         raise
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Description: TypeAlias = "dict[str, Any]"
 """JSON values of a model file."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Newest version of the format that this release writes and reads."""
 
 

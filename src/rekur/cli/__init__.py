@@ -60,6 +60,7 @@ def _options(
         "rekur forecast sales.csv -H 14 --level 80 --level 95 --out next.csv --report report.html",
         "rekur forecast load.csv -H 48 --id meter --time hour --target kwh --freq h --save model",
         "rekur forecast shop.csv -H 7 --future holidays.csv --windows 5",
+        "rekur forecast prices.csv -H 20 --model naive",
         "cat sales.csv | rekur forecast - -H 14",
     ),
 )
@@ -87,6 +88,7 @@ def _forecast(
         int | None, typer.Option(metavar="COUNT", help="past windows of the backtest; 0 for none")
     ] = None,
     duplicates: parameters.Duplicates = "error",
+    select: parameters.Select = None,
     cell: parameters.Cell = "gru",
     seed: parameters.Seed = 0,
     time_limit: Annotated[
@@ -98,7 +100,9 @@ def _forecast(
     from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 
     levels = tuple(level or [80.0])
-    options = ForecastOptions(horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels)
+    options = ForecastOptions(
+        horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels, select or "auto"
+    )
     run(file, future, PanelColumns(id, time, target, duplicates), options, Outputs(out, report, save))
 
 
@@ -169,6 +173,7 @@ def _score(
     epilog=parameters.examples(
         "rekur predict model --out next.csv",
         "rekur predict model newer.csv --level 95 --out next.csv",
+        "rekur predict model --model naive",
         "rekur predict classifier unlabelled.csv --x text --out labels.csv",
     ),
 )
@@ -186,11 +191,13 @@ def _predict(
     level: parameters.Level = None,
     out: parameters.Out = None,
     report: parameters.Report = None,
+    select: parameters.Select = None,
 ) -> None:
     """Forecast or predict with a saved model, without training."""
     from rekur.cli import forecasting, sequence
     from rekur.cli.options import Outputs
     from rekur.cli.outputs import check
+    from rekur.core import OptionError
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
@@ -198,8 +205,16 @@ def _predict(
     check(outputs, levels)
     estimator = rekur.load(model)
     if isinstance(estimator, Forecaster):
+        if select is not None:
+            estimator.set_params(select=select).check()
+        if x is not None or id is not None:
+            raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
         forecasting.predict(estimator, file, future, outputs, levels, model)
+    elif select is not None:
+        raise OptionError(f"--model {select}: a {type(estimator).__name__} has one model; leave it out")
     else:
+        if level:
+            raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
         sequence.predict(estimator, model, file, future, DatasetColumns(x, None, id), outputs)
 
 

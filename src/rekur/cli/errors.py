@@ -23,12 +23,13 @@ OPTIONS = {
     "n_windows": "--windows",
     "random_state": "--seed",
     "season_length": "--season",
+    "select": "--model",
     "target_col": "--target",
     "time_col": "--time",
 }
 """Options of the command line by the names of the arguments of Python that they set."""
 
-_WORDS = {"cell", "duplicates", "freq", "input"}  # plain words: arguments only where an equals sign follows
+_WORDS = {"cell", "duplicates", "freq", "input", "select"}  # plain words: arguments only where an equals sign follows
 _QUOTED = r"""(?<!\w)(?:'[^']*'|"[^"]*")(?!\w)"""
 _ARGUMENT = (
     rf"(?<![\w./-])(?P<name>{'|'.join(OPTIONS)})"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rekur.cli.errors import in_options
 from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name
 from rekur.core import DataError, positive
@@ -18,6 +19,8 @@ from rekur.data.panel_group import PanelGroup, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
+from rekur.forecasting.multi_frequency import used_baseline
+from rekur.training.deadline import Deadline
 
 
 def run(
@@ -29,21 +32,28 @@ def run(
 ) -> None:
     """`rekur forecast`: backtest, fit, forecast, print and write."""
     model = Forecaster(
-        options.horizon, options.freq, options.season_length, options.cell, random_state=options.random_state
+        options.horizon,
+        options.freq,
+        options.season_length,
+        options.cell,
+        random_state=options.random_state,
+        select=options.select,
     )
     model.check()
     windows, time_limit = options.windows, options.time_limit
     check(outputs, options.level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
-        time_limit = time_limit if windows == 0 else time_limit / 2  # half for the backtest, half for the model
+    deadline = Deadline.after(time_limit)
     df = files.read_file(file)
     futr_df = None if future is None else files.read_file(future)
     panels = read_history(model, df, futr_df, columns, source_name(file))
-    count = default_windows(panels, model.horizon) if windows is None else windows
-    backtest = model.backtest(panels, n_windows=count, time_limit=time_limit) if count else None
-    fit(model, panels, time_limit, outputs.save, columns.duplicates)
-    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file))
+    tested = testable(panels, model.horizon) if windows is None else windows > 0
+    half = deadline.portion(0.5).seconds()
+    backtest = model.backtest(panels, n_windows=windows, time_limit=half) if tested else None
+    fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates, backtest)
+    untested = "--windows is 0" if windows == 0 else "the series are too short for a window of the horizon"
+    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file), untested)
 
 
 def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
@@ -65,7 +75,7 @@ def predict(
     panels = None if file is None else model.read(files.read_file(file), source_name(file))
     futr_df = None if future is None else files.read_file(future)
     forecast = model.forecast(panels, futr_df=futr_df)
-    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder), False)
+    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder))
 
 
 def show(folder: str | None) -> None:
@@ -82,18 +92,28 @@ def show(folder: str | None) -> None:
         model = Forecaster(horizon)
         panel = read_panel(samples.load(name)[["unique_id", "ds", "y"]], source=name)
         backtest = model.backtest(panel)
-        model.fit(panel)
+        model.fit(panel, backtest=backtest)
         outputs = Outputs() if folder is None else Outputs(f"{folder}/{name}.csv", f"{folder}/{name}.html")
         finish(model, model.forecast(), backtest, outputs, [80.0], name)
         print()
 
 
-def fit(model: Forecaster, panels: PanelGroup, time_limit: float | None, save: str | None, duplicates: str) -> None:
-    """Fit a forecaster and save it."""
+def fit(
+    model: Forecaster,
+    panels: PanelGroup,
+    time_limit: float | None,
+    save: str | None,
+    duplicates: str,
+    backtest: Backtest | None,
+) -> None:
+    """Fit a forecaster, whose model is selected by the backtest unless the user has named one, and save it."""
+    evidence = backtest if model.select == "auto" else None
     fit_and_save(
         model,
         save,
-        lambda folder: model.fit(panels, time_limit=time_limit, checkpoint=folder, duplicates=duplicates),
+        lambda folder: model.fit(
+            panels, time_limit=time_limit, checkpoint=folder, duplicates=duplicates, backtest=evidence
+        ),
     )
 
 
@@ -111,10 +131,10 @@ def future_covariates(future: Frame, df: Frame, columns: PanelColumns) -> tuple[
     return covariates
 
 
-def default_windows(panels: PanelGroup, horizon: int) -> int:
-    """Windows of the backtest: 3, or fewer if they would take more than a third of a typical series."""
+def testable(panels: PanelGroup, horizon: int) -> bool:
+    """Whether a typical series holds a window to test, another horizon and a few values to train on."""
     typical = int(np.quantile(np.concatenate([part.lengths for part in panels.parts]), 0.75))
-    return int(np.clip(typical // 3 // horizon, 0 if typical < 2 * horizon + 8 else 1, 3))
+    return typical >= 2 * horizon + 8
 
 
 def finish(
@@ -124,20 +144,21 @@ def finish(
     outputs: Outputs,
     level: Sequence[float],
     source: str | None = None,
-    tested: bool = True,
+    untested: str = "",
 ) -> None:
-    """Print the verdict and a preview, and write the outputs."""
+    """Print the verdict, or why there is no backtest (`untested`), and a preview, and write the outputs."""
     from rekur.cli.printing import preview, scores
 
     frame = forecast.frame(level)
-    for note in [*model.notes_, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
-        print(f"· {note}")
+    for note in [*forecast.notes, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
+        print(f"· {in_options(note)}")
     if backtest is not None:
         if note := backtest.skipped_note():
             print(f"· {note}")
-        scores(backtest)
-    elif tested:
-        print("· no backtest: the series are too short, or --windows is 0")
+        parts = (model,) if model.multi_ is None else model.multi_.parts
+        scores(backtest, used_baseline(parts, model.select))
+    elif untested:
+        print(f"· no backtest: {untested}")
     preview(forecast, frame)
     if outputs.out is not None:
         files.write_file(frame, outputs.out)

@@ -59,11 +59,13 @@ class ForecastOptions:
     random_state : int, default 0
         Seed of the weights and batches.
     windows : int, optional
-        Past windows of the backtest; 0 for none, None for as many as the series hold, at most 3.
+        Past windows of the backtest; 0 for none, None for up to 8 that are spread over the past.
     time_limit : float, optional
         Seconds that training may take in all.
     level : tuple of float, default (80.0,)
         Prediction intervals in percent.
+    select : str, default "auto"
+        Model that forecasts, as in `rekur.Forecaster`.
     """
 
     horizon: int
@@ -74,6 +76,7 @@ class ForecastOptions:
     windows: int | None = None
     time_limit: float | None = None
     level: tuple[float, ...] = (80.0,)
+    select: str = "auto"
 
 
 @dataclass(frozen=True)

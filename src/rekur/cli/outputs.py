@@ -13,6 +13,7 @@ from rekur.cli.options import Outputs
 from rekur.core import DataError, OptionError
 from rekur.data.ingest import files
 from rekur.forecasting.config import MAX_LEVEL
+from rekur.forecasting.forecast import check_percent
 from rekur.serialization import refuse_foreign
 from rekur.training.checkpoint import Checkpoint
 
@@ -27,21 +28,20 @@ class Savable(Protocol):
 
 
 def fit_and_save(model: Savable, save: str | None, fit: Callable[[str | None], object]) -> None:
-    """Fit a model and save it, with a checkpoint next to the folder meanwhile; Ctrl-C saves the best weights so far.
+    """Fit a model and save it, with a checkpoint next to the folder meanwhile; a fit that Ctrl-C ends can be resumed.
 
     `fit` takes the folder of the checkpoint.
     """
     try:
         fit(None if save is None else checkpoint_of(save))
     except KeyboardInterrupt:
-        if save is not None and hasattr(model, model.fitted_attribute):
-            model.save(save)
-            remove_checkpoints(save)
-            print(f"rekur: stopped early; the best weights so far are saved in {save}", file=sys.stderr)
+        if save is not None and checkpoints(save):
+            print(f"rekur: the same command resumes the training from {checkpoint_of(save)}", file=sys.stderr)
         raise
     if save is not None:
         model.save(save)
-        remove_checkpoints(save)
+        for folder in checkpoints(save):
+            Checkpoint.remove(folder)
 
 
 def checkpoint_of(save: str) -> str:
@@ -49,11 +49,11 @@ def checkpoint_of(save: str) -> str:
     return f"{save.rstrip('/')}.checkpoint"
 
 
-def remove_checkpoints(save: str) -> None:
-    """Remove the checkpoints of a saved model: one, or one for each of several frequencies."""
+def checkpoints(save: str) -> list[Path]:
+    """Checkpoints of a model that is saved to `save`: one, or one for each of several frequencies."""
     checkpoint = Path(checkpoint_of(save))
-    for folder in (checkpoint, *checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}-*")):
-        Checkpoint.remove(folder)
+    folders = (checkpoint, *checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}-*"))
+    return [folder for folder in folders if folder.exists()]
 
 
 def source_name(file: str) -> str:
@@ -64,8 +64,9 @@ def source_name(file: str) -> str:
 def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = None) -> None:
     """Raise unless every output can be written and the options of a forecast are in range."""
     for percent in level:
-        if not 0 < percent <= MAX_LEVEL:
-            raise OptionError(f"--level must be above 0 and at most {MAX_LEVEL:g}, got {percent:g}")
+        check_percent("--level", percent)
+        if percent > MAX_LEVEL:
+            raise OptionError(f"--level must be at most {MAX_LEVEL:g}, got {percent:g}")
     if windows is not None and windows < 0:
         raise OptionError(f"--windows must not be negative, got {windows}")
     for option, path in (("--out", outputs.out), ("--report", outputs.report), ("--save", outputs.save)):

@@ -11,6 +11,7 @@ from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
 
 CELLS = ("rnn", "rnn_relu", "lstm", "gru", "gru_before")
+SELECTIONS = ("auto", "blend", "corrected", "direct", "naive", "seasonal_naive", "drift", "smoothing")
 DUPLICATES = ("error", "mean", "first", "last", "sum")
 
 
@@ -40,7 +41,8 @@ Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="column o
 Time = Annotated[str | None, typer.Option(metavar="COLUMN", help="column of the times")]
 Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="column to forecast")]
 Level = Annotated[
-    list[float] | None, typer.Option(metavar="PERCENT", help="prediction interval, repeatable [default: 80]")
+    list[float] | None,
+    typer.Option(metavar="PERCENT", help="prediction interval in percent, 1 to 95, repeatable [default: 80]"),
 ]
 Future = Annotated[
     str | None, typer.Option(metavar="TABLE", help="table of known future values; its columns must be in FILE too")
@@ -60,6 +62,15 @@ Steps = Annotated[
 Task = Annotated[str, typer.Argument(metavar="TASK", help=either(COMMANDS), autocompletion=completed(COMMANDS))]
 Cell = Annotated[str, typer.Option(metavar="CELL", help=either(CELLS), autocompletion=completed(CELLS))]
 OptionalCell = Annotated[str | None, typer.Option(metavar="CELL", help=either(CELLS), autocompletion=completed(CELLS))]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help=f"model that forecasts: {either(SELECTIONS)}",
+        autocompletion=completed(SELECTIONS),
+    ),
+]
 Input = Annotated[
     str | None,
     typer.Option(metavar="INPUT", help=f"{either(INPUTS)}; inferred by default", autocompletion=completed(INPUTS)),

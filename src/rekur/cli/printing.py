@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rekur.baselines import describe
+from rekur.cli.errors import in_options
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 
@@ -32,18 +33,24 @@ def grid(*columns: tuple[str, Literal["left", "right"]]) -> Table:
     return table
 
 
-def scores(backtest: Backtest) -> None:
-    """Print the verdict and the metrics of every model, best MASE first."""
-    headings = ("MASE", "sMAPE %", "RMSE", "WQL", "covers 80 %")
+def scores(backtest: Backtest, used: str | None = None) -> None:
+    """Print the verdict and the metrics of every model, best MASE first; `used` is the baseline of the forecast."""
+    headings = ("MASE", "sMAPE %", "RMSE", "WQL", "MSIS", "covers 80 %")
     table = grid(("past windows", "left"), *((heading, "right") for heading in headings))
-    metrics = backtest.metrics()
+    metrics, errors = backtest.metrics(), backtest.standard_errors()
     for name in sorted(metrics, key=lambda model: metrics[model]["MASE"]):
         m = metrics[name]
-        row = [f"{m['MASE']:.3f}", f"{m['sMAPE']:.2f}", f"{m['RMSE']:.4g}", f"{m['WQL']:.4f}", f"{m['coverage80']:.0%}"]
+        row = [with_error(m["MASE"], errors[name]["MASE"]), f"{m['sMAPE']:.2f}", f"{m['RMSE']:.4g}", f"{m['WQL']:.4f}"]
+        row += [f"{m['MSIS80']:.3f}", f"{m['coverage80']:.0%}"]
         table.add_row(name if name == NAME else describe(name), *row, style="bold" if name == NAME else "")
     out = console()
-    out.print(backtest.verdict(), style="bold", soft_wrap=True)
+    out.print(in_options(backtest.verdict(used)), style="bold", soft_wrap=True)
     out.print(table)
+
+
+def with_error(value: float, error: float) -> str:
+    """A mean with its standard error, if it has one: 0.801 ± 0.042."""
+    return f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}"
 
 
 def cell(value: object, days: bool) -> str:

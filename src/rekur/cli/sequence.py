@@ -172,6 +172,8 @@ def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -
     check(outputs)
     model = load(folder)
     task = task_of(model)
+    if task.estimator == "Forecaster":
+        raise OptionError(f"{folder} holds a forecaster: rekur forecast scores one on past windows of a table")
     dataset = read_examples(source, task, columns)
     print(f"{len(dataset.x):,} examples of {source}:")
     report_scores(model, task, dataset, replace(outputs, save=None))

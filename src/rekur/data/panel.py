@@ -17,6 +17,7 @@ from rekur.data.ingest.parsing import plural, series_codes, to_numbers, to_times
 from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
 from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, infer_schema, quoted
 from rekur.data.ingest.sorted_rows import to_utc, to_wall_time
+from rekur.data.scaling import BLOCK_ROWS, ExpandingStd
 
 __all__ = ["Columns", "Panel", "PanelOptions", "read_panel", "read_panels"]
 
@@ -70,6 +71,8 @@ class Panel:
         Each series was a column of its own.
     uneven : mapping of label to float, default {}
         Phase within a step of the series whose times were irregular, -1 if they have none.
+    earlier : (S, 4) float64, default (0, 4)
+        Sums of the rows that `tail` has cut off, see `rekur.data.scaling.ExpandingStd.state`; (0, 4) for none.
 
     Examples
     --------
@@ -99,6 +102,7 @@ class Panel:
     local: bool = False
     wide: bool = False
     uneven: Mapping[Hashable, float] = field(default_factory=dict)
+    earlier: Array = field(default_factory=lambda: np.zeros((0, 4)))
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -191,6 +195,7 @@ class Panel:
             ids=self.ids[mask],
             start=self.start[mask],
             static=self.static[mask] if self.static_names else self.static,
+            earlier=self.earlier[mask] if len(self.earlier) else self.earlier,
         )
 
     def skip(self, mask: Array, reason: str) -> Panel:
@@ -212,11 +217,18 @@ class Panel:
         return self._take_rows(_offsets(lengths), k < np.repeat(lengths, self.lengths))
 
     def tail(self, rows: int) -> Panel:
-        """Return the panel with the last rows of each series."""
-        lengths = np.minimum(self.lengths, rows)
+        """Return the panel with the end of each series: the last `rows` rows and fewer than 64 more.
+
+        Whole blocks of 64 rows are cut off and summed up in `earlier`, so that the standard deviation of the history
+        stays the same number.
+        """
+        dropped = np.maximum(self.lengths - rows, 0) // BLOCK_ROWS * BLOCK_ROWS
+        if not dropped.any():
+            return self
+        lengths = self.lengths - dropped
         keep = np.arange(len(self.y)) >= np.repeat(self.offsets[1:] - lengths, self.lengths)
-        start = self.freq.advance(self.start, self.lengths - lengths)
-        return replace(self._take_rows(_offsets(lengths), keep), start=start)
+        start, earlier = self.freq.advance(self.start, dropped), ExpandingStd.of(self.y, self.offsets, self.earlier)
+        return replace(self._take_rows(_offsets(lengths), keep), start=start, earlier=earlier.state(dropped))
 
     def _take_rows(self, offsets: Array, rows: Array | slice) -> Panel:
         """Return the panel with a part of its rows and new offsets."""

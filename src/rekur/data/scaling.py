@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rekur.core import Array, choose
+from rekur.data.windows import portions
 
 LEVEL_RULES, SPREAD_RULES = ("season", "last"), ("window", "history")
 BLOCK_ROWS = 64
 """Rows between two running sums of a series."""
+
+CHUNK_ROWS = 1_000_000
 
 LOG_UNIT_DIVISOR = 50.0
 """Mean absolute value of a window in units of the logarithm's linear range."""
@@ -138,37 +141,59 @@ class ExpandingStd:
     Parameters
     ----------
     first : np.ndarray
-        First block of each series, shape (S+1,).
+        First entry of each series, shape (S+1,).
     sums : np.ndarray
-        Running count, sum and sum of squares, shape (3, blocks + 1).
+        Running count, sum and sum of squares, shape (3, blocks + S): before the first block of a series, and after each
+        of its blocks.
+    reference : np.ndarray
+        Value of each series that is subtracted from all its values first, against cancellation, shape (S,).
     """
 
     first: Array
     sums: Array
+    reference: Array
 
     @classmethod
-    def of(cls, y: Array, offsets: Array) -> ExpandingStd:
-        """Sum up flat values y (N,), NaN where missing, of series with offsets (S+1,)."""
-        counts = -(-np.diff(offsets) // BLOCK_ROWS)
-        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        sums = np.zeros((3, int(first[-1]) + 1))
-        for s in range(len(counts)):
-            values = y[offsets[s] : offsets[s + 1]]
-            if not len(values):
-                continue
-            observed = np.isfinite(values)
-            centred = np.where(
-                observed, values - values[observed.argmax()], 0.0
-            )  # about the first value: no cancellation
-            starts, blocks = np.arange(0, len(values), BLOCK_ROWS), slice(int(first[s]) + 1, int(first[s + 1]) + 1)
+    def of(cls, y: Array, offsets: Array, earlier: Array | None = None) -> ExpandingStd:
+        """Sum up flat values y (N,), NaN where missing, of series with offsets (S+1,).
+
+        `earlier` (S, 4) from `state` continues series whose first blocks were cut off; (0, 4) or None for none.
+        """
+        blocks = -(-np.diff(offsets) // BLOCK_ROWS)
+        first = np.concatenate([[0], np.cumsum(blocks + 1)]).astype(np.int64)
+        sums, reference = np.zeros((3, int(first[-1]))), first_observed(y, offsets)
+        if earlier is not None and len(earlier):
+            reference = np.where(earlier[:, 1] > 0, earlier[:, 0], reference)
+            sums[:, first[:-1]] = earlier[:, 1:].T
+        for a, b in portions(offsets, CHUNK_ROWS):
+            rows, begin = slice(int(offsets[a]), int(offsets[b])), offsets[a:b] - offsets[a]
+            number = np.arange(blocks[a:b].sum()) - np.repeat(blocks[a:b].cumsum() - blocks[a:b], blocks[a:b])
+            starts = np.repeat(begin, blocks[a:b]) + BLOCK_ROWS * number
+            place = np.repeat(first[a:b] + 1, blocks[a:b]) + number
+            observed = np.isfinite(y[rows])
+            centred = np.where(observed, y[rows] - np.repeat(reference[a:b], np.diff(offsets[a : b + 1])), 0.0)
             for k, column in enumerate((observed.astype(np.float64), centred, centred * centred)):
-                sums[k, blocks] = np.add.reduceat(column, starts)
-        return cls(first, sums.cumsum(axis=1))
+                if len(starts):
+                    sums[k, place] = np.add.reduceat(column, starts)
+        for s in np.flatnonzero(blocks):  # one series after another: the sums of each depend on no other
+            part = sums[:, first[s] : first[s + 1]]
+            np.cumsum(part, axis=1, out=part)
+        return cls(first, sums, reference)
 
     def before(self, series: Array, stop: Array) -> Array:
         """Standard deviation of the complete blocks before row `stop` of `series`, (n,); NaN before the first block."""
-        begin = self.first[series]
-        count, total, squares = self.sums[:, begin + stop // BLOCK_ROWS] - self.sums[:, begin]
+        count, total, squares = self.sums[:, self.first[series] + stop // BLOCK_ROWS]
         mean = total / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0))
         return np.where(count > 0, deviation, np.nan)
+
+    def state(self, stop: Array) -> Array:
+        """Reference value and running sums of each series before row `stop`, a multiple of `BLOCK_ROWS`; (S, 4)."""
+        return np.column_stack([self.reference, self.sums[:, self.first[:-1] + stop // BLOCK_ROWS].T])
+
+
+def first_observed(y: Array, offsets: Array) -> Array:
+    """First observed value of each series, (S,); 0 without any."""
+    rows = np.append(np.flatnonzero(np.isfinite(y)), len(y))
+    place = rows[np.searchsorted(rows, offsets[:-1])]
+    return np.where(place < offsets[1:], np.append(y, 0.0)[place], 0.0)

@@ -1,4 +1,4 @@
-"""Conformal calibration of prediction intervals: split conformal scaling and adaptive conformal intervals."""
+"""Conformal calibration of prediction intervals: scaling on past windows and adaptive conformal intervals."""
 
 from __future__ import annotations
 
@@ -15,8 +15,20 @@ from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS
 HORIZON_PARTS = 3
 """Parts of the horizon whose intervals are calibrated separately."""
 
-PRIOR_WINDOWS = 20.0
-"""Held-out windows that the prior belief in unscaled intervals is worth."""
+CALIBRATION_BINS = 6
+"""Groups of steps in which the coverage is measured."""
+
+PRIOR_BLOCKS = 10.0
+"""Blocks of time that the expected factors are worth."""
+
+BLOCK_MARGIN = 0.05
+"""Logarithm of the factor on intervals for the errors of a block of time not seen, which vary more."""
+
+TREND_GROWTH = 1.2
+"""Strength of the growth of the errors of an estimated trend."""
+
+MIN_SCALE, MAX_SCALE = 0.5, 3.0
+"""Range of the factors on intervals."""
 
 ADAPTATION_RATE = 0.15
 """Step of the logarithm of the interval width for a miss rate of 1."""
@@ -24,8 +36,8 @@ ADAPTATION_RATE = 0.15
 MAX_PAST_WINDOWS = 30
 """Past windows of a series that its interval width adapts to, at most."""
 
-MAX_TOTAL_WINDOWS = 1000
-"""Past windows of all series together, at most."""
+CHUNK_VALUES = 4_000_000
+"""Quantiles of past windows that are computed at a time."""
 
 TARGET_MISS_RATE = 0.2
 """Share of values outside an 80 % interval."""
@@ -45,31 +57,86 @@ def interval_distance(q: Array, actual: Array, levels: tuple[float, ...] = LEVEL
     return np.asarray(np.abs(actual - median) / np.maximum(np.where(actual < median, below, above), TINY))
 
 
-def conformal_scale(q: Array, actual: Array, levels: tuple[float, ...], count: float) -> float:
-    """Factor on the 80 % interval that makes it cover 80 % of the held-out values, within 1/2 … 3.
+def log_interpolation(horizon: int, steps: int) -> Array:
+    """Position of each step between the first and the last of the horizon on a logarithmic scale, (steps,)."""
+    return np.asarray(np.log(np.arange(1, steps + 1)) / max(np.log(horizon), TINY))
 
-        factor = exp(log(f)·n / (n + 20)),  f the 80 % quantile of the distances from the median
 
-    where the distances are in units of the 80 % interval on their side and n is the number of independent windows; the
-    factor is shrunk towards 1.
+def trend_growth(lengths: Array, season: int, horizon: int) -> Array:
+    """Logarithm of the factor by which errors of a method with a trend exceed those of the past it was fitted to.
+
+        log √((1 + r) / (1 - r)),  r = 1.2·k / n
+
+    for step k after a series of n values: the slope of n values is uncertain by σ·√(12/n³), and was fitted to the
+    errors it is compared with. Series with a season, whose errors depend less on their trend, have none.
 
     Parameters
     ----------
-    q : np.ndarray
-        Quantiles of the values, shape (N, Q).
-    actual : np.ndarray
-        Held-out values, shape (N,).
-    levels : tuple of float
-        Quantile levels.
-    count : float
-        Number of independent windows, n.
+    lengths : np.ndarray
+        Lengths of the series, shape (S,).
+    season : int
+        Main season length in steps.
+    horizon : int
+        Steps to forecast.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (h,).
+    """
+    if season > 1:
+        return np.zeros(horizon)
+    ratio = np.minimum(TREND_GROWTH * np.arange(1, horizon + 1) / max(float(np.median(lengths)), 1.0), 0.9)
+    return np.asarray(0.5 * np.log((1 + ratio) / (1 - ratio)))
+
+
+def calibrated_scale(distance: Array, blocks: int, expected: Array) -> tuple[float, float]:
+    """Factors on the 80 % interval at the first and the last step, so that it covers 80 % of past values.
+
+        log factor = (B·line + 10·expected) / (B + 10) + 0.05
+
+    where the line is fitted to the logarithm of the 80 % quantile of the distances in groups of steps, over the
+    logarithm of the step, so that the factors are smooth, B is the number of blocks of time of the windows, and the
+    margin is for the errors of blocks not seen. The factors lie within 1/2 … 3.
+
+    Parameters
+    ----------
+    distance : np.ndarray
+        Distances of past values from the median, from `interval_distance`, NaN where missing, shape (n, h).
+    blocks : int
+        Number of blocks of time, B.
+    expected : np.ndarray
+        Logarithm of the factors expected without evidence, shape (h,).
 
     References
     ----------
     V. Vovk, A. Gammerman, G. Shafer, 2005, "Algorithmic learning in a random world" (split conformal prediction).
     """
-    factor = float(np.clip(np.quantile(interval_distance(q, actual, levels), 0.8), 0.5, 3.0))
-    return float(np.exp(np.log(factor) * count / (count + PRIOR_WINDOWS)))
+    horizon = distance.shape[1]
+    x = np.log(np.arange(1, horizon + 1))
+    steps, log_factors, counts = [], [], []
+    for group in np.array_split(np.arange(horizon), min(horizon, CALIBRATION_BINS)):
+        values = distance[:, group]
+        values = values[np.isfinite(values)]
+        if len(values):
+            steps.append(x[group].mean())
+            log_factors.append(np.log(np.clip(np.quantile(values, 1 - TARGET_MISS_RATE), 0.05, 20.0)))
+            counts.append(len(values))
+    line = weighted_line(np.array(steps), np.array(log_factors), np.array(counts, float))
+    prior = weighted_line(x, expected, np.ones(horizon))
+    trust = blocks / (blocks + PRIOR_BLOCKS)
+    level, slope = (trust * a + (1 - trust) * b for a, b in zip(line, prior, strict=True))
+    ends = level + slope * x[[0, -1]] + BLOCK_MARGIN
+    first, last = np.clip(np.exp(ends), MIN_SCALE, MAX_SCALE)
+    return float(first), float(last)
+
+
+def weighted_line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
+    """Intercept and slope of the weighted least squares line; slope 0 for a single x."""
+    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
+    spread = np.average(np.square(x - mean_x), weights=weight)
+    slope = np.average((x - mean_x) * (y - mean_y), weights=weight) / spread if spread > 0 else 0.0
+    return float(mean_y - slope * mean_x), float(slope)
 
 
 def adaptive_quantiles(
@@ -108,8 +175,27 @@ def adaptive_quantiles(
     (quantile tracking).
     """
     (series, stop), h = windows, horizons[0]
-    reach = min(MAX_PAST_WINDOWS, MAX_TOTAL_WINDOWS // max(len(np.unique(series)), 1))
-    starts = stop[:, None] - h * np.arange(reach, 0, -1)  # (n, reach)
+    number = np.unique(series, return_inverse=True)[1]
+    size = max(1, CHUNK_VALUES // (MAX_PAST_WINDOWS * h * len(LEVELS)))
+    out = np.empty((len(series), h, len(LEVELS)))
+    for first in range(0, int(number.max(initial=-1)) + 1, size):
+        chunk = np.flatnonzero((number >= first) & (number < first + size))
+        chunk_quantiles = None if predicted is None else predicted[chunk]
+        out[chunk] = _adapted(predict, chunk_quantiles, panel, (series[chunk], stop[chunk]), since, horizons)
+    return out
+
+
+def _adapted(
+    predict: Callable[[Array, Array], Array],
+    predicted: Array | None,
+    panel: Panel,
+    windows: tuple[Array, Array],
+    since: Array,
+    horizons: tuple[int, int],
+) -> Array:
+    """Adapted quantiles of the windows of some of the series."""
+    (series, stop), h = windows, horizons[0]
+    starts = stop[:, None] - h * np.arange(MAX_PAST_WINDOWS, 0, -1)  # (n, K)
     valid = starts >= since[series][:, None]
     if not valid.any():
         return predict(series, stop) if predicted is None else predicted

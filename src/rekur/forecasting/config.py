@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,6 +96,8 @@ class ForecastConfig:
         Options of training.
     has_gaps : bool, default False
         Whether so many values are missing that the age of the last observation is an input.
+    select : str, default "auto"
+        Model that forecasts, as in `rekur.Forecaster`.
     """
 
     season: int
@@ -107,6 +109,7 @@ class ForecastConfig:
     architectures: tuple[Architecture, ...]
     training: Training
     has_gaps: bool = False
+    select: str = "auto"
 
     @property
     def future_patches(self) -> int:
@@ -122,7 +125,6 @@ def default_config(
     seasons: tuple[int, ...],
     horizon: int,
     lengths: Array,
-    max_seconds: float | None = None,
     nonnegative: bool = False,
     likelihood: str = "quantiles",
 ) -> ForecastConfig | None:
@@ -139,8 +141,6 @@ def default_config(
         Steps to forecast.
     lengths : np.ndarray
         Lengths of the series, shape (S,).
-    max_seconds : float, optional
-        Time limit of training.
     nonnegative : bool, default False
         Whether no value is negative; a logarithm is then taken, except of counts.
     likelihood : str, default "quantiles"
@@ -171,11 +171,34 @@ def default_config(
     architectures = [Architecture("corrected", WindowScaling(log=log), likelihood)]
     if windows >= DIRECT_WINDOWS and typical >= DIRECT_CONTEXTS * context:
         architectures.append(Architecture("direct", WindowScaling("last", "history"), likelihood))
-    training = default_training(windows, max_seconds)
+    training = default_training(windows)
     return ForecastConfig(m, horizon, context, patch, min_context, validation, tuple(architectures), training)
 
 
-def default_training(windows: int, max_seconds: float | None) -> Training:
+def with_selection(config: ForecastConfig | None, select: str) -> ForecastConfig | None:
+    """The configuration for a selected model: of one network alone, if it is one.
+
+    Raises
+    ------
+    DataError
+        A network is selected that is not trained on series of this length.
+    """
+    if select not in ("corrected", "direct"):
+        return None if config is None else replace(config, select=select)
+    if config is None:
+        raise DataError(
+            f"select={select!r} cannot be used: the series are too short to train a network; use 'smoothing'"
+        )
+    architectures = tuple(each for each in config.architectures if each.name == select)
+    if not architectures:
+        raise DataError(
+            f"select={select!r} cannot be used: the direct network needs {DIRECT_WINDOWS:,} windows to train on and "
+            f"series of {DIRECT_CONTEXTS * config.context_length:,.0f} rows; use 'corrected' or 'blend'"
+        )
+    return replace(config, architectures=architectures, select=select)
+
+
+def default_training(windows: int) -> Training:
     """Default options of training for a number of training windows."""
     return Training(
         max_epochs=int(np.clip(windows // 12, 200, 5000)) // STEPS_PER_EPOCH,
@@ -186,7 +209,6 @@ def default_training(windows: int, max_seconds: float | None) -> Training:
         warmup=0.02,
         ema_decay=0.99,
         patience=5,
-        max_seconds=max_seconds,
     )
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from rekur.baselines import BASELINES, describe
+from rekur.baselines import BASELINES
 from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
+from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
 from rekur.forecasting.panel_forecaster import PanelForecaster
+from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
+from rekur.forecasting.selection.scores import WindowScores
+from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values
-from rekur.metrics import seasonal_scale, summary
+from rekur.metrics import at_level, seasonal_scale, summary
+from rekur.training.deadline import Deadline
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
@@ -42,7 +47,7 @@ class Backtest:
     scale : np.ndarray
         In-sample seasonal naive error of the series of each window, the unit of MASE, shape (W,).
     n_windows : int
-        Windows of each series.
+        Windows of each series, at most.
     frame_type : frame, optional
         An empty frame of the type that results take; pandas if None.
     untested : tuple of str, default ()
@@ -79,7 +84,7 @@ class Backtest:
         Returns
         -------
         dict of str to dict
-            MASE, sMAPE, RMSE, WQL and coverage80 by model, see `rekur.metrics.summary`.
+            MASE, sMAPE, RMSE, WQL, MSIS80 and coverage80 by model, see `rekur.metrics.summary`.
 
         Examples
         --------
@@ -87,7 +92,7 @@ class Backtest:
         >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
         >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
         >>> list(backtest.metrics()["seasonal_naive"])
-        ['MASE', 'sMAPE', 'RMSE', 'WQL', 'coverage80']
+        ['MASE', 'sMAPE', 'RMSE', 'WQL', 'MSIS80', 'coverage80']
         """
         return {name: summary(self.actual, q, self.levels, self.scale) for name, q in self.forecasts.items()}
 
@@ -134,37 +139,111 @@ class Backtest:
                 columns[name] = values.ravel()
         return panel_frame(columns, self.frame_type, self.panel)
 
-    def verdict(self) -> str:
-        """One sentence: whether rekur beats seasonal naive and the best baseline, and the model to use.
+    def standard_errors(self) -> dict[str, dict[str, float]]:
+        """Standard errors of the mean MASE and MSIS80 of each model, from the spread between the times of the windows.
+
+        Returns
+        -------
+        dict of str to dict
+            By model; infinite for one window of one series. Windows of one time count as one, see
+            `rekur.metrics.clustered_mean`.
 
         Examples
         --------
-        >>> import pandas as pd, rekur
-        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
-        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=1)
-        >>> backtest.verdict().endswith("use seasonal naive")
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=40), "y": [float(t % 9) for t in range(40)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=4)
+        >>> backtest.standard_errors()["naive"]["MASE"] > 0
         True
         """
-        untested = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
-        return f"{self._verdict()}{untested}"
+        names = ("MASE", "MSIS80")
+        return {model: {name: self.scores.mean(name, model).error for name in names} for model in self.forecasts}
 
-    def _verdict(self) -> str:
-        scores = {name: values["MASE"] for name, values in self.metrics().items()}
-        where = f"on {self.n_windows} window{'s' if self.n_windows > 1 else ''}"
-        score, naive = scores[NAME], scores["seasonal_naive"]
-        if not np.isfinite(score):
-            return f"no verdict: the actual values of the test are constant or missing {where}"
-        best = min((name for name in scores if name != NAME), key=lambda name: scores[name])
-        if score <= scores[best]:
-            text = f"rekur beats {describe('seasonal_naive')} by {gain(score, naive)} (MASE {score:.2f} vs {naive:.2f})"
-            if best != "seasonal_naive":
-                text += f" and the best baseline, {describe(best)}, by {gain(score, scores[best])} ({scores[best]:.2f})"
-            return f"{text} {where}"
-        text = f"rekur does not beat {describe(best)} (MASE {score:.2f} vs {scores[best]:.2f}) {where}"
-        if best != "seasonal_naive":
-            relation = f"better than {describe('seasonal_naive')} by {gain(score, naive)}"
-            text += f", though it is {relation}" if score < naive else ""
-        return f"{text}; use {describe(best)}"
+    def window_scores(self) -> Frame:
+        """Scores of every window, one row a window and model: id, cutoff, model, MASE, MSIS80.
+
+        Returns
+        -------
+        frame
+            Of the same type as the input; NaN where a window has no value, or its series no scale.
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=40), "y": [float(t % 9) for t in range(40)]})
+        >>> scores = rekur.Forecaster(horizon=2).backtest(df, n_windows=4).window_scores()
+        >>> scores.columns.tolist(), len(scores)
+        (['cutoff', 'model', 'MASE', 'MSIS80'], 20)
+        """
+        models = list(self.forecasts)
+        series, stop = np.repeat(self.series, len(models)), np.repeat(self.stop, len(models))
+        columns = index_columns(self.panel, series, self.panel.times(series, stop - 1))
+        columns["cutoff"] = columns.pop(self.panel.parts[0].columns.time)
+        columns["model"] = np.array(models * len(self.series), dtype=object)
+        for metric in ("MASE", "MSIS80"):
+            columns[metric] = np.stack([self.scores.values[metric][model] for model in models], axis=1).ravel()
+        return panel_frame(columns, self.frame_type, self.panel)
+
+    @cached_property
+    def scores(self) -> WindowScores:
+        """Scores of each window, as arrays."""
+        return WindowScores.of(self.actual, self.forecasts, self.levels, self.scale, self.clusters)
+
+    @property
+    def clusters(self) -> Array:
+        """Number of the block of time of each window, (W,): one horizon long; series, if there is one block alone."""
+        h, parts = self.actual.shape[1], len(self.panel.parts)
+        blocks = np.empty(len(self.series), np.int64)
+        for k, part in enumerate(self.panel.parts):
+            inside = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
+            begin = part.freq.count(part.start.min(), part.start)[0][self.series[inside] - self.panel.first[k]]
+            blocks[inside] = (begin + self.stop[inside]) // h * parts + k
+        return blocks if len(np.unique(blocks)) > 1 else self.series
+
+    def of_part(self, k: int) -> Backtest | None:
+        """The windows of the panel of one frequency; None if its series are too short."""
+        chosen = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
+        if not len(chosen):
+            return None
+        return replace(
+            self,
+            panel=PanelGroup((self.panel.parts[k],)),
+            series=self.series[chosen] - self.panel.first[k],
+            stop=self.stop[chosen],
+            actual=self.actual[chosen],
+            forecasts={name: q[chosen] for name, q in self.forecasts.items()},
+            scale=self.scale[chosen],
+        )
+
+    def verdict(self, used: str | None = None) -> str:
+        """One sentence: rekur against seasonal naive and the best baseline, with the spread of the windows.
+
+        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to
+        call"; a baseline is recommended if its mean pinball loss is lower by evidence and its MASE is not higher.
+
+        Parameters
+        ----------
+        used : str, optional
+            The baseline that the forecast of the future uses, if it is one, for the end of the sentence.
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
+        >>> backtest = rekur.Forecaster(horizon=2).backtest(df, n_windows=3)
+        >>> backtest.verdict().startswith("rekur, here smoothing (Theta) itself, ")
+        True
+        """
+        return self.outcome(used).text
+
+    def outcome(self, used: str | None = None) -> Verdict:
+        """The verdict with its kind: rekur beats the best baseline, is close to it or behind."""
+        result = verdict(self.scores, self.n_windows, self._itself(), used)
+        untested = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
+        return replace(result, text=f"{result.text}{untested}")
+
+    def _itself(self) -> str | None:
+        """The baseline whose medians are those of rekur in all windows."""
+        medians = {name: at_level(q, self.levels, 0.5) for name, q in self.forecasts.items()}
+        same = (name for name in BASELINES if np.allclose(medians[name], medians[NAME], 1e-9, 0.0, True))
+        return next(same, None)
 
     def skipped_note(self) -> str:
         """Sentence on the series that are too short for the windows; empty without such series."""
@@ -176,81 +255,11 @@ class Backtest:
         return f"{len(self.skipped)} series are too short for the windows and left out of the test: {labels}{rest}"
 
 
-def gain(score: float, other: float) -> str:
-    """Share by which a score is smaller than another, in percent."""
-    return f"{100 * (1 - score / other):.0f} %" if other > 0 else "0 %"
-
-
-class TooShortError(DataError):
-    """No series holds the windows of a backtest."""
-
-
-@dataclass(frozen=True)
-class PastWindows:
-    """The last windows of every series, `step_size` rows apart.
-
-    Parameters
-    ----------
-    horizon : int
-        Rows of a window.
-    n_windows : int
-        Windows of each series.
-    step_size : int
-        Rows between the beginnings of two windows.
-
-    Examples
-    --------
-    >>> PastWindows(horizon=7, n_windows=3, step_size=7).starts.tolist()
-    [21, 14, 7]
-    """
-
-    horizon: int
-    n_windows: int
-    step_size: int
-
-    def __post_init__(self) -> None:
-        for name in ("n_windows", "step_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise OptionError(f"{name} must be a whole number above zero, got {value!r}")
-
-    @property
-    def starts(self) -> Array:
-        """Rows between the beginning of each window and the end of its series, (n_windows,), the first window first."""
-        return np.asarray(self.horizon + self.step_size * np.arange(self.n_windows - 1, -1, -1))
-
-    def history(self, panel: Panel, window: int = 0) -> Panel:
-        """The rows before a window of each series."""
-        return panel.cut(np.maximum(panel.lengths - self.starts[window], 0))
-
-    def long_enough(self, history: Panel, season: int) -> Array:
-        """Mask (S,) of the series with enough rows and values before the first window."""
-        least = max(MIN_OBSERVATIONS, min(self.horizon, season + 1))
-        return np.asarray((history.lengths >= least) & (history.seen >= MIN_OBSERVATIONS))
-
-    def of_series(self, panel: Panel, history: Panel, season: int) -> tuple[Array, Array]:
-        """Series and first row of the windows of the series that are long enough, shapes (W,).
-
-        Raises
-        ------
-        TooShortError
-            No series is long enough.
-        """
-        rows = np.flatnonzero(self.long_enough(history, season))
-        if not len(rows):
-            raise TooShortError(
-                f"no series is long enough for {self.n_windows} windows of {self.horizon} steps: the longest has "
-                f"{int(panel.lengths.max())} rows; use fewer windows or a shorter horizon"
-            )
-        stop = (panel.lengths[rows][:, None] - self.starts).ravel()
-        return np.repeat(rows, self.n_windows), stop
-
-
 def cross_validate(
     forecaster: PanelForecaster,
     panels: Panel | PanelGroup,
     *,
-    n_windows: int = 3,
+    n_windows: int | None = None,
     step_size: int | None = None,
     refit: bool | int = False,
     time_limit: float | None = None,
@@ -264,14 +273,15 @@ def cross_validate(
         Its parameters are used; it is not changed and need not be fitted.
     panels : Panel or PanelGroup
         The complete history. A copy is trained for each frequency.
-    n_windows : int, default 3
-        Windows of each series; the last one ends with the series.
+    n_windows : int, optional
+        Windows of each series; the last one ends with the series. None: windows spread over the past, see
+        `spread_windows`.
     step_size : int, optional
         Rows between windows; the horizon if None.
     refit : bool or int, default False
         Train on the rows before the first window only (False), before every window (True), or before every k-th one.
     time_limit : float, optional
-        Seconds that training may take.
+        Seconds that the backtest may take, but for the forecasts of its windows by the networks.
     progress : bool, optional
         Whether to show a bar; if None, on a terminal.
 
@@ -284,6 +294,8 @@ def cross_validate(
     ------
     DataError
         No series is long enough.
+    OptionError
+        `step_size` without `n_windows`.
 
     Examples
     --------
@@ -294,12 +306,19 @@ def cross_validate(
     [84, 87]
     """
     group = PanelGroup.of(panels)
-    windows = PastWindows(forecaster.horizon, n_windows, forecaster.horizon if step_size is None else step_size)
-    seconds = None if time_limit is None else time_limit / len(group.parts)
+    h, deadline, count = forecaster.horizon, Deadline.after(time_limit), len(group.parts)
+    if n_windows is None and step_size is not None:
+        raise OptionError(f"step_size={step_size} needs n_windows: the windows are spread over the past without it")
     tests: dict[int, Backtest] = {}
     for k, panel in enumerate(group.parts):
+        if n_windows is None:
+            windows = spread_windows(panel, h, bool(refit))
+        else:
+            windows = PastWindows(h, n_windows, h if step_size is None else step_size)
         try:
-            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), seconds, progress)
+            tests[k] = _backtest_panel(
+                forecaster, panel, windows, int(refit), deadline.portion(1 / (count - k)), progress
+            )
         except TooShortError:
             if k == len(group.parts) - 1 and not tests:
                 raise
@@ -311,7 +330,7 @@ def _backtest_panel(
     panel: Panel,
     windows: PastWindows,
     refit: int,
-    time_limit: float | None,
+    deadline: Deadline,
     progress: bool | None,
 ) -> Backtest:
     """Backtest of a panel of one frequency, refitted before every `refit`-th window, or fitted once if 0."""
@@ -320,17 +339,19 @@ def _backtest_panel(
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
     known = BaselineForecasts(panel, seasons, h)
+    baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
     step = refit or windows.n_windows
     for first in range(0, windows.n_windows, step):
         past = windows.history(panel, first)
-        fitted.fit_panel(past, seasons, time_limit, progress)
+        fits = -(-(windows.n_windows - first) // step)
+        fitted.fit_panel(past, seasons, deadline.portion(1 / fits), progress)
         chosen = (number >= first) & (number < first + step)
         q[chosen] = fitted.ensemble_.quantiles(
             panel, series[chosen], stop[chosen], since=past.lengths, known_baselines=known
         )
-    forecasts = {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}}
+    forecasts = {NAME: q, **baselines}
     scale = np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series]
     short = panel.ids[~windows.long_enough(history, seasons[0])]
     return Backtest(
@@ -352,7 +373,7 @@ def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest
     if len(group.parts) == 1:
         return parts[0]
     untested = [part for k, part in enumerate(group.parts) if k not in tests]
-    reason = f"too short for {parts[0].n_windows} windows of {parts[0].actual.shape[1]} steps"
+    reason = f"too short for windows of {parts[0].actual.shape[1]} steps"
     skipped = [pair for test in parts for pair in test.skipped]
     skipped += [(label, reason) for part in untested for label in part.ids]
     return replace(
@@ -363,6 +384,7 @@ def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest
         actual=np.concatenate([test.actual for test in parts]),
         forecasts={name: np.concatenate([test.forecasts[name] for test in parts]) for name in parts[0].forecasts},
         scale=np.concatenate([test.scale for test in parts]),
+        n_windows=max(test.n_windows for test in parts),
         untested=tuple(part.freq.name for part in untested),
         skipped=tuple(skipped),
     )

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rekur import baselines
-from rekur.core import Array
+from rekur.baselines import BASELINES
+from rekur.core import Array, OptionError, nearest
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
-from rekur.forecasting.calibration import adaptive_quantiles
+from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.model import ForecastModel
-from rekur.forecasting.model_averaging import AVERAGED_BASELINES, ModelAverage, average_models
-from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template
-from rekur.forecasting.window_features import actual_values, validation_windows
+from rekur.forecasting.model_averaging import (
+    AVERAGED_BASELINES,
+    ModelAverage,
+    PastForecasts,
+    average_models,
+    calibrated,
+    display_name,
+)
+from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
+from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
+from rekur.forecasting.window_features import actual_values, past_windows, validation_windows
 from rekur.kernels.threads import threads
+from rekur.metrics import seasonal_scale
+from rekur.training.deadline import Deadline
 
 MIN_HISTORY = 2048
 """Rows of a series that a baseline reads, unless its seasons need more."""
@@ -29,9 +40,13 @@ CHUNK_VALUES = 4_000_000
 TWO_THREAD_HIDDEN_SIZE = 128
 """Hidden size from which on a second thread pays."""
 
+MAX_DISTANCE = 2.0
+"""Distance of the quantiles of a network from the 95 % interval of naive, in units of its width, at most."""
+
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
-"""Held-out windows that the weights are chosen on, and rows of their histories, at most."""
+TRIAL_WINDOWS = 16
+"""Past windows that the weights are chosen on, and rows of their histories, at most; windows to time."""
 
 
 def history_length(seasons: tuple[int, ...]) -> int:
@@ -110,11 +125,18 @@ class Ensemble:
     horizon : int
         Steps that were learned.
     networks : dict of str to list of ForecastModel
-        Networks by architecture; without any the forecast is that of smoothing.
+        Networks by architecture; without any the forecast is that of the baselines.
     blend : ModelAverage
         Weights and interval factors.
     rank_template : np.ndarray
         Ranks of the held-out errors, shape (W, h), see `rekur.forecasting.sample_paths`.
+    selected : str, default "auto"
+        Model that forecasts: "blend", the name of a network or baseline, or "auto" until it is chosen on held-out
+        windows.
+    alone : dict of str to ModelAverage, optional
+        Each network and baseline alone, with calibrated intervals.
+    evidence : Evidence, optional
+        Reason of the choice of a baseline.
     """
 
     seasons: tuple[int, ...]
@@ -122,6 +144,40 @@ class Ensemble:
     networks: dict[str, list[ForecastModel]]
     blend: ModelAverage
     rank_template: Array
+    selected: str = "auto"
+    alone: dict[str, ModelAverage] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Networks and baselines that can forecast alone."""
+        return (*self.networks, *BASELINES)
+
+    @property
+    def average(self) -> ModelAverage:
+        """The average in use: that of the members, or one of them alone."""
+        if self.selected in ("auto", "blend"):
+            return self.blend
+        return self.alone.get(self.selected, ModelAverage({self.selected: 1.0}))
+
+    def using(self, select: str) -> Ensemble:
+        """The same ensemble with another model in use; "auto" leaves it as it is.
+
+        Raises
+        ------
+        OptionError
+            There is no such model.
+        """
+        if select == "auto":
+            return self
+        known = ("auto", *(("blend",) if self.blend.weights else ()), *self.members)
+        if select not in known:
+            reason = "it was not trained" if select in SELECTIONS else "there is no such model"
+            listed = ", ".join(map(repr, known))
+            raise OptionError(
+                f"select={select!r} cannot be used, as {reason}: choose one of {listed}{nearest(select, known)}"
+            )
+        return replace(self, selected=select)
 
     def quantiles(
         self,
@@ -157,32 +213,48 @@ class Ensemble:
             Quantiles, shape (n, h, Q).
         """
         h = self.horizon if horizon is None else horizon
-        if known_baselines is None:
-            known_baselines = BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+
+        def averaged(series: Array, stop: Array, future: Array | None = None) -> Array:
+            known = known_baselines or BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+            return self._averaged(panel, known, series, stop, future, h)
+
         if since is None:
-            return self._averaged(panel, known_baselines, series, stop, future, h)
-        predict = partial(self._averaged, panel, known_baselines, future=None, h=h)
-        predicted = None if future is None else self._averaged(panel, known_baselines, series, stop, future, h)
-        return adaptive_quantiles(predict, predicted, panel, (series, stop), since, (h, self.horizon))
+            return self._rounded(averaged(series, stop, future))
+        predicted = None if future is None else averaged(series, stop, future)
+        q = adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
+        return self._rounded(q)
+
+    def _rounded(self, q: Array) -> Array:
+        """Quantiles (n, h, Q) of counts as whole numbers: those of the rounded values of the average."""
+        return whole_numbers(q) if self.counts else q
 
     def _averaged(
         self, panel: Panel, known: BaselineForecasts, series: Array, stop: Array, future: Array | None, h: int
     ) -> Array:
         """Average of the members; those without a weight are not run."""
         windows = series, stop
-        members = {name: self.member(name, panel, windows, future, h, known) for name in self.blend.weights}
+        members = {name: self.member(name, panel, windows, future, h, known) for name in self.average.weights}
         silent = ~np.all([np.isfinite(q).all(axis=(1, 2)) for q in members.values()], axis=0)
         if silent.any() and "smoothing" not in members:
             members["smoothing"] = np.full((len(series), h, len(LEVELS)), np.nan)
             members["smoothing"][silent] = known.quantiles("smoothing", series[silent], stop[silent])[:, :h]
-        mean = self.blend.combine(members, LEVELS, self.horizon)
-        return np.maximum(mean, 0.0) if self._counts else mean
+        return self.average.combine(members, LEVELS, self.horizon)
 
     @property
-    def _counts(self) -> bool:
-        """Whether the networks model counts, which are never negative."""
+    def counts(self) -> bool:
+        """Whether the networks model counts, whole numbers that are never negative."""
         group = next(iter(self.networks.values()), None)
         return group is not None and group[0].architecture.likelihood == "negative_binomial"
+
+    def notes(self, likelihood: str) -> list[str]:
+        """Notes on the weights, and on the output distribution that was chosen where the `likelihood` is "auto"."""
+        notes = []
+        if likelihood == "auto" and self.counts:
+            learned = "the networks learn a negative binomial distribution, and the"
+            learned = learned if set(self.blend.weights) & set(self.networks) else "the"
+            notes.append(f"the values are counts, many of them 0: {learned} forecasts are rounded to whole numbers")
+        notes.append(f"ensemble weights from the validation windows: {self.blend.describe()}")
+        return [*notes, *self.selection_notes()]
 
     def member(
         self,
@@ -193,27 +265,103 @@ class Ensemble:
         horizon: int,
         known: BaselineForecasts,
     ) -> Array:
-        """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture."""
-        if name in AVERAGED_BASELINES:
+        """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture, limited."""
+        if name in BASELINES:
             return known.quantiles(name, *windows)[:, :horizon]
         with limited_threads(self.networks[name][0]):
             q = [network.quantiles(panel, *windows, future, horizon) for network in self.networks[name]]
-        return q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
+        median = q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
+        return within_limits(median, known.quantiles("naive", *windows)[:, :horizon])
 
-    def averaged(self, panel: Panel, errors: Array) -> Ensemble:
-        """The same networks, with weights chosen on the held-out windows of a panel, in units of the errors (S,)."""
-        config = next(iter(self.networks.values()))[0].config
+    def next_quantiles(
+        self, names: Sequence[str], panel: Panel, future: Array | None, h: int, since: Array
+    ) -> list[Array]:
+        """Quantiles (S, h, Q) of the steps after each series by each of some models, see `using` and `quantiles`."""
+        known, series = BaselineForecasts(panel, self.seasons, max(h, self.horizon)), np.arange(len(panel))
+        return [self.using(name).quantiles(panel, series, panel.lengths, future, h, since, known) for name in names]
+
+    def selection_notes(self) -> list[str]:
+        """Sentence on the model in use, unless it is the average of networks and baselines."""
+        if self.evidence is not None:
+            return [self.evidence.note("held-out windows" if self.networks else "past windows")]
+        if self.selected in ("auto", "blend"):
+            return []
+        return [f"the forecast is {display_name(self.selected)} alone, as select={self.selected!r}"]
+
+    def note_without_network(self) -> str:
+        """Sentence on a forecast by baselines alone."""
+        if self.evidence is None and self.selected in BASELINES:
+            return f"{self.selection_notes()[0]}: no network is trained"
+        reason = "the series are too short to train on"
+        return "; ".join([f"{reason}: the average is {self.blend.describe()}", *self.selection_notes()])
+
+    def averaged(self, panel: Panel, errors: Array, deadline: Deadline) -> Ensemble:
+        """The same networks; weights, intervals and the model in use from past windows, in units of the errors (S,).
+
+        Under a time limit there are fewer windows where all would take more than half of the time that remains.
+        """
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
-        windows, h = validation_windows(panel, config, limit), self.horizon
-        known = BaselineForecasts(panel, self.seasons, h)
+        known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
+        windows = past_windows(panel, self.seasons[0], h, limit)
+        past = self._forecasts(panel, windows, errors, known, BASELINES) if len(windows[0]) else None
+        held_out = None
+        if self.networks:
+            config = next(iter(self.networks.values()))[0].config
+            if deadline.limit is not None:
+                half, clock = deadline.portion(0.5), Deadline.after(None)
+                few = validation_windows(panel, config, min(limit, TRIAL_WINDOWS))
+                self._forecasts(panel, few, errors, known, self.members)
+                affordable = int(len(few[0]) * half.remaining() / max(clock.elapsed(), 1e-9))
+                limit = min(limit, max(affordable, len(few[0])))
+            windows = validation_windows(panel, config, limit)
+            held_out = self._forecasts(panel, windows, errors, known, self.members)
+        growth = trend_growth(panel.lengths, self.seasons[0], h)
         names = (*self.networks, *AVERAGED_BASELINES)
+        averaged, compared = (None if each is None else each.of_members(names) for each in (held_out, past))
+        ensemble = replace(self, blend=average_models(averaged, compared, growth), alone={})
+        final = past if held_out is None else held_out
+        if final is None:
+            return replace(ensemble, selected="blend" if self.selected == "auto" else self.selected)
+        for name in final.forecasts:
+            windows_of_member = past if name in BASELINES and past is not None else final
+            ensemble.alone[name] = calibrated({name: 1.0}, windows_of_member, growth)
+        ensemble = ensemble._selected(final)
+        template = rank_template(ensemble.average.combine(final.forecasts, LEVELS, h), final.actual)
+        return replace(ensemble, rank_template=template if len(template) > 1 else self.rank_template)
+
+    def _selected(self, past: PastForecasts) -> Ensemble:
+        """The same ensemble; if the model in use is still to be chosen, the baseline that past windows show better."""
+        if self.selected != "auto":
+            return self
+        final = {name: self.alone[name].combine({name: q}, LEVELS, self.horizon) for name, q in past.forecasts.items()}
+        final[NAME] = self.blend.combine(past.forecasts, LEVELS, self.horizon)
+        evidence = WindowScores.of(past.actual, final, LEVELS, past.scale, past.blocks).select()
+        return replace(self, selected="blend" if evidence is None else evidence.name, evidence=evidence)
+
+    def _forecasts(
+        self,
+        panel: Panel,
+        windows: tuple[Array, Array],
+        errors: Array,
+        known: BaselineForecasts,
+        names: tuple[str, ...],
+    ) -> PastForecasts:
+        """Forecasts of past windows (series, stop) by members."""
+        (series, stop), h = windows, self.horizon
         members = {name: self.member(name, panel, windows, None, h, known) for name in names}
-        block = (panel.freq.count(panel.start.min(), panel.start)[0][windows[0]] + windows[1]) // h
-        counts = len(np.unique(np.stack([windows[0], block]), axis=1).T), len(np.unique(block))
-        y = actual_values(panel, *windows, h)
-        blend = average_models(members, y, errors[windows[0]], counts, LEVELS, block)
-        template = rank_template(blend.combine(members, LEVELS, h), y)
-        return replace(self, blend=blend, rank_template=template if len(template) > 1 else self.rank_template)
+        block = (panel.freq.count(panel.start.min(), panel.start)[0][series] + stop) // h
+        return PastForecasts(members, actual_values(panel, series, stop, h), errors[series], block, LEVELS)
+
+
+def within_limits(q: Array, naive: Array) -> Array:
+    """Quantiles (n, h, Q) of a network, no further from the 95 % interval of naive than twice its width.
+
+    A window unlike any in training can make the quantiles of a network explode, above all where it learns logarithms.
+    """
+    low, high = naive[..., :1], naive[..., -1:]
+    width = high - low
+    limit = np.where(width > 0, MAX_DISTANCE * width, np.inf)  # NaN and 0 limit nothing
+    return np.asarray(np.where(np.isfinite(limit), np.clip(q, low - limit, high + limit), q))
 
 
 def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
@@ -221,7 +369,10 @@ def limited_threads(network: ForecastModel) -> AbstractContextManager[None]:
     return threads(1 if network.net.embed.out_features < TWO_THREAD_HIDDEN_SIZE else None)
 
 
-def smoothing_ensemble(seasons: tuple[int, ...], horizon: int) -> Ensemble:
-    """Smoothing without any network."""
+def baseline_ensemble(panel: Panel, seasons: tuple[int, ...], horizon: int, select: str) -> Ensemble:
+    """Baselines without any network: their average, the one that past windows show to be better, or a named one."""
     template = random_walk_template(MAX_TEMPLATES, horizon)
-    return Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template)
+    errors = np.nan_to_num(seasonal_scale(panel.y, seasons[0], panel.offsets))
+    ensemble = Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template, select)
+    ensemble = ensemble.averaged(panel, errors, Deadline.after(None))
+    return replace(ensemble, blend=ModelAverage({})) if select in BASELINES else ensemble

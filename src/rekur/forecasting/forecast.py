@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, OptionError, positive
+from rekur.core import Array, DataError, OptionError, positive
 from rekur.data.ingest.schema import Frame
 from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.sample_paths import draw_paths
+from rekur.forecasting.sample_paths import draw_paths, whole_numbers
 from rekur.metrics import at_level
 from rekur.plotting import figure
 
 NAME = "rekur"
 """Name of the column of the median forecast."""
+
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class Forecast:
         An empty frame of the type that results take; pandas if None.
     rank_templates : tuple of np.ndarray, default ()
         Ranks of the held-out errors, shape (W, h), one array a panel, for sample paths.
+    counts : tuple of bool, default ()
+        Whether the forecasts of each panel are counts: medians, quantiles and sample paths are then whole numbers.
+    notes : tuple of str, default ()
+        Notes on the table that was forecast, on the model if that is the table of `fit`, and on `futr_df`.
+    members : mapping of str to np.ndarray, optional
+        Quantiles of every network and baseline, shape (S, h, Q); NaN where a frequency has no such network.
 
     Examples
     --------
@@ -56,6 +64,9 @@ class Forecast:
     values: Array
     frame_type: Frame = None
     rank_templates: tuple[Array, ...] = ()
+    counts: tuple[bool, ...] = ()
+    notes: tuple[str, ...] = ()
+    members: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def horizon(self) -> int:
@@ -100,7 +111,14 @@ class Forecast:
             )
         values = np.split(self.values, self.panel.first[1:-1])
         pairs = zip(values, self.rank_templates, strict=True)
-        return np.concatenate([draw_paths(q, self.levels, template, samples, seed) for q, template in pairs])
+        return self._rounded(np.concatenate([draw_paths(q, self.levels, each, samples, seed) for q, each in pairs]))
+
+    def _rounded(self, values: Array) -> Array:
+        """Values (S, ...) with those of counts as whole numbers."""
+        if not any(self.counts):
+            return values
+        counts = np.repeat(self.counts, [len(part) for part in self.panel.parts])
+        return np.where(counts.reshape(-1, *(1,) * (values.ndim - 1)), whole_numbers(values), values)
 
     @property
     def times(self) -> Array:
@@ -109,12 +127,12 @@ class Forecast:
         return self.panel.times(np.arange(len(lengths))[:, None], lengths[:, None] + np.arange(self.horizon))
 
     def frame(self, level: Sequence[float] | None = None, quantiles: Sequence[float] | None = None) -> Frame:
-        """One row a series and step: id, time, the median "rekur", intervals and quantiles.
+        """One row a series and step: id, time, the median "rekur", intervals and quantiles, and those of the members.
 
         Parameters
         ----------
         level : sequence of float, optional
-            Central intervals in percent: [80] adds the columns rekur-lo-80 and rekur-hi-80.
+            Central intervals in percent, from 1 to 95: [80] adds the columns rekur-lo-80 and rekur-hi-80.
         quantiles : sequence of float, optional
             Quantile levels: [0.1] adds the column rekur_ql0.1.
 
@@ -138,8 +156,11 @@ class Forecast:
         0 2024-01-04    4.0          3.0          5.0
         """
         columns = index_columns(self.panel, np.repeat(np.arange(len(self.panel)), self.horizon), self.times.ravel())
-        for name, values in forecast_columns(self.values, self.levels, level, quantiles, NAME).items():
-            columns[name] = values.ravel()
+        for model, q in {NAME: self.values, **self.members}.items():
+            for name, values in forecast_columns(q, self.levels, level, quantiles, model).items():
+                if name in columns:
+                    raise DataError(f"the table has a column {name!r}, the name of a column of the result; rename it")
+                columns[name] = self._rounded(values).ravel()
         return self._to_frame(columns)
 
     def sample_frame(self, samples: int, seed: int = 0) -> Frame:
@@ -257,15 +278,22 @@ def forecast_columns(
     columns = {name: at_level(values, levels, 0.5)}
     level, quantiles = ([v] if isinstance(v, (int, float)) else v for v in (level, quantiles))
     for percent in level or ():
-        if not 0 < percent < 100:
-            raise OptionError(f"level must lie between 0 and 100, got {percent!r}")
+        check_percent("level", percent)
         for side, tail in (("lo", 0.5 - percent / 200), ("hi", 0.5 + percent / 200)):
             columns[f"{name}-{side}-{percent:g}"] = quantile_column(values, levels, tail, f"level={percent:g}")
     for q in quantiles or ():
-        if not 0 < q < 1:
+        if not isinstance(q, NUMBERS) or not 0 < q < 1:
             raise OptionError(f"quantiles must lie between 0 and 1, got {q!r}")
         columns[f"{name}_ql{q:g}"] = quantile_column(values, levels, q, f"quantile {q:g}")
     return columns
+
+
+def check_percent(name: str, percent: object) -> None:
+    """Raise an OptionError unless the level of an interval is a percentage of 1 or more."""
+    if not isinstance(percent, NUMBERS) or isinstance(percent, bool) or not 0 < percent < 100:
+        raise OptionError(f"{name} must be a number between 0 and 100, in percent, got {percent!r}")
+    if percent < 1:
+        raise OptionError(f"{name} {percent:g} is below 1 %: levels are in percent, {100 * percent:g} for {percent:g}")
 
 
 def quantile_column(values: Array, levels: Sequence[float], q: float, request: str) -> Array:

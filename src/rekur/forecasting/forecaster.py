@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from rekur.baselines import BASELINES
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.ingest.future_covariates import future_columns, future_rows
-from rekur.data.ingest.schema import Frame, as_table
+from rekur.data.ingest.future_covariates import future_columns, future_notes, future_rows
+from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import (
     ColumnOptions,
@@ -36,16 +37,19 @@ from rekur.forecasting.config import (
     choose_likelihood,
     default_config,
     season_lengths,
+    with_selection,
 )
 from rekur.forecasting.cross_validation import Backtest, cross_validate
-from rekur.forecasting.ensemble import Ensemble, smoothing_ensemble
-from rekur.forecasting.forecast import NAME, Forecast, empty_frame, panel_frame
+from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
+from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
-from rekur.forecasting.training import TrainingInterrupted, train_ensemble
+from rekur.forecasting.selection.scores import SELECTIONS
+from rekur.forecasting.training import TrainingRun, train_ensemble
 from rekur.serialization import Description
 from rekur.training.config import Training
+from rekur.training.deadline import Deadline
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -91,8 +95,13 @@ class Forecaster(BaseEstimator):
     ensemble_size : int, default 1
         Networks of each kind, with seeds and context lengths of their own; their median is the forecast.
     likelihood : {"auto", "quantiles", "student_t", "negative_binomial"}, default "auto"
-        Output distribution: free quantiles, Student's t for heavy tails, or negative binomial for counts. "auto" takes
-        negative binomial if all values are counts and a fifth of them 0, else quantiles.
+        Output distribution: free quantiles, Student's t for heavy tails, or negative binomial for counts, whose
+        forecasts are whole numbers: quantiles of the average, rounded. "auto" takes negative binomial if all values are
+        counts and a fifth of them 0, else quantiles.
+    select : str, default "auto"
+        Model that forecasts: "blend" for the average, "corrected" or "direct" for one network, "naive",
+        "seasonal_naive", "drift" or "smoothing" for a baseline, without training; "auto" for the average unless a
+        baseline is better by evidence, on the held-out windows or in a backtest that is passed to `fit`.
 
     Attributes
     ----------
@@ -145,6 +154,7 @@ class Forecaster(BaseEstimator):
         random_state: int = 0,
         ensemble_size: int = 1,
         likelihood: str = "auto",
+        select: str = "auto",
     ) -> None:
         self.horizon = horizon
         self.freq = freq
@@ -156,6 +166,7 @@ class Forecaster(BaseEstimator):
         self.random_state = random_state
         self.ensemble_size = ensemble_size
         self.likelihood = likelihood
+        self.select = select
 
     def fit(
         self,
@@ -165,6 +176,7 @@ class Forecaster(BaseEstimator):
         time_limit: float | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        backtest: Backtest | None = None,
         **columns: Unpack[ColumnOptions],
     ) -> Forecaster:
         """Learn from a table of series.
@@ -176,11 +188,15 @@ class Forecaster(BaseEstimator):
         static_df : frame, optional
             Static covariates: one row a series, with its id; all its columns are used unless `stat_exog_list` is given.
         time_limit : float, optional
-            Seconds that training may take.
+            Seconds that `fit` may take in all, of which a run resumed from a checkpoint has used a part; a note says
+            where training was cut. If not one epoch fits, the linear path and the baselines remain.
         progress : bool, optional
             Whether to show a bar; if None, on a terminal.
         checkpoint : path, optional
-            Folder written after each epoch; training resumes from a checkpoint in it.
+            Folder written after each epoch; training resumes from a checkpoint in it. An interrupt (Ctrl-C) leaves the
+            forecaster as it was before `fit`.
+        backtest : Backtest, optional
+            Backtest of the same series: select="auto" takes the baseline that it shows to be better, if there is one.
         id_col, time_col, target_col : str, optional
             Names of the columns, see `rekur.data.panel.read_panels`.
         futr_exog_list : sequence of str, default ()
@@ -213,6 +229,9 @@ class Forecaster(BaseEstimator):
         (7,)
         """
         self.check()
+        if backtest is not None and self.select != "auto":
+            raise OptionError(f"backtest has no effect with select={self.select!r}: leave one of them out")
+        deadline = self._deadline(Deadline.after(time_limit))
         with learning(self, "multi_"):
             options = column_options(df, **columns)
             if static_df is not None and not options["stat_exog_list"]:
@@ -220,38 +239,21 @@ class Forecaster(BaseEstimator):
             group = self.usable(read_group(df, options, freq=self.freq, static_df=static_df))
             self.columns_, self.frame_type_ = options, empty_frame(df)
             if len(group.parts) == 1:
-                self._fit_single(group.parts[0], time_limit, progress, checkpoint)
+                panel = group.parts[0]
+                self.fit_panel(panel, season_lengths(panel, self.season_length), deadline, progress, checkpoint)
+                self.multi_ = None
             else:
-                self._fit_several(group, time_limit, progress, checkpoint)
+                multi = MultiFrequencyForecaster([self.unfitted() for _ in group.parts])
+                multi.fit(group, deadline.seconds(), progress, checkpoint)
+                self._delegate_to(multi)
+            if backtest is not None:
+                self._parts().follow(backtest)
+                self.notes_ = self.notes_ if self.multi_ is None else self.multi_.notes
         return self
 
-    def _fit_single(
-        self,
-        panel: Panel,
-        time_limit: float | None,
-        progress: bool | None,
-        checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
-        vars(self).pop("ensemble_", None)
-        try:
-            self.fit_panel(panel, season_lengths(panel, self.season_length), time_limit, progress, checkpoint)
-        finally:  # after an interrupt the best weights so far can be used
-            if hasattr(self, "ensemble_"):
-                self.multi_ = None
-
-    def _fit_several(
-        self,
-        group: PanelGroup,
-        time_limit: float | None,
-        progress: bool | None,
-        checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
-        multi = MultiFrequencyForecaster([self.unfitted() for _ in group.parts])
-        try:
-            multi.fit(group, time_limit, progress, checkpoint)
-        finally:
-            if multi.is_fitted:
-                self._delegate_to(multi)
+    def _deadline(self, deadline: Deadline) -> Deadline:
+        """The end of training: the argument of a method, or that of `training`, whichever comes first."""
+        return deadline.within(None if self.training is None else self.training.max_seconds)
 
     def _delegate_to(self, multi: MultiFrequencyForecaster) -> None:
         """Forecast by several forecasters from now on."""
@@ -276,7 +278,11 @@ class Forecaster(BaseEstimator):
 
         choose("cell", self.cell, CELLS)
         choose("likelihood", self.likelihood, ("auto", *LIKELIHOODS))
+        choose("select", self.select, SELECTIONS)
         check_seed(self.random_state)
+        if self.training is not None and not isinstance(self.training, Training):
+            kind = type(self.training).__name__
+            raise OptionError(f"training must be a rekur.Training, such as Training(max_epochs=20), got a {kind}")
         for name in ("horizon", "hidden_size", "num_layers", "ensemble_size", "season_length"):
             value = getattr(self, name)
             if name != "season_length" or value is not None:
@@ -342,7 +348,7 @@ class Forecaster(BaseEstimator):
         self,
         panel: Panel,
         seasons: tuple[int, ...],
-        time_limit: float | None = None,
+        deadline: Deadline | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -354,22 +360,24 @@ class Forecaster(BaseEstimator):
             Series of one frequency.
         seasons : tuple of int
             Season lengths in steps, the main one first.
-        time_limit, progress, checkpoint
+        deadline : Deadline, optional
+            End of training; None for no limit.
+        progress, checkpoint
             As in `fit`.
         """
         self.panel_, self.seasons_ = panel, seasons
-        self.config_, self.history_, self.notes_ = self._config(panel, time_limit), [], list(panel.notes)
+        self.config_, self.history_, self.notes_ = self._config(panel), [], list(panel.notes)
         if self.config_ is None:
-            self.notes_.append("the series are too short to train on: the forecast is smoothing alone")
-            self.ensemble_ = smoothing_ensemble(self.seasons_, self.horizon)
+            self.ensemble_ = baseline_ensemble(panel, self.seasons_, self.horizon, self.select)
+            self.notes_.append(self.ensemble_.note_without_network())
             return
+        deadline = self._deadline(deadline or Deadline.after(None))
         saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
-        self.ensemble_, self.history_ = self._train(panel, self.config_, progress, saver)
-        if self.likelihood == "auto" and self.config_.architectures[0].likelihood == "negative_binomial":
-            self.notes_.append(
-                "the values are counts, many of them 0: the networks learn a negative binomial distribution"
-            )
-        self.notes_.append(f"ensemble weights from the validation windows: {self.ensemble_.blend.describe()}")
+        if saver is not None:
+            deadline = deadline.resumed(saver.seconds())
+        self.ensemble_, self.history_, notes = self._train(panel, self.config_, deadline, progress, saver)
+        self.notes_ += notes
+        self.notes_ += self.ensemble_.notes(self.likelihood)
 
     def _checkpoint(self, panel: Panel, folder: str | os.PathLike[str]) -> Checkpoint:
         """The checkpoint of training on a panel, which refuses that of another one."""
@@ -383,33 +391,30 @@ class Forecaster(BaseEstimator):
         self,
         panel: Panel,
         config: ForecastConfig,
+        deadline: Deadline,
         progress: bool | None,
-        saver: Checkpoint | None,
+        saver: Checkpoint | None = None,
         start: Ensemble | None = None,
-    ) -> tuple[Ensemble, list[dict[str, float]]]:
+    ) -> tuple[Ensemble, list[dict[str, float]], list[str]]:
         shape, seeds = (
             NetworkShape(self.cell, self.hidden_size, self.num_layers),
             (self.random_state, self.ensemble_size),
         )
         steps = config.training.max_epochs * STEPS_PER_EPOCH * len(config.architectures) * self.ensemble_size
-        try:
-            with Progress(f"training {self.cell}", steps, progress) as on_record:
-                return train_ensemble(panel, self.seasons_, config, shape, seeds, on_record, saver, start)
-        except TrainingInterrupted as interrupt:  # the best weights so far can be used and saved
-            self.ensemble_ = interrupt.ensemble
-            raise
+        with Progress(f"training {self.cell}", steps, progress) as on_record:
+            run = TrainingRun(shape, *seeds, deadline, on_record, saver)
+            return train_ensemble(panel, self.seasons_, config, run, start)
 
-    def _config(self, panel: Panel, time_limit: float | None) -> ForecastConfig | None:
-        """Configuration of the networks of a panel; None if it is too short to train on."""
+    def _config(self, panel: Panel) -> ForecastConfig | None:
+        """Configuration of the networks of a panel; None without any, as it is too short or a baseline is selected."""
+        if self.select in BASELINES:
+            return None
         likelihood, nonnegative = choose_likelihood(panel, self.likelihood), not (panel.y < 0).any()
-        config = default_config(self.seasons_, self.horizon, panel.lengths, time_limit, nonnegative, likelihood)
-        if config is None:
+        config = default_config(self.seasons_, self.horizon, panel.lengths, nonnegative, likelihood)
+        if (config := with_selection(config, self.select)) is None:
             return None
         config = replace(config, has_gaps=bool(np.isnan(panel.y).mean() >= GAP_SHARE))
-        if self.training is None:
-            return config
-        training = self.training.merged_with(config.training)
-        return replace(config, training=training if time_limit is None else replace(training, max_seconds=time_limit))
+        return config if self.training is None else replace(config, training=self.training.merged_with(config.training))
 
     def forecast(
         self,
@@ -418,12 +423,13 @@ class Forecaster(BaseEstimator):
         static_df: Frame | None = None,
         futr_df: Frame | None = None,
         h: int | None = None,
+        models: bool = False,
     ) -> Forecast:
         """Forecast as a `Forecast`, which gives frames, sample paths and charts.
 
         Parameters
         ----------
-        df, static_df, futr_df, h
+        df, static_df, futr_df, h, models
             As in `predict`.
 
         Returns
@@ -444,9 +450,13 @@ class Forecaster(BaseEstimator):
         parts = self._parts()
         group = PanelGroup(self._learned_panels()) if df is None else self.read(df, static_df=static_df)
         frame_type = self.frame_type_ if df is None or isinstance(df, (Panel, PanelGroup)) else empty_frame(df)
-        return replace(parts.forecast(group, futr_df, steps), frame_type=frame_type)
+        forecast = parts.forecast(group, futr_df, steps, self.select, models)
+        notes = self.notes_ if df is None else group.notes
+        return replace(forecast, frame_type=frame_type, notes=tuple(dict.fromkeys([*notes, *forecast.notes])))
 
-    def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
+    def forecast_panel(
+        self, panel: Panel, futr_df: Frame | None, h: int, select: str = "auto", models: bool = False
+    ) -> Forecast:
         """Forecast a panel of the one frequency that was learned.
 
         Parameters
@@ -457,20 +467,31 @@ class Forecaster(BaseEstimator):
             Known future covariates.
         h : int
             Steps to forecast.
+        select : str, default "auto"
+            Model that forecasts; "auto" for the one that was chosen.
+        models : bool, default False
+            Whether to forecast by every network and baseline too.
 
         Returns
         -------
         Forecast
             Quantiles of every series and step.
         """
-        future = None
+        ensemble, future, notes = self.ensemble_.using(select), None, tuple[str, ...]()
         if names := self.columns_["futr_exog_list"]:
             if futr_df is None:
                 raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
             future = future_rows(panel, futr_df, h)
-        since = first_unseen_row(self.panel_, panel)
-        values = self.ensemble_.quantiles(panel, np.arange(len(panel)), panel.lengths, future, h, since)
-        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (self.ensemble_.rank_template,))
+            notes = future_notes(panel, futr_df, future)
+        elif futr_df is not None:
+            raise OptionError(
+                "the model has no future covariates: leave out futr_df, or name some in futr_exog_list of fit"
+            )
+        names = (select, *ensemble.members) if models else (select,)
+        values, *others = ensemble.next_quantiles(names, panel, future, h, first_unseen_row(self.panel_, panel))
+        members = dict(zip(names[1:], others, strict=True))
+        template, counts = (ensemble.rank_template,), (ensemble.counts,)
+        return Forecast(PanelGroup((panel,)), LEVELS, values, None, template, counts, notes, members)
 
     def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
         """Table of future covariates to fill in, for `predict`: id, time and empty columns for every step.
@@ -513,8 +534,11 @@ class Forecaster(BaseEstimator):
         level: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
         samples: int | None = None,
+        models: bool = False,
     ) -> Frame:
         """Forecast the steps after each series, as a frame.
+
+        A warning names columns of `futr_df` that are not read, and missing values; `Forecast.notes` holds all notes.
 
         Parameters
         ----------
@@ -523,15 +547,17 @@ class Forecaster(BaseEstimator):
         static_df : frame, optional
             Static covariates of new series: one row a series.
         futr_df : frame, optional
-            Id, time and the columns of futr_exog_list for every step to forecast.
+            Id, time and the columns of futr_exog_list for every step to forecast; refused if `fit` had none.
         h : int, optional
             Steps to forecast, fewer or more than the horizon that was learned; beyond it the recurrence runs on.
         level : sequence of float, optional
-            Central intervals in percent, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
+            Central intervals in percent, from 1 to 95, such as [80, 90], as columns rekur-lo-80, rekur-hi-80, …
         quantiles : sequence of float, optional
-            Quantile levels such as [0.1, 0.9], as columns rekur_ql0.1, …
+            Quantile levels from 0.025 to 0.975 such as [0.1, 0.9], as columns rekur_ql0.1, …
         samples : int, optional
             Number of sample paths to draw instead, numbered in the column "sample"; see `Forecast.paths`.
+        models : bool, default False
+            Whether to add the forecasts of every network and baseline, with columns named like those of "rekur".
 
         Returns
         -------
@@ -545,7 +571,12 @@ class Forecaster(BaseEstimator):
         >>> rekur.Forecaster(horizon=3).fit(df).predict(level=[80]).columns.tolist()
         ['ds', 'rekur', 'rekur-lo-80', 'rekur-hi-80']
         """
-        forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h)
+        if models and samples is not None:
+            raise OptionError("models=True has no effect on samples, paths of one model: leave one of them out")
+        forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h, models=models)
+        for note in forecast.notes:
+            if note not in (*self.notes_, *forecast.panel.notes):  # on futr_df
+                warnings.warn(note, stacklevel=2)
         return (
             forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)
         )
@@ -554,7 +585,7 @@ class Forecaster(BaseEstimator):
         self,
         df: Frame,
         *,
-        n_windows: int = 3,
+        n_windows: int | None = None,
         step_size: int | None = None,
         refit: bool | int = False,
         time_limit: float | None = None,
@@ -568,8 +599,9 @@ class Forecaster(BaseEstimator):
         ----------
         df : frame or Panel
             The complete history, as in `fit`.
-        n_windows : int, default 3
-            Windows of each series; the last one ends with the series.
+        n_windows : int, optional
+            Windows of each series; the last one ends with the series. None: up to eight windows spread over the last
+            quarter, a year at most, see `rekur.forecasting.selection.past_windows.spread_windows`.
         step_size : int, optional
             Steps between windows; the horizon if None.
         refit : bool or int, default False
@@ -583,7 +615,7 @@ class Forecaster(BaseEstimator):
             Static covariates, as in `fit`.
         **columns
             id_col, time_col, target_col, futr_exog_list, hist_exog_list, stat_exog_list, duplicates as in `fit`; those
-            not given are the ones of `fit` if the forecaster is fitted to such columns.
+            not given are the ones of `fit` if the forecaster is fitted.
 
         Returns
         -------
@@ -611,22 +643,14 @@ class Forecaster(BaseEstimator):
         return replace(backtest, frame_type=empty_frame(df))
 
     def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
-        """Read a history to refit on; columns default to those of `fit` if the table has them."""
+        """Read a history to refit on; columns default to those of `fit`."""
         panels = self._learned_panels() if hasattr(self, "multi_") else ()
-        merged: ColumnOptions = {**self._fitted_columns(df, panels), **columns}
+        fitted = self.columns_ if panels and not isinstance(df, (Panel, PanelGroup)) else {}
+        merged: ColumnOptions = {**fitted, **columns}
         options = column_options(df, **merged)
         if static_df is not None and "stat_exog_list" not in columns:
             options["stat_exog_list"] = static_names(static_df, options["id_col"])
         return self.usable(read_group(df, options, freq=self.freq, static_df=static_df, static_source=panels))
-
-    def _fitted_columns(self, df: Frame, panels: Sequence[Panel]) -> ColumnOptions:
-        """Column options of `fit`, if a table has all these columns; static covariates may be in another table."""
-        if not panels or isinstance(df, (Panel, PanelGroup)):
-            return {}
-        fitted = self.columns_
-        names = {fitted["id_col"], fitted["time_col"], fitted["target_col"]} - {None}
-        names |= {*fitted["futr_exog_list"], *fitted["hist_exog_list"]}
-        return fitted if names <= set(as_table(df, "the table").columns) else {}
 
     def cross_validation(
         self,
@@ -653,7 +677,9 @@ class Forecaster(BaseEstimator):
             The complete history, as in `fit`.
         h : int, optional
             Steps of a window; the horizon if None.
-        n_windows, step_size, refit, time_limit, progress, static_df, **columns
+        n_windows : int, default 3
+            Windows of each series; the last one ends with the series.
+        step_size, refit, time_limit, progress, static_df, **columns
             As in `backtest`.
         level, quantiles : sequence of float, optional
             Intervals and quantiles, as in `predict`.
@@ -721,10 +747,11 @@ class Forecaster(BaseEstimator):
         """
         self.check()
         group = self._read_history(df, columns, static_df)
+        first = group.parts[0]
+        if not (first.future_names or first.past_names or first.static_names):
+            raise OptionError("there are no covariates to explain: name some in futr_exog_list or another list")
         names, importance = permutation_importance(self, group, n_windows)
-        return panel_frame(
-            {"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((group.parts[0],))
-        )
+        return panel_frame({"covariate": names, "importance": importance}, empty_frame(df), PanelGroup((first,)))
 
     def fine_tune(
         self,
@@ -772,17 +799,13 @@ class Forecaster(BaseEstimator):
         column_options(None, **options)  # refuses unknown names
         tuned = copy.copy(self)
         tuned.columns_ = options
-        try:
-            group = tuned._read_again(df, options, static_df=static_df)
-            tuned.frame_type_ = empty_frame(df)
-            if tuned.multi_ is not None:
-                tuned._delegate_to(tuned.multi_.fine_tuned(group, time_limit, progress))
-            else:
-                tuned._fine_tune_panel(tuned._own_panel(group), time_limit, progress)
-        except TrainingInterrupted as interrupt:  # the best weights so far can be used and saved
-            if self.multi_ is None:
-                self.ensemble_ = interrupt.ensemble
-            raise
+        deadline = self._deadline(Deadline.after(time_limit))
+        group = tuned._read_again(df, options, static_df=static_df)
+        tuned.frame_type_ = empty_frame(df)
+        if tuned.multi_ is not None:
+            tuned._delegate_to(tuned.multi_.fine_tuned(group, deadline.seconds(), progress))
+        else:
+            tuned._fine_tune_panel(tuned._own_panel(group), deadline, progress)
         vars(self).update(vars(tuned))
         return self
 
@@ -793,8 +816,8 @@ class Forecaster(BaseEstimator):
             raise DataError(f"the table has the frequency {names}, but the model was fitted to {self.panel_.freq.name}")
         return group.parts[0]
 
-    def _fine_tune_panel(self, panel: Panel, time_limit: float | None, progress: bool | None) -> None:
-        new = self._config(panel, time_limit) if self.ensemble_.networks else None
+    def _fine_tune_panel(self, panel: Panel, deadline: Deadline, progress: bool | None) -> None:
+        new = self._config(panel) if self.ensemble_.networks else None
         if new is None or self.config_ is None:
             raise DataError("the series are too short for fine-tuning, or the model has no network: use fit")
         choose_likelihood(panel, self.config_.architectures[0].likelihood)  # refuses values that are no counts
@@ -805,13 +828,16 @@ class Forecaster(BaseEstimator):
             validation_size=new.validation_size,
             training=training,
         )
-        self.ensemble_, self.history_ = self._train(panel, config, progress, None, self.ensemble_)
-        self.config_, self.panel_ = config, panel
+        self.ensemble_, self.history_, notes = self._train(panel, config, deadline, progress, start=self.ensemble_)
+        self.config_, self.panel_, self.notes_ = config, panel, [*panel.notes, *notes]
+        self.notes_ += self.ensemble_.notes(self.likelihood)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder, as config.json and model.safetensors.
 
-        The files hold the end of every series, from which forecasts go on.
+        The loaded model forecasts the same numbers. The files hold the end of every series, from which forecasts go on:
+        all rows of a series of up to 2,048 rows, the last 2,048 to 2,111 of a longer one, or more where three seasons
+        or the context of a network are longer. They thus hold data of the training: for most tables all of its values.
 
         Parameters
         ----------
@@ -856,23 +882,7 @@ class Forecaster(BaseEstimator):
 
     def _summary(self) -> list[tuple[str, str]]:
         """Lines on the task, the data and the scores of model and baselines, for `_repr_html_`."""
-        parts = self._parts().parts
-        panels = [part.panel_ for part in parts]
-        series, rows = sum(len(panel) for panel in panels), sum(len(panel.y) for panel in panels)
-        frequencies = " and ".join(panel.freq.name for panel in panels)
-        lines = [
-            ("task", f"forecast {self.horizon} steps"),
-            ("data", f"{series} series, {rows} rows, frequency {frequencies}"),
-        ]
-        for part in parts:
-            prefix = "" if len(parts) == 1 else f"{part.panel_.freq.name}: "
-            lines.append(("model", prefix + part.ensemble_.blend.describe()))
-            losses = part.ensemble_.blend.validation_losses
-            if losses:
-                words = {"rekur": NAME, "seasonal_naive": "seasonal naive", "smoothing": "smoothing"}
-                scores = ", ".join(f"{label} {losses[name]:.3f}" for name, label in words.items() if name in losses)
-                lines.append(("pinball loss on held-out windows", prefix + scores))
-        return lines
+        return [("task", f"forecast {self.horizon} steps"), *self._parts().summary()]
 
 
 def _check_whole(name: str, value: object) -> None:

@@ -115,11 +115,13 @@ class ForecastModel:
         return features.inputs(windows, past, self.linear_forecast(features, windows, past, future, horizon), future)
 
     def forward(self, x: Tensor, scale: WindowScale, horizon: int) -> Array:
-        """Quantiles (n, h, Q) in the units of the series, from inputs (n, P, 2·p + K)."""
-        raw, head = self.net(x, self.config.patches(horizon))[:, :horizon], self.net.head
+        """Quantiles (n, h, Q) in the units of the series, in memory (Q, n, h), from inputs (n, P, 2·p + K)."""
+        raw, head = self.net(x, self.config.patches(horizon)), self.net.head  # (n, P, p, ·)
         if isinstance(head, CountHead):
-            return np.asarray(head.decode(head.place(raw, *level_and_spread(scale).chunk(2, dim=1))).numpy())
-        return scale.undo(head.decode(raw).double().numpy())
+            raw = head.place(raw, *level_and_spread(scale).chunk(2, dim=1))
+        levels = head.decode(raw).movedim(-1, 0).flatten(2)[..., :horizon]  # (Q, n, h)
+        q = np.moveaxis(levels.double().numpy(), 0, -1)
+        return q if isinstance(head, CountHead) else scale.undo(q)
 
     def linear_forecast(
         self, features: WindowFeatures, windows: WindowIndex, past: Array, future: Array | None, horizon: int
@@ -148,6 +150,13 @@ def regressors(past: Array, known: Array, config: ForecastConfig) -> Array:
     if known.shape[1] * known.shape[2] + past.shape[1] > MAX_REGRESSORS:
         known = known[:, past.shape[1] :]
     return np.concatenate([np.nan_to_num(past), known.reshape(len(past), -1)], axis=1)
+
+
+def regressor_count(config: ForecastConfig, known: int) -> int:
+    """Number of regressors of the linear path with so many known inputs a step."""
+    L, h = config.context_length, config.horizon
+    count = L + (L + h) * known
+    return count if count <= MAX_REGRESSORS else L + h * known
 
 
 def level_and_spread(scale: WindowScale) -> Tensor:

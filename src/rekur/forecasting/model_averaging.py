@@ -1,16 +1,24 @@
-"""Model averaging: weights of networks and baselines by their validation loss, shrunk to naive without evidence."""
+"""Model averaging: weights of networks and baselines by their loss on past windows, shrunk to equal shares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from rekur import baselines
 from rekur.core import Array
-from rekur.forecasting.calibration import HORIZON_PARTS, TINY, conformal_scale, horizon_third
-from rekur.metrics import pinball_error
+from rekur.forecasting.calibration import (
+    HORIZON_PARTS,
+    TINY,
+    calibrated_scale,
+    horizon_third,
+    interval_distance,
+    log_interpolation,
+)
+from rekur.metrics import clustered_mean, pinball_error
 
 AVERAGED_BASELINES = ("smoothing", "seasonal_naive", "naive")
 """Baselines that may have a weight."""
@@ -19,20 +27,20 @@ SELECTION_ROUNDS = 20
 """Picks of the greedy ensemble selection."""
 
 MAX_SELECTION_VALUES = 100_000
-"""Held-out values that the selection reads, at most."""
+"""Past values that the selection reads, at most."""
 
-PRIOR_WINDOWS = 5.0
-"""Held-out windows that the prior weights are worth."""
+PRIOR_BLOCKS = 10.0
+"""Blocks of time that the prior weights are worth."""
 
-MIN_INDEPENDENT = 5
-"""Independent windows, or blocks of time, from which on a difference can be significant."""
+MIN_T = 2.0
+"""Standard errors by which other baselines must beat smoothing before they have a weight."""
 
 CHUNK_WINDOWS = 4096
 MIN_WEIGHT = 0.05
 """A smaller weight is set to zero."""
 
-TRUST, MIN_GAIN = 0.9, 1.01
-"""Weight of the evidence from which on smoothing is kept only if it lowers the loss by 1 %."""
+BASELINES = "baselines"
+"""Name of the average of the baselines in the selection."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,9 @@ class ModelAverage:
     ----------
     weights : mapping of str to float
         Weight of each member; their sum is 1.
-    interval_scale : tuple of float, default (1.0, 1.0, 1.0)
-        Factor on the distance from the median in each third of the horizon.
+    interval_scale : tuple of float, default (1.0, 1.0)
+        Factor on the distance from the median at the first and at the last step, log-linear in the logarithm of the
+        step between them; three values, of models saved in format 1, are those of the thirds of the horizon.
     validation_losses : mapping of str to float, optional
         Mean pinball loss of each member, and of the average as "rekur", on the held-out windows, in units of the
         seasonal naive error.
@@ -56,7 +65,7 @@ class ModelAverage:
     """
 
     weights: Mapping[str, float]
-    interval_scale: tuple[float, ...] = (1.0,) * HORIZON_PARTS
+    interval_scale: tuple[float, ...] = (1.0, 1.0)
     validation_losses: Mapping[str, float] = field(default_factory=dict)
 
     def combine(self, forecasts: Mapping[str, Array], levels: tuple[float, ...], horizon: int) -> Array:
@@ -70,7 +79,7 @@ class ModelAverage:
         levels : tuple of float
             Quantile levels, 0.5 among them.
         horizon : int
-            Horizon that was learned, whose thirds the factors belong to; the last one holds beyond it.
+            Horizon that was learned; the factor of its last step holds beyond it.
 
         Returns
         -------
@@ -107,7 +116,213 @@ class ModelAverage:
 
     def interval_factors(self, steps: int, horizon: int) -> Array:
         """Factor on the interval width at each step, (steps,)."""
-        return np.asarray(self.interval_scale)[horizon_third(np.arange(steps), horizon)]
+        if len(self.interval_scale) == HORIZON_PARTS:
+            return np.asarray(self.interval_scale)[horizon_third(np.arange(steps), horizon)]
+        share = np.minimum(log_interpolation(horizon, steps), 1.0)
+        first, last = np.log(self.interval_scale)
+        return np.asarray(np.exp(first + share * (last - first)))
+
+    def interval_text(self) -> str:
+        """The factors in words."""
+        factors = [f"{factor:.3g}" for factor in self.interval_scale]
+        if len(factors) == HORIZON_PARTS:
+            return f"{', '.join(factors)} in the thirds of the horizon"
+        return f"{factors[0]} at the first and {factors[1]} at the last step"
+
+
+@dataclass(frozen=True)
+class PastForecasts:
+    """Forecasts of past windows with the values that followed.
+
+    Parameters
+    ----------
+    forecasts : mapping of str to np.ndarray
+        Quantiles (n, h, Q) of the members.
+    actual : np.ndarray
+        Values, NaN where missing, shape (n, h).
+    scale : np.ndarray
+        Unit of the errors of each window, shape (n,).
+    blocks : np.ndarray
+        Number of the block of time of each window, shape (n,), within which errors are correlated.
+    levels : tuple of float
+        Quantile levels.
+    """
+
+    forecasts: Mapping[str, Array]
+    actual: Array
+    scale: Array
+    blocks: Array
+    levels: tuple[float, ...]
+
+    @cached_property
+    def observed(self) -> Array:
+        """Mask (n, h) of the values that every member forecasts."""
+        mask = np.isfinite(self.actual) & (self.scale > 0)[:, None]
+        for q in self.forecasts.values():
+            mask &= np.isfinite(q).all(axis=-1)
+        return np.asarray(mask)
+
+    @cached_property
+    def usable(self) -> Array:
+        """Rows of the windows with such a value."""
+        return np.flatnonzero(self.observed.any(axis=1))
+
+    def of_members(self, names: Sequence[str]) -> PastForecasts:
+        """The forecasts of some of the members."""
+        return replace(self, forecasts={name: q for name, q in self.forecasts.items() if name in names})
+
+    @property
+    def used_blocks(self) -> Array:
+        """Blocks of time of these windows."""
+        return np.asarray(self.blocks[self.usable])
+
+    def mean(self, weights: Mapping[str, float]) -> Array:
+        """Weighted mean of members, (n, h, Q)."""
+        return np.asarray(sum(weight * self.forecasts[name] for name, weight in weights.items()))
+
+    def losses(self, q: Array) -> Array:
+        """Mean pinball loss of each usable window under quantiles (n, h, Q), in units of its scale."""
+        rows = self.usable
+        return window_losses(q[rows], self.actual[rows], self.scale[rows], self.observed[rows], self.levels)
+
+    def select(self, members: Mapping[str, Array]) -> dict[str, float]:
+        """Weights of members, quantiles (n, h, Q), by greedy ensemble selection."""
+        index = np.flatnonzero(self.observed)
+        index = index[:: max(1, len(index) // MAX_SELECTION_VALUES)]
+        unit = np.broadcast_to(self.scale[:, None], self.actual.shape).ravel()[index]
+        quantiles = {name: q.reshape(-1, len(self.levels))[index] for name, q in members.items()}
+        return greedy_selection(quantiles, self.actual.ravel()[index], unit, self.levels)
+
+
+def average_models(
+    held_out: PastForecasts | None, past: PastForecasts | None = None, growth: Array | None = None
+) -> ModelAverage:
+    """Choose weights by the pinball loss on past windows, and the interval factors by the coverage.
+
+    The baselines, which need no training, are compared on windows all over the past (`baseline_weights`). Networks
+    and the average of the baselines are then weighted by ensemble selection on the held-out windows, shrunk to the
+    prior shares (`network_share`) as if these were the evidence of ten blocks of time:
+
+        w = (B·w_selected + 10·w_prior) / (B + 10)
+
+    where B is the number of blocks of time of the held-out windows. A weight below 5 % is dropped.
+
+    Parameters
+    ----------
+    held_out : PastForecasts or None
+        Networks and baselines on the windows that no network was trained on; None without networks.
+    past : PastForecasts, optional
+        Baselines on earlier windows too.
+    growth : np.ndarray, optional
+        Logarithm of the factor on intervals of baselines expected without evidence, shape (h,).
+
+    References
+    ----------
+    R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, 2004, "Ensemble selection from libraries of models", ICML.
+    """
+    weights = baseline_weights(past)
+    if held_out is not None and len(held_out.usable):
+        weights = _with_networks(held_out, weights)
+    elif held_out is not None:
+        weights = _shared(weights, dict.fromkeys(networks_of(held_out)[:1], 0.5))
+    known = past if held_out is None else held_out
+    if known is None or not len(known.usable):
+        return ModelAverage(weights)
+    average = calibrated(weights, known, growth)
+    final = average.combine(known.forecasts, known.levels, known.actual.shape[1])
+    losses = {name: float(known.losses(q).mean()) for name, q in {"rekur": final, **known.forecasts}.items()}
+    return replace(average, validation_losses=losses)
+
+
+def calibrated(weights: Mapping[str, float], past: PastForecasts, growth: Array | None = None) -> ModelAverage:
+    """An average of members of known weights, with interval factors by its coverage of past windows.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        Weight of each member; their sum is 1.
+    past : PastForecasts
+        Forecasts of the members.
+    growth : np.ndarray, optional
+        As in `average_models`.
+    """
+    if not len(past.usable):
+        return ModelAverage(weights)
+    mean = past.mean(weights)
+    share = sum(weight for name, weight in weights.items() if name in baselines.BASELINES)
+    expected = np.zeros(mean.shape[1]) if growth is None else share * growth
+    distance = np.where(past.observed, interval_distance(mean, past.actual, past.levels), np.nan)
+    return ModelAverage(weights, calibrated_scale(distance, len(np.unique(past.used_blocks)), expected))
+
+
+def networks_of(held_out: PastForecasts) -> list[str]:
+    """Names of the networks among the members."""
+    return [name for name in held_out.forecasts if name not in AVERAGED_BASELINES]
+
+
+def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
+    """Weights of the baselines by their losses on past windows.
+
+    Smoothing alone, unless the average that ensemble selection finds is better by two standard errors (of clusters,
+    the windows of a block of time); its weights are then shrunk to smoothing alone with the strength of ten blocks.
+
+    Parameters
+    ----------
+    past : PastForecasts or None
+        Forecasts of all baselines; None without any past window.
+    """
+    if past is None or not len(past.usable):
+        return {"smoothing": 1.0}
+    selected = past.select(past.forecasts)
+    gains = past.losses(past.forecasts["smoothing"]) - past.losses(past.mean(selected))
+    gain = clustered_mean(gains, past.used_blocks)
+    if gain.mean < MIN_T * gain.error or gain.mean <= 0:
+        return {"smoothing": 1.0}
+    trust = evidence(past.used_blocks)
+    return _shared({"smoothing": 1.0}, {name: trust * weight for name, weight in selected.items()})
+
+
+def _with_networks(held_out: PastForecasts, base: Mapping[str, float]) -> dict[str, float]:
+    """Weights of networks and baselines on held-out windows; `base` holds those of the baselines among each other."""
+    networks = {name: held_out.forecasts[name] for name in networks_of(held_out)}
+    selected = held_out.select({**networks, BASELINES: held_out.mean(base)})
+    losses = held_out.losses(held_out.mean(base))
+    best = min((held_out.losses(q) for q in networks.values()), key=lambda loss: float(loss.mean()))
+    trust, share = evidence(held_out.used_blocks), network_share(losses - best, held_out.used_blocks)
+    prior = (1 - trust) * share / len(networks)
+    return _shared(base, {name: trust * selected.get(name, 0.0) + prior for name in networks})
+
+
+def _shared(base: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, float]:
+    """Weights: the given shares of some members, the rest as in `base`; those below 5 % are dropped."""
+    rest = 1 - sum(shares.values())
+    names = [*shares, *(name for name in base if name not in shares)]
+    weights = {name: shares.get(name, 0.0) + rest * base.get(name, 0.0) for name in names}
+    return normalized({name: weight for name, weight in weights.items() if weight >= MIN_WEIGHT})
+
+
+def evidence(blocks: Array) -> float:
+    """Weight of the evidence of windows in B blocks of time, B / (B + 10)."""
+    count = len(np.unique(blocks))
+    return count / (count + PRIOR_BLOCKS)
+
+
+def network_share(gains: Array, blocks: Array) -> float:
+    """Share of the networks believed in without selection: one half, moved by the significance of their gain.
+
+        share = 1/2 + t/4 within 0 … 1,  t = mean gain / standard error
+
+    where the standard error is that of clusters, the windows of a block of time; one half for a single block.
+
+    Parameters
+    ----------
+    gains : np.ndarray
+        Loss of the baselines less that of the best network in each window, shape (n,).
+    blocks : np.ndarray
+        Number of the block of time of each window, shape (n,).
+    """
+    gain = clustered_mean(gains, blocks)
+    return float(np.clip(0.5 + gain.mean / max(gain.error, TINY) / 4, 0.0, 1.0))
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:
@@ -118,152 +333,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
 
 def display_name(name: str) -> str:
     """Readable name of a member."""
-    return baselines.describe(name) if name in AVERAGED_BASELINES else f"{name} network"
-
-
-def prior_weights(losses: Mapping[str, Array], count: float) -> dict[str, float]:
-    """Weights believed in without evidence: half for the networks, half for smoothing.
-
-    If smoothing is worse or better than the best network by more than two standard errors, over five independent
-    windows or more, the one that loses has no prior weight.
-
-    Parameters
-    ----------
-    losses : mapping of str to np.ndarray
-        Loss of each held-out window, shape (n,), by member.
-    count : float
-        Number of windows that do not overlap.
-    """
-    networks = [name for name in losses if name not in AVERAGED_BASELINES]
-    best = min(networks, key=lambda name: losses[name].mean())
-    difference = losses["smoothing"] - losses[best]
-    bound = 2 * difference.std() / np.sqrt(count) if count >= MIN_INDEPENDENT else np.inf
-    share = 0.5 if abs(difference.mean()) <= bound else float(difference.mean() > 0)
-    return {**{name: share / len(networks) for name in networks}, "smoothing": 1 - share}
-
-
-def average_models(
-    forecasts: Mapping[str, Array],
-    actual: Array,
-    scale: Array,
-    counts: tuple[int, int],
-    levels: tuple[float, ...],
-    blocks: Array | None = None,
-) -> ModelAverage:
-    """Choose weights by the pinball loss on held-out windows, and interval factors by the coverage.
-
-    The weights are those of a greedy ensemble selection, shrunk to `prior_weights` as if these were the evidence of
-    five windows. A weight below 5 % is dropped, and so is smoothing if many windows show a gain below 1 %. Without a
-    significant gain over naive, naive takes a part (`shrink_to_naive`). As the errors of series are correlated, the
-    intervals count the geometric mean of both counts as independent windows.
-
-    Parameters
-    ----------
-    forecasts : mapping of str to np.ndarray
-        Quantiles (n, h, Q) of the members.
-    actual : np.ndarray
-        Held-out values, NaN where missing, shape (n, h).
-    scale : np.ndarray
-        Unit of the errors of each window, shape (n,).
-    counts : tuple of int
-        Number of the n windows that do not overlap within their series, and of those that begin at different times.
-    levels : tuple of float
-        Quantile levels.
-    blocks : np.ndarray, optional
-        Number of the block of time of each window, shape (n,), within which errors are correlated; None: weights are
-        not shrunk to naive.
-
-    References
-    ----------
-    R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, 2004, "Ensemble selection from libraries of models", ICML.
-    """
-    observed = np.isfinite(actual) & (scale > 0)[:, None]
-    for q in forecasts.values():
-        observed &= np.isfinite(q).all(axis=-1)
-    usable = observed.any(axis=1)
-    if not usable.any():
-        return ModelAverage(prior_weights({name: np.zeros(1) for name in forecasts}, 1))
-
-    def losses_of(q: Array) -> Array:
-        return window_losses(q[usable], actual[usable], scale[usable], observed[usable], levels)
-
-    losses = {name: losses_of(q) for name, q in forecasts.items()}
-    weights = _selected_weights(forecasts, actual, scale, observed, prior_weights(losses, counts[0]), counts[0], levels)
-    mean = ModelAverage(weights).combine(forecasts, levels, actual.shape[1])
-    if blocks is not None:
-        weights = shrink_to_naive(weights, losses["naive"] - losses_of(mean), blocks[usable])
-        mean = ModelAverage(weights).combine(forecasts, levels, actual.shape[1])
-    independent = float(np.sqrt(counts[0] * counts[1]))
-    thirds, factors = horizon_third(np.arange(actual.shape[1]), actual.shape[1]), []
-    for k in range(HORIZON_PARTS):
-        mask = observed & (thirds == k)
-        factors.append(conformal_scale(mean[mask], actual[mask], levels, independent) if mask.any() else 1.0)
-    average = ModelAverage(weights, tuple(factors))
-    final = average.combine(forecasts, levels, actual.shape[1])
-    validation = {name: float(loss.mean()) for name, loss in {"rekur": losses_of(final), **losses}.items()}
-    return ModelAverage(weights, tuple(factors), validation)
-
-
-def _selected_weights(
-    forecasts: Mapping[str, Array],
-    actual: Array,
-    scale: Array,
-    observed: Array,
-    prior: Mapping[str, float],
-    count: int,
-    levels: tuple[float, ...],
-) -> dict[str, float]:
-    """Weights of the greedy selection, shrunk to the prior ones, without members of little use."""
-    index = np.flatnonzero(observed)
-    index = index[:: max(1, len(index) // MAX_SELECTION_VALUES)]
-    values, unit = actual.ravel()[index], np.broadcast_to(scale[:, None], actual.shape).ravel()[index]
-    quantiles = {name: q.reshape(-1, len(levels))[index] for name, q in forecasts.items()}
-    selected = greedy_selection(quantiles, values, unit, levels)
-    trust = count / (count + PRIOR_WINDOWS)
-    shrunk = {name: trust * selected.get(name, 0.0) + (1 - trust) * prior.get(name, 0.0) for name in forecasts}
-    weights = normalized({name: weight for name, weight in shrunk.items() if weight >= MIN_WEIGHT})
-    if trust > TRUST and len(weights) > 1 and "smoothing" in weights:
-        rest = normalized({name: weight for name, weight in weights.items() if name != "smoothing"})
-        with_smoothing, without = (
-            mean_pinball(np.sum([w * quantiles[n] for n, w in each.items()], axis=0), values, unit, levels)
-            for each in (weights, rest)
-        )
-        weights = rest if without < MIN_GAIN * with_smoothing else weights
-    return weights
-
-
-def shrink_to_naive(weights: Mapping[str, float], gains: Array, blocks: Array) -> dict[str, float]:
-    """Weights shrunk towards naive if the gain of the average over naive is not significant.
-
-        t = mean gain / standard error,  share of the average = min(1, (t / t₉₇.₅)²)  if t > 0, else 0
-
-    where the standard error is that of clusters, the windows of one of B blocks of time, and t₉₇.₅ is a quantile of
-    Student's t with B - 1 degrees of freedom. With fewer than five blocks the weights are returned unchanged.
-
-    Parameters
-    ----------
-    weights : mapping of str to float
-        Weights of the average.
-    gains : np.ndarray
-        Loss of naive less that of the average in each window, shape (n,).
-    blocks : np.ndarray
-        Number of the block of time of each window, shape (n,).
-
-    References
-    ----------
-    K. Liang, S. Zeger, 1986, "Longitudinal data analysis using generalized linear models", Biometrika 73.
-    """
-    _, block = np.unique(blocks, return_inverse=True)
-    sums = np.bincount(block, gains - gains.mean())
-    if len(sums) < MIN_INDEPENDENT:
-        return dict(weights)
-    error = np.sqrt(np.square(sums).sum() * len(sums) / (len(sums) - 1)) / len(gains)
-    z, ν = 1.96, len(sums) - 1
-    critical = z + (z**3 + z) / (4 * ν) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * ν**2)  # to 0.3 % from ν = 4 on
-    share = min(1.0, max(0.0, float(gains.mean() / max(error * critical, TINY))) ** 2)
-    shrunk = {name: share * weight for name, weight in weights.items()}
-    shrunk["naive"] = shrunk.get("naive", 0.0) + 1 - share
-    return normalized({name: weight for name, weight in shrunk.items() if weight >= MIN_WEIGHT})
+    return baselines.describe(name) if name in baselines.BASELINES else f"{name} network"
 
 
 def greedy_selection(

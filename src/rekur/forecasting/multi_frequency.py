@@ -5,18 +5,19 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from rekur.baselines import BASELINES
 from rekur.core import DataError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.forecast import Forecast
+from rekur.forecasting.cross_validation import Backtest
+from rekur.forecasting.forecast import NAME, Forecast
 from rekur.forecasting.panel_forecaster import PanelForecaster
-
-SECONDS_AFTER_INTERRUPT = 0.001
-"""Training time of the frequencies that follow an interrupt: one epoch."""
+from rekur.training.deadline import Deadline
 
 
 class MultiFrequencyForecaster:
@@ -30,11 +31,6 @@ class MultiFrequencyForecaster:
 
     def __init__(self, parts: Sequence[PanelForecaster]) -> None:
         self.parts = tuple(parts)
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether every part can forecast."""
-        return all(hasattr(part, "ensemble_") for part in self.parts)
 
     @property
     def notes(self) -> list[str]:
@@ -53,34 +49,54 @@ class MultiFrequencyForecaster:
         progress: bool | None,
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
-        """Fit each part to its panel, in an equal share of the time.
-
-        After an interrupt the parts that were not yet trained are trained for one epoch, so that all can be used.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            Training was interrupted; `is_fitted` is True if the forecasters can be used.
-        """
-        seconds = None if time_limit is None else time_limit / len(group.parts)
-        interrupted: KeyboardInterrupt | None = None
+        """Fit each part to its panel, in an equal share of the time that remains."""
+        deadline, count = Deadline.after(time_limit), len(group.parts)
         for k, (forecaster, panel) in enumerate(zip(self.parts, group.parts, strict=True)):
             folder = None if checkpoint is None else f"{os.fspath(checkpoint)}-{k}"
-            try:
-                forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
-            except KeyboardInterrupt as interrupt:
-                if interrupted is not None or not hasattr(forecaster, "ensemble_"):
-                    raise
-                interrupted, seconds = interrupt, SECONDS_AFTER_INTERRUPT
-        if interrupted is not None:
-            raise interrupted
+            seconds = deadline.portion(1 / (count - k)).seconds()
+            forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
 
-    def forecast(self, group: PanelGroup, futr_df: Frame, h: int) -> Forecast:
-        """Forecast each panel by the forecaster of its frequency."""
-        results = [self.part_for(panel).forecast_panel(panel, futr_df, h) for panel in group.parts]
+    def forecast(self, group: PanelGroup, futr_df: Frame, h: int, select: str, models: bool) -> Forecast:
+        """Forecast each panel by the forecaster of its frequency; members that one of them lacks are NaN there."""
+        results = [self.part_for(panel).forecast_panel(panel, futr_df, h, select, models) for panel in group.parts]
         templates = tuple(template for result in results for template in result.rank_templates)
         panels = PanelGroup(tuple(panel for result in results for panel in result.panel.parts))
-        return Forecast(panels, results[0].levels, np.concatenate([r.values for r in results]), None, templates)
+        names = dict.fromkeys(name for result in results for name in result.members)
+        members = {
+            name: np.concatenate([r.members.get(name, np.full_like(r.values, np.nan)) for r in results])
+            for name in names
+        }
+        values = np.concatenate([r.values for r in results])
+        notes = tuple(note for result in results for note in result.notes)
+        counts = tuple(count for result in results for count in result.counts)
+        return Forecast(panels, results[0].levels, values, None, templates, counts, notes, members)
+
+    def follow(self, backtest: Backtest) -> None:
+        """Let each forecaster use the baseline that is better in the backtest of its frequency, if one is."""
+        for k, panel in enumerate(backtest.panel.parts):
+            part, test = self.part_for(panel), backtest.of_part(k)
+            evidence = None if test is None else test.scores.select()
+            if evidence is not None:
+                before = part.ensemble_.selection_notes()
+                part.ensemble_ = replace(part.ensemble_.using(evidence.name), evidence=evidence)
+                part.notes_ = [note for note in part.notes_ if note not in before]
+                part.notes_.append(evidence.note("the windows of the backtest"))
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Lines on the data, the model in use and its loss, for a notebook."""
+        panels = [part.panel_ for part in self.parts]
+        series, rows = sum(len(panel) for panel in panels), sum(len(panel.y) for panel in panels)
+        frequencies = " and ".join(panel.freq.name for panel in panels)
+        lines = [("data", f"{series} series, {rows} rows, frequency {frequencies}")]
+        for part in self.parts:
+            prefix = "" if len(self.parts) == 1 else f"{part.panel_.freq.name}: "
+            lines.append(("model", prefix + part.ensemble_.average.describe()))
+            losses = part.ensemble_.blend.validation_losses
+            if losses:
+                words = {"rekur": NAME, "seasonal_naive": "seasonal naive", "smoothing": "smoothing"}
+                scores = ", ".join(f"{label} {losses[name]:.3f}" for name, label in words.items() if name in losses)
+                lines.append(("pinball loss on held-out windows", prefix + scores))
+        return lines
 
     def fine_tuned(
         self, group: PanelGroup, time_limit: float | None, progress: bool | None
@@ -92,8 +108,9 @@ class MultiFrequencyForecaster:
         DataError
             Two panels belong to one forecaster, or a frequency is not known.
         """
-        seconds, parts = None if time_limit is None else time_limit / len(group.parts), list(self.parts)
-        for panel in group.parts:
+        deadline, parts, count = Deadline.after(time_limit), list(self.parts), len(group.parts)
+        for n, panel in enumerate(group.parts):
+            seconds = deadline.portion(1 / (count - n)).seconds()
             k = self.parts.index(self.part_for(panel))
             if parts[k] is not self.parts[k]:
                 name = panel.freq.name
@@ -114,6 +131,12 @@ class MultiFrequencyForecaster:
             return next((part for part in matches if part.panel_.freq.end == panel.freq.end), matches[0])
         known = " and ".join(part.panel_.freq.name for part in self.parts)
         raise DataError(f"the table has series of the frequency {panel.freq.name}, but the model was fitted to {known}")
+
+
+def used_baseline(parts: Sequence[PanelForecaster], select: str) -> str | None:
+    """The baseline that fitted forecasters forecast by, if it is one alone and the same for all."""
+    used = {part.ensemble_.using(select).selected for part in parts}
+    return next((name for name in used if len(used) == 1 and name in BASELINES), None)
 
 
 def same_step(one: Panel, other: Panel) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rekur.forecasting.config import ForecastConfig
     from rekur.forecasting.ensemble import Ensemble
     from rekur.forecasting.forecast import Forecast
+    from rekur.training.deadline import Deadline
 
 
 class PanelForecaster(Protocol):
@@ -65,7 +66,7 @@ class PanelForecaster(Protocol):
         self,
         panel: Panel,
         seasons: tuple[int, ...],
-        time_limit: float | None = None,
+        deadline: Deadline | None = None,
         progress: bool | None = None,
     ) -> None:
         """Train on a panel of one frequency with known seasons."""
@@ -73,7 +74,9 @@ class PanelForecaster(Protocol):
     def fine_tune(self, df: Frame, *, time_limit: float | None = None, progress: bool | None = None) -> Self:
         """Go on learning from another panel."""
 
-    def forecast_panel(self, panel: Panel, futr_df: Frame | None, h: int) -> Forecast:
+    def forecast_panel(
+        self, panel: Panel, futr_df: Frame | None, h: int, select: str = "auto", models: bool = False
+    ) -> Forecast:
         """Forecast a panel of the frequency that was learned."""
 
     def restore_panel(

@@ -10,10 +10,10 @@ from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS, season_lengths
-from rekur.forecasting.cross_validation import PastWindows, TooShortError
 from rekur.forecasting.ensemble import BaselineForecasts, Ensemble
 from rekur.forecasting.model_averaging import mean_pinball
 from rekur.forecasting.panel_forecaster import PanelForecaster
+from rekur.forecasting.selection.past_windows import PastWindows, TooShortError
 from rekur.forecasting.window_features import actual_values
 from rekur.metrics import seasonal_scale
 

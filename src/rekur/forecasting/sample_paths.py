@@ -93,3 +93,8 @@ def draw_paths(q: Array, levels: tuple[float, ...], template: Array, n: int, see
         low, high = q[s, steps, right - 1], q[s, steps, right]
         out[s] = low + (high - low) * (z - nodes[right - 1]) / (nodes[right] - nodes[right - 1])
     return out
+
+
+def whole_numbers(values: Array) -> Array:
+    """Values rounded to counts, halves up; negative ones are 0."""
+    return np.asarray(np.maximum(np.floor(values + 0.5), 0.0))

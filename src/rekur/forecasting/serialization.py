@@ -67,6 +67,8 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
         **describe(model),
         "columns": model.columns_,
         "blend": asdict(model.ensemble_.blend),
+        "selected": model.ensemble_.selected,
+        "alone": {name: asdict(average) for name, average in model.ensemble_.alone.items()},
         "notes": model.notes_,
         "history": model.history_,
         "levels": list(LEVELS),
@@ -80,6 +82,7 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
         "panel.static": torch.from_numpy(panel.static),
         "panel.offsets": torch.from_numpy(panel.offsets),
         "panel.start": torch.from_numpy(panel.start.astype(np.int64)),
+        "panel.earlier": torch.from_numpy(panel.earlier),
         "rank_template": torch.from_numpy(model.ensemble_.rank_template),
     }
     for name, network in networks.items():
@@ -149,9 +152,10 @@ def restore_part(
     model = build(**parameters)
     seasons = tuple(description["seasons"])
     config = None if description["config"] is None else restore_config(description["config"])
-    fields = description["blend"]
-    blend = ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
-    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy())
+    blend = restore_average(description["blend"])
+    selected = description.get("selected", "blend")  # models of earlier releases forecast by the average
+    alone = {name: restore_average(fields) for name, fields in description.get("alone", {}).items()}
+    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy(), selected, alone)
     shape = NetworkShape(model.cell, model.hidden_size, model.num_layers)
     for name, network_fields in description["networks"].items():
         if config is None:
@@ -169,6 +173,11 @@ def restore_part(
         history=description["history"],
     )
     return model
+
+
+def restore_average(fields: Description) -> ModelAverage:
+    """The average that was described."""
+    return ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
 
 
 def restore_config(fields: Description) -> ForecastConfig:
@@ -206,6 +215,7 @@ def restore_panel(fields: Description, tensors: dict[str, Tensor]) -> Panel:
         local=fields["local"],
         wide=fields["wide"],
         uneven=dict(fields["uneven"]),
+        earlier=tensors["panel.earlier"].numpy() if "panel.earlier" in tensors else np.zeros((0, 4)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,12 @@ MAX_WINDOW_WEIGHT = 50.0
 """Largest size of a window in units of the seasonal naive error of its series."""
 
 MAX_VALIDATION_WINDOWS = 2000
+MAX_PAST_WINDOWS = 30
+"""Past windows of a series that the baselines are compared on, at most."""
+
+HISTORY_SHARE, MIN_PAST_ROWS = 2 / 3, 6
+"""Share of a series, and rows, that precede a past window at least."""
+
 DAYS_PER_CYCLE = {"year": 730.0, "month": 61.0, "week": 14.0}
 """Days that a panel must span for a calendar feature: two cycles."""
 
@@ -94,7 +101,8 @@ class WindowFeatures:
         self.encoders = encoders
         self.future, self.past = encoders.future.apply(panel.future), encoders.past.apply(panel.past)  # (N, ·)
         self.static = encoders.static.apply(panel.static)  # (S, ·)
-        self.history_std = ExpandingStd.of(panel.y, panel.offsets) if scaling.spread == "history" else None
+        history = scaling.spread == "history"
+        self.history_std = ExpandingStd.of(panel.y, panel.offsets, panel.earlier) if history else None
 
     def windows(self, series: Array, stop: Array, horizon: int | None = None) -> WindowIndex:
         """Windows whose target begins at rows `stop` of `series`, both (n,)."""
@@ -144,27 +152,34 @@ class WindowFeatures:
         future : np.ndarray, optional
             Known future covariates of rows beyond the panel, shape (n, h, F); None reads them from the panel.
         """
-        c, (n, h) = self.config, base.shape
-        pad = c.patches(h) * c.patch_length - h
+        c, (n, h), p = self.config, base.shape, self.config.patch_length
+        past_patches, patches = c.context_length // p, c.context_length // p + c.patches(h)
+        x = np.zeros((n, patches, 2 * p + self.width), np.float32)
         observed = np.isfinite(past)
         last, age = forward_fill(past) if c.has_gaps else (np.where(observed, past, 0.0), None)
-        values = np.concatenate([last, base, np.repeat(base[:, -1:], pad, axis=1)], axis=1)
-        mask = np.concatenate([observed, np.zeros((n, h + pad))], axis=1)
-        parts = [values.reshape(n, -1, c.patch_length), mask.reshape(n, -1, c.patch_length)]
+        ahead = np.pad(base, ((0, 0), (0, c.patches(h) * p - h)), mode="edge")
+        x[:, :past_patches, :p], x[:, past_patches:, :p] = last.reshape(n, -1, p), ahead.reshape(n, -1, p)
+        x[:, :past_patches, p : 2 * p] = observed.reshape(n, -1, p)
+        column = 2 * p
+        for part in self._known(windows, age, patches, future):  # (n, patches or fewer, ·)
+            x[:, : part.shape[1], column : column + part.shape[2]] = part
+            column += part.shape[2]
+        return torch.from_numpy(x)
+
+    def _known(self, windows: WindowIndex, age: Array | None, patches: int, future: Array | None) -> Iterator[Array]:
+        """Known inputs of the patches, (n, patches, ·), or of those of the context, (n, L / p, ·)."""
+        n, p, L = len(windows), self.config.patch_length, self.config.context_length
         if age is not None:
-            parts.append(np.pad(np.log1p(age) / 3, ((0, 0), (0, h + pad))).reshape(n, -1, c.patch_length))
+            yield (np.log1p(age) / 3).reshape(n, -1, p)
         if self.columns:
-            parts.append(self._calendar_features(windows, np.arange(0, values.shape[1], c.patch_length)))
-        patches = values.shape[1] // c.patch_length
+            yield self._calendar_features(windows, np.arange(0, patches * p, p))
         if self.future.shape[1]:
-            parts.append(self.future_inputs(windows, future, h + pad).reshape(n, patches, -1))
+            yield self.future_inputs(windows, future, patches * p - L).reshape(n, patches, -1)
         if self.past.shape[1]:
             known = np.nan_to_num(replace(windows, horizon=0).gather(self.past))  # (n, L, ·)
-            known = np.pad(known, ((0, 0), (0, h + pad), (0, 0)))
-            parts.append(known.reshape(n, patches, -1))
+            yield known.reshape(n, L // p, -1)
         if self.static.shape[1]:
-            parts.append(np.repeat(self.static[windows.series][:, None], patches, axis=1))
-        return torch.from_numpy(np.concatenate(parts, axis=2).astype(np.float32))
+            yield np.repeat(self.static[windows.series][:, None], patches, axis=1)
 
     def _calendar_features(self, windows: WindowIndex, steps: Array) -> Array:
         """Calendar features (n, P, C) at steps counted from the beginning of each window."""
@@ -198,6 +213,21 @@ def validation_windows(
     keep = np.flatnonzero(stop >= min(config.min_context, config.season + 1))
     keep = keep[:: max(1, len(keep) // limit)]
     return series[keep], stop[keep]
+
+
+def past_windows(panel: Panel, season: int, horizon: int, limit: int) -> tuple[Array, Array]:
+    """Series and first target row of windows that do not overlap, back from the end of each series, about `limit`.
+
+    The history before a window is two thirds of the series at least, so that a method that reads it is as good as on
+    the whole series, and no series has more than 30 windows.
+    """
+    back = horizon * np.arange(MAX_PAST_WINDOWS, 0, -1)
+    stop = panel.lengths[:, None] - back
+    least = np.maximum(HISTORY_SHARE * panel.lengths, max(MIN_PAST_ROWS, min(horizon, season + 1)))
+    valid = stop >= least[:, None]
+    rows = np.flatnonzero(valid.any(axis=1))
+    rows = rows[:: max(1, -(-int(valid.sum()) // limit))]
+    return np.repeat(rows, valid[rows].sum(axis=1)), stop[rows][valid[rows]]
 
 
 def window_weights(scale: WindowScale, errors: Array) -> Array:

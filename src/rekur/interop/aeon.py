@@ -50,6 +50,8 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         Number of networks of each kind, whose median is the forecast.
     likelihood : {"auto", "quantiles", "student_t", "negative_binomial"}, default "auto"
         Distribution that the networks learn; "auto" chooses it by the values.
+    select : str, default "auto"
+        Model that forecasts, as in `rekur.Forecaster`: the average, a network or a baseline, by evidence or by name.
 
     Attributes
     ----------
@@ -92,6 +94,7 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         random_state: int = 0,
         ensemble_size: int = 1,
         likelihood: str = "auto",
+        select: str = "auto",
     ) -> None:
         self.season_length = season_length
         self.cell = cell
@@ -101,6 +104,7 @@ class RekurForecaster(SeriesToSeriesForecastingMixin, BaseForecaster):  # type: 
         self.random_state = random_state
         self.ensemble_size = ensemble_size
         self.likelihood = likelihood
+        self.select = select
         super().__init__(horizon=horizon, axis=1)
 
     def _fit(self, y: Array, exog: None) -> Self:

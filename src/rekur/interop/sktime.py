@@ -71,6 +71,8 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         Number of networks of each kind, whose median is the forecast.
     likelihood : {"auto", "quantiles", "student_t", "negative_binomial"}, default "auto"
         Distribution that the networks learn; "auto" chooses it by the values.
+    select : str, default "auto"
+        Model that forecasts, as in `rekur.Forecaster`: the average, a network or a baseline, by evidence or by name.
 
     Attributes
     ----------
@@ -126,6 +128,7 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         random_state: int = 0,
         ensemble_size: int = 1,
         likelihood: str = "auto",
+        select: str = "auto",
     ) -> None:
         self.horizon = horizon
         self.freq = freq
@@ -137,6 +140,7 @@ class RekurForecaster(BaseForecaster):  # type: ignore[misc]
         self.random_state = random_state
         self.ensemble_size = ensemble_size
         self.likelihood = likelihood
+        self.select = select
         super().__init__()
         self._y = self._X = None  # filled by sktime where the configuration sets `remember_data`
         if horizon is not None:

@@ -39,6 +39,10 @@ def variational_dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     >>> bool((y == y[:, :1]).all()), sorted(y.unique().tolist())
     (True, [0.0, 2.0])
     """
-    if not (p and training):
-        return x
-    return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), p)
+    mask = dropout_mask(x, p, training)
+    return x if mask is None else x * mask
+
+
+def dropout_mask(x: Tensor, p: float, training: bool = True) -> Tensor | None:
+    """Factors (B, 1, H) of variational dropout of x (B, T, H): 0 or 1 / (1 - p); None without dropout."""
+    return F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), p) if p and training else None

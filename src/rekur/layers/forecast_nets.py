@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rekur.layers.dropout import variational_dropout
+from rekur.layers.dropout import dropout_mask
+from rekur.layers.fused import gated_perceptron
 from rekur.layers.heads import QuantileHead, linear
 from rekur.layers.likelihoods import CountHead, StudentTHead
 from rekur.layers.stack import Direction
@@ -48,7 +49,7 @@ class Block(nn.Module):
 
     Notes
     -----
-    Shapes: x (B, P, H) → z (B, P, H).
+    Shapes: x (B, P, H) → z (B, n, H) of the last n = `last` patches.
 
     References
     ----------
@@ -56,8 +57,8 @@ class Block(nn.Module):
 
     Examples
     --------
-    >>> Block("gru", 8, dropout=0.0, seed=0)(torch.zeros(2, 5, 8)).shape
-    torch.Size([2, 5, 8])
+    >>> Block("gru", 8, dropout=0.0, seed=0)(torch.zeros(2, 5, 8), last=3).shape
+    torch.Size([2, 3, 8])
     """
 
     def __init__(self, cell: str, hidden_size: int, dropout: float, seed: int) -> None:
@@ -71,14 +72,17 @@ class Block(nn.Module):
             linear(2 * hidden_size, hidden_size, seed),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Output (B, P, H) of x (B, P, H)."""
-        y = x + self._drop(self.recurrent(self.before(x))[0])
-        z = self.between(y)
-        return y + self._drop(self.down(F.silu(self.gate(z)) * self.up(z)))
+    def forward(self, x: Tensor, last: int) -> Tensor:
+        """Output (B, n, H) for the last n = `last` patches of x (B, P, H)."""
+        y, mask = self.recurrent(self.before(x))[0], self._mask(x)
+        x, y = x[:, -last:], y[:, -last:]
+        y = x + y if mask is None else torch.addcmul(x, y, mask)
+        layers = (self.between, self.gate, self.up, self.down)
+        parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+        return gated_perceptron(y, self._mask(x), self.between.eps, *parameters)
 
-    def _drop(self, x: Tensor) -> Tensor:
-        return variational_dropout(x, self.dropout, self.training)
+    def _mask(self, x: Tensor) -> Tensor | None:
+        return dropout_mask(x, self.dropout, self.training)
 
 
 class DirectNet(nn.Module):
@@ -110,7 +114,7 @@ class DirectNet(nn.Module):
     Notes
     -----
     Shapes: x (B, P, 2·p + K), the values (p), the mask of observed values (p) and K known inputs of each patch → raw
-    (B, n·p, ·) of the head.
+    (B, n, p, ·) of the head.
 
     References
     ----------
@@ -121,7 +125,7 @@ class DirectNet(nn.Module):
     --------
     >>> net = DirectNet("gru", 4, 1, 8, QuantileHead(8, 4, (0.1, 0.5, 0.9)), 0.0, 0)
     >>> net(torch.zeros(2, 6, 9), future=2).shape
-    torch.Size([2, 8, 3])
+    torch.Size([2, 2, 4, 3])
     """
 
     def __init__(
@@ -134,9 +138,9 @@ class DirectNet(nn.Module):
         self.head = init_narrow(head, patch)
 
     def forward(self, x: Tensor, future: int) -> Tensor:
-        """Raw output (B, n·p, ·) of the head for the last n = `future` patches of x (B, P, 2·p + K)."""
+        """Raw output (B, n, p, ·) of the head for the last n = `future` patches of x (B, P, 2·p + K)."""
         y, _ = self.recurrent(F.relu(self.embed(x)))  # (B, P, H)
-        raw: Tensor = self.head(self.dropout(y[:, -future:])).flatten(1, 2)
+        raw: Tensor = self.head(self.dropout(y[:, -future:]))
         return raw
 
 
@@ -172,13 +176,13 @@ class PatchNet(nn.Module):
     Notes
     -----
     Shapes: x (B, P, 2·p + K), the values (p), the mask of observed values (p) and K known inputs of each patch → raw
-    (B, n·p, ·) of the head.
+    (B, n, p, ·) of the head.
 
     Examples
     --------
     >>> net = PatchNet("gru", 4, 1, 8, 2, QuantileHead(8, 4, (0.1, 0.5, 0.9)), 0.0, 0)
     >>> net(torch.zeros(2, 6, 9), future=2).shape
-    torch.Size([2, 8, 3])
+    torch.Size([2, 2, 4, 3])
     """
 
     def __init__(
@@ -203,11 +207,10 @@ class PatchNet(nn.Module):
             weight[:, self.head.middle] = 0.0
 
     def forward(self, x: Tensor, future: int) -> Tensor:
-        """Raw output (B, n·p, ·) of the head for the last n = `future` patches of x (B, P, 2·p + K)."""
-        z = self.embed(x)  # (B, P, H)
-        for block in self.blocks:
-            z = block(z)
-        raw = self.head(self.norm(z[:, -future:])).flatten(1, 2)  # (B, n·p, ·)
-        base = x[:, -future:, : self.patch].flatten(1)  # (B, n·p)
-        m = self.head.middle
-        return torch.cat([raw[..., :m], raw[..., m : m + 1] + base[..., None], raw[..., m + 1 :]], dim=-1)
+        """Raw output (B, n, p, ·) of the head for the last n = `future` patches of x (B, P, 2·p + K)."""
+        z, patches = self.embed(x), x.shape[1]  # (B, P, H)
+        for i, block in enumerate(self.blocks):
+            z = block(z, future if i + 1 == len(self.blocks) else patches)
+        raw: Tensor = self.head(self.norm(z))  # (B, n, p, ·)
+        raw[..., self.head.middle] += x[:, -future:, : self.patch]
+        return raw

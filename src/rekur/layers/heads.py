@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rekur.core import OptionError, choose
+from rekur.layers.fused import quantile_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -165,16 +166,27 @@ class LabelHead(LinearHead):
         return raw.softmax(dim=-1)
 
 
-class DistributionHead(LinearHead):
+class DistributionHead(nn.Module):
     """Base of the heads that give each of K values a distribution with P raw parameters.
 
-    Shapes: h (..., H) → raw (..., K, P). `middle` is the index of the location parameter among the P.
+    Shapes: h (..., H) → raw (..., K, P), in memory (P, K, ...), so that the values of one parameter are contiguous.
+    `middle` is the index of the location parameter among the P.
     """
 
     middle = 0
 
     def __init__(self, input_size: int, output_size: int, num_parameters: int, seed: int) -> None:
-        super().__init__(input_size, (output_size, num_parameters), seed)
+        super().__init__()
+        self.output_shape = output_size, num_parameters
+        self.linear = linear(input_size, output_size * num_parameters, seed)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Raw output (..., K, P) of features h (..., H)."""
+        (K, P), H = self.output_shape, h.shape[-1]
+        W = self.linear.weight.view(K, P, H).transpose(0, 1).reshape(P * K, H)
+        b = self.linear.bias.view(K, P).t().reshape(P * K, 1)
+        raw = torch.addmm(b, W, h.reshape(-1, H).t()).view(P, K, *h.shape[:-1])  # (P, K, ...)
+        return raw.permute(*range(2, raw.dim()), 1, 0)
 
 
 class QuantileHead(DistributionHead):
@@ -230,13 +242,14 @@ class QuantileHead(DistributionHead):
 
     def loss(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Twice the mean pinball loss; the weight has the shape of the target."""
-        error = target.unsqueeze(-1) - self.decode(raw)  # (..., K, Q)
-        return average(2 * torch.maximum(self.levels * error, (self.levels - 1) * error), weight)
+        return quantile_loss(raw, target, weight, self.levels, self.middle)
 
     def decode(self, raw: Tensor) -> Tensor:
         """Quantiles (..., K, Q)."""
-        m = self.middle
-        median = raw[..., m : m + 1]
-        upper = median + F.softplus(raw[..., m + 1 :]).cumsum(-1)
-        lower = median - F.softplus(raw[..., :m]).flip(-1).cumsum(-1).flip(-1)
-        return torch.cat([lower, median, upper], dim=-1)
+        increments, m = F.softplus(raw), self.middle
+        upper, lower = [raw[..., m]], [raw[..., m]]
+        for j in range(m + 1, raw.shape[-1]):
+            upper.append(upper[-1] + increments[..., j])
+        for j in range(m - 1, -1, -1):
+            lower.append(lower[-1] - increments[..., j])
+        return torch.stack(lower[:0:-1] + upper).movedim(0, -1)

@@ -128,7 +128,8 @@ class CountHead(DistributionHead):
         self.levels = tuple(levels)
 
     def place(self, raw: Tensor, level: Tensor, spread: Tensor) -> Tensor:
-        """Raw output (B, K, 2) with means in place of scaled values; level and spread (B, 1) of each window."""
+        """Raw output (B, ..., 2) with means in place of scaled values; level and spread (B, 1) of each window."""
+        level, spread = (each.view(-1, *[1] * (raw.dim() - 2)) for each in (level, spread))
         unit = (spread / 4).clamp_min(1e-6)
         mean = unit * F.softplus((level + spread * raw[..., 0]) / unit)
         return torch.stack([mean.clamp_min(1e-6), raw[..., 1]], dim=-1)

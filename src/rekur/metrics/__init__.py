@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rekur.metrics.clusters import ClusteredMean, clustered_mean, student_t975
 from rekur.metrics.point_forecast import mae, mase, rmse, seasonal_scale, smape
 from rekur.metrics.quantile_forecast import at_level, coverage, msis, pinball, pinball_error, summary, wql
 from rekur.metrics.sequence import (
@@ -18,11 +19,13 @@ from rekur.metrics.sequence import (
 )
 
 __all__ = [
+    "ClusteredMean",
     "accuracy",
     "at_level",
     "bio_spans",
     "bleu",
     "character_error_rate",
+    "clustered_mean",
     "confusion_matrix",
     "coverage",
     "macro_f1",
@@ -37,6 +40,7 @@ __all__ = [
     "seasonal_scale",
     "smape",
     "span_f1",
+    "student_t975",
     "summary",
     "word_error_rate",
     "wql",

@@ -262,7 +262,7 @@ def at_level(q: ArrayLike, levels: ArrayLike, level: float) -> Array:
 
 
 def summary(y: ArrayLike, q: ArrayLike, levels: ArrayLike, scale: ArrayLike) -> dict[str, float]:
-    """Metrics of a results table: MASE, sMAPE and RMSE of the median, WQL of all levels, coverage of 80 %.
+    """Metrics of a results table: MASE, sMAPE and RMSE of the median, WQL of all levels, MSIS and coverage of 80 %.
 
     The levels 0.5, 0.1 and 0.9 are interpolated where they are missing (`at_level`); what cannot be interpolated is
     NaN.
@@ -281,11 +281,11 @@ def summary(y: ArrayLike, q: ArrayLike, levels: ArrayLike, scale: ArrayLike) -> 
     Returns
     -------
     dict of str to float
-        Keys "MASE", "sMAPE", "RMSE", "WQL", "coverage80".
+        Keys "MASE", "sMAPE", "RMSE", "WQL", "MSIS80", "coverage80".
 
     References
     ----------
-    Those of `mase`, `smape`, `rmse`, `wql` and `coverage`.
+    Those of `mase`, `smape`, `rmse`, `wql`, `msis` and `coverage`.
 
     Examples
     --------
@@ -294,11 +294,12 @@ def summary(y: ArrayLike, q: ArrayLike, levels: ArrayLike, scale: ArrayLike) -> 
     0.5
     """
     a, b, p = _quantiles(y, q, levels)
-    median = at_level(b, p, 0.5)
+    low, median, high = (at_level(b, p, level) for level in (0.1, 0.5, 0.9))
     return {
         "MASE": mase(a, median, scale),
         "sMAPE": smape(a, median),
         "RMSE": rmse(a, median),
         "WQL": wql(a, b, p),
-        "coverage80": coverage(a, at_level(b, p, 0.1), at_level(b, p, 0.9)),
+        "MSIS80": msis(a, low, high, scale, level=0.8),
+        "coverage80": coverage(a, low, high),
     }

@@ -83,18 +83,28 @@ def windows_line(
     return x, y
 
 
-def training_chart(history: Sequence[Mapping[str, float]]) -> Json:
-    """Training and validation loss by epoch, with a dot at the epoch of the best weights."""
-    epochs = [int(record.get("epoch", k + 1)) for k, record in enumerate(history)]
-    data = []
+def training_chart(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> Json:
+    """Training and validation loss of each network by its epochs, with a dot at the epoch of the best weights."""
+    data: list[Json] = []
+    for k, (network, records) in enumerate(runs.items()):
+        data += network_traces(records, "" if len(runs) == 1 else f", {network}", ("@rekur", "@other")[k % 2])
+    layout = base_layout("epoch", "loss")
+    layout["xaxis"] |= {"dtick": 1} if max(map(len, runs.values())) <= 12 else {}
+    return {"data": data, "layout": layout}
+
+
+def network_traces(records: Sequence[Mapping[str, float]], suffix: str, strong: str) -> list[Json]:
+    """Lines of the losses of one network, and the dot of its best weights."""
+    epochs = list(range(1, len(records) + 1))
+    data: list[Json] = []
     for key, name, color, dash in (
         ("mean_loss", "training loss", "@muted", "dash"),
-        ("val_loss", "validation loss", "@rekur", "solid"),
+        ("val_loss", "validation loss", strong, "solid"),
     ):
-        losses = np.array([record.get(key, np.nan) for record in history], float)
+        losses = np.array([record.get(key, np.nan) for record in records], float)
         if not np.isfinite(losses).any():
             continue
-        data.append(line_trace(epochs, json_values(losses), name, color, dash))
+        data.append(line_trace(epochs, json_values(losses), name + suffix, color, dash))
         if len(epochs) == 1:
             data[-1] |= {"mode": "markers", "marker": {"color": color, "size": 8}}
         if key == "val_loss":
@@ -102,6 +112,4 @@ def training_chart(history: Sequence[Mapping[str, float]]) -> Json:
             dot = line_trace([epochs[best]], json_values(losses[best : best + 1]), "best epoch", color)
             data.append({**dot, "mode": "markers", "marker": {"color": color, "size": 10}, "hoverinfo": "skip"})
             data[-1]["hovertemplate"] = None
-    layout = base_layout("epoch", "loss")
-    layout["xaxis"] |= {"dtick": 1} if len(epochs) <= 12 else {}
-    return {"data": data, "layout": layout}
+    return data

@@ -23,6 +23,11 @@ METRICS = {
         "weighted quantile loss: the error of all quantiles, not of the median alone, relative to the size of "
         "the values.",
     ),
+    "MSIS80": (
+        "MSIS",
+        "mean scaled interval score of the 80 % interval: its width and ten times the distance of values outside "
+        "it, in the units of MASE.",
+    ),
     "coverage80": (
         "80 % coverage",
         "share of the values inside the 80 % interval: 80 % is best, more is too cautious.",
@@ -59,7 +64,7 @@ def format_metric(name: str, value: float) -> str:
         return f"{100 * value:.0f}{SPACE}%"
     if name == "sMAPE":
         return f"{value:.2f}"
-    if name == "MASE":
+    if name in ("MASE", "MSIS80"):
         return f"{value:.3f}" if value < 1000 else format_number(value)
     return format_number(value, 3 if name == "WQL" else 4)
 

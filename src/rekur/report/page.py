@@ -18,6 +18,7 @@ from rekur.core import DataError, MissingDependencyError, OptionError, __version
 from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
+from rekur.forecasting.multi_frequency import used_baseline
 from rekur.plotting.chart_data import INTERVALS, covers_interval, series_label
 from rekur.plotting.traces import Json, forecast_chart
 from rekur.report import sections
@@ -97,23 +98,28 @@ def html(
     names = [series_label(*panel.locate(int(s))) for s in drawn]
     scores = {} if backtest is None else backtest.metrics()
     intervals = [percent for percent in INTERVALS if covers_interval(forecast.levels, percent)]
-    history = [] if model is None else model.history_
+    runs = sections.training_runs(model)
     series = [_series(forecast, backtest, model, scores, int(s)) for s in drawn]
     heading = title or f"Forecast of {names[0] if len(panel) == 1 else plural(len(panel), 'series')}"
     names = names if panel.ids[0] is not None else []  # a series without a name has its target on the axis
     parts = [sections.header(forecast, heading, source, backtest is not None)]
     if backtest is not None:
-        parts += [sections.verdict(backtest, scores), sections.accuracy(backtest, scores)]
+        used = (
+            None
+            if model is None
+            else used_baseline((model,) if model.multi_ is None else model.multi_.parts, model.select)
+        )
+        parts += [sections.verdict(backtest, used), sections.accuracy(backtest, scores)]
     parts.append(sections.forecasts(forecast, names, intervals))
     if backtest is not None:
         parts.append(sections.past_windows(names, scores))
     parts += [
-        sections.training(history),
+        sections.training(runs),
         sections.settings(forecast, backtest, model),
-        sections.notes(forecast, model),
+        sections.notes(forecast),
         sections.reading_guide(intervals, backtest is not None),
     ]
-    charts = {"series": series, "training": training_chart(history) if history else None}
+    charts = {"series": series, "training": training_chart(runs) if runs else None}
     scripts = _scripts(json.dumps(charts, allow_nan=False, separators=(",", ":")))
     return page_of(heading, parts, CONTENT_POLICY, scripts)
 

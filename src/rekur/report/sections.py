@@ -65,11 +65,11 @@ def best_baseline(scores: Scores) -> str:
     return min(baselines, key=lambda name: np.nan_to_num(baselines[name][key], nan=np.inf))
 
 
-def verdict(backtest: Backtest, scores: Scores) -> str:
-    """The verdict of the backtest, green where rekur is at least as good as the best baseline."""
-    rekur, best = scores[NAME]["MASE"], scores[best_baseline(scores)]["MASE"]
-    kind = "" if not np.isfinite(rekur) else "beats" if rekur <= best else "behind"
-    return section("Verdict", f"<p>{escape(backtest.verdict())}.</p>", f"verdict {kind}".strip())
+def verdict(backtest: Backtest, used: str | None) -> str:
+    """The verdict of the backtest, green where rekur beats the best baseline, red where it is behind."""
+    result = backtest.outcome(used)
+    kind = result.outcome if result.outcome in ("beats", "behind") else ""
+    return section("Verdict", f"<p>{escape(result.text)}.</p>", f"verdict {kind}".strip())
 
 
 def accuracy(backtest: Backtest, scores: Scores) -> str:
@@ -81,19 +81,20 @@ def accuracy(backtest: Backtest, scores: Scores) -> str:
         best[key] = format_metric(key, min(finite, key=lambda v: distance_to_best(key, v))) if finite else None
     heads = "".join(f'<th scope="col">{heading}</th>' for heading, _ in METRICS.values())
     heads = heads.replace("coverage", "cover&shy;age")  # narrow enough for a telephone
-    lines = []
+    lines, errors = [], backtest.standard_errors()
     for name in order:
         cells = ""
         for key in METRICS:
-            text = format_metric(key, scores[name][key])
-            cells += f'<td class="best"><b>{text}</b></td>' if text == best[key] else f"<td>{text}</td>"
+            text, error = format_metric(key, scores[name][key]), errors[name].get(key, np.nan)
+            spread = f"<small> ± {format_metric(key, error)}</small>" if np.isfinite(error) else ""
+            cells += f'<td class="best"><b>{text}</b>{spread}</td>' if text == best[key] else f"<td>{text}{spread}</td>"
         kind = ' class="rekur-row"' if name == NAME else ""
         lines.append(f'<tr{kind}><th scope="row">{escape(model_name(name))}</th>{cells}</tr>')
     h, tested = backtest.actual.shape[1], len(np.unique(backtest.series))
     note = (
-        f"{plural(backtest.n_windows, 'window')} of {plural(h, 'step')} at the end of "
+        f"{plural(backtest.n_windows, 'window')} of {plural(h, 'step')} in the past of "
         f"{plural(tested, 'series')}; every model saw only the values before its window. The best value of each column "
-        "is bold; less is better, except for coverage."
+        "is bold; less is better, except for coverage; ± is the standard error over the times of the windows."
     )
     top = f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'
     table = f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
@@ -171,19 +172,36 @@ def backtest_note(backtest: Backtest, s: int | None, baseline: str) -> str:
     return f"{text}. MASE on this series: {values}."
 
 
-def training(history: Sequence[Mapping[str, float]]) -> str:
-    """Losses by epoch."""
-    if not history:
+def training_runs(model: Forecaster | None) -> dict[str, list[Mapping[str, float]]]:
+    """Records of the epochs of each network, by its name."""
+    runs: dict[str, list[Mapping[str, float]]] = {}
+    parts = () if model is None else (model,) if model.multi_ is None else model.multi_.parts
+    for part in parts:
+        names = [each.name for each in part.config_.architectures] if part.config_ else []
+        size = max((int(record.get("member", 0)) for record in part.history_), default=0) // max(len(names), 1) + 1
+        for record in part.history_:
+            kind, number = divmod(int(record.get("member", 0)), size)
+            name = f"{names[kind]} network" + (f" {number + 1}" if size > 1 else "")
+            name += f", {format_frequency(part.panel_.freq)}" if len(parts) > 1 else ""
+            runs.setdefault(name, []).append(record)
+    return runs
+
+
+def training(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Losses by epoch of each network."""
+    if not runs:
         return ""
     items = [("muted", "training loss")]
-    text = plural(len(history), "epoch")
-    losses = [record["val_loss"] for record in history if "val_loss" in record]
-    if losses:
+    if any("val_loss" in record for history in runs.values() for record in history):
         items.append(("rekur", "validation loss, with a dot at the epoch of the best weights, which are used"))
-        text += f", the lowest validation loss {format_number(min(losses))}"
-    text += f", {history[-1]['seconds']:.1f} seconds" if "seconds" in history[-1] else ""
+    texts = []
+    for name, history in runs.items():
+        losses = [record["val_loss"] for record in history if "val_loss" in record]
+        text = f"{name}: {plural(len(history), 'epoch')}"
+        text += f", the lowest validation loss {format_number(min(losses))}" if losses else ""
+        texts.append(text + (f", {history[-1]['seconds']:.1f} seconds" if "seconds" in history[-1] else ""))
     body = legend(items, "training") + chart_area("training", "losses by epoch", "low")
-    return section("Training", f'{body}<p class="note">{text}.</p>')
+    return section("Training", f'{body}<p class="note">{escape("; ".join(texts))}.</p>')
 
 
 def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | None) -> str:
@@ -204,14 +222,13 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
 
 def part_settings(model: PanelForecaster) -> list[tuple[str, str]]:
     """Settings of the forecaster of one frequency: cell, weights, intervals, seasons, windows and training."""
-    config, average = model.config_, model.ensemble_.blend
+    config, average = model.config_, model.ensemble_.average
     size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
-    factors = ", ".join(format_number(factor, 3) for factor in average.interval_scale)
     main, *others = model.seasons_
     items = [
         ("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on"),
         ("forecast", average.describe()),
-        ("intervals", f"half width × {factors} in the thirds of the horizon, calibrated on held-out windows"),
+        ("intervals", f"half width × {average.interval_text()}, calibrated on past windows"),
         ("season", plural(main, "step") + (f", also {', '.join(map(str, others))}" if others else "")),
     ]
     if config is not None:
@@ -229,9 +246,9 @@ def part_settings(model: PanelForecaster) -> list[tuple[str, str]]:
     return items
 
 
-def notes(forecast: Forecast, model: Forecaster | None) -> str:
+def notes(forecast: Forecast) -> str:
     """Notes on the data, and the skipped series."""
-    texts = list(dict.fromkeys([*forecast.panel.notes, *(() if model is None else model.notes_)]))
+    texts = list(dict.fromkeys([*forecast.panel.notes, *forecast.notes]))
     body = bullet_list(texts) if texts else ""
     skipped = forecast.panel.skipped
     if skipped:

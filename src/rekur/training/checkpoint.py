@@ -68,6 +68,13 @@ class Checkpoint:
         following.parts = self.parts
         return following
 
+    def seconds(self) -> float:
+        """Seconds that the run in the folder has taken so far; 0 without one."""
+        if not (self.folder / "config.json").exists():
+            return 0.0
+        histories = serialization.load(self.folder)[0].get("histories", {}).values()
+        return max((record["seconds"] for history in histories for record in history), default=0.0)
+
     def write(self, optimizer: Optimizer, best: Tensor, history: list[Record]) -> None:
         """Replace the checkpoint by the present state."""
         self.parts[self.part] = history, {**optimizer.state(), "best": best}

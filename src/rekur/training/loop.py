@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from rekur.core import Record, TrainingError
 from rekur.training.config import Training
+from rekur.training.deadline import Deadline
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -79,8 +79,18 @@ class Problem:
     should_stop: Callable[[list[Record]], bool] | None = None
 
 
-def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, epoch: int = 0) -> Iterator[Record]:
+def train(
+    problem: Problem,
+    options: Training,
+    optimizer: Optimizer,
+    seed: int,
+    epoch: int = 0,
+    deadline: Deadline | None = None,
+) -> Iterator[Record]:
     """Train from an epoch on; yield a record after each step.
+
+    The clock is read after each step. Where the time that remains does not exceed that of the last validation, the
+    epoch is cut: it is validated, unless it is the first one, and its record is marked by `cut`.
 
     Parameters
     ----------
@@ -94,6 +104,8 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
         Seed of dropout and of every other draw of a step.
     epoch : int, default 0
         Epoch to begin with.
+    deadline : Deadline, optional
+        End of training; None for that of `options.max_seconds`.
 
     Yields
     ------
@@ -118,12 +130,13 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
     """
     import torch
 
-    start = time.perf_counter()
+    deadline = deadline or Deadline.after(options.max_seconds)
+    validation_seconds = 0.0
     while epoch < options.max_epochs:
         with torch.random.fork_rng(devices=[]):  # dropout depends on the seed and the epoch only
             torch.manual_seed(seed * 1_000_003 + epoch)
             problem.model.train()
-            total, record, states = 0.0, Record(), None
+            total, step, record, states, cut = 0.0, epoch * problem.length, Record(), None, False
             for i, batch in enumerate(problem.batches(epoch)):
                 optimizer.zero_grad()
                 loss, states = problem.loss(batch, None if batch.first else detach(states))  # forward, loss
@@ -136,20 +149,32 @@ def train(problem: Problem, options: Training, optimizer: Optimizer, seed: int, 
                 optimizer.step(rate)  # update
                 total += value
                 record = {"step": step + 1, "epoch": epoch + 1, "loss": value, "norm": norm, "rate": rate}
-                record["seconds"] = time.perf_counter() - start
-                if i + 1 < problem.length:
+                record["seconds"], last = deadline.elapsed(), i + 1 == problem.length
+                cut = not last and deadline.remaining() <= validation_seconds
+                if cut:
+                    break
+                if not last:
                     yield record
-            record["mean_loss"] = total / problem.length
-            if problem.validate is not None:
-                problem.model.eval()
-                with torch.inference_mode(), optimizer.averaged():
-                    record["val_loss"] = problem.validate()
-                if not math.isfinite(record["val_loss"]):
-                    raise TrainingError(
-                        "the validation loss is not finite; use a lower learning rate or scale the data"
-                    )
+            record["mean_loss"] = total / (step + 1 - epoch * problem.length)
+            if problem.validate is not None and (validation_seconds or not cut):
+                record["val_loss"], validation_seconds = validated(problem, optimizer)
+        if cut or (epoch + 1 < options.max_epochs and deadline.remaining() <= validation_seconds):
+            record["cut"] = 1.0
         yield record
         epoch += 1  # repeat
+
+
+def validated(problem: Problem, optimizer: Optimizer) -> tuple[float, float]:
+    """Validation loss, and the seconds that it took."""
+    import torch
+
+    clock = Deadline.after(None)
+    problem.model.eval()
+    with torch.inference_mode(), optimizer.averaged():
+        loss = math.nan if problem.validate is None else problem.validate()
+    if not math.isfinite(loss):
+        raise TrainingError("the validation loss is not finite; use a lower learning rate or scale the data")
+    return loss, clock.elapsed()
 
 
 def detach(states: States) -> States:
@@ -199,6 +224,7 @@ def fit(
     seed: int = 0,
     on_record: Callable[[Record], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    deadline: Deadline | None = None,
 ) -> list[Record]:
     """Train until the loss no longer improves and leave the best weights in the model.
 
@@ -218,11 +244,13 @@ def fit(
     checkpoint : Checkpoint or None, default None
         Written after each epoch; where it holds one already, training goes on from it with the numbers of an
         uninterrupted run.
+    deadline : Deadline, optional
+        End of training; None for that of `options.max_seconds`, of which a resumed run has used a part.
 
     Returns
     -------
     list of Record
-        One record for each epoch.
+        One record for each epoch; that of an epoch that the deadline has cut has the entry `cut`.
 
     Raises
     ------
@@ -244,11 +272,11 @@ def fit(
 
     optimizer = Optimizer(problem.model.parameters(), options.optimizer, options.weight_decay, options.ema_decay)
     history: list[Record] = [] if checkpoint is None else checkpoint.resume(optimizer)
+    deadline = deadline or Deadline.after(options.max_seconds, history[-1]["seconds"] if history else 0.0)
     best = optimizer.result() if checkpoint is None or checkpoint.best is None else checkpoint.best
     try:
-        for record in (
-            () if finished(history, options, problem) else train(problem, options, optimizer, seed, len(history))
-        ):
+        ended = finished(history, options, problem) or deadline.passed
+        for record in () if ended else train(problem, options, optimizer, seed, len(history), deadline):
             if on_record is not None:
                 on_record(record)
             if "mean_loss" not in record:
@@ -258,7 +286,7 @@ def fit(
                 best = optimizer.result()
             if checkpoint is not None:
                 checkpoint.write(optimizer, best, history)
-            if finished(history, options, problem):
+            if "cut" in record or finished(history, options, problem):
                 break
     finally:
         optimizer.flat.copy_(best)
@@ -269,20 +297,23 @@ def fit(
 
 def improved(history: list[Record]) -> bool:
     """Whether the newest epoch is the best so far."""
-    return "val_loss" not in history[-1] or history[-1]["val_loss"] <= min(r["val_loss"] for r in history)
+    return "val_loss" not in history[-1] or history[-1]["val_loss"] <= min(validation_losses(history))
+
+
+def validation_losses(history: list[Record]) -> list[float]:
+    """Validation losses of the epochs; infinite for one that was cut before its validation."""
+    return [record.get("val_loss", math.inf) for record in history]
 
 
 def finished(history: list[Record], options: Training, problem: Problem) -> bool:
-    """Whether training ends: no more improvement, stopped by the problem, or out of epochs or time."""
+    """Whether training ends: no more improvement, stopped by the problem, or out of epochs."""
     if not history:
         return False
     if problem.should_stop is not None and problem.should_stop(history):
         return True
-    if len(history) >= options.max_epochs or (
-        options.max_seconds is not None and history[-1]["seconds"] >= options.max_seconds
-    ):
+    if len(history) >= options.max_epochs:
         return True
     if options.patience is None or "val_loss" not in history[-1]:
         return False
-    losses = [record["val_loss"] for record in history]
+    losses = validation_losses(history)
     return len(losses) - 1 - losses.index(min(losses)) >= options.patience

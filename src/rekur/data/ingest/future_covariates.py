@@ -8,12 +8,12 @@ import pandas as pd
 from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
-from rekur.data.ingest.parsing import TimeColumn, plural, series_codes, to_times
+from rekur.data.ingest.parsing import MISSING_TEXTS, Table, TimeColumn, plural, series_codes, to_times
 from rekur.data.ingest.schema import Frame, as_table, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
 from rekur.data.panel import Panel
 
-__all__ = ["future_columns", "future_rows"]
+__all__ = ["future_columns", "future_notes", "future_rows"]
 
 MAX_ROWS_SHOWN = 3  # in an error
 
@@ -101,6 +101,64 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     for j, name in enumerate(panel.future_names):
         out[series[use], step[use], j] = read_covariate(table, name, panel.labels, source)[0][use]
     return np.repeat(out, len(panel), axis=0) if groups < len(panel) else out
+
+
+def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the future table") -> tuple[str, ...]:
+    """Notes on columns that are not read, and on missing values and labels that were not learned.
+
+    Parameters
+    ----------
+    panel : Panel
+        The history.
+    df : data frame
+        The frame that was read.
+    values : (S, h, F) float64
+        Covariates from `future_rows`.
+    source : str, default "the future table"
+        Name of the frame in notes and errors.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    DataError
+        If all values of a covariate are missing, as in a frame of `future_columns` that was not filled in.
+
+    Examples
+    --------
+    >>> from rekur.data import read_panel
+    >>> panel = read_panel(pd.DataFrame({"ds": [1, 2, 3], "y": 1.0, "x": 0.0}), future=["x"])
+    >>> df = pd.DataFrame({"ds": [4, 5], "x": [7.0, None], "z": 1.0})
+    >>> future_notes(panel, df, future_rows(panel, df, 2))
+    ("the future table: not used: 'z'", "the future table, column 'x': 1 of 2 values is missing, the first at 5")
+    """
+    table, columns = as_table(df, source), panel.columns
+    known = {columns.id, columns.time, columns.target, *panel.future_names}
+    unused = [name for name in table.columns if name not in known]
+    notes = [f"{source}: not used: {quoted(unused)}"] if unused else []
+    for j, name in enumerate(panel.future_names):
+        missing = np.isnan(values[..., j])
+        if missing.any():
+            notes.append(f"{source}, column {name!r}: {_missing_note(panel, table, j, missing)}")
+    return tuple(notes)
+
+
+def _missing_note(panel: Panel, table: Table, j: int, missing: Array) -> str:
+    """Number, kind and place of the values (S, h) of future covariate j that are missing."""
+    name = panel.future_names[j]
+    learned = {*panel.labels.get(name, ()), *MISSING_TEXTS}
+    labels = [str(label).strip() for label in table[name].unique().to_list() if label is not None and label == label]
+    new = [label for label in labels if name in panel.labels and label.lower() not in learned and label not in learned]
+    if missing.all() and not new and np.isfinite(panel.future[:, j]).any():
+        raise DataError(f"the future table, column {name!r}: all values are missing: fill them in")
+    s, step = (int(place[0]) for place in np.nonzero(missing))
+    series = f"of series {panel.ids[s]!r} " if panel.columns.id is not None else ""
+    kind = f"missing or a label that was not learned, such as {new[0]!r}," if new else "missing,"
+    count = int(missing.sum())
+    time = format_time(panel.next_times(step + 1)[s, step])
+    return f"{count} of {missing.size} values {'is' if count == 1 else 'are'} {kind} the first {series}at {time}"
 
 
 def _panel_times(panel: Panel, column: TimeColumn, source: str) -> Array:

@@ -1,0 +1,117 @@
+"""Scores of several models on the same windows, and the selection of a baseline that is better than the average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rekur.baselines import BASELINES, describe
+from rekur.core import Array
+from rekur.metrics import ClusteredMean, at_level, clustered_mean, pinball_error
+from rekur.metrics.point_forecast import masked_row_means
+
+NAME = "rekur"
+"""Name of the forecast that is compared with the baselines."""
+
+SELECTIONS = ("auto", "blend", "corrected", "direct", *BASELINES)
+"""Values of the parameter `select`: by evidence, the average, a network, or a baseline."""
+
+SHOWN_GAIN = 0.005
+"""Share of a score below which two models are equal: it reads as 0 %."""
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """Scores of each window by metric and model, and the clusters within which they are correlated.
+
+    Parameters
+    ----------
+    values : mapping of str to mapping of str to np.ndarray
+        By metric ("MASE", "MSIS80" and "loss", the mean pinball loss, each in units of the scale) and model, shape
+        (W,), NaN where a window has no value or its series no scale.
+    clusters : np.ndarray
+        Label of the cluster of each window, shape (W,).
+    """
+
+    values: Mapping[str, Mapping[str, Array]]
+    clusters: Array
+
+    @classmethod
+    def of(
+        cls, actual: Array, forecasts: Mapping[str, Array], levels: tuple[float, ...], scale: Array, clusters: Array
+    ) -> WindowScores:
+        """Scores of quantile forecasts (W, h, Q) of actual values (W, h), by model, in units of a scale (W,)."""
+        unit = np.where(scale > 0, scale, np.nan)
+        of_windows: dict[str, dict[str, Array]] = {"MASE": {}, "MSIS80": {}, "loss": {}}
+        for name, q in forecasts.items():
+            low, median, high = (at_level(q, levels, level) for level in (0.1, 0.5, 0.9))
+            outside = np.maximum(low - actual, 0.0) + np.maximum(actual - high, 0.0)
+            loss = pinball_error(actual[..., None] - q, np.asarray(levels)).mean(axis=-1)
+            for metric, steps in (
+                ("MASE", np.abs(actual - median)),
+                ("MSIS80", high - low + 10 * outside),
+                ("loss", loss),
+            ):
+                of_windows[metric][name] = masked_row_means(steps, np.isfinite(actual)) / unit
+        return cls(of_windows, clusters)
+
+    def mean(self, metric: str, name: str) -> ClusteredMean:
+        """Mean of a metric of one model."""
+        return clustered_mean(self.values[metric][name], self.clusters)
+
+    def difference(self, metric: str, name: str, other: str) -> ClusteredMean:
+        """Mean of a metric of one model less that of another one, window by window."""
+        return clustered_mean(self.values[metric][name] - self.values[metric][other], self.clusters)
+
+    def verdict(self, metric: str, name: str, other: str) -> int:
+        """1 if a model is better than another one by evidence, -1 if it is worse, 0 if they are too close to call."""
+        difference = self.difference(metric, name, other)
+        small = abs(difference.mean) < SHOWN_GAIN * self.mean(metric, other).mean
+        return 0 if small or not difference.is_significant else -int(np.sign(difference.mean))
+
+    def select(self, names: Iterable[str] = BASELINES) -> Evidence | None:
+        """The model among `names` with the lowest loss, if it is better than "rekur" by evidence and not worse by MASE.
+
+        Returns
+        -------
+        Evidence or None
+        """
+        mase = {name: self.mean("MASE", name).mean for name in (NAME, *names)}
+        rivals = [name for name in names if mase[name] <= mase[NAME]]
+        best = min(rivals, key=lambda name: self.mean("loss", name).mean, default=None)
+        if best is None or self.verdict("loss", best, NAME) <= 0:
+            return None
+        difference = self.difference("loss", NAME, best)
+        return Evidence(best, difference.mean / self.mean("loss", NAME).mean, difference.t, difference.clusters)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Evidence that a baseline is better than the average.
+
+    Parameters
+    ----------
+    name : str
+        The baseline.
+    gain : float
+        Share by which its mean pinball loss is lower.
+    t : float
+        The difference in standard errors.
+    clusters : int
+        Independent times of the windows.
+    """
+
+    name: str
+    gain: float
+    t: float
+    clusters: int
+
+    def note(self, windows: str, other: str = "the average") -> str:
+        """Sentence on the choice and its reason: the kind of the windows, and the forecast that it replaces."""
+        t = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
+        return (
+            f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
+            f"lower than that of {other} ({t} standard errors, {self.clusters} times); select='blend' keeps {other}"
+        )
