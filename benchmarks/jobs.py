@@ -248,7 +248,7 @@ def connected_digits(seed: int, show: bool) -> Scores:
         known, new = frame[frame.speaker != "theo"], frame[frame.speaker == "theo"]
         train = joined(known, Path(folder) / "train", 3000, rng)
         test = joined(new, Path(folder) / "test", 300, rng)
-        model = rekur.Transcriber(hidden_size=128, num_layers=2, random_state=seed).fit(*train, epochs=8, progress=show)
+        model = rekur.Transcriber(random_state=seed).fit(*train, progress=show)
         return model.evaluate(*test, num_beams=16)
 
 
