@@ -80,6 +80,10 @@ def use_rekur(threads: int) -> tuple[Fit, dict[str, str]]:
     import rekur
 
     estimator = rekur.Regressor  # resolved here: it is an import
+    program = rekur.Training(
+        batch_size=BATCH, learning_rate=RATE, optimizer="adam", weight_decay=0.0, schedule="constant", warmup=0.0
+    )
+    unscaled = rekur.Numbers(scale="none")  # the data are standardised already
     try:
         from rekur import _native
 
@@ -90,8 +94,9 @@ def use_rekur(threads: int) -> tuple[Fit, dict[str, str]]:
         torch.set_num_threads(threads)
 
     def fit(x: np.ndarray, y: np.ndarray, seed: int, epochs: int) -> Any:
-        model = estimator(cell="rnn", hidden_size=HIDDEN, random_state=seed)
-        model.fit(x, y, epochs=epochs)
+        sizes = {"cell": "rnn", "hidden_size": HIDDEN, "random_state": seed}
+        model = estimator(**sizes, training=program, input=unscaled, target_scale="none")
+        model.fit(x, y, epochs=epochs, validation=0.0)
         return model.predict, [record["seconds"] for record in model.history_]
 
     about = {"rekur": rekur.__version__, "kernel": kernel, "torch": torch.__version__}

@@ -50,8 +50,10 @@ def test_texts_are_classified(run: Any) -> None:
     source = table(text=x, label=y)
     code, out, err = run("fit", "classify", source, "--epochs", 3, "--hidden", 16, "--save", "m", "--report", "r.html")
     assert (code, err) == (None, "") or code == 0, err
-    assert "learned from 135 examples; scores of 15 held out" in out
+    assert "learned from 135 examples; scores of 15 others, held out before training" in out
     assert re.search(r"accuracy +[01]\S* +[01]", out)
+    assert re.search(r"accuracy [01]\S* on 15 rows: .* the best baseline, .*; (linear n-gram model|most frequent)", out)
+    assert "on 15 rows: " in page("r.html")
     assert "Confusion matrix" in page("r.html")
     assert any(f"<td>{text}</td>" in page("r.html") for text in x)
     assert sorted(path.name for path in Path().iterdir()) == ["data.csv", "m", "r.html"]

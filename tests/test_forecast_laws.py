@@ -44,7 +44,8 @@ def assert_loaded_equals_fitted(model: Forecaster, folder: Path, history: pd.Dat
     """Forecasts of the table of the fit, passed again or not, and of newer tables, are the same to the last bit."""
     for part in model._parts().parts:  # every member has a weight
         members = (*part.ensemble_.networks, *AVERAGED_BASELINES)
-        part.ensemble_.blend = replace(part.ensemble_.blend, weights=dict.fromkeys(members, 1 / len(members)))
+        average = replace(part.ensemble_.blend, weights=dict.fromkeys(members, 1 / len(members)))
+        part.ensemble_ = replace(part.ensemble_, blend=average, selected="blend")
     model.save(folder)
     loaded, future = rekur.load(folder), newer.pop("futr_df", None)
     usual = model.forecast(futr_df=future).values

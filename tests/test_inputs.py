@@ -125,7 +125,7 @@ def test_a_vocabulary_counts_and_keeps_room_for_what_is_not_known() -> None:
 
 @pytest.mark.parametrize(
     ("values", "text"),
-    [(["a", None], "row 1 is not a text but None"), ([], "no text"), (["a", 3.0], "row 1")],
+    [(["a", None], "row 1 of x is not a text but None"), ([], "no text"), (["a", 3.0], "row 1")],
 )
 def test_what_is_no_text_is_named(values: list, text: str) -> None:
     with pytest.raises(DataError, match=text):

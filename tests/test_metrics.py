@@ -13,9 +13,9 @@ import pytest
 from rekur import metrics as M
 from rekur.baselines import forecast
 from rekur.core import DataError, OptionError
-from rekur.metrics import clusters, point_forecast, quantile_forecast, sequence
+from rekur.metrics import clusters, comparison, point_forecast, quantile_forecast, sequence
 
-MODULES = (clusters, point_forecast, quantile_forecast, sequence)
+MODULES = (clusters, comparison, point_forecast, quantile_forecast, sequence)
 NAN = float("nan")
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 

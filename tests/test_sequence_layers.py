@@ -18,7 +18,7 @@ from rekur.layers.encoders import FrameEncoder, NumberEncoder, TokenEncoder, Wor
 from rekur.layers.heads import LabelHead
 from rekur.layers.pooling import concat_pool
 from rekur.layers.seq2seq.attention import Attention
-from rekur.layers.seq2seq.beam_search import beam_search
+from rekur.layers.seq2seq.beam_search import beam_search, repeating_tokens
 from rekur.layers.seq2seq.decoder import Decoder
 from rekur.layers.seq2seq.net import coverage_loss
 from rekur.layers.seq2seq.pointer_generator import Memory
@@ -122,6 +122,29 @@ def test_beam_search_with_enough_beams_finds_the_best_of_all() -> None:
         best = max(scores, key=scores.__getitem__)
         found = beam_search(step, torch.zeros(2 * 64), 2, (0, 2), num_beams=64, max_length=6, length_penalty=norm)
         assert [tuple(row) for row in found] == [best, best]
+
+
+@pytest.mark.parametrize("ngram", [0, 2])
+def test_one_beam_is_greedy_decoding(ngram: int) -> None:
+    """The most probable token at each step, however long a better sequence would be; rows end each by itself."""
+    for seed in range(20):
+        tables = torch.randn(5, 6, 6, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
+
+        def step(tokens: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return tables[rows, tokens], rows  # noqa: B023
+
+        expected = []
+        for table in tables:
+            text, token = [], 0
+            while len(text) < 7:
+                p = table[token].clone()
+                p[repeating_tokens(text, ngram) if ngram else []] = -torch.inf
+                token = int(p.argmax())
+                if token == 2:
+                    break
+                text.append(token)
+            expected.append(text)
+        assert beam_search(step, torch.arange(5), 5, (0, 2), 1, 7, no_repeat_ngram=ngram) == expected
 
 
 def test_nothing_is_written_twice_where_that_is_asked_for() -> None:

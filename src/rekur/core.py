@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from numbers import Real
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -236,13 +237,40 @@ def choose(name: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def positive(name: str, value: float) -> None:
-    """Raise an OptionError unless the value of an option is above zero.
+def positive(name: str, value: object) -> None:
+    """Raise an OptionError unless the value of an option is a number above zero.
 
     Examples
     --------
     >>> from rekur.core import positive
     >>> positive("hidden_size", 8)
     """
-    if not value > 0:
+    if not number(name, value) > 0:
         raise OptionError(f"{name} must be above zero, got {value!r}")
+
+
+def number(name: str, value: object) -> float:
+    """Value of an option as a number; an OptionError for text, None and anything else.
+
+    Examples
+    --------
+    >>> from rekur.core import number
+    >>> number("dropout", 0.5)
+    0.5
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise OptionError(f"{name} must be a number, got {value!r}")
+    return float(value)
+
+
+def whole(name: str, value: object) -> None:
+    """Raise an OptionError unless the value of an option is a whole number above zero.
+
+    Examples
+    --------
+    >>> from rekur.core import whole
+    >>> whole("hidden_size", 8)
+    """
+    positive(name, value)
+    if number(name, value) % 1:
+        raise OptionError(f"{name} must be a whole number, got {value!r}")

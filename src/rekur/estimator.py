@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
-from rekur.core import NotFittedError, OptionError
+from rekur.core import NotFittedError, OptionError, nearest
 
 Parameters: TypeAlias = "dict[str, Any]"
 """Constructor arguments by name, of the types of the constructor."""
@@ -29,6 +29,20 @@ class BaseEstimator:
     fitted_attribute: ClassVar[str] = "net_"
     nested_options: ClassVar[Mapping[str, type]] = {}
     """Types of the options that may be None and still be reached by `name__field`."""
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):  # the signature of the class is that of its constructor, not of `__new__`
+            parameters = list(inspect.signature(cls.__init__).parameters.values())
+            cls.__signature__ = inspect.Signature(parameters[1:])
+
+    def __new__(cls, *args: object, **params: object) -> Self:
+        """A new object; an OptionError that suggests the nearest name for a parameter that does not exist."""
+        unknown = [name for name in params if name not in inspect.signature(cls).parameters]
+        if unknown:
+            raise unknown_parameter(cls, unknown[0])
+        return super().__new__(cls)
 
     def get_params(self, deep: bool = True) -> Parameters:
         """Constructor arguments by name.
@@ -77,7 +91,7 @@ class BaseEstimator:
         for key, value in params.items():
             name, _, option = key.partition("__")
             if name not in known:
-                raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}")
+                raise unknown_parameter(type(self), name)
             if option:
                 nested.setdefault(name, {})[option] = value
             else:
@@ -98,7 +112,8 @@ class BaseEstimator:
         known = [each.name for each in option_fields(value)]
         unknown = set(changes) - set(known)
         if unknown:
-            raise OptionError(f"{name} has no field {min(unknown)!r}; it has {', '.join(known)}")
+            field = min(unknown)
+            raise OptionError(f"{name} has no field {field!r}; it has {', '.join(known)}{nearest(field, known)}")
         return value.replace(**changes) if hasattr(value, "replace") else replace(value, **changes)
 
     def __repr__(self) -> str:
@@ -142,6 +157,12 @@ class BaseEstimator:
             regressor_tags=RegressorTags() if self.estimator_type == "regressor" else None,
             input_tags=InputTags(two_d_array=True, three_d_array=True),
         )
+
+
+def unknown_parameter(kind: type, name: str) -> OptionError:
+    """Error for a constructor argument that does not exist, with the nearest name."""
+    known = list(inspect.signature(kind).parameters)
+    return OptionError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(known)}{nearest(name, known)}")
 
 
 def option_fields(value: Any) -> list[Any]:

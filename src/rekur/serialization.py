@@ -24,7 +24,11 @@ Description: TypeAlias = "dict[str, Any]"
 """JSON values of a model file."""
 
 FORMAT_VERSION = 2
-"""Newest version of the format that this release writes and reads."""
+"""Newest version of the format that this release writes; it reads all versions up to it.
+
+Version 2 adds notes to the estimators of sequences, the scale of the targets to the regressor, and the selected model
+and smooth interval factors to the forecaster.
+"""
 
 
 def save(folder: str | os.PathLike[str], description: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:

@@ -3,7 +3,7 @@
     PYTHONPATH=src python tests/golden/make.py [NAME ...]
 
 A model of an older release must load and predict the same: the folders are written anew only with a new version of the
-format, and the old ones are kept then.
+format, and the old ones are kept then. The models without a format in their name are of format 1.
 """
 
 from __future__ import annotations
@@ -90,6 +90,12 @@ GOLDEN = {
     ),
     "regressor": Golden(
         lambda: rekur.Regressor(training=TRAINING, **NETWORK).fit(numbers(), [x.sum() for x in numbers()], epochs=2),
+        lambda model: predicted(model, numbers()[:5]),
+    ),
+    "regressor_format_2": Golden(
+        lambda: rekur.Regressor(training=TRAINING, **NETWORK).fit(
+            numbers(), [[1e4 + x.sum(), x[0, 0]] for x in numbers()], epochs=2
+        ),
         lambda model: predicted(model, numbers()[:5]),
     ),
     "classifier": Golden(

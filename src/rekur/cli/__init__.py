@@ -123,7 +123,7 @@ def _fit(
     ],
     save: parameters.Save = None,
     test: Annotated[
-        str | None, typer.Option(metavar="DATA", help="data to score; a tenth of DATA is held out by default")
+        str | None, typer.Option(metavar="DATA", help="data to score, never trained on; a tenth of DATA by default")
     ] = None,
     x: parameters.X = None,
     y: parameters.Y = None,

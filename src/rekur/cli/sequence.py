@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rekur.cli.options import FitOptions, Outputs
 from rekur.cli.outputs import Savable, check, fit_and_save
@@ -13,6 +14,7 @@ from rekur.cli.printing import console, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import train_validation_split
 from rekur.data.ingest import files
+from rekur.data.validation import read_labels
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rekur.inputs.reader import Reader
+    from rekur.metrics import Comparison
+    from rekur.sequence.base import FitRecord
+    from rekur.sequence.targets import SplitKind
 
 HELD_OUT_SHARE = 0.1
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
@@ -31,8 +36,11 @@ SHOWN = 10  # predictions that are printed, and skipped examples that are named
 class SequenceModel(Savable, Protocol):
     """The methods of an estimator of sequences that the commands call."""
 
+    split: ClassVar[SplitKind]
     random_state: int
     history_: list[dict[str, float]]
+    notes_: list[str]
+    fit_record_: FitRecord
 
     @property
     def reader_(self) -> Reader:
@@ -41,8 +49,8 @@ class SequenceModel(Savable, Protocol):
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
 
-    def evaluate(self, *data: Sequences | Targets | None) -> Mapping[str, float]:
-        """Compute scores on sequences and their targets."""
+    def compare(self, *data: Sequences | Targets | None) -> Comparison:
+        """Compare with baselines on sequences and their targets."""
 
     def predict(self, x: Sequences) -> list[str | list[str]]:
         """Predict a target for each sequence."""
@@ -51,19 +59,28 @@ class SequenceModel(Savable, Protocol):
 def fit(
     task: str, source: str, columns: DatasetColumns, test: str | None, options: FitOptions, outputs: Outputs
 ) -> None:
-    """`rekur fit`: read, hold examples out, train, score on the held-out examples, and write the outputs."""
+    """`rekur fit`: read, hold a test part out, train, score on the test part, and write the outputs.
+
+    The test part, a tenth of the examples or the data of `--test`, is read to score the trained model and for nothing
+    else: the epoch is chosen on rows that `fit` holds out of the training examples.
+    """
     choose("task", task, COMMANDS)
     check(outputs)
     row = COMMANDS[task]
     model = build(row, options)
     train = read_examples(source, row, columns)
     if test is None:
-        train, held_out = split(train, model.random_state)
+        train, held_out = split(train, model, row)
     else:
         held_out = read_examples(test, row, columns)
-    train_and_save(model, row, train, held_out, options.epochs, outputs.save)
-    which = "held out" if test is None else f"of {test}"
-    print(f"learned from {len(train.x):,} examples; scores of {len(held_out.x):,} {which}:")
+    train_and_save(model, row, train, options.epochs, outputs.save)
+    print_notes(model.notes_)
+    validation = model.fit_record_.validation_rows if dataset_format(row).has_targets else 0
+    learned = f"learned from {len(train.x):,} examples" + (
+        f", {validation:,} of them to choose the epoch" * bool(validation)
+    )
+    which = "others, held out before training" if test is None else f"of {test}"
+    print(f"{learned}; scores of {len(held_out.x):,} {which}:")
     report_scores(model, row, held_out, outputs)
 
 
@@ -106,30 +123,30 @@ def dataset_format(task: Task) -> DatasetFormat:
     return task.dataset
 
 
-def split(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """Split the examples at random into nine tenths for training and one tenth held out."""
+def split(dataset: Dataset, model: SequenceModel, task: Task) -> tuple[Dataset, Dataset]:
+    """Split the examples into nine tenths for training and one tenth to score, by the kind of split of the estimator.
+
+    A random tenth, of each label where there are labels; the last tenth of the texts of a language model.
+    """
     N = len(dataset.x)
     if N < 10:
         raise DataError(f"{N} examples are too few to hold out a test part: pass ten or more, or test data with --test")
-    train, held_out = train_validation_split(N, HELD_OUT_SHARE, seed)
+    labels = read_labels(dataset.y) if model.split == "stratified" else None
+    ordered = model.split == "last"
+    train, held_out = train_validation_split(N, HELD_OUT_SHARE, model.random_state, labels=labels, ordered=ordered)
     return dataset.subset(train.tolist()), dataset.subset(held_out.tolist())
 
 
-def train_and_save(
-    model: SequenceModel, task: Task, train: Dataset, held_out: Dataset, epochs: int | None, save: str | None
-) -> None:
-    """Fit and save; held-out examples whose label does not occur in the training data are left out of validation."""
-    layout = dataset_format(task)
-    if layout.target_kind == "label":
-        known = set(train.y or [])
-        held_out = held_out.subset([row for row, label in enumerate(held_out.y or []) if label in known])
-    data = (train.x, train.y) if layout.has_targets else (train.x,)
-    validation = (held_out.x, held_out.y) if layout.has_targets else held_out.x
-    fit_and_save(
-        model,
-        save,
-        lambda checkpoint: model.fit(*data, validation=validation, epochs=epochs, checkpoint=checkpoint),
-    )
+def train_and_save(model: SequenceModel, task: Task, train: Dataset, epochs: int | None, save: str | None) -> None:
+    """Fit, with validation rows from the training examples, and save."""
+    data = (train.x, train.y) if dataset_format(task).has_targets else (train.x,)
+    fit_and_save(model, save, lambda checkpoint: model.fit(*data, epochs=epochs, checkpoint=checkpoint))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print notes on standard error, each in one line."""
+    for note in notes:
+        print(f"· {note}", file=sys.stderr)
 
 
 def predict(
@@ -179,17 +196,34 @@ def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -
     report_scores(model, task, dataset, replace(outputs, save=None))
 
 
+def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:
+    """The examples with labels of the type of the model's: numbers beside a text in a column are read as text."""
+    from rekur.sequence.classifier import Classifier
+
+    if not isinstance(model, Classifier) or dataset.y is None:
+        return dataset
+    classes = {str(label): label for label in model.classes_.tolist()}
+    return replace(dataset, y=[classes.get(str(label), label) for label in dataset.y])
+
+
 def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs) -> None:
-    """Print the scores of the model and of a simple baseline, and write the report."""
-    scores = model.evaluate(dataset.x, dataset.y) if dataset_format(task).has_targets else model.evaluate(dataset.x)
-    table = grid(("score", "left"), ("model", "right"), ("baseline", "right"))
-    for row in score_table(scores):
+    """Print the verdict and the scores of the model and of a simple baseline, and write the report."""
+    dataset = with_labels_of(model, dataset)
+    targets = (dataset.y,) if dataset_format(task).has_targets else ()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        comparison = model.compare(dataset.x, *targets)
+    print_notes(str(warning.message) for warning in caught)
+    table = grid(("score", "left"), ("model", "right"), (comparison.baseline_name, "right"))
+    for row in score_table(comparison.scores):
         table.add_row(*row)
-    console().print(table)
+    out = console()
+    out.print(comparison.verdict(), style="bold", soft_wrap=True)
+    out.print(table)
     if outputs.report is not None:
         from rekur.report import sequences
 
-        sequences.write(outputs.report, model, dataset, scores)
+        sequences.write(outputs.report, model, dataset, comparison)
         print(f"report written to {outputs.report}")
     if outputs.save is not None:
         print(f"model saved in {outputs.save}")

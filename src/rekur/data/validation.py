@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from rekur.core import DataError
 from rekur.data.batching import PaddedArray
@@ -12,6 +13,8 @@ from rekur.data.batching import PaddedArray
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
+
+    from rekur.core import Array
 
 UserData: TypeAlias = Any
 """Data of a user: an array, a list, a frame or anything else."""
@@ -22,7 +25,7 @@ def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
     import torch
 
     try:
-        array = np.asarray(values)
+        array = as_array(values)
         if array.dtype.kind == "c":
             raise DataError(f"Complex data not supported: {name} must hold real numbers")
         array = array.astype(np.float32, copy=False)
@@ -44,6 +47,19 @@ def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
+def as_array(values: UserData) -> Array:
+    """Values as a numpy array; a torch tensor without its gradient, half precision as float32.
+
+    >>> import torch
+    >>> as_array(torch.ones(2, dtype=torch.bfloat16, requires_grad=True)).dtype
+    dtype('float32')
+    """
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        return np.asarray(tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor)
+    return np.asarray(values)
+
+
 def whole_lengths(lengths: ArrayLike | None, B: int, T: int) -> Tensor | None:
     """Lengths (B,) as int64, each in 1 … T."""
     import torch
@@ -58,6 +74,8 @@ def whole_lengths(lengths: ArrayLike | None, B: int, T: int) -> Tensor | None:
 
 def row_weights(weights: ArrayLike, B: int) -> Tensor:
     """Weights (B,) of rows as float32: finite, none negative, not all zero."""
+    if isinstance(weights, int | float):
+        raise DataError(f"sample_weight must be {B} numbers, got {weights!r}; pass other options by name: epochs=10")
     tensor = floats("sample_weight", weights, "B")
     if len(tensor) != B or bool((tensor < 0).any()) or not bool(tensor.any()):
         raise DataError(f"sample_weight must be {B} numbers, none negative and not all zero")
@@ -69,7 +87,7 @@ def as_sequences(x: UserData, lengths: ArrayLike | None = None) -> UserData:
     if hasattr(x, "tocsr"):
         raise DataError("sparse input is not supported: pass an array, such as x.toarray()")
     if hasattr(x, "__array__"):
-        x = np.asarray(x)
+        x = as_array(x)
         x = list(x) if x.dtype == object and x.ndim == 1 else x
     if is_matrix(x):
         x = np.asarray(x)[:, None, :]
@@ -90,10 +108,39 @@ def is_number_row(row: object) -> bool:
     )
 
 
-def check_rows(n: int, y: UserData) -> None:
-    """Raise a DataError unless there is a target for each of n rows."""
+def check_rows(x: UserData, y: UserData) -> int:
+    """Number of rows of x; a DataError unless there is a target for each of them."""
     if y is None:
         raise DataError("fit requires y to be passed, but the target y is None")
+    if isinstance(x, str):
+        raise DataError(f"x is one text; pass a list of texts, such as [{x[:20]!r}]")
+    if not hasattr(x, "__len__"):
+        raise DataError(f"x must be an array or a list, got a {type(x).__name__}; pass list(x)")
     count = len(y) if hasattr(y, "__len__") else len(np.atleast_1d(np.asarray(y)))
-    if count != n:
-        raise DataError(f"x has {n} rows but y has {count}")
+    if count != len(x):
+        raise DataError(f"x has {len(x)} rows but y has {count}")
+    return count
+
+
+def read_labels(y: UserData, mixed: bool = False) -> Array:
+    """Labels (B,) as an array, none missing: all numbers or all texts, or also both where `mixed`."""
+    labels = as_array(y)
+    if labels.ndim != 1 or not len(labels):
+        raise DataError(f"y must be one label for each row, (B,), got the shape {labels.shape}")
+    values = list(y) if isinstance(y, list | tuple) else labels.tolist()
+    if labels.dtype.kind in "OSU":
+        missing = [row for row, value in enumerate(values) if value is None or value is pd.NA or value != value]
+        if missing:
+            row = missing[0]
+            raise DataError(f"y has no label in row {row}, but {values[row]!r}: label the row, or leave it out")
+        if len({isinstance(value, str) for value in values}) > 1:
+            if not mixed:
+                raise DataError("y mixes text and numbers: pass all labels as text, such as list(map(str, y))")
+            labels = np.array(values, dtype=object)
+    if labels.dtype.kind == "f" and not (labels == np.round(labels)).all():
+        if np.isnan(labels).any():
+            raise DataError(
+                f"y has no label in row {np.isnan(labels).argmax()}, but NaN: label the row, or leave it out"
+            )
+        raise DataError("Unknown label type: continuous values; use Regressor, or round y to labels")
+    return labels

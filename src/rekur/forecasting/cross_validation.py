@@ -316,9 +316,8 @@ def cross_validate(
         else:
             windows = PastWindows(h, n_windows, h if step_size is None else step_size)
         try:
-            tests[k] = _backtest_panel(
-                forecaster, panel, windows, int(refit), deadline.portion(1 / (count - k)), progress
-            )
+            share = deadline.portion(1 / (count - k))
+            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress)
         except TooShortError:
             if k == len(group.parts) - 1 and not tests:
                 raise
@@ -345,13 +344,10 @@ def _backtest_panel(
     step = refit or windows.n_windows
     for first in range(0, windows.n_windows, step):
         past = windows.history(panel, first)
-        fits = -(-(windows.n_windows - first) // step)
-        fitted.fit_panel(past, seasons, deadline.portion(1 / fits), progress)
+        fitted.fit_panel(past, seasons, deadline.portion(step / (windows.n_windows - first)), progress)
         chosen = (number >= first) & (number < first + step)
-        q[chosen] = fitted.ensemble_.quantiles(
-            panel, series[chosen], stop[chosen], since=past.lengths, known_baselines=known
-        )
-    forecasts = {NAME: q, **baselines}
+        pair = series[chosen], stop[chosen]
+        q[chosen] = fitted.ensemble_.quantiles(panel, *pair, since=past.lengths, known_baselines=known)
     scale = np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series]
     short = panel.ids[~windows.long_enough(history, seasons[0])]
     return Backtest(
@@ -360,7 +356,7 @@ def _backtest_panel(
         stop,
         actual_values(panel, series, stop, h),
         LEVELS,
-        forecasts,
+        {NAME: q, **baselines},
         scale,
         windows.n_windows,
         skipped=tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short),

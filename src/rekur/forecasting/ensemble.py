@@ -251,7 +251,7 @@ class Ensemble:
         notes = []
         if likelihood == "auto" and self.counts:
             learned = "the networks learn a negative binomial distribution, and the"
-            learned = learned if set(self.blend.weights) & set(self.networks) else "the"
+            learned = learned if set(self.average.weights) & set(self.networks) else "the"
             notes.append(f"the values are counts, many of them 0: {learned} forecasts are rounded to whole numbers")
         notes.append(f"ensemble weights from the validation windows: {self.blend.describe()}")
         return [*notes, *self.selection_notes()]

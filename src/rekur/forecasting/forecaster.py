@@ -13,7 +13,7 @@ import numpy as np
 
 from rekur.baselines import BASELINES
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.ingest.future_covariates import future_columns, future_notes, future_rows
+from rekur.data.ingest.future_covariates import future_columns, next_covariates
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import (
@@ -287,6 +287,8 @@ class Forecaster(BaseEstimator):
             value = getattr(self, name)
             if name != "season_length" or value is not None:
                 _check_whole(name, value)
+        if self.training is not None and self.training.bptt is not None:
+            raise OptionError("bptt has no effect on a forecaster, which learns from windows as a whole: leave it out")
 
     def unfitted(self) -> Forecaster:
         """Unfitted forecaster with the same parameters."""
@@ -372,20 +374,11 @@ class Forecaster(BaseEstimator):
             self.notes_.append(self.ensemble_.note_without_network())
             return
         deadline = self._deadline(deadline or Deadline.after(None))
-        saver = None if checkpoint is None else self._checkpoint(panel, checkpoint)
+        saver = None if checkpoint is None else serialization.checkpoint(self, checkpoint)
         if saver is not None:
             deadline = deadline.resumed(saver.seconds())
         self.ensemble_, self.history_, notes = self._train(panel, self.config_, deadline, progress, saver)
-        self.notes_ += notes
-        self.notes_ += self.ensemble_.notes(self.likelihood)
-
-    def _checkpoint(self, panel: Panel, folder: str | os.PathLike[str]) -> Checkpoint:
-        """The checkpoint of training on a panel, which refuses that of another one."""
-        from rekur.training.checkpoint import Checkpoint, fingerprint
-
-        grid = np.array([panel.freq.name, str(panel.tz), *map(str, panel.ids)])
-        data = fingerprint(panel.offsets, panel.start, panel.y, panel.future, panel.past, panel.static, grid)
-        return Checkpoint(folder, {**serialization.describe(self), "data": data})
+        self.notes_ += [*notes, *self.ensemble_.notes(self.likelihood)]
 
     def _train(
         self,
@@ -477,21 +470,12 @@ class Forecaster(BaseEstimator):
         Forecast
             Quantiles of every series and step.
         """
-        ensemble, future, notes = self.ensemble_.using(select), None, tuple[str, ...]()
-        if names := self.columns_["futr_exog_list"]:
-            if futr_df is None:
-                raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
-            future = future_rows(panel, futr_df, h)
-            notes = future_notes(panel, futr_df, future)
-        elif futr_df is not None:
-            raise OptionError(
-                "the model has no future covariates: leave out futr_df, or name some in futr_exog_list of fit"
-            )
+        ensemble = self.ensemble_.using(select)
+        future, notes = next_covariates(panel, self.columns_["futr_exog_list"], futr_df, h)
         names = (select, *ensemble.members) if models else (select,)
         values, *others = ensemble.next_quantiles(names, panel, future, h, first_unseen_row(self.panel_, panel))
-        members = dict(zip(names[1:], others, strict=True))
-        template, counts = (ensemble.rank_template,), (ensemble.counts,)
-        return Forecast(PanelGroup((panel,)), LEVELS, values, None, template, counts, notes, members)
+        members, counts = dict(zip(names[1:], others, strict=True)), (ensemble.counts,)
+        return Forecast(PanelGroup((panel,)), LEVELS, values, None, (ensemble.rank_template,), counts, notes, members)
 
     def make_future_frame(self, df: Frame | None = None, *, h: int | None = None) -> Frame:
         """Table of future covariates to fill in, for `predict`: id, time and empty columns for every step.
@@ -829,8 +813,8 @@ class Forecaster(BaseEstimator):
             training=training,
         )
         self.ensemble_, self.history_, notes = self._train(panel, config, deadline, progress, start=self.ensemble_)
-        self.config_, self.panel_, self.notes_ = config, panel, [*panel.notes, *notes]
-        self.notes_ += self.ensemble_.notes(self.likelihood)
+        self.config_, self.panel_ = config, panel
+        self.notes_ = [*panel.notes, *notes, *self.ensemble_.notes(self.likelihood)]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder, as config.json and model.safetensors.

@@ -25,6 +25,7 @@ from rekur.forecasting.model_averaging import ModelAverage
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.window_features import CovariateEncoders
 from rekur.serialization import Description
+from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
 
 ForecasterT = TypeVar("ForecasterT", bound=PanelForecaster)
@@ -43,6 +44,14 @@ def describe(model: PanelForecaster) -> Description:
     if config is not None:
         config["training"]["max_seconds"] = None  # a time limit does not identify a training run
     return {"parameters": parameters, "seasons": list(model.seasons_), "config": config}
+
+
+def checkpoint(model: PanelForecaster, folder: str | os.PathLike[str]) -> Checkpoint:
+    """The checkpoint of training on the panel of a model, which refuses that of another one."""
+    panel = model.panel_
+    grid = np.array([panel.freq.name, str(panel.tz), *map(str, panel.ids)])
+    data = fingerprint(panel.offsets, panel.start, panel.y, panel.future, panel.past, panel.static, grid)
+    return Checkpoint(folder, {**describe(model), "data": data})
 
 
 def save(folder: str | os.PathLike[str], parts: Sequence[PanelForecaster], columns: ColumnOptions) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from rekur.core import DataError, library, positive
 from rekur.data.batching import LazySequences
 from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
+from rekur.inputs.reader import training_part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,8 +96,8 @@ class Audio:
     dynamic_range: float | None = None
     kind: ClassVar[str] = "audio"
 
-    def learn(self, values: Sequence[Recording]) -> AudioReader:
-        """Reader with the rate of the recordings, and the mean and standard deviation of every band.
+    def learn(self, values: Sequence[Recording], rows: Array | None = None) -> AudioReader:
+        """Reader with the rate of the recordings in `rows`, or all, and the mean and standard deviation of every band.
 
         Raises
         ------
@@ -111,14 +112,15 @@ class Audio:
         positive("max_seconds", self.max_seconds)
         if self.dynamic_range is not None:
             positive("dynamic_range", self.dynamic_range)
+        values = training_part(values, rows)
         rate = (
             self.sample_rate
             or Counter(count_samples(value, self.max_seconds)[1] for value in values).most_common(1)[0][0]
         )
         reader = AudioReader(self, int(rate), torch.tensor([[0.0] * self.n_mels, [1.0] * self.n_mels]))
         count = min(STATISTICS_RECORDINGS, len(values))
-        rows = np.unique(np.linspace(0, len(values) - 1, count).astype(int))
-        spectra = torch.cat([reader.spectra(values[row]) for row in rows])
+        chosen = np.unique(np.linspace(0, len(values) - 1, count).astype(int))
+        spectra = torch.cat([reader.spectra(values[row]) for row in chosen])
         return AudioReader(self, int(rate), torch.stack([spectra.mean(0), spectra.std(0).clamp_min(1e-3)]))
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> AudioReader:

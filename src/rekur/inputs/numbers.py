@@ -10,11 +10,13 @@ import numpy as np
 
 from rekur.core import DataError, choose
 from rekur.data.batching import LazySequences, PaddedArray
+from rekur.inputs.reader import training_part
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
+    from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
 
 SCALES = ("auto", "column", "global", "none")
@@ -55,8 +57,8 @@ class Numbers:
     deltas: bool = False
     kind: ClassVar[str] = "numbers"
 
-    def learn(self, values: NumberSequences) -> NumbersReader:
-        """Reader with the number of columns, and the mean and divisor of each.
+    def learn(self, values: NumberSequences, rows: Array | None = None) -> NumbersReader:
+        """Reader with the number of columns, and the mean and divisor of each over the sequences in `rows`, or all.
 
         Raises
         ------
@@ -73,7 +75,7 @@ class Numbers:
         count = 0
         total = torch.zeros(reader.size, dtype=torch.float64)
         square = torch.zeros(reader.size, dtype=torch.float64)
-        for sequence in reader.prepare(sequences):
+        for sequence in reader.prepare(training_part(sequences, rows)):
             x = sequence.double()
             count, total, square = count + len(x), total + x.sum(0), square + x.square().sum(0)
         mean = total / count

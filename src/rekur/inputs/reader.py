@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import Array
     from rekur.data.batching import LazySequences
+
+Value = TypeVar("Value")
 
 Learned: TypeAlias = "dict[str, Any]"
 """State of a reader learned from the training data, as JSON."""
@@ -26,8 +30,11 @@ class Input(Protocol):
 
     kind: ClassVar[str]
 
-    def learn(self, values: Any) -> Reader:
-        """Reader and its state learned from the training data."""
+    def learn(self, values: Any, rows: Array | None = None) -> Reader:
+        """Reader and its state learned from the training data: from `rows` of the values, all by default.
+
+        The other values are held out; they are checked, but nothing is learned from them.
+        """
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> Reader:
         """Reader with what another one's methods describe and tensors returned."""
@@ -52,3 +59,8 @@ class Reader(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """Learned tensors, for a file."""
+
+
+def training_part(values: Sequence[Value], rows: Array | None) -> Sequence[Value]:
+    """The values in `rows`, from which a reader learns; all of them for None."""
+    return values if rows is None else [values[row] for row in rows]

@@ -16,6 +16,7 @@ from rekur.inputs.media_files import Cache, check_duration, existing_path, is_fi
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
 
 NEEDS = 'videos need PyAV: pip install "rekur[video]"'
@@ -52,7 +53,7 @@ class Video:
     max_seconds: float = 600.0
     kind: ClassVar[str] = "video"
 
-    def learn(self, values: Sequence[VideoValue]) -> VideoReader:
+    def learn(self, values: Sequence[VideoValue], rows: Array | None = None) -> VideoReader:
         """Reader of videos, without fitted state.
 
         Raises

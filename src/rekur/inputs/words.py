@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rekur.core import DataError, positive
 from rekur.data.batching import LazySequences
+from rekur.inputs.reader import training_part
 from rekur.inputs.tokenizer import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
 
 WORD = re.compile(r"\w+|[^\w\s]")  # a word or a punctuation mark
@@ -42,8 +44,8 @@ class Words:
     max_letters: int = 16
     kind: ClassVar[str] = "words"
 
-    def learn(self, values: Sequence[str | Sequence[str]]) -> WordsReader:
-        """Reader with the frequent words and all letters of the sentences.
+    def learn(self, values: Sequence[str | Sequence[str]], rows: Array | None = None) -> WordsReader:
+        """Reader with the frequent words and all letters of the sentences, of those in `rows` where given.
 
         Raises
         ------
@@ -53,7 +55,7 @@ class Words:
             A sentence is no list of words.
         """
         positive("max_letters", self.max_letters)
-        sentences = checked(values)
+        sentences = training_part(checked(values), rows)
         words = Vocabulary.learn((plain(word) for sentence in sentences for word in sentence), min_count=self.min_count)
         letters = Vocabulary.learn(letter for sentence in sentences for word in sentence for letter in word)
         return WordsReader(self, words, letters)
@@ -117,11 +119,13 @@ def plain(word: str) -> str:
 
 def checked(values: Sequence[str | Sequence[str]]) -> list[list[str]]:
     """Sentences as lists of words; the first that is none is named in a DataError."""
-    if not len(values):
+    if isinstance(values, str) or not len(values):
         raise DataError("x holds no sentence; pass a list of lists of words")
     sentences = []
     for row, sentence in enumerate(values):
-        words = (WORD.findall(sentence) or [sentence]) if isinstance(sentence, str) else list(sentence)
+        words = [] if not isinstance(sentence, Iterable) else list(sentence)
+        if isinstance(sentence, str):
+            words = WORD.findall(sentence) or [sentence]
         if not words or not all(isinstance(word, str) for word in words):
             raise DataError(f"sentence {row} is {sentence!r}; a list of one or more words is needed")
         sentences.append(words)

@@ -219,10 +219,12 @@ class RekurRegressor(RegressorAdapter, BaseRegressor):  # type: ignore[misc]
         Dropout rate between the layers.
     loss : {"mse", "mae", "huber"}, default "mse"
         Loss function.
+    target_scale : {"column", "none"}, default "column"
+        Scaling of the values while training.
     training : Training or None, default None
-        Options of the training run; None takes the defaults of `rekur.training.config.Training`.
+        Options of the training run; those not set are chosen by the number of series.
     input : Numbers or None, default None
-        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None leaves them as they are.
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None standardizes them.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 

@@ -177,10 +177,12 @@ class RegressorAdapter:
         Dropout rate between the layers.
     loss : {"mse", "mae", "huber"}, default "mse"
         Loss function.
+    target_scale : {"column", "none"}, default "column"
+        Scaling of the values while training.
     training : Training or None, default None
-        Options of the training run; None takes the defaults of `rekur.training.config.Training`.
+        Options of the training run; those not set are chosen by the number of series.
     input : Numbers or None, default None
-        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None leaves them as they are.
+        Scaling and differences of the series, see `rekur.inputs.numbers.Numbers`; None standardizes them.
     random_state : int, default 0
         Seed of the weights, the order of the series and dropout.
 
@@ -206,6 +208,7 @@ class RegressorAdapter:
         bidirectional: bool = False,
         dropout: float = 0.0,
         loss: str = "mse",
+        target_scale: str = "column",
         training: Training | None = None,
         input: Input | None = None,
         random_state: int = 0,
@@ -216,6 +219,7 @@ class RegressorAdapter:
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.loss = loss
+        self.target_scale = target_scale
         self.training = training
         self.input = input
         self.random_state = random_state

@@ -1,4 +1,4 @@
-"""Data augmentation for videos: random affine maps."""
+"""Data augmentation for numbers and videos: random spans and speeds, random affine maps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,30 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def random_speed(x: Tensor, lengths: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """Replace each row by a random span of its steps at a random speed, by linear interpolation.
+
+    A span covers at least a share of 1 - strength of the row, and its speed is exp(u), u from U(-strength, strength).
+    x (B, T, I), lengths (B,) → (B, T', I), lengths.
+
+    >>> import torch
+    >>> x, lengths = random_speed(torch.arange(10.0).expand(2, 10)[..., None], torch.tensor([10, 6]), 0.5)
+    >>> x.shape[1] == lengths.max(), bool((lengths >= 2).all())
+    (True, True)
+    """
+    share = 1 - strength * torch.rand(len(x))
+    start = torch.rand(len(x)) * (1 - share)
+    speed = torch.exp(strength * (2 * torch.rand(len(x)) - 1))
+    shortest = lengths.clamp_max(2)
+    new = torch.maximum((lengths * share / speed).round().long(), shortest)  # (B,)
+    position = torch.arange(int(new.max())) / (new - 1).clamp_min(1)[:, None]  # (B, T'), from 0 to 1 within a length
+    last = (lengths - 1)[:, None]
+    source = torch.minimum(last * (start[:, None] + share[:, None] * position), last)
+    below = source.long()
+    pair = [x.gather(1, steps[..., None].expand(-1, -1, x.shape[2])) for steps in (below, (below + 1).minimum(last))]
+    return torch.lerp(pair[0], pair[1], (source - below)[..., None]), new
 
 
 def random_affine(x: Tensor, strength: float) -> Tensor:

@@ -18,7 +18,7 @@ from rekur.inputs.text import TextReader
 from rekur.inputs.tokenizer import UNKNOWN
 from rekur.inputs.video import VideoReader
 from rekur.inputs.words import WordsReader
-from rekur.layers.augmentation import random_affine
+from rekur.layers.augmentation import random_affine, random_speed
 from rekur.layers.stack import Stack
 
 if TYPE_CHECKING:
@@ -155,10 +155,16 @@ class NumberEncoder(Encoder):
         Share of entries set to zero during training.
     noise_std : float, default 0.0
         Standard deviation of the noise added to the standardised numbers during training.
+    offset_std : float, default 0.0
+        Standard deviation of the random constant added to each standardised column of a row during training.
+    speed : float, default 0.0
+        Strength of `random_speed` during training, which changes the number of steps.
+    deltas : bool, default False
+        Whether the second half of the columns holds differences of steps: they follow the speed, and get no constant.
 
     Notes
     -----
-    Shapes: x (B, T, I) → (B, T, I).
+    Shapes: x (B, T, I) → (B, T, I), with another T where `speed` applies.
 
     Examples
     --------
@@ -170,14 +176,33 @@ class NumberEncoder(Encoder):
 
     statistics: Tensor
 
-    def __init__(self, statistics: Tensor, dropout: float = 0.0, noise_std: float = 0.0) -> None:
+    def __init__(
+        self,
+        statistics: Tensor,
+        dropout: float = 0.0,
+        noise_std: float = 0.0,
+        offset_std: float = 0.0,
+        speed: float = 0.0,
+        deltas: bool = False,
+    ) -> None:
         super().__init__()
         self.size, self.dropout, self.noise_std = statistics.shape[1], dropout, noise_std
+        self.offset_std, self.speed, self.deltas = offset_std, speed, deltas
         self.register_buffer("statistics", statistics.clone())
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Standardised x (B, T, I), and the lengths."""
+        columns = self.size // (1 + self.deltas)
+        if self.training and self.speed:
+            lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+            x, lengths = random_speed(x, lengths, self.speed)
+            if self.deltas:
+                x = torch.cat(
+                    [x[..., :columns], torch.diff(x[..., :columns], dim=1, prepend=x[:, :1, :columns])], dim=2
+                )
         x = (x - self.statistics[0]) / self.statistics[1]
+        if self.training and self.offset_std:
+            x = x + F.pad(self.offset_std * torch.randn(len(x), 1, columns), (0, self.size - columns))
         if self.training and self.noise_std:
             x = x + self.noise_std * torch.randn_like(x)
         return F.dropout(x, self.dropout, self.training), lengths
@@ -261,7 +286,15 @@ def embedding(vocabulary_size: int, embedding_size: int, seed: int) -> nn.Embedd
     return table
 
 
-def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: float, seed: int) -> Encoder:
+def encoder(
+    reader: Reader,
+    embedding_size: int,
+    dropout: float,
+    augmentation: float,
+    seed: int,
+    offset_std: float = 0.0,
+    speed: float = 0.0,
+) -> Encoder:
     """Encoder for the sequences of a reader; for spectra see `rekur.layers.speech.encoder.SpeechEncoder`.
 
     Parameters
@@ -277,6 +310,8 @@ def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: f
         numbers, affine maps for video.
     seed : int
         Seed of the initial weights.
+    offset_std, speed : float, default 0.0
+        Strengths of the other changes of numbers, see `NumberEncoder`.
 
     Returns
     -------
@@ -289,7 +324,8 @@ def encoder(reader: Reader, embedding_size: int, dropout: float, augmentation: f
         case WordsReader():
             return WordEncoder(len(reader.words), len(reader.letters), embedding_size, dropout, augmentation, seed)
         case NumbersReader():
-            return NumberEncoder(reader.statistics, dropout, augmentation)
+            deltas = reader.options.deltas
+            return NumberEncoder(reader.statistics, dropout, augmentation, offset_std, speed, deltas)
         case VideoReader():
             return FrameEncoder(embedding_size, dropout, augmentation, seed=seed)
         case _:

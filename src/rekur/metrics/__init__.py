@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rekur.metrics.clusters import ClusteredMean, clustered_mean, student_t975
+from rekur.metrics.comparison import Comparison, mcnemar, paired_bootstrap, ratio
 from rekur.metrics.point_forecast import mae, mase, rmse, seasonal_scale, smape
 from rekur.metrics.quantile_forecast import at_level, coverage, msis, pinball, pinball_error, summary, wql
 from rekur.metrics.sequence import (
@@ -20,6 +21,7 @@ from rekur.metrics.sequence import (
 
 __all__ = [
     "ClusteredMean",
+    "Comparison",
     "accuracy",
     "at_level",
     "bio_spans",
@@ -31,9 +33,12 @@ __all__ = [
     "macro_f1",
     "mae",
     "mase",
+    "mcnemar",
     "msis",
+    "paired_bootstrap",
     "pinball",
     "pinball_error",
+    "ratio",
     "rmse",
     "rouge",
     "score_table",

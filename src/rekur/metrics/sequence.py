@@ -81,7 +81,7 @@ def macro_f1(actual: ArrayLike, predicted: ArrayLike) -> float:
     """
     y, f = np.asarray(actual), np.asarray(predicted)
     scores = []
-    for label in np.unique(np.concatenate([y, f])):
+    for label in sorted({*y.tolist(), *f.tolist()}, key=str):  # labels may be of several types
         correct = int(((y == label) & (f == label)).sum())
         scores.append(2 * correct / (int((y == label).sum()) + int((f == label).sum())))
     return float(np.mean(scores))

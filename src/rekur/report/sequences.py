@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rekur import metrics
+from rekur.data.validation import read_labels
 from rekur.inputs.words import sentence
 from rekur.registry import task_of
 from rekur.report.page import page_of, save
@@ -18,6 +19,7 @@ from rekur.report.sections import section
 if TYPE_CHECKING:
     from rekur.inputs.datasets import Dataset
     from rekur.inputs.reader import Reader
+    from rekur.metrics import Comparison
     from rekur.sequence.classifier import Classifier
     from rekur.sequence.language_model import LanguageModel
     from rekur.sequence.seq2seq import Captioner, Translator
@@ -44,12 +46,12 @@ class SequenceModel(Protocol):
         """Reader of the input, as learned from the training data."""
 
 
-def write(path: str, model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> None:
+def write(path: str, model: SequenceModel, dataset: Dataset, comparison: Comparison) -> None:
     """Write the report of a task on sequences to a file atomically; arguments as in `html`."""
-    save(path, html(model, dataset, scores))
+    save(path, html(model, dataset, comparison))
 
 
-def html(model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) -> str:
+def html(model: SequenceModel, dataset: Dataset, comparison: Comparison) -> str:
     """Build the report of a task on sequences as one HTML page that needs no network and runs no script.
 
     Parameters
@@ -59,8 +61,8 @@ def html(model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) ->
         `rekur.LanguageModel`.
     dataset : Dataset
         Examples with targets.
-    scores : mapping of str to float
-        Result of the `evaluate` method of the model for them.
+    comparison : Comparison
+        Result of the `compare` method of the model for them.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def html(model: SequenceModel, dataset: Dataset, scores: Mapping[str, float]) ->
     """
     task = task_of(model)
     title = f"{task.estimator}: {len(dataset.x):,} examples"
-    parts = [f"<header><h1>{escape(title)}</h1></header>", score_table(scores)]
+    parts = [f"<header><h1>{escape(title)}</h1></header>", score_table(comparison)]
     if task.report:
         parts.append(SECTIONS[task.report](model, dataset))
     parts.append(training(model.history_))
@@ -83,10 +85,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def score_table(scores: Mapping[str, float]) -> str:
-    """Each score with that of the baseline."""
-    rows = [[escape(cell) for cell in row] for row in metrics.score_table(scores)]
-    return section("Scores", table(["score", "model", "baseline"], rows))
+def score_table(comparison: Comparison) -> str:
+    """The verdict, and each score with that of the baseline."""
+    rows = [[escape(cell) for cell in row] for row in metrics.score_table(comparison.scores)]
+    headings = ["score", "model", escape(comparison.baseline_name)]
+    return section("Scores", f"<p>{escape(comparison.verdict())}</p>{table(headings, rows)}")
 
 
 def training(history: Sequence[Mapping[str, float]]) -> str:
@@ -121,7 +124,7 @@ def classification(model: Classifier, dataset: Dataset) -> str:
     """The confusion matrix, and the errors of highest predicted probability."""
     p = model.predict_proba(dataset.x)
     predicted = model.classes_[p.argmax(1)]
-    actual = np.asarray(dataset.y)
+    actual = read_labels(dataset.y, mixed=True)
     counts = metrics.confusion_matrix(actual, predicted, model.classes_)
     largest = np.argsort(-counts.sum(1), kind="stable")[:MAX_CLASSES]
     names = [escape(str(model.classes_[k])) for k in largest]

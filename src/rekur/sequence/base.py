@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, cast
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
 
 from rekur import inputs, serialization
 from rekur.core import ModelFileError, OptionError, Record
-from rekur.data.batching import Batcher, LazySequences, Targets, train_validation_split
-from rekur.data.validation import UserData, as_sequences, check_rows
+from rekur.data.batching import Batcher, LazySequences, Targets, cross_validation_folds
+from rekur.data.validation import UserData, as_sequences, check_rows, read_labels
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.text import strings
@@ -27,12 +29,15 @@ from rekur.sequence.defaults import (
     network_size,
     task_defaults,
 )
+from rekur.sequence.parameters import check_parameters, describe_parameters, restore_parameters
+from rekur.sequence.targets import SplitKind, Validation, drawn_rows, split_rows, unknown_note, with_known_labels
 from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
 from rekur.training.loop import Problem, States, fit
 from rekur.training.progress import Progress
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
     from rekur.core import Array
@@ -40,20 +45,14 @@ if TYPE_CHECKING:
     from rekur.inputs.reader import Input, Reader
     from rekur.serialization import Description
 
-Validation: TypeAlias = "float | tuple[SequenceData, ...] | None"
-"""None for an automatic share, a share in [0, 1), 0 for none, or data (x, y) or (x, y, lengths)."""
-
 TargetData: TypeAlias = UserData
 """Targets as users have them: labels, values, tags, texts."""
 
-VALIDATION_SHARE = 0.1
-"""Share of the rows held out automatically."""
+FINGERPRINTED_FILES = 100
+"""Recordings or videos that are decoded, so that a checkpoint recognises its data, at most."""
 
-MIN_ROWS_TO_SPLIT = 200
-"""Rows from which on a part is held out automatically."""
-
-FINGERPRINTED_ROWS = 100
-"""Sequences by which a checkpoint recognises its data, at most."""
+FOLDS = 10
+"""Folds of few rows, of which each network of an ensemble holds out one."""
 
 Value = TypeVar("Value")
 
@@ -74,24 +73,39 @@ class LearnedPart(Protocol):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training data of a codec: x and y of the user, x as `reader` reads it, and the estimator's parameters."""
+    """Data of a codec: x and y of the user, x as `reader` reads it, the estimator's parameters, and the training rows.
+
+    The other rows are held out: a codec checks them, but learns nothing from them. `weight` (N,) weighs the rows.
+    """
 
     x: SequenceData
     y: TargetData
     sequences: LazySequences
     reader: Reader
     parameters: Parameters
+    rows: Array
+    weight: Tensor | None = None
 
 
 class TargetCodec(LearnedPart, Protocol):
     """Representation of the targets learned by `fit`, and their conversion to tensors."""
 
+    @property
+    def part_name(self) -> str:
+        """Name of that which targets consist of: label, tag, character."""
+
     @classmethod
     def learn(cls, data: TrainingData) -> Self:
-        """A codec for targets such as `data.y`."""
+        """A codec for the targets in the training rows of `data.y`."""
 
     def encode(self, y: TargetData, lengths: Array) -> Targets:
-        """Targets as tensors; a DataError for a target that does not fit the length of its sequence."""
+        """Targets as tensors, with `UNKNOWN` for a label that does not occur in the training rows.
+
+        A DataError for a target that does not fit the length of its sequence.
+        """
+
+    def unknown(self, y: TargetData, rows: Array | None = None) -> Counter[str]:
+        """Parts of the targets (in `rows`) that do not occur in the training rows, and their counts."""
 
 
 class Objective(Protocol):
@@ -117,6 +131,14 @@ class Objective(Protocol):
 
     def baseline_error(self, validation: Batcher) -> float:
         """The same error of a simple baseline."""
+
+
+@runtime_checkable
+class PreparedObjective(Protocol):
+    """Objective that learns from the training rows before the network does."""
+
+    def prepared(self, train: Batcher) -> Objective:
+        """Objective for these rows."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,7 @@ class FitRecord:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train on, and rows held out for validation or None."""
+    """Rows to train on, and rows held out for validation or None; in a cross-validation rows may be both."""
 
     train: Batcher
     validation: Batcher | None = None
@@ -163,7 +185,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     task: ClassVar[str]
     parts: ClassVar[Mapping[str, type[LearnedPart]]]
     shared_vocabulary: ClassVar[bool] = False
-    split: ClassVar[Literal["random", "stratified", "last"]] = "random"
+    split: ClassVar[SplitKind] = "random"
     nested_options: ClassVar[Mapping[str, type]] = {"training": Training}
 
     cell: str
@@ -177,6 +199,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     net_: nn.Module
     fit_record_: FitRecord
     history_: list[Record]
+    notes_: list[str]
 
     @abstractmethod
     def _objective(self) -> Objective:
@@ -189,17 +212,27 @@ class SequenceEstimator(BaseEstimator, ABC):
             raise AttributeError(f"this {type(self).__name__} has not been fitted to sequences of numbers")
         return cast(NumbersReader, self.reader_).columns
 
-    def _choose_input(self, x: SequenceData) -> Input:
-        """The input chosen by the user or fitting the data."""
-        return choose_input(self.task, type(self).__name__, x, self.input)
+    @property
+    def _defaults_task(self) -> str:
+        """Task whose defaults apply: that of the class, or "summary" for texts that copy tokens of their source."""
+        return "summary" if getattr(getattr(self, "generation", None), "copy", False) else self.task
 
-    def _learn_input(self, x: SequenceData, source: Input, rows: int) -> TaskDefaults:
-        """Learn the reader of the input and decide the size of the network; the defaults of the task for the rows."""
+    def _choose_input(self, x: SequenceData) -> Input:
+        """The input chosen by the user or fitting the data; a parameter of the wrong type is an error."""
+        check_parameters(self.get_params(deep=False), self.nested_options)
+        return choose_input(self._defaults_task, type(self).__name__, x, self.input)
+
+    def _choose_size(self, source: Input, rows: int) -> TaskDefaults:
+        """Decide the size of the network; the defaults of the task for the number of rows."""
         check_seed(self.random_state)
-        defaults = task_defaults(self.task, source.kind, self.cell, rows)
+        defaults = task_defaults(self._defaults_task, source.kind, self.cell, rows)
         self.size_ = network_size(defaults.size, self.get_params(deep=False))
-        self.reader_ = source.learn(x)
         return defaults
+
+    def _learn_input(self, x: SequenceData, source: Input, rows: Array | None = None) -> None:
+        """Learn the reader of the input from some rows."""
+        self.reader_ = source.learn(x, rows)
+        self.notes_ = []
 
     def _fit(
         self,
@@ -211,47 +244,61 @@ class SequenceEstimator(BaseEstimator, ABC):
         weight: Tensor | None = None,
     ) -> Split:
         """Learn input, targets and network; the rows trained on and held out. `weight` (N,) weighs rows in the loss."""
-        values = [*strings(x), *strings(y)] if self.shared_vocabulary else x
-        defaults = self._learn_input(values, source, len(x))
+        n = check_rows(x, y)
+        defaults = self._choose_size(source, n)
+        labels = read_labels(y) if self.split == "stratified" else None
+        folds, share = None, options.validation
+        if share is None and self.size_.members > 1:
+            strata = None if labels is None else np.unique(labels, return_inverse=True)[1]
+            if strata is not None and weight is not None:  # the label of a row without weight changes nothing
+                strata = np.where(weight.numpy() > 0, strata, -1)
+            folds, share = cross_validation_folds(n, FOLDS, self.random_state, labels=strata), 0.0
+        rows, held = split_rows(n, share, self.random_state, self.split, labels)
+        if self.shared_vocabulary:
+            self._learn_input([*strings(x), *strings(y, "y")], source, np.concatenate([rows, n + rows]))
+        else:
+            self._learn_input(x, source, rows)
         sequences = self.reader_.items(x)
-        check_rows(len(sequences), y)
         kind = cast(type[TargetCodec], self.parts["codec"])
-        codec = kind.learn(TrainingData(x, y, sequences, self.reader_, self.get_params(deep=False)))
+        codec = kind.learn(TrainingData(x, y, sequences, self.reader_, self.get_params(deep=False), rows, weight))
         self.codec_ = codec
-        data = Batcher(sequences, codec.encode(y, sequences.lengths), seed=self.random_state, weight=weight)
-        split = self._hold_out(data, codec, options.validation)
-        self._train(split, defaults, options)
+        targets = codec.encode(y, sequences.lengths)
+        train = Batcher(sequences, targets, seed=self.random_state, rows=rows, weight=weight, folds=folds)
+        validation = None if folds is None else replace(train, rows=np.flatnonzero(folds < self.size_.members))
+        if isinstance(options.validation, tuple):
+            validation = self._validation_data(codec, *options.validation)
+        elif len(held):
+            self.notes_ += unknown_note(codec.unknown(y, held), codec.part_name, "rows held out")
+            validation = with_known_labels(replace(train, rows=held))
+        split = Split(train, validation)
+        drawn = drawn_rows(train, x, y, self.reader_, codec, self.size_.augmentation.subword_sampling)
+        self._train(split, drawn, defaults, options)
         return split
 
-    def _hold_out(self, data: Batcher, codec: TargetCodec, validation: Validation) -> Split:
-        """Training and validation rows: those of the user, or a random share from the seed."""
-        if isinstance(validation, tuple):
-            if len(validation) not in (2, 3):
-                raise OptionError("validation must be a share in [0, 1), (x, y) or (x, y, lengths)")
-            x, y, *lengths = validation
-            sequences = self.reader_.items(as_sequences(x, *lengths))
-            check_rows(len(sequences), y)
-            targets = codec.encode(y, sequences.lengths)
-            return Split(data, Batcher(sequences, targets, seed=self.random_state))
-        n, share = len(data.x), validation
-        if share is None:
-            share = VALIDATION_SHARE if n >= MIN_ROWS_TO_SPLIT else 0.0
-        if isinstance(share, bool) or not isinstance(share, float | int) or not 0 <= share < 1:
-            raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
-        if round(n * share) == n:
-            raise OptionError(f"validation={validation} of {n} rows leaves no training rows; use a smaller share")
-        labels = data.y.numpy() if self.split == "stratified" and isinstance(data.y, torch.Tensor) else None
-        train, held = train_validation_split(n, share, self.random_state, labels=labels, ordered=self.split == "last")
-        if not len(held):
-            return Split(data)
-        return Split(replace(data, rows=train), replace(data, rows=held))
+    def _validation_data(
+        self, codec: TargetCodec, x: SequenceData, y: TargetData, lengths: ArrayLike | None = None
+    ) -> Batcher | None:
+        """Validation data of the user."""
+        data = as_sequences(x, lengths)
+        check_rows(data, y)
+        sequences = self.reader_.items(data)
+        self.notes_ += unknown_note(codec.unknown(y), codec.part_name, "validation data")
+        return with_known_labels(Batcher(sequences, codec.encode(y, sequences.lengths), seed=self.random_state))
 
-    def _train(self, split: Split, defaults: TaskDefaults, options: FitOptions) -> None:
-        """Train the network on the rows of a split."""
+    def _warn_of_unknown(self, y: TargetData) -> None:
+        """Name the targets that do not occur in the training data in a warning."""
+        codec = cast(TargetCodec, self.codec_)
+        for note in unknown_note(codec.unknown(y), codec.part_name, "targets"):
+            warnings.warn(note, stacklevel=3)
+
+    def _train(self, split: Split, drawn: Batcher, defaults: TaskDefaults, options: FitOptions) -> None:
+        """Train the network on the rows of a split, in the form drawn at random while training."""
         batch_size = (self.training or Training()).merged_with(defaults.training).batch_size
-        train = replace(split.train, size=batch_size)
+        train = replace(drawn, size=batch_size)
         training = defaults.trained(len(train), self.training, options.epochs)
         objective = self._objective()
+        if isinstance(objective, PreparedObjective):
+            objective = objective.prepared(train)
         if training.bptt is not None:
             if not objective.carries_states:
                 raise OptionError("bptt needs a target for each step, y (B, T, K), and bidirectional=False")
@@ -262,17 +309,18 @@ class SequenceEstimator(BaseEstimator, ABC):
             train.shuffled,
             len(train),
             objective.loss,
-            None if validation is None else lambda: objective.error(validation),
+            None if validation is None or validation.folds is not None else lambda: objective.error(validation),
         )
         self.history_ = []
         title = f"{type(self).__name__.lower()} {self.cell}"
-        try:
-            with Progress(title, training.max_epochs * len(train), options.progress) as show:
-                checkpoint = self._checkpoint(options.checkpoint, training, split)
-                self.history_ = fit(problem, training, self.random_state, show, checkpoint)
-        except KeyboardInterrupt:  # the best weights so far are in place
-            self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
-            raise
+        with Progress(title, training.max_epochs * len(train), options.progress) as show:
+            checkpoint = self._checkpoint(options.checkpoint, training, split)
+            self.history_ = fit(problem, training, self.random_state, show, checkpoint)
+        if "cut" in self.history_[-1]:
+            epoch, limit = len(self.history_), training.max_seconds
+            self.notes_.append(
+                f"training ended in epoch {epoch} of {training.max_epochs}, at its time limit of {limit:g} s"
+            )
         self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
 
     def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:
@@ -280,14 +328,13 @@ class SequenceEstimator(BaseEstimator, ABC):
         rows = split.train.row_numbers
         data = FitRecord(len(rows), int(split.train.x.lengths[rows].sum()))
         errors = [record["val_loss"] for record in self.history_ if "val_loss" in record]
-        if validation is None or not errors:
+        if validation is None or not (errors or validation.folds is not None):
             return data
         with torch.inference_mode():
-            baseline = objective.baseline_error(validation)
-        held = len(validation.row_numbers)
-        return replace(
-            data, validation_rows=held, error_name=objective.error_name, error=min(errors), baseline_error=baseline
-        )
+            baseline, error = objective.baseline_error(validation), min(errors, default=None)
+            error = objective.error(validation) if error is None else error
+        held, name = len(validation.row_numbers), objective.error_name
+        return replace(data, validation_rows=held, error_name=name, error=error, baseline_error=baseline)
 
     def _checkpoint(self, folder: str | os.PathLike[str] | None, training: Training, split: Split) -> Checkpoint | None:
         """The checkpoint in a folder, for these options and data."""
@@ -321,7 +368,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         if record.error is not None:
             text = f"{record.error:.4g}, baseline {record.baseline_error:.4g}, of {record.validation_rows:,} held out"
             rows.append((f"validation {record.error_name}", text))
-        return rows
+        return [*rows, *(("note", note) for note in self.notes_)]
 
     def _describe(self) -> Description:
         """Parameters, input, targets and size as JSON values."""
@@ -359,7 +406,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         tensors |= {f"input.{name}": tensor for name, tensor in self.reader_.tensors().items()}
         for part, value in self._learned_parts().items():
             tensors |= {f"{part}.{name}": tensor for name, tensor in value.tensors().items()}
-        description = {**self._describe(), "history": self.history_, "fit": asdict(self.fit_record_)}
+        fit_state = {"history": self.history_, "fit": asdict(self.fit_record_), "notes": self.notes_}
+        description = {**self._describe(), **fit_state}
         serialization.save(folder, description, tensors)
 
     @classmethod
@@ -375,6 +423,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         size = dict(description["size"])
         model.size_ = NetworkSize(**{**size, "augmentation": Augmentation(**size["augmentation"])})
         model.history_, model.fit_record_ = description["history"], FitRecord(**description["fit"])
+        model.notes_ = description.get("notes", [])  # absent in format 1
         model.reader_ = inputs.restore(description["input"], groups["input"])
         for name, kind in cls.parts.items():
             part = description["parts"].get(name)
@@ -435,39 +484,12 @@ class PairedEstimator(SequenceEstimator, ABC):
 
 
 def data_fingerprint(data: Batcher) -> str:
-    """Hash of the rows of a batcher: all lengths and targets, and up to a hundred of the sequences."""
-    rows = data.row_numbers
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, FINGERPRINTED_ROWS).astype(int))]
+    """Hash of the rows of a batcher: all lengths, targets and sequences, of recordings and videos a hundred."""
+    rows = chosen = data.row_numbers
+    if not data.x.in_memory:
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, FINGERPRINTED_FILES).astype(int))]
     targets = torch.empty(0) if data.y is None else data.y
     if isinstance(targets, LazySequences):
         targets = torch.cat([targets[int(row)] for row in rows])
     weight = None if data.weight is None else data.weight.numpy()
     return fingerprint(data.x.lengths, rows, targets.numpy(), weight, *(data.x[int(row)].numpy() for row in chosen))
-
-
-def describe_parameters(parameters: Parameters) -> Description:
-    """Constructor arguments as JSON values: option values by their fields, mappings by their pairs."""
-
-    def describe(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {"pairs": [[key, item] for key, item in value.items()]}
-        if is_dataclass(value) and not isinstance(value, type):
-            kind = {"input": value.kind} if hasattr(value, "kind") else {}
-            return {**kind, "fields": asdict(value)}
-        return value
-
-    return {name: describe(value) for name, value in parameters.items()}
-
-
-def restore_parameters(nested: Mapping[str, type], described: Description) -> Parameters:
-    """Constructor arguments again, from `describe_parameters`; `nested` holds the types of the option values."""
-
-    def restore(name: str, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        if "pairs" in value:
-            return dict(value["pairs"])
-        kind = inputs.find(value["input"]) if "input" in value else nested[name]
-        return kind(**value["fields"])
-
-    return {name: restore(name, value) for name, value in described.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from rekur.data.validation import UserData
 from rekur.inputs.audio import Audio
 from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
-from rekur.inputs.text import strings
+from rekur.inputs.text import Text, strings
 from rekur.inputs.words import WORD
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
 from rekur.layers.speech.augmentation import SpectrumAugmentation
@@ -63,6 +64,13 @@ class Augmentation:
         Steps of silence added at each end of a recording at most (audio).
     noise : float, default 0.0
         Loudest energy of added noise, as a share of that of the loudest band (audio).
+    offset_std : float, default 0.0
+        Standard deviation of the constant added to each scaled column of a sequence, by every second network of an
+        ensemble (numbers).
+    subword_sampling : float or None, default None
+        Exponent of the random segmentations of words into tokens (text), see `rekur.inputs.text.TextReader.sampled`.
+    speed : float, default 0.0
+        Strength of random spans and speeds (numbers), see `rekur.layers.augmentation.random_speed`.
     """
 
     token_dropout: float = 0.0
@@ -74,6 +82,9 @@ class Augmentation:
     tempo: float = 0.0
     silence: int = 0
     noise: float = 0.0
+    subword_sampling: float | None = None
+    offset_std: float = 0.0
+    speed: float = 0.0
 
     def spectra(self) -> SpectrumAugmentation:
         """The options that concern spectra."""
@@ -109,6 +120,12 @@ class NetworkSize:
         Whether the stack has layer normalization (labels of recordings).
     reduction : int, default 2
         Spectra that are read as one step, 2 or 4 (labels of recordings).
+    guided_attention : float, default 0.0
+        Weight of the loss by which the attention of a translator learns the word alignment of the training pairs,
+        which also gives the decoder a lexicon, see `rekur.layers.seq2seq.alignment`.
+    members : int, default 1
+        Networks of an ensemble (labels). Where the user names no validation, each of several holds out another tenth of
+        the rows for the validation error, and all train to the end: the epochs of few rows cannot be compared.
     """
 
     embedding_size: int = 128
@@ -119,6 +136,8 @@ class NetworkSize:
     augmentation: Augmentation = Augmentation()
     normalize: bool = False
     reduction: int = 2
+    guided_attention: float = 0.0
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -181,8 +200,12 @@ def _tokens(share: float) -> Augmentation:
     return Augmentation(token_dropout=share)
 
 
+TRANSLATION = TaskDefaults(
+    NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
+)
+
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
-    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), input=Numbers(scale="none")),
+    ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), 2_000, (10, 200)),
     ("label", "numbers"): TaskDefaults(
         NetworkSize(64, 64, 1, True, 0.2, Augmentation(noise_std=0.05)), BASE, 2_000, (10, 150)
     ),
@@ -198,9 +221,8 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("tags", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.05)), BASE, 6_000, (10, 30)),
     ("transcript", "audio"): SPEECH,
     ("transcript", "numbers"): SPEECH,
-    ("translation", "text"): TaskDefaults(
-        NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
-    ),
+    ("translation", "text"): TRANSLATION,
+    ("summary", "text"): TRANSLATION,
     ("caption", "video"): TaskDefaults(
         NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 2_500, (10, 80)
     ),
@@ -213,7 +235,16 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
 held-out parts (docs/design.md, section 6)."""
 
 
+MOTION = NetworkSize(64, 64, 1, True, 0.4, Augmentation(noise_std=0.05, offset_std=0.4, speed=0.3), members=4)
+PAIRS = NetworkSize(192, 192, 1, True, 0.4, Augmentation(token_dropout=0.1, subword_sampling=0.2), guided_attention=1.0)
+
 FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
+    ("label", "numbers"): [
+        (500, TaskDefaults(MOTION, BASE, 2_000, (10, 500), Numbers(deltas=True))),
+    ],
+    ("translation", "text"): [
+        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 60), Text(vocabulary_size=2_000))),
+    ],
     ("label", "audio"): (
         (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 2_000, (10, 300), RECORDINGS)),
         (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 3_000, (10, 100), RECORDINGS)),
@@ -257,6 +288,8 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
         kind = kinds[0] if len(kinds) == 1 else guess_kind(x)
         if kind == "text" and "words" in kinds and short_texts(x):
             kind = "words"
+        elif kind == "text" and "text" not in kinds:  # names of files
+            kind = guess_kind([Path(text) for text in x])
         chosen = by_rows(task, kind, len(x)).input or inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")

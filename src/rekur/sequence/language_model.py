@@ -15,10 +15,12 @@ from torch.nn import functional as F
 from rekur.core import DataError, OptionError, positive
 from rekur.data.batching import Batcher, LazySequences
 from rekur.estimator import learning
-from rekur.inputs.text import TextReader
+from rekur.inputs.text import TextReader, strings
 from rekur.inputs.tokenizer import END, PAD, START
 from rekur.layers.language_model import LanguageNet
+from rekur.metrics import Comparison, ratio
 from rekur.sequence.base import FitOptions, LearnedPart, SequenceEstimator, Split
+from rekur.sequence.targets import unknown_note
 from rekur.training.config import Training
 from rekur.training.loop import States
 
@@ -145,6 +147,7 @@ class LanguageModel(SequenceEstimator):
     """
 
     task = "next"
+    split = "last"
     parts: ClassVar[Mapping[str, type[LearnedPart]]] = {"codec": TokenCounts}
 
     reader_: TextReader
@@ -208,7 +211,9 @@ class LanguageModel(SequenceEstimator):
         """
         with learning(self, self.fitted_attribute):
             train, held_out = split_texts(texts, validation)
-            defaults = self._learn_input(train, self._choose_input(train), len(train))
+            source = self._choose_input(train)
+            defaults = self._choose_size(source, len(train))
+            self._learn_input(train, source)
             training = (self.training or Training()).merged_with(defaults.training)
             if training.bptt is None:
                 raise OptionError(
@@ -218,10 +223,11 @@ class LanguageModel(SequenceEstimator):
             self.codec_ = TokenCounts.of(tokens, self.reader_.size)
             batches, validation_batches = stream_batcher(tokens, training.batch_size, training.bptt), None
             if len(held_out):
+                self.notes_ += unknown_note(self.reader_.unknown(held_out), "piece", "validation data")
                 others = self._stream(held_out)
                 validation_batches = stream_batcher(others, min(EVALUATION_ROWS, len(others)), training.bptt)
             split = Split(replace(batches, seed=self.random_state), validation_batches)
-            self._train(split, defaults, FitOptions(None, epochs, progress, checkpoint))
+            self._train(split, split.train, defaults, FitOptions(None, epochs, progress, checkpoint))
         return self
 
     def perplexity(self, texts: Sequence[str]) -> float:
@@ -238,12 +244,16 @@ class LanguageModel(SequenceEstimator):
             1 or more; the smaller the better.
         """
         self.check_fitted()
-        return self._perplexity(self._stream(texts))
+        return math.exp(self._losses(self._stream(texts)).mean())
 
-    def _perplexity(self, tokens: Array) -> float:
-        objective = TokenObjective(self.net_, self.codec_)
+    def _losses(self, tokens: Array) -> Array:
+        """-log p of each token of a stream."""
+        states, parts = None, []
         with torch.inference_mode():
-            return math.exp(objective.error(stream_batcher(tokens, 1, 256)))
+            for batch in stream_batcher(tokens, 1, 256).ordered():
+                scores, states = self.net_(batch.x, None if batch.first else states)
+                parts.append(F.cross_entropy(scores[0], batch.y[0], reduction="none"))
+        return torch.cat(parts).numpy().astype(float)
 
     def score(self, texts: Sequence[str]) -> float:
         """Mean of log p over the tokens of texts.
@@ -263,6 +273,8 @@ class LanguageModel(SequenceEstimator):
     def evaluate(self, texts: Sequence[str]) -> dict[str, float]:
         """Perplexity of the model and of the unigram frequencies.
 
+        Pieces that are not in the vocabulary count with the probability of the unknown token.
+
         Parameters
         ----------
         texts : list of str
@@ -273,10 +285,31 @@ class LanguageModel(SequenceEstimator):
         dict of str to float
             `perplexity` and `baseline_perplexity`.
         """
+        return dict(self.compare(texts).scores)
+
+    def compare(self, texts: Sequence[str]) -> Comparison:
+        """Perplexity compared with that of the unigram frequencies.
+
+        Parameters
+        ----------
+        texts : list of str
+            Texts.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
         self.check_fitted()
         tokens = self._stream(texts)
-        baseline = float(np.exp(-self.codec_.log_proba(tokens).mean()))
-        return {"perplexity": self._perplexity(tokens), "baseline_perplexity": baseline}
+        model, unigrams = self._losses(tokens), -self.codec_.log_proba(tokens)
+        scores = {"perplexity": math.exp(model.mean()), "baseline_perplexity": math.exp(unigrams.mean())}
+        starts = np.append(0, np.flatnonzero(tokens == END)[:-1] + 1)  # of the texts
+        counts = np.add.reduceat(np.ones(len(tokens)), starts)
+        rows, baseline = (np.stack([np.add.reduceat(part, starts), counts], axis=1) for part in (model, unigrams))
+        return Comparison(
+            scores, "perplexity", rows, {"unigram frequencies": baseline}, exponential_ratio, less_is_better=True
+        )
 
     def sample(self, start: str = "", max_tokens: int = 50, temperature: float = 1.0, random_state: int = 0) -> str:
         """Generate a text, each token drawn from p^(1/temperature); it ends at an end mark.
@@ -333,13 +366,19 @@ class LanguageModel(SequenceEstimator):
 
 def split_texts(texts: Sequence[str], validation: float | Sequence[str] | None) -> tuple[Sequence[str], Sequence[str]]:
     """Texts to train on and texts held out."""
+    strings(texts, "texts")
     if not isinstance(validation, float | int | None):
-        return texts, validation
+        return texts, strings(validation, "validation")
     share = VALIDATION_SHARE if validation is None else validation
     if isinstance(share, bool) or not 0 <= share < 1:
         raise OptionError(f"validation must be a share in [0, 1) or texts, got {validation!r}")
     n = round(len(texts) * share)
     return (texts[:-n], texts[-n:]) if n else (texts, ())
+
+
+def exponential_ratio(sums: Array) -> Array:
+    """Perplexity from sums (R, 2) of -log p and of tokens."""
+    return np.exp(ratio(sums))
 
 
 def stream_batcher(tokens: Array, rows: int, chunk: int) -> Batcher:

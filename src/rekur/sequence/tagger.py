@@ -8,19 +8,24 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+import numpy as np
 import torch
 
 from rekur import metrics
 from rekur.core import DataError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.reader import training_part
 from rekur.inputs.tokenizer import SPECIAL
-from rekur.inputs.words import WordsReader, plain
+from rekur.inputs.words import WordsReader, checked, plain
 from rekur.layers.crf import CRFHead
 from rekur.layers.encoders import encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison
+from rekur.metrics.row_statistics import span_rows, span_total, tag_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
+from rekur.sequence.targets import UNKNOWN, label_numbers, unknown_labels
 from rekur.training.config import Training
 from rekur.training.loop import States
 
@@ -41,22 +46,24 @@ class TagCodec:
 
     tags: list[str]
     word_tags: dict[str, str]
+    part_name: ClassVar[str] = "tag"
 
     @classmethod
     def learn(cls, data: TrainingData) -> TagCodec:
         """Labels of the training sentences."""
         check_sentences(data.y, data.sequences.lengths)
-        counts = Counter(tag for tags in data.y for tag in tags)
-        return cls(sorted(counts, key=lambda tag: (-counts[tag], tag)), most_frequent_tags(data.x, data.y))
+        x, y = training_part(checked(data.x), data.rows), training_part(list(data.y), data.rows)
+        counts = Counter(tag for tags in y for tag in tags)
+        return cls(sorted(counts, key=lambda tag: (-counts[tag], tag)), most_frequent_tags(x, y))
 
     def encode(self, y: Sentences, lengths: Array) -> LazySequences:
         """Numbers of the labels of each sentence."""
         check_sentences(y, lengths)
-        numbers = {tag: k for k, tag in enumerate(self.tags)}
-        unknown = {tag for tags in y for tag in tags} - set(numbers)
-        if unknown:
-            raise DataError(f"the label {min(unknown)!r} does not occur in the training data")
-        return LazySequences.from_list([torch.tensor([numbers[tag] for tag in tags]) for tags in y])
+        return LazySequences.from_list([torch.tensor(label_numbers(tags, self.tags)) for tags in y])
+
+    def unknown(self, y: Sentences, rows: Array | None = None) -> Counter[str]:
+        """Labels that do not occur in the training sentences, and their counts."""
+        return unknown_labels(chain.from_iterable(training_part(list(y), rows)), self.tags)
 
     def decode(self, numbers: Sequence[int]) -> list[str]:
         """Labels of numbers."""
@@ -69,7 +76,7 @@ class TagCodec:
 
     def baseline(self, sentences: Sentences) -> list[list[str]]:
         """Most frequent label of each word."""
-        return [[self.word_tags.get(plain(word), self.tags[0]) for word in words] for words in sentences]
+        return [[self.word_tags.get(plain(word), self.tags[0]) for word in words] for words in checked(sentences)]
 
     def describe(self) -> Description:
         """Fields as JSON values."""
@@ -88,6 +95,12 @@ class TagCodec:
 def check_sentences(y: Sentences, lengths: Array) -> None:
     """Raise a DataError unless each sentence has a label for each of its words."""
     for row, (tags, n) in enumerate(zip(y, lengths.tolist(), strict=True)):
+        if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+            raise DataError(
+                f"the labels of sentence {row} are {tags!r}; pass a list of labels, one for each word: {tags.split()!r}"
+                if isinstance(tags, str)
+                else f"the labels of sentence {row} are not all text: {tags!r}; pass a text for each word"
+            )
         if len(tags) != n:
             raise DataError(f"sentence {row} has {n} words but {len(tags)} labels")
 
@@ -135,8 +148,9 @@ class TagObjective:
         actual, predicted = [], []
         for batch in validation.ordered():
             for target, numbers in zip(unpad_targets(batch), predict(batch), strict=True):
-                actual.append(self.codec.decode(target))
-                predicted.append(self.codec.decode(numbers[: len(target)]))
+                known = [(a, b) for a, b in zip(target, numbers, strict=False) if a != UNKNOWN]
+                actual.append(self.codec.decode([a for a, _ in known]))
+                predicted.append(self.codec.decode([b for _, b in known]))
         return 1 - (metrics.span_f1(actual, predicted) if self.codec.spans else tag_accuracy(actual, predicted))
 
 
@@ -261,6 +275,8 @@ class Tagger(PairedEstimator):
     def score(self, x: Sentences, y: Sentences) -> float:
         """F1 of spans where labels are BIO, the accuracy otherwise.
 
+        A label that does not occur in the training data counts as an error: its span as one that is missed.
+
         Parameters
         ----------
         x : list of lists of str
@@ -279,6 +295,8 @@ class Tagger(PairedEstimator):
     def evaluate(self, x: Sentences, y: Sentences) -> dict[str, float]:
         """Scores of the model and of the most frequent label of each word.
 
+        A label that does not occur in the training data counts as an error: its span as one that is missed.
+
         Parameters
         ----------
         x : list of lists of str
@@ -292,9 +310,33 @@ class Tagger(PairedEstimator):
             `accuracy` of the labels, `exact_match`, the share of sentences without a mistake, where labels are BIO
             also `span_f1`; the same with `baseline_` before their names.
         """
-        predicted = self.predict(x)
-        scores, baseline = self._scores(y, predicted), self._scores(y, self.codec_.baseline(x))
-        return scores | {f"baseline_{name}": value for name, value in baseline.items()}
+        return dict(self.compare(x, y).scores)
+
+    def compare(self, x: Sentences, y: Sentences) -> Comparison:
+        """F1 of spans, or accuracy of other labels, compared with the most frequent label of each word.
+
+        Parameters
+        ----------
+        x : list of lists of str
+            Sentences.
+        y : list of lists of str
+            A label for each word.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
+        predicted, frequent = self.predict(x), self.codec_.baseline(x)
+        check_sentences(y, np.array([len(tags) for tags in predicted]))
+        self._warn_of_unknown(y)
+        scores, baseline = self._scores(y, predicted), self._scores(y, frequent)
+        scores |= {f"baseline_{name}": value for name, value in baseline.items()}
+        rows, total = (span_rows, span_total) if self.codec_.spans else (tag_rows, metrics.ratio)
+        name = "span_f1" if self.codec_.spans else "accuracy"
+        return Comparison(
+            scores, name, rows(y, predicted), {"most frequent tag of each word": rows(y, frequent)}, total
+        )
 
     def _scores(self, actual: Sentences, predicted: Sentences) -> dict[str, float]:
         right = [list(a) == b for a, b in zip(actual, predicted, strict=True)]

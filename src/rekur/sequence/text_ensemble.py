@@ -1,139 +1,39 @@
-"""Linear n-gram model of texts (bag of n-grams, tf-idf, logistic regression) and its ensemble with a network."""
+"""Ensemble of a network and the linear n-gram model of texts, weighted by rows that neither was trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from rekur.core import library
-from rekur.inputs.words import sentence
+from rekur.sequence.ngram_model import NGramModel, NGrams, log_normalized
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from torch import Tensor
 
     from rekur.core import Array
     from rekur.inputs.reader import Reader
     from rekur.serialization import Description
 
-SparseMatrix: TypeAlias = Any
-"""A sparse matrix of scipy."""
-
-HASH_BITS = 18
-"""2^18 columns for words and pairs of words, and as many for strings of characters."""
-
-MAX_CHARACTERS = 2**23
-"""Characters of the training texts above which strings of characters are left out."""
-
-FEATURES: tuple[Mapping[str, Any], ...] = (
-    {"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"},
-    {"ngram_range": (2, 7), "analyzer": "char"},
-)
-"""Options of scikit-learn's vectorizers: words and pairs of words, and strings of 2 to 7 characters."""
-
-START = "¶ "
-"""Stands before each text, so that its first word is a pair and a string of its own."""
-
-INVERSE_PENALTY = 64.0
-"""C of scikit-learn's logistic regression, selected by cross-validation on three data sets."""
-
 POWERS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """Candidates for the powers α and β of the two models."""
 
-POWER_PENALTY = 20.0
-"""Factor of (α - β)² in the loss by which the powers are chosen, in rows."""
+SIGNIFICANT_GAIN = 2.0
+"""Gain of the network in log-likelihood, in standard errors, from which on it takes part."""
 
-NEEDS = 'labels of text need scikit-learn: pip install "rekur[text]"'
+PROMISING_GAIN = 1.0
+"""Gain in standard errors below which no further network is trained to measure it."""
 
+EVIDENCE_ROWS = 500
+"""Rows by which the powers are chosen, where the data have as many; twice as many where the gain is undecided."""
 
-@dataclass(frozen=True)
-class NGramModel:
-    """Log-probabilities of K labels from the words, pairs of words and strings of characters of a text.
+MIN_FOLDS = 4
+"""Parts of the training rows in cross-fitting, at least."""
 
-        x_g = idf_g · [g occurs] / √Σ_g (idf_g · [g occurs])²,  idf_g = 1 + log((1 + N) / (1 + N_g))
-        z_k = b_k + Σ_g w_kg · x_g,  p = softmax(log sigmoid(z))
-
-    where N_g of N texts hold the n-gram g, and each text begins with a mark of its own. Words and pairs are one part of
-    x, strings of 2 to 7 characters another (not where the training texts have more than 2^23 characters), each part of
-    length 1. Each label is separated from all others by logistic regression with a quadratic penalty. The column of an
-    n-gram is its hash.
-
-    Parameters
-    ----------
-    weights : Tensor of shape (K, P·2^18)
-        Weights w of the P parts.
-    bias : Tensor of shape (K,)
-        Biases b.
-    idf : Tensor of shape (P·2^18,)
-        Inverse document frequencies.
-
-    References
-    ----------
-    K. Spärck Jones, 1972, "A statistical interpretation of term specificity and its application in retrieval",
-    Journal of Documentation 28.
-
-    Examples
-    --------
-    >>> model = NGramModel.fit(["good film", "bad film"] * 3, [1, 0] * 3, 2)
-    >>> model.log_proba(["a good one"]).argmax(1).tolist()
-    [1]
-    """
-
-    weights: Tensor
-    bias: Tensor
-    idf: Tensor
-
-    @classmethod
-    def fit(cls, texts: Sequence[str], y: ArrayLike, K: int, random_state: int = 0) -> NGramModel:
-        """Fit to texts and their labels in 0 … K - 1."""
-        import torch
-
-        labels, parts = np.asarray(y), len(FEATURES) if sum(map(len, texts)) <= MAX_CHARACTERS else 1
-        matrices = occurrences(texts, parts)
-        counts = np.concatenate([np.asarray(matrix.sum(0)).ravel() for matrix in matrices])
-        idf = 1 + np.log((1 + len(texts)) / (1 + counts))
-        X = weighted(matrices, idf)
-        weights, bias = np.zeros((K, X.shape[1]), dtype=np.float32), np.zeros(K, dtype=np.float32)
-        for k in range(1 if K == 2 else 0, K):
-            regression = library("sklearn.linear_model", NEEDS).LogisticRegression(
-                C=INVERSE_PENALTY, solver="liblinear", dual=True, max_iter=1000, random_state=random_state
-            )
-            regression.fit(X, labels == k)
-            weights[k], bias[k] = regression.coef_[0], regression.intercept_[0]
-        if K == 2:
-            weights[0], bias[0] = -weights[1], -bias[1]
-        return cls(torch.from_numpy(weights), torch.from_numpy(bias), torch.from_numpy(idf.astype(np.float32)))
-
-    def log_proba(self, texts: Sequence[str]) -> Array:
-        """Log-probabilities (N, K) of the labels of texts."""
-        X = weighted(occurrences(texts, len(self.idf) >> HASH_BITS), self.idf.numpy())
-        z = np.asarray(X @ self.weights.numpy().T) + self.bias.numpy()
-        return log_normalized(-np.logaddexp(0, -z))  # of log sigmoid
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Columns that have occurred with their weights and idf, and the idf of all others."""
-        import torch
-
-        columns = (self.idf < self.idf.max()).nonzero()[:, 0]
-        return {
-            "columns": columns,
-            "weights": self.weights[:, columns],
-            "bias": self.bias,
-            "idf": self.idf[columns],
-            "max_idf": self.idf.max(),
-            "size": torch.tensor(len(self.idf)),
-        }
-
-    @classmethod
-    def restore(cls, tensors: dict[str, Tensor]) -> NGramModel:
-        """The model that `tensors` gave."""
-        columns, size = tensors["columns"], int(tensors["size"])
-        weights, idf = tensors["weights"].new_zeros(len(tensors["weights"]), size), tensors["max_idf"].repeat(size)
-        weights[:, columns], idf[columns] = tensors["weights"], tensors["idf"]
-        return cls(weights, tensors["bias"], idf)
+NetworkLogProba: TypeAlias = "Callable[[Array, Array], Array]"
+"""Rows to train on and other rows to the log-probabilities (n, K) of the others by a network."""
 
 
 @dataclass(frozen=True)
@@ -145,16 +45,22 @@ class TextEnsemble:
     ngrams : NGramModel
         The linear model.
     powers : (float, float)
-        α and β.
+        α and β; where α is 0 the linear model decides alone.
     """
 
     ngrams: NGramModel
     powers: tuple[float, float]
 
-    def log_proba(self, net: Array, texts: Sequence[str]) -> Array:
-        """Log-probabilities (N, K) of the mixture from the network's log-probabilities (N, K) and the texts."""
+    @property
+    def uses_network(self) -> bool:
+        """Whether the network takes part."""
+        return self.powers[0] > 0
+
+    def log_proba(self, net: Array | None, texts: Sequence[str]) -> Array:
+        """Log-probabilities (N, K) from those of the network (N, K), None where it takes no part, and the texts."""
         alpha, beta = self.powers
-        return log_normalized(alpha * net + beta * self.ngrams.log_proba(texts))
+        ngrams = self.ngrams.log_proba(texts)
+        return log_normalized(beta * ngrams if net is None else alpha * net + beta * ngrams)
 
     def describe(self) -> Description:
         """The powers as JSON values."""
@@ -171,44 +77,163 @@ class TextEnsemble:
         return cls(NGramModel.restore(tensors), (alpha, beta))
 
 
-def check_scikit_learn() -> None:
-    """Raise a MissingDependencyError unless scikit-learn, which fits the n-gram model, is installed."""
-    library("sklearn.linear_model", NEEDS)
+@dataclass(frozen=True)
+class LabelledTexts:
+    """N-grams of N texts, their labels in 0 … K - 1 and the weights of the rows.
+
+    Parameters
+    ----------
+    ngrams : NGrams
+        N-grams of the texts.
+    y : array of shape (N,)
+        Labels.
+    K : int
+        Number of labels.
+    weight : array of shape (N,)
+        Weight of each row.
+    random_state : int
+        Seed of the linear models and of the folds.
+    """
+
+    ngrams: NGrams
+    y: Array
+    K: int
+    weight: Array
+    random_state: int
+
+    def fit(self, rows: Array) -> NGramModel:
+        """The linear model of some rows."""
+        weight = self.weight[rows]
+        scaled = None if (weight == weight[0]).all() else weight / weight.mean()
+        return NGramModel.fit(self.ngrams.rows(rows), self.y[rows], self.K, scaled, self.random_state)
+
+    def folds(self, rows: Array) -> Iterator[tuple[Array, Array]]:
+        """Rows to train on and rows to measure on: stratified parts of `rows` of at most `EVIDENCE_ROWS`.
+
+        A label that occurs once stays among the rows to train on.
+        """
+        generator = np.random.default_rng(self.random_state)
+        mixed = generator.permutation(rows)
+        by_label = mixed[np.argsort(self.y[mixed], kind="stable")]
+        count = max(MIN_FOLDS, -(-len(rows) // EVIDENCE_ROWS))
+        repeated = np.bincount(self.y[rows], minlength=self.K)[self.y] > 1
+        for k in range(count):
+            test = by_label[k::count]
+            test = test[repeated[test]]
+            if len(test):
+                yield np.setdiff1d(rows, test), np.sort(test)
 
 
-def joined(x: Sequence[str | Sequence[str]]) -> list[str]:
-    """Texts as strings; lists of words are joined by blanks."""
-    return [sentence(text) for text in x]
+@dataclass(frozen=True)
+class Evidence:
+    """Log-probabilities (n, K) of rows by models that were not trained on them, their labels and weights (n,).
+
+    `net` holds those of the network for the first rows: all of them, or fewer where no further network was trained.
+    """
+
+    net: Array
+    ngrams: Array
+    y: Array
+    weight: Array
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def with_fold(self, net: Array | None, ngrams: Array, y: Array, weight: Array) -> Evidence:
+        """This evidence and that of a fold, without the network if `net` is None."""
+        pairs = (self.ngrams, ngrams), (self.y, y), (self.weight, weight)
+        return Evidence(
+            self.net if net is None else np.concatenate([self.net, net]), *(np.concatenate(pair) for pair in pairs)
+        )
 
 
-def log_normalized(log_p: Array) -> Array:
-    """Log-probabilities whose exponentials sum to one in each row."""
-    normalized: Array = log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
-    return normalized
+@dataclass(frozen=True)
+class PowerChoice:
+    """Powers of network and linear model, and the reason.
+
+    Parameters
+    ----------
+    powers : (float, float)
+        α and β.
+    gain : float
+        Gain of the best α and β on the best linear model alone in log-likelihood, in standard errors.
+    rows : int
+        Rows by which the gain was measured.
+    """
+
+    powers: tuple[float, float]
+    gain: float
+    rows: int
+
+    def note(self) -> str:
+        """One sentence: where the labels come from, and why."""
+        alpha, beta = self.powers
+        measured = f"on {self.rows:,} rows that neither was trained on"
+        if not self.rows:
+            return "labels from the linear model alone: too few rows to measure whether the network improves on it"
+        if not alpha:
+            return f"labels from the linear model alone: the network did not improve on it significantly {measured}"
+        return (
+            f"labels from network (power {alpha:g}) and linear model (power {beta:g}): together they are better than "
+            f"the linear model alone by {self.gain:.1f} standard errors {measured}"
+        )
 
 
-def best_powers(net: Array, ngrams: Array, y: Array) -> tuple[float, float]:
-    """Powers of both models with the smallest negative log-likelihood on rows held out, drawn towards equal ones."""
+def choose_powers(evidence: Evidence) -> PowerChoice:
+    """Powers of the least log loss; the linear model alone unless the network's gain is significant.
 
-    def loss(powers: tuple[float, float]) -> float:
-        alpha, beta = powers
-        log_p = log_normalized(alpha * net + beta * ngrams)[np.arange(len(y)), y]
-        return float(-log_p.sum() + POWER_PENALTY * (alpha - beta) ** 2)
+        L_i(α, β) = -log p_i(y_i),  p ∝ p_net^α · p_ngrams^β
+        gain = d̄ / s(d̄),  d_i = L_i(0, β₀) - L_i(α*, β*),  s(d̄)² = Σ_i w_i²·(d_i - d̄)² / (Σ_i w_i)²
 
-    return min(((alpha, beta) for alpha in POWERS for beta in POWERS if alpha + beta), key=loss)
+    where β₀ is the best power of the linear model alone, and (α*, β*) are the best ones of all.
+    """
+    n = len(evidence.net)
+    y, weight = evidence.y[:n], evidence.weight[:n]
+    alone = min(POWERS[1:], key=lambda beta: float(evidence.weight @ losses(beta * evidence.ngrams, evidence.y)))
+    if not n:
+        return PowerChoice((0.0, alone), 0.0, 0)
+    net, ngrams = evidence.net, evidence.ngrams[:n]
+    table = {(a, b): losses(a * net + b * ngrams, y) for a in POWERS for b in POWERS if a + b}
+    best = min(table, key=lambda powers: float(weight @ table[powers]))
+    linear = min((powers for powers in table if not powers[0]), key=lambda powers: float(weight @ table[powers]))
+    difference = table[linear] - table[best]
+    mean = float(weight @ difference / weight.sum())
+    error = float(np.sqrt((weight**2) @ (difference - mean) ** 2) / weight.sum())
+    gain = mean / max(error, np.finfo(float).tiny)
+    return PowerChoice(best if gain >= SIGNIFICANT_GAIN else (0.0, alone), gain, n)
 
 
-def weighted(matrices: Sequence[SparseMatrix], idf: Array) -> SparseMatrix:
-    """Occurrences weighted by their idf, each part of a row divided by its length: (N, P·2^18)."""
-    normalize = library("sklearn.preprocessing", NEEDS).normalize
-    pairs = zip(matrices, np.split(idf, len(matrices)), strict=True)
-    parts = [normalize(matrix.multiply(part_idf).tocsr()) for matrix, part_idf in pairs]
-    return library("scipy.sparse", NEEDS).hstack(parts, format="csr")
+def losses(scores: Array, y: Array) -> Array:
+    """Log loss of each row, (n,), from unnormalised log-probabilities (n, K)."""
+    log_loss: Array = np.logaddexp.reduce(scores, axis=1) - scores[np.arange(len(y)), y]
+    return log_loss
 
 
-def occurrences(texts: Sequence[str], parts: int) -> list[SparseMatrix]:
-    """N-grams of each text, for each part a sparse matrix (N, 2^18) of zeros and ones."""
-    vectorizer = library("sklearn.feature_extraction.text", NEEDS).HashingVectorizer
-    options = {"n_features": 2**HASH_BITS, "binary": True, "norm": None, "alternate_sign": False}
-    marked = [START + text for text in texts]
-    return [vectorizer(**options, **features).transform(marked) for features in FEATURES[:parts]]
+def cross_fitted_powers(texts: LabelledTexts, rows: Array, held_out: Evidence, network: NetworkLogProba) -> PowerChoice:
+    """Powers chosen by the rows held out and, until there are `EVIDENCE_ROWS` or two times as many, by folds of others.
+
+    For each fold the linear model is trained on the other rows, and so is a network as long as it promises a gain.
+
+    Parameters
+    ----------
+    texts : LabelledTexts
+        The training texts.
+    rows : array of shape (n,)
+        Rows of the folds: those by which network and linear model of the ensemble were trained.
+    held_out : Evidence
+        Evidence of rows outside of `rows`; may be empty.
+    network : callable
+        Rows to train on and other rows to the log-probabilities of the others by a network.
+    """
+    evidence = held_out
+    choice = choose_powers(evidence) if len(evidence) else None
+    for train, test in texts.folds(rows):
+        promising = choice is None or choice.gain >= PROMISING_GAIN
+        undecided = promising and (choice is None or choice.gain < SIGNIFICANT_GAIN)
+        if len(evidence) >= (2 if undecided else 1) * EVIDENCE_ROWS:
+            break
+        net = network(train, test) if promising else None
+        ngrams = texts.fit(train).log_proba(texts.ngrams.rows(test))
+        evidence = evidence.with_fold(net, ngrams, texts.y[test], texts.weight[test])
+        choice = choose_powers(evidence)
+    return choice or PowerChoice((0.0, 1.0), 0.0, 0)

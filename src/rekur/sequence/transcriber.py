@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,14 +16,18 @@ from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
 from rekur.inputs.audio import Audio, AudioReader
 from rekur.inputs.numbers import NumbersReader
+from rekur.inputs.reader import training_part
 from rekur.layers.ctc import CTCHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
+from rekur.metrics import Comparison
+from rekur.metrics.row_statistics import word_error_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.language_model import CharLMScorer, LanguageModel
 from rekur.sequence.streaming import StreamingTranscriber
+from rekur.sequence.targets import UNKNOWN, label_numbers, unknown_labels
 from rekur.training.config import Training
 from rekur.training.loop import States
 
@@ -61,16 +66,30 @@ class TranscriptCodec:
 
     @classmethod
     def learn(cls, data: TrainingData) -> TranscriptCodec:
-        """Labels of the training transcripts; the largest reduction that leaves each of them enough steps."""
+        """Labels of the training transcripts; the largest reduction that leaves each of them enough steps.
+
+        A recording that is too short for its transcript is an error.
+        """
         check_transcripts(data.y)
+        texts, lengths = training_part(list(data.y), data.rows), data.sequences.lengths[data.rows]
         units = choose("units", data.parameters["units"], UNITS)
         if units == "auto":
-            units = "word" if closed_vocabulary(data.y) else "char"
-        codec = cls([], 2, units)
-        codec = cls(sorted({label for text in data.y for label in codec.split(text)}), 2, units)
-        targets = codec._numbers(data.y)
-        enough = (data.sequences.lengths // 4 >= STEPS_PER_LABEL * steps_needed(targets)).all()
-        return cls(codec.labels, 4 if enough else 2, units)
+            units = "word" if closed_vocabulary(texts) else "char"
+        split = cls([], 2, units).split
+        labels = sorted({label for text in texts for label in split(text)})
+        needed = steps_needed([torch.tensor(label_numbers(split(text), labels)) for text in texts])
+        enough = (lengths // 4 >= STEPS_PER_LABEL * needed).all()
+        steps = -(-lengths // (reduction := 4 if enough else 2))
+        for k in np.flatnonzero(needed > steps):
+            raise DataError(
+                f"the transcript of row {data.rows[k]} needs {needed[k]} steps, but its recording has {steps[k]}"
+            )
+        return cls(labels, reduction, units)
+
+    @property
+    def part_name(self) -> str:
+        """Name of a label: character or word."""
+        return "word" if self.units == "word" else "character"
 
     @property
     def separator(self) -> str:
@@ -82,28 +101,18 @@ class TranscriptCodec:
         return text.split() if self.units == "word" else text
 
     def encode(self, y: Sequence[str], lengths: Array) -> LazySequences:
-        """Numbers of the labels of each transcript; a recording too short for its transcript is an error."""
+        """Numbers of the labels of each transcript, without those that do not occur in the training data."""
         check_transcripts(y)
-        targets = self._numbers(y)
-        steps, needed = -(-lengths // self.reduction), steps_needed(targets)
-        for row in np.flatnonzero(needed > steps):
-            raise DataError(
-                f"the transcript of row {row} needs {needed[row]} steps, but its recording has {steps[row]}"
-            )
-        return LazySequences.from_list(targets)
+        numbers = [label_numbers(self.split(text), self.labels) for text in y]
+        return LazySequences.from_list([torch.tensor([1 + k for k in row if k != UNKNOWN]).long() for row in numbers])
+
+    def unknown(self, y: Sequence[str], rows: Array | None = None) -> Counter[str]:
+        """Labels that do not occur in the training transcripts, and their counts."""
+        return unknown_labels(chain.from_iterable(map(self.split, training_part(list(y), rows))), self.labels)
 
     def decode(self, labels: Sequence[int]) -> str:
         """Text of labels."""
         return self.separator.join(self.labels[label - 1] for label in labels)
-
-    def _numbers(self, y: Sequence[str]) -> list[Tensor]:
-        numbers = {label: k for k, label in enumerate(self.labels, start=1)}
-        for row, text in enumerate(y):
-            unknown = set(self.split(text)) - set(numbers)
-            if unknown:
-                unit = "word" if self.units == "word" else "character"
-                raise DataError(f"the {unit} {min(unknown)!r} of row {row} does not occur in the training data")
-        return [torch.tensor([numbers[label] for label in self.split(text)]) for text in y]
 
     def describe(self) -> Description:
         """Fields as JSON values."""
@@ -381,7 +390,7 @@ class Transcriber(PairedEstimator):
         return StreamingTranscriber(self.net_, self.reader_, self.codec_)
 
     def score(self, x: SequenceData, y: Sequence[str]) -> float:
-        """One minus the word error rate.
+        """One minus the word error rate; a character that does not occur in the training data counts as an error.
 
         Parameters
         ----------
@@ -395,10 +404,12 @@ class Transcriber(PairedEstimator):
         float
             1 for transcripts without a mistake.
         """
-        return 1 - metrics.word_error_rate(y, self.predict(x))
+        return 1 - self.evaluate(x, y)["word_error_rate"]
 
-    def evaluate(self, x: SequenceData, y: Sequence[str], num_beams: int = 1, **search: Any) -> dict[str, float]:
+    def evaluate(self, x: SequenceData, y: Sequence[str], **search: Any) -> dict[str, float]:
         """Word and character error rate, of the model and of empty transcripts.
+
+        A character that does not occur in the training data counts as an error.
 
         Parameters
         ----------
@@ -406,37 +417,48 @@ class Transcriber(PairedEstimator):
             Recordings or features as in `fit`.
         y : list of str
             Transcripts.
-        num_beams : int, default 1
-            Beams of the search, see `predict`.
         **search : object
-            Further arguments of `predict`.
+            Arguments of `predict`, such as `num_beams`.
 
         Returns
         -------
         dict of str to float
             `word_error_rate`, `character_error_rate`, and the same with `baseline_` before their names.
         """
-        predicted = self.predict(x, num_beams, **search)
-        return {
-            "word_error_rate": metrics.word_error_rate(y, predicted),
-            "character_error_rate": metrics.character_error_rate(y, predicted),
-            "baseline_word_error_rate": 1.0,
-            "baseline_character_error_rate": 1.0,
-        }
+        return dict(self.compare(x, y, **search).scores)
+
+    def compare(self, x: SequenceData, y: Sequence[str], **search: Any) -> Comparison:
+        """Word error rate compared with that of empty transcripts.
+
+        Parameters
+        ----------
+        x : list
+            Recordings or features as in `fit`.
+        y : list of str
+            Transcripts.
+        **search : object
+            Arguments of `predict`.
+
+        Returns
+        -------
+        Comparison
+            With `scores`, those of `evaluate`, and `verdict`, a sentence.
+        """
+        predicted = self.predict(x, **search)
+        check_transcripts(y)
+        self._warn_of_unknown(y)
+        words, characters = metrics.word_error_rate(y, predicted), metrics.character_error_rate(y, predicted)
+        scores = {"word_error_rate": words, "character_error_rate": characters}
+        scores |= {f"baseline_{name}": 1.0 for name in scores}
+        rows, empty = word_error_rows(y, predicted), word_error_rows(y, [""] * len(y))
+        return Comparison(scores, "word_error_rate", rows, {"empty transcripts": empty}, less_is_better=True)
 
     def _objective(self) -> TranscriptObjective:
         size, codec, seed = self.size_, self.codec_, self.random_state
         centre: Centre = "whole" if size.bidirectional else "past"  # a stream has only past frames
-        front = SpeechEncoder(
-            self.reader_.statistics,
-            size.embedding_size,
-            size.dropout,
-            size.augmentation.spectra(),
-            codec.reduction,
-            centre,
-            self.reader_.options.kind == "audio",
-            seed,
-        )
+        statistics, audio = self.reader_.statistics, self.reader_.options.kind == "audio"
+        sizes = size.embedding_size, size.dropout, size.augmentation.spectra()
+        front = SpeechEncoder(statistics, *sizes, codec.reduction, centre, audio, seed)
         stack = Stack(
             self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, True, seed
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from rekur.core import OptionError, choose, positive
+from rekur.core import OptionError, choose, nearest, number, positive, whole
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine")
@@ -76,7 +76,8 @@ class Training:
         Decay of the exponential moving average of the weights, in [0, 1). With 0.99, validation and result use the
         average of about the last hundred steps; 0 uses the weights themselves.
     max_seconds : float or None, default None
-        Time limit in seconds, checked after each step. None for no limit.
+        Time limit of the loop in seconds, read after each step; the record of an epoch that it cuts has the entry
+        `cut`. `rekur.Forecaster` shares it among all phases of `fit`. None for no limit.
     explicit : tuple of str, default ()
         Names of the fields passed by the caller; filled in by the constructor.
 
@@ -114,15 +115,18 @@ class Training:
     def __post_init__(self) -> None:
         choose("schedule", self.schedule, SCHEDULES)
         choose("optimizer", self.optimizer, OPTIMIZERS)
-        for name in ("max_epochs", "batch_size", "learning_rate", "gradient_clip", "patience", "bptt", "max_seconds"):
+        for name in ("max_epochs", "batch_size"):
+            whole(name, getattr(self, name))
+        for name in ("patience", "bptt"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name))
+        positive("learning_rate", self.learning_rate)
+        for name in ("gradient_clip", "max_seconds"):
             if getattr(self, name) is not None:
                 positive(name, getattr(self, name))
-        for name in ("max_epochs", "batch_size", "patience", "bptt"):
-            if getattr(self, name) is not None and getattr(self, name) != int(getattr(self, name)):
-                raise OptionError(f"{name} must be a whole number, got {getattr(self, name)!r}")
-        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
+        if not 0 <= number("warmup", self.warmup) < 1 or number("weight_decay", self.weight_decay) < 0:
             raise OptionError("warmup must lie in [0, 1) and weight_decay must not be negative")
-        if not 0 <= self.ema_decay < 1:
+        if not 0 <= number("ema_decay", self.ema_decay) < 1:
             raise OptionError(f"ema_decay must lie in [0, 1), got {self.ema_decay!r}")
 
     def __repr__(self) -> str:
@@ -154,7 +158,8 @@ class Training:
         """
         unknown = set(changes) - set(FIELDS)
         if unknown:
-            raise OptionError(f"Training has no field {min(unknown)!r}; it has {', '.join(FIELDS)}")
+            name = min(unknown)
+            raise OptionError(f"Training has no field {name!r}; it has {', '.join(FIELDS)}{nearest(name, FIELDS)}")
         return Training(**{name: getattr(self, name) for name in self.explicit} | changes)
 
     def merged_with(self, defaults: Training) -> Training:

@@ -74,4 +74,4 @@ class Deadline:
         """The end of a phase that may take a share of the time that remains."""
         if self.limit is None:
             return self
-        return replace(self, end=time.monotonic() + share * max(self.remaining(), 0.0))
+        return replace(self, end=time.monotonic() + min(share, 1.0) * max(self.remaining(), 0.0))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError
+from rekur.core import Array, DataError, OptionError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
 from rekur.data.ingest.parsing import MISSING_TEXTS, Table, TimeColumn, plural, series_codes, to_times
@@ -13,9 +17,11 @@ from rekur.data.ingest.schema import Frame, as_table, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
 from rekur.data.panel import Panel
 
-__all__ = ["future_columns", "future_notes", "future_rows"]
+__all__ = ["future_columns", "future_notes", "future_rows", "next_covariates"]
 
 MAX_ROWS_SHOWN = 3  # in an error
+UNKNOWN = 2
+"""State of a value whose label was not learned."""
 
 
 def future_columns(panel: Panel, horizon: int) -> dict[str, Array]:
@@ -47,6 +53,29 @@ def future_columns(panel: Panel, horizon: int) -> dict[str, Array]:
         times = times[:1]  # the series of a wide table share their covariates
     columns[panel.columns.time] = times.ravel()
     return {**columns, **{name: np.full(times.size, np.nan) for name in panel.future_names}}
+
+
+def next_covariates(
+    panel: Panel, names: Sequence[str], df: Frame | None, horizon: int
+) -> tuple[Array | None, tuple[str, ...]]:
+    """Covariates (S, h, F) of the steps after each series for a model that has those of `names`, and notes on them.
+
+    Raises
+    ------
+    DataError
+        If the model has covariates and there is no table, or it lacks values.
+    OptionError
+        If there is a table, and the model has no covariates.
+    """
+    if not names:
+        if df is not None:
+            cure = "leave out futr_df, or name some in futr_exog_list of fit"
+            raise OptionError(f"the model has no future covariates: {cure}")
+        return None, ()
+    if df is None:
+        raise DataError(f"the model needs future values of {', '.join(names)}: pass futr_df")
+    values = future_rows(panel, df, horizon)
+    return values, future_notes(panel, df, values)
 
 
 def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future table") -> Array:
@@ -139,25 +168,39 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
     unused = [name for name in table.columns if name not in known]
     notes = [f"{source}: not used: {quoted(unused)}"] if unused else []
     for j, name in enumerate(panel.future_names):
-        missing = np.isnan(values[..., j])
+        where, missing = f"{source}, column {name!r}", np.isnan(values[..., j])
+        new: dict[str, None] = {}
+        if panel.labels.get(name):
+            states, new = _label_states(table, name, panel.labels[name])
+            plain = replace(panel, future=panel.future[:, j : j + 1], future_names=(name,), labels={})
+            state = future_rows(plain, states, values.shape[1], source)[..., 0]
+            missing = state > 0
+            new = new if (state == UNKNOWN).any() else {}
+        if missing.all() and not new and np.isfinite(panel.future[:, j]).any():
+            raise DataError(f"{where}: all values are missing: fill them in")
         if missing.any():
-            notes.append(f"{source}, column {name!r}: {_missing_note(panel, table, j, missing)}")
+            notes.append(f"{where}: {_missing_note(panel, missing, list(new))}")
     return tuple(notes)
 
 
-def _missing_note(panel: Panel, table: Table, j: int, missing: Array) -> str:
-    """Number, kind and place of the values (S, h) of future covariate j that are missing."""
-    name = panel.future_names[j]
-    learned = {*panel.labels.get(name, ()), *MISSING_TEXTS}
-    labels = [str(label).strip() for label in table[name].unique().to_list() if label is not None and label == label]
-    new = [label for label in labels if name in panel.labels and label.lower() not in learned and label not in learned]
-    if missing.all() and not new and np.isfinite(panel.future[:, j]).any():
-        raise DataError(f"the future table, column {name!r}: all values are missing: fill them in")
+def _label_states(table: Table, name: str, labels: Sequence[str]) -> tuple[Frame, dict[str, None]]:
+    """The table with 1 for each missing value of a column of labels and 2 for each new label, and these labels."""
+    known, new, states = {*labels, *MISSING_TEXTS}, dict[str, None](), []
+    for value in table[name].to_list():
+        text = "" if value is None or value != value else str(value).strip()
+        unknown = bool(text) and text not in known and text.lower() not in MISSING_TEXTS
+        if unknown:
+            new[text] = None
+        states.append(float(UNKNOWN if unknown else value is None or value != value))
+    return table.with_columns(nw.new_series(name, states, backend=table.implementation)).to_native(), new
+
+
+def _missing_note(panel: Panel, missing: Array, new: Sequence[str]) -> str:
+    """Number, kind and place of the values (S, h) of a covariate that are missing."""
     s, step = (int(place[0]) for place in np.nonzero(missing))
     series = f"of series {panel.ids[s]!r} " if panel.columns.id is not None else ""
     kind = f"missing or a label that was not learned, such as {new[0]!r}," if new else "missing,"
-    count = int(missing.sum())
-    time = format_time(panel.next_times(step + 1)[s, step])
+    count, time = int(missing.sum()), format_time(panel.next_times(step + 1)[s, step])
     return f"{count} of {missing.size} values {'is' if count == 1 else 'are'} {kind} the first {series}at {time}"
 
 

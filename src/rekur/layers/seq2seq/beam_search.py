@@ -28,7 +28,7 @@ def beam_search(
         score(y) = log p(y) / ((5 + |y|) / 6)^α
 
     where α is `length_penalty`. The search of a row ends once no open beam can beat its best finished one, or at
-    `max_length` tokens.
+    `max_length` tokens. One beam is greedy decoding: the most probable token at each step, up to the end token.
 
     Parameters
     ----------
@@ -69,6 +69,8 @@ def beam_search(
     >>> beam_search(step, None, batch_size=1, special_tokens=(0, 2), num_beams=3, max_length=4)
     [[1]]
     """
+    if num_beams == 1:
+        return greedy_search(step, state, batch_size, special_tokens, max_length, no_repeat_ngram)
     start, end = special_tokens
     B = batch_size
     first = torch.arange(B)[:, None] * num_beams  # first beam of each row, (B, 1)
@@ -79,10 +81,7 @@ def beam_search(
     best: list[tuple[float, list[int]]] = [(-float("inf"), [])] * B
     for length in range(1, max_length + 1):
         log_p, state = step(tokens, state)
-        if no_repeat_ngram:
-            log_p = log_p.clone()
-            for beam, sequence in enumerate(sequences.flatten(0, 1).tolist()):
-                log_p[beam, repeating_tokens(sequence, no_repeat_ngram)] = -torch.inf
+        log_p = without_repeats(log_p, sequences.flatten(0, 1), no_repeat_ngram)
         V = log_p.shape[-1]
         scores = open_scores[..., None] + log_p.view(B, num_beams, V)  # (B, num_beams, V)
         finished = scores[..., end] / ((5 + length) / 6) ** length_penalty  # (B, num_beams)
@@ -100,6 +99,44 @@ def beam_search(
         if all(best[row][0] >= float(bound[row]) for row in range(B)):
             return [sequence for _, sequence in best]
     return [best[row][1] if best[row][0] > -float("inf") else sequences[row, 0].tolist() for row in range(B)]
+
+
+def greedy_search(
+    step: Callable[[Tensor, State], tuple[Tensor, State]],
+    state: State,
+    batch_size: int,
+    special_tokens: tuple[int, int],
+    max_length: int = 100,
+    no_repeat_ngram: int = 0,
+) -> list[list[int]]:
+    """Most probable token at each step up to the end token, or `max_length` tokens; arguments as in `beam_search`.
+
+    >>> bigrams = torch.tensor([[0.0, 0.9, 0.1], [0.6, 0.0, 0.4], [1.0, 0.0, 0.0]]).log()
+    >>> greedy_search(lambda tokens, state: (bigrams[tokens], state), None, 1, (0, 2), max_length=3)
+    [[1, 0, 1]]
+    """
+    start, end = special_tokens
+    tokens = torch.full((batch_size,), start)
+    sequences = torch.empty(batch_size, 0, dtype=torch.long)
+    is_open = torch.ones(batch_size, dtype=torch.bool)
+    for _ in range(max_length):
+        log_p, state = step(tokens, state)
+        tokens = without_repeats(log_p, sequences, no_repeat_ngram).argmax(1).where(is_open, end)
+        sequences = torch.cat([sequences, tokens[:, None]], dim=1)
+        is_open &= tokens != end
+        if not is_open.any():
+            break
+    return [row[: row.index(end)] if end in row else row for row in sequences.tolist()]
+
+
+def without_repeats(log_p: Tensor, sequences: Tensor, n: int) -> Tensor:
+    """Log-probabilities (N, V) with -∞ for tokens that would repeat an n-gram of their sequence (N, U), if n > 0."""
+    if not n:
+        return log_p
+    log_p = log_p.clone()
+    for row, sequence in enumerate(sequences.tolist()):
+        log_p[row, repeating_tokens(sequence, n)] = -torch.inf
+    return log_p
 
 
 def select_rows(state: State, rows: Tensor) -> State:
