@@ -19,7 +19,7 @@ LEARNED = {  # the data it needs, rows, epochs, and the share of its first loss 
     "language": ("tinyshakespeare", 1500, 2, 0.92),
     "digits": ("fsdd", 400, 6, 0.6),
     "speech": ("fsdd", 100, 6, 0.6),
-    "movement": ("indoor_movement", None, 20, 0.7),
+    "movement": ("indoor_movement", None, 40, 0.7),
     "actions": (".", 200, 16, 0.8),
     "captions": (".", 100, 6, 0.8),
 }

@@ -108,17 +108,23 @@ def is_number_row(row: object) -> bool:
     )
 
 
-def check_rows(x: UserData, y: UserData) -> int:
-    """Number of rows of x; a DataError unless there is a target for each of them."""
-    if y is None:
-        raise DataError("fit requires y to be passed, but the target y is None")
+def count_rows(x: UserData) -> int:
+    """Number of rows of x; a DataError unless it is an array or a list."""
     if isinstance(x, str):
         raise DataError(f"x is one text; pass a list of texts, such as [{x[:20]!r}]")
     if not hasattr(x, "__len__"):
         raise DataError(f"x must be an array or a list, got a {type(x).__name__}; pass list(x)")
+    return len(x)
+
+
+def check_rows(x: UserData, y: UserData) -> int:
+    """Number of rows of x; a DataError unless there is a target for each of them."""
+    if y is None:
+        raise DataError("fit requires y to be passed, but the target y is None")
+    rows = count_rows(x)
     count = len(y) if hasattr(y, "__len__") else len(np.atleast_1d(np.asarray(y)))
-    if count != len(x):
-        raise DataError(f"x has {len(x)} rows but y has {count}")
+    if count != rows:
+        raise DataError(f"x has {rows} rows but y has {count}")
     return count
 
 

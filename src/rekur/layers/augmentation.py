@@ -19,7 +19,7 @@ def random_speed(x: Tensor, lengths: Tensor, strength: float) -> tuple[Tensor, T
 
     >>> import torch
     >>> x, lengths = random_speed(torch.arange(10.0).expand(2, 10)[..., None], torch.tensor([10, 6]), 0.5)
-    >>> x.shape[1] == lengths.max(), bool((lengths >= 2).all())
+    >>> x.shape[1] == int(lengths.max()), bool((lengths >= 2).all())
     (True, True)
     """
     share = 1 - strength * torch.rand(len(x))

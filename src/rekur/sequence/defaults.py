@@ -12,7 +12,7 @@ import numpy as np
 
 from rekur import inputs
 from rekur.core import OptionError
-from rekur.data.validation import UserData
+from rekur.data.validation import UserData, count_rows
 from rekur.inputs.audio import Audio
 from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
@@ -290,7 +290,7 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
             kind = "words"
         elif kind == "text" and "text" not in kinds:  # names of files
             kind = guess_kind([Path(text) for text in x])
-        chosen = by_rows(task, kind, len(x)).input or inputs.find(kind)()
+        chosen = by_rows(task, kind, count_rows(x)).input or inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
     return chosen

@@ -11,6 +11,9 @@ from rekur.forecasting.selection.scores import NAME, WindowScores
 
 SEASONAL = "seasonal_naive"
 
+CLOSE = 0.2
+"""Share of a score up to which another one is called close to it."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -61,7 +64,7 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
         text += (
             f"; the forecast is {'therefore ' if used == best else ''}{describe(used)} (select='blend': the average)"
         )
-    elif evidence is not None:
+    elif outcome < 0:
         text += f"; use {describe(best)} (select={best!r})"
     return Verdict(text, {1: "beats", 0: "close", -1: "behind"}[outcome])
 
@@ -82,7 +85,7 @@ def _comparison(scores: WindowScores, best: str, outcome: int, called: int) -> s
         share = loss(mean[NAME].mean, mean[best].mean)
         text = f"is {'' if called < 0 else 'probably '}behind {describe(best)}"
         text += "" if share == "0 %" else f" by {share}"
-    elif scores.difference("MASE", NAME, best).clusters > 1:
+    elif abs(mean[NAME].mean - mean[best].mean) <= CLOSE * mean[best].mean:
         text = f"and {describe(best)} are too close to call"
     else:
         text = f"and {describe(best)} cannot be told apart"
