@@ -90,8 +90,9 @@ class TrainingData:
 class TargetCodec(LearnedPart, Protocol):
     """Representation of the targets learned by `fit`, and their conversion to tensors."""
 
-    part_name: ClassVar[str]
-    """Name of that which targets consist of: label, tag, character."""
+    @property
+    def part_name(self) -> str:
+        """Name of that which targets consist of: label, tag, character."""
 
     @classmethod
     def learn(cls, data: TrainingData) -> Self:
