@@ -103,7 +103,7 @@ COMMON = {
     "hidden_size": 5,
     "num_layers": 2,
     "bidirectional": True,
-    "dropout": 0.25,
+    "dropout": 0.35,  # no default
     "random_state": 1,
     "training": Training(max_epochs=1, batch_size=8),
     "training__max_epochs": 1,

@@ -276,3 +276,10 @@ def test_a_note_says_that_a_time_limit_ended_the_training(seconds: float) -> Non
     model = rekur.Regressor(hidden_size=4, training=training).fit(x, y)
     assert f"of 10000, at its time limit of {seconds:g} s" in model.notes_[-1]
     assert np.isfinite(model.predict(x)).all()
+
+
+def test_a_note_says_that_patience_has_no_effect_without_validation() -> None:
+    x, y = moves(40)
+    model = rekur.Classifier(hidden_size=4, num_layers=1, training=Training(max_epochs=1, patience=2))
+    assert "patience has no effect" in model.fit(x, y).notes_[0]
+    assert model.fit(x, y, validation=0.2).notes_ == []

@@ -75,7 +75,8 @@ def fit(
         held_out = read_examples(test, row, columns)
     train_and_save(model, row, train, options.epochs, outputs.save)
     print_notes(model.notes_)
-    validation = model.fit_record_.validation_rows if dataset_format(row).has_targets else 0
+    chosen = dataset_format(row).has_targets and any("val_loss" in record for record in model.history_)
+    validation = model.fit_record_.validation_rows if chosen else 0
     learned = f"learned from {len(train.x):,} examples" + (
         f", {validation:,} of them to choose the epoch" * bool(validation)
     )

@@ -311,6 +311,8 @@ class SequenceEstimator(BaseEstimator, ABC):
             objective.loss,
             None if validation is None or validation.folds is not None else lambda: objective.error(validation),
         )
+        if problem.validate is None and self.training is not None and self.training.patience is not None:
+            self.notes_.append("patience has no effect, as no rows are held out while training: pass validation=0.1")
         self.history_ = []
         title = f"{type(self).__name__.lower()} {self.cell}"
         with Progress(title, training.max_epochs * len(train), options.progress) as show:
