@@ -90,8 +90,9 @@ class TrainingData:
 class TargetCodec(LearnedPart, Protocol):
     """Representation of the targets learned by `fit`, and their conversion to tensors."""
 
-    part_name: ClassVar[str]
-    """Name of that which targets consist of: label, tag, character."""
+    @property
+    def part_name(self) -> str:
+        """Name of that which targets consist of: label, tag, character."""
 
     @classmethod
     def learn(cls, data: TrainingData) -> Self:
@@ -315,11 +316,9 @@ class SequenceEstimator(BaseEstimator, ABC):
         with Progress(title, training.max_epochs * len(train), options.progress) as show:
             checkpoint = self._checkpoint(options.checkpoint, training, split)
             self.history_ = fit(problem, training, self.random_state, show, checkpoint)
-        if "cut" in self.history_[-1]:
-            epoch, limit = len(self.history_), training.max_seconds
-            self.notes_.append(
-                f"training ended in epoch {epoch} of {training.max_epochs}, at its time limit of {limit:g} s"
-            )
+        if training.max_seconds is not None and (not self.history_ or "cut" in self.history_[-1]):
+            epoch = f"epoch {max(1, len(self.history_))} of {training.max_epochs}"
+            self.notes_.append(f"training ended in {epoch}, at its time limit of {training.max_seconds:g} s")
         self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
 
     def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:

@@ -14,10 +14,12 @@ from rekur.core import DataError
 from rekur.data.batching import Batcher
 from rekur.data.validation import as_sequences, read_labels, row_weights
 from rekur.estimator import learning
+from rekur.inputs.audio import AudioReader
 from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.sequence_net import LabelEnsemble, SequenceNet
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import label_rows
@@ -395,6 +397,12 @@ class Classifier(SequenceEstimator):
         if self.cell in CONVOLUTIONAL:
             front = FrameEncoder(size.embedding_size, size.dropout, strength, True, seed)
             stack = ConvRecurrentStack(self.cell, front.size, *sizes, seed)
+        elif isinstance(self.reader_, AudioReader):
+            spectra, statistics = size.augmentation.spectra(), self.reader_.statistics
+            front = SpeechEncoder(
+                statistics, size.embedding_size, size.dropout, spectra, size.reduction, "none", seed=seed
+            )
+            stack = Stack(self.cell, front.size, *sizes, size.normalize, seed)
         else:
             motion = size.augmentation.offset_std * constants, size.augmentation.speed
             front = encoder(self.reader_, size.embedding_size, size.dropout, strength, seed, *motion)

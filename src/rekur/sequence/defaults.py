@@ -13,11 +13,13 @@ import numpy as np
 from rekur import inputs
 from rekur.core import OptionError
 from rekur.data.validation import UserData
+from rekur.inputs.audio import Audio
 from rekur.inputs.datasets import VIDEOS
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text, strings
 from rekur.inputs.words import WORD
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
+from rekur.layers.speech.augmentation import SpectrumAugmentation
 from rekur.training.config import Training
 
 if TYPE_CHECKING:
@@ -46,11 +48,22 @@ class Augmentation:
     token_dropout : float, default 0.0
         Share of the tokens or words that are replaced by the unknown one (text, words).
     spec_mask : float, default 0.0
-        Share of the bands and of the steps that are masked in a spectrogram (audio).
+        Share of the bands and of the steps that are masked in a spectrogram (audio), or of the columns and steps of
+        other features of speech; also the strength of a random gain and frequency response.
     noise_std : float, default 0.0
         Standard deviation of the noise added to scaled numbers (numbers).
     affine : float, default 0.0
         Largest rotation, scaling and change of brightness of the frames of a video (video).
+    mask_steps : int or None, default None
+        Largest number of steps of a mask in a spectrogram (audio).
+    band_warp : float, default 0.0
+        Largest relative change of the frequencies (audio).
+    tempo : float, default 0.0
+        Largest relative change of the speed of speech (audio).
+    silence : int, default 0
+        Steps of silence added at each end of a recording at most (audio).
+    noise : float, default 0.0
+        Loudest energy of added noise, as a share of that of the loudest band (audio).
     offset_std : float, default 0.0
         Standard deviation of the constant added to each scaled column of a sequence, by every second network of an
         ensemble (numbers).
@@ -64,13 +77,24 @@ class Augmentation:
     spec_mask: float = 0.0
     noise_std: float = 0.0
     affine: float = 0.0
+    mask_steps: int | None = None
+    band_warp: float = 0.0
+    tempo: float = 0.0
+    silence: int = 0
+    noise: float = 0.0
     subword_sampling: float | None = None
     offset_std: float = 0.0
     speed: float = 0.0
 
+    def spectra(self) -> SpectrumAugmentation:
+        """The options that concern spectra."""
+        return SpectrumAugmentation(
+            self.spec_mask, self.mask_steps, self.spec_mask, self.band_warp, self.tempo, self.silence, self.noise
+        )
+
     def for_input(self, kind: str) -> float:
         """The option that concerns a kind of input."""
-        strengths = {"audio": self.spec_mask, "numbers": self.noise_std, "video": self.affine}
+        strengths = {"numbers": self.noise_std, "video": self.affine}
         return strengths.get(kind, self.token_dropout)
 
 
@@ -92,6 +116,10 @@ class NetworkSize:
         Share of the entries set to zero while training, before, between and behind the layers.
     augmentation : Augmentation, default none
         Random changes of the inputs while training.
+    normalize : bool, default False
+        Whether the stack has layer normalization (labels of recordings).
+    reduction : int, default 2
+        Spectra that are read as one step, 2 or 4 (labels of recordings).
     guided_attention : float, default 0.0
         Weight of the loss by which the attention of a translator learns the word alignment of the training pairs,
         which also gives the decoder a lexicon, see `rekur.layers.seq2seq.alignment`.
@@ -106,6 +134,8 @@ class NetworkSize:
     bidirectional: bool = True
     dropout: float = 0.3
     augmentation: Augmentation = Augmentation()
+    normalize: bool = False
+    reduction: int = 2
     guided_attention: float = 0.0
     members: int = 1
 
@@ -154,8 +184,16 @@ class TaskDefaults:
 
 BASE = Training(batch_size=32, learning_rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)
 SPEECH = TaskDefaults(
-    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2)), BASE.replace(batch_size=16), 8_000, (10, 120)
+    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2, band_warp=0.1)),
+    BASE.replace(batch_size=16),
+    8_000,
+    (10, 120),
 )
+SPOKEN = Augmentation(spec_mask=0.15, mask_steps=10, band_warp=0.2, tempo=0.2, noise=2.5e-3)
+STRINGS = replace(SPOKEN, mask_steps=15, tempo=0.15, silence=30)
+SHORT = BASE.replace(batch_size=8)
+RECORDINGS = Audio(dynamic_range=25.0)
+"""Recordings of few speakers: the augmentation makes up for those that are missing."""
 
 
 def _tokens(share: float) -> Augmentation:
@@ -174,7 +212,7 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("label", "text"): TaskDefaults(NetworkSize(128, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 8)),
     ("label", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 12)),
     ("label", "audio"): TaskDefaults(
-        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15)), BASE, 3_000, (10, 60)
+        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15, band_warp=0.075)), BASE, 3_000, (10, 60)
     ),
     ("label", "video"): TaskDefaults(
         NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 1_500, (8, 40)
@@ -205,8 +243,19 @@ FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
         (500, TaskDefaults(MOTION, BASE, 2_000, (10, 500), Numbers(deltas=True))),
     ],
     ("translation", "text"): [
-        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 60), Text(vocabulary_size=2_000))),
+        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 200), Text(vocabulary_size=2_000))),
     ],
+    ("label", "audio"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 2_000, (10, 300), RECORDINGS)),
+        (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 3_000, (10, 100), RECORDINGS)),
+    ),
+    ("transcript", "audio"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500), RECORDINGS)),
+        (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, STRINGS), SHORT, 2_500, (10, 200), RECORDINGS)),
+    ),
+    ("transcript", "numbers"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500))),
+    ),
 }
 """Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
 
