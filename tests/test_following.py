@@ -55,7 +55,7 @@ def test_intervals_follow_what_came_since(fitted: Forecaster, size: float) -> No
     share = covered(fitted, later, stops)
     print(f"covered {share:.0%}, without following {alone:.0%}")
     assert abs(share - 0.8) < 0.06  # 180 values; their standard error is 3 %
-    assert abs(alone - 0.8) > 0.09
+    assert abs(alone - 0.8) > 0.05  # baselines in the average read the later rows
 
 
 def test_what_training_saw_moves_nothing(fitted: Forecaster) -> None:

@@ -12,7 +12,7 @@ from rekur.data.batching import Batcher, LazySequences
 from rekur.data.panel import read_panel
 from rekur.data.scaling import ExpandingStd, WindowScaling
 from rekur.data.windows import AllWindows, WindowIndex
-from rekur.forecasting.calibration import BLOCK_MARGIN
+from rekur.forecasting.calibration import BLOCK_MARGIN, smooth_quantiles
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.ensemble import within_limits
 from rekur.forecasting.model_averaging import (
@@ -184,6 +184,32 @@ def test_the_prior_share_of_networks_follows_the_significance_of_their_gain() ->
     assert network_share(gains + error, blocks) == pytest.approx(0.75)
     assert network_share(gains - 3 * error, blocks) == 0.0
     assert network_share(gains - 1, blocks * 0) == 0.5  # one block proves nothing
+
+
+def test_forecasts_are_smooth_along_the_horizon_where_no_season_speaks_against_it() -> None:
+    """Outputs of a network that zigzag on a random walk are smoothed; those that follow a season are kept."""
+    random = np.random.default_rng(0)
+    step = np.arange(1, 13)
+    walk = random.normal(size=(300, 12)).cumsum(axis=1)
+    zigzag = 1 + 0.3 * (-1.0) ** step
+    centre = np.broadcast_to(0.1 * (-1.0) ** step, walk.shape)
+    q = centre[..., None] + (np.sqrt(step) * zigzag)[:, None] * normal(np.zeros((300, 12)), 1.0)
+    average = average_models(past_forecasts({"direct": q, "smoothing": q}, walk, np.ones(300)))
+    assert average.smooth == "paths"
+    smooth = average.combine({"direct": q, "smoothing": q}, LEVELS, 12)[0]
+    low, median, high = (smooth[:, LEVELS.index(level)] for level in (0.1, 0.5, 0.9))
+    assert (np.diff(high - low) > 0).all()
+    assert np.abs(np.diff(median, 2)).max() < 0.1 * np.abs(np.diff(centre[0], 2)).max()
+    np.testing.assert_allclose(high - low, 2 * 1.2816 * np.sqrt(step), rtol=0.25)
+    season = random.normal(size=(300, 12)) * zigzag + centre * 10
+    q = 10 * centre[..., None] + zigzag[:, None] * normal(np.zeros((300, 12)), 1.0)
+    kept = average_models(past_forecasts({"direct": q, "smoothing": q}, season, np.ones(300)))
+    assert kept.smooth == ""
+    counts = np.maximum(q, 0.0)
+    assert (smooth_quantiles(counts, LEVELS, "paths") >= 0).all()
+    constant = np.zeros((1, 12, len(LEVELS)))
+    np.testing.assert_array_equal(smooth_quantiles(constant, LEVELS, "paths"), constant)
+    np.testing.assert_array_equal(smooth_quantiles(q, LEVELS, ""), q)
 
 
 def test_a_network_is_limited_by_the_interval_of_naive() -> None:

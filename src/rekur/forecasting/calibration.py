@@ -27,6 +27,12 @@ BLOCK_MARGIN = 0.05
 TREND_GROWTH = 1.2
 """Strength of the growth of the errors of an estimated trend."""
 
+MIN_SMOOTH_STEPS = 5
+"""Steps of the horizon from which on forecasts are smoothed along it."""
+
+SMALL_DISTANCE = 1e-3
+"""Least distance from the median that counts when distances are smoothed, in units of their mean."""
+
 MIN_SCALE, MAX_SCALE = 0.5, 3.0
 """Range of the factors on intervals."""
 
@@ -129,6 +135,44 @@ def calibrated_scale(distance: Array, blocks: int, expected: Array) -> tuple[flo
     ends = level + slope * x[[0, -1]] + BLOCK_MARGIN
     first, last = np.clip(np.exp(ends), MIN_SCALE, MAX_SCALE)
     return float(first), float(last)
+
+
+def smooth_quantiles(q: Array, levels: tuple[float, ...], smooth: str) -> Array:
+    """Quantiles whose distances from the median, and their median if wanted, are smooth functions of the step.
+
+        |q_k - m_k| = a·k^b,  m_k = c + d·log k + e·k
+
+    fitted by least squares to each window, the distances in logarithms. Quantiles of a window without a negative one
+    stay that way.
+
+    Parameters
+    ----------
+    q : np.ndarray
+        Quantiles, shape (n, h, Q).
+    levels : tuple of float
+        Quantile levels, 0.5 among them.
+    smooth : {"", "widths", "paths"}
+        Nothing, the distances, or the median too.
+    """
+    horizon = q.shape[1]
+    if not smooth or horizon < MIN_SMOOTH_STEPS:
+        return q
+    step = np.arange(1.0, horizon + 1)
+    basis = np.stack([np.ones(horizon), np.log(step), step], axis=1)
+    median = q[..., levels.index(0.5), None]
+    distance = np.abs(q - median)
+    floor = np.maximum(SMALL_DISTANCE * distance.mean(axis=1, keepdims=True), TINY)
+    orthogonal = np.linalg.qr(basis[:, :2])[0]
+    log_distance = np.einsum("kj,njq->nkq", orthogonal @ orthogonal.T, np.log(np.maximum(distance, floor)))
+    if smooth == "paths":
+        orthogonal = np.linalg.qr(basis)[0]
+        median = np.einsum("kj,njq->nkq", orthogonal @ orthogonal.T, median)
+    side = np.sign(np.asarray(levels) - 0.5)
+    smoothed = np.sort(
+        median + side * np.where(distance.any(axis=1, keepdims=True), np.exp(log_distance), 0.0), axis=-1
+    )
+    nonnegative = (q >= 0).all(axis=(1, 2), keepdims=True)
+    return np.asarray(np.where(nonnegative, np.maximum(smoothed, 0.0), smoothed))
 
 
 def weighted_line(x: Array, y: Array, weight: Array) -> tuple[float, float]:

@@ -216,7 +216,8 @@ class Ensemble:
 
         def averaged(series: Array, stop: Array, future: Array | None = None) -> Array:
             known = known_baselines or BaselineForecasts(panel, self.seasons, max(h, self.horizon))
-            return self._averaged(panel, known, series, stop, future, h)
+            steps = max(h, self.horizon) if self.average.smooth else h  # smoothed along all that was learned
+            return self._averaged(panel, known, series, stop, future, steps)[:, :h]
 
         if since is None:
             return self._rounded(averaged(series, stop, future))
@@ -311,15 +312,16 @@ class Ensemble:
             windows = validation_windows(panel, self._config, limit)
             held_out = self._forecasts(panel, windows, errors, known, self.members)
         growth = trend_growth(panel.lengths, self.seasons[0], h)
+        may_smooth = not panel.future_names  # whose values differ from step to step
         names = (*self.networks, *AVERAGED_BASELINES)
         averaged, compared = (None if each is None else each.of_members(names) for each in (held_out, past))
-        ensemble = replace(self, blend=average_models(averaged, compared, growth), alone={})
+        ensemble = replace(self, blend=average_models(averaged, compared, growth, may_smooth), alone={})
         final = past if held_out is None else held_out
         if final is None:
             return replace(ensemble, selected="blend" if self.selected == "auto" else self.selected)
         for name in final.forecasts:
             windows_of_member = past if name in BASELINES and past is not None else final
-            ensemble.alone[name] = calibrated({name: 1.0}, windows_of_member, growth)
+            ensemble.alone[name] = calibrated({name: 1.0}, windows_of_member, growth, may_smooth)
         ensemble = ensemble._selected(final)
         template = rank_template(ensemble.average.combine(final.forecasts, LEVELS, h), final.actual)
         return replace(ensemble, rank_template=template if len(template) > 1 else self.rank_template)

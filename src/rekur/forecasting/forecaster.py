@@ -71,7 +71,7 @@ class Forecaster(BaseEstimator):
     and shrunk to seasonal naive, and the network, recurrent blocks over patches of the window, corrects it and gives
     its quantiles. Long series get a second network that keeps the size of a window within its series and forecasts
     directly. On held-out windows the networks are averaged with exponential smoothing, seasonal naive and naive, and
-    the intervals are calibrated for each third of the horizon. Series of several frequencies get a forecaster each.
+    the intervals are calibrated by their coverage of past windows. Series of several frequencies get a forecaster each.
 
     Parameters
     ----------

@@ -12,11 +12,13 @@ from rekur import baselines
 from rekur.core import Array
 from rekur.forecasting.calibration import (
     HORIZON_PARTS,
+    MIN_SMOOTH_STEPS,
     TINY,
     calibrated_scale,
     horizon_third,
     interval_distance,
     log_interpolation,
+    smooth_quantiles,
 )
 from rekur.metrics import clustered_mean, pinball_error
 
@@ -34,6 +36,9 @@ PRIOR_BLOCKS = 10.0
 
 MIN_T = 2.0
 """Standard errors by which other baselines must beat smoothing before they have a weight."""
+
+MAX_LOSS_GROWTH = 5e-4
+"""Share by which the loss may rise where forecasts are smoothed along the horizon."""
 
 CHUNK_WINDOWS = 4096
 MIN_WEIGHT = 0.05
@@ -57,6 +62,9 @@ class ModelAverage:
     validation_losses : mapping of str to float, optional
         Mean pinball loss of each member, and of the average as "rekur", on the held-out windows, in units of the
         seasonal naive error.
+    smooth : {"", "widths", "paths"}, default ""
+        Whether the distances from the median, or the median too, are made smooth functions of the step, see
+        `rekur.forecasting.calibration.smooth_quantiles`.
 
     Examples
     --------
@@ -67,6 +75,7 @@ class ModelAverage:
     weights: Mapping[str, float]
     interval_scale: tuple[float, ...] = (1.0, 1.0)
     validation_losses: Mapping[str, float] = field(default_factory=dict)
+    smooth: str = ""
 
     def combine(self, forecasts: Mapping[str, Array], levels: tuple[float, ...], horizon: int) -> Array:
         """Average quantiles level by level and scale the intervals around the median.
@@ -92,6 +101,7 @@ class ModelAverage:
         for start in range(0, n, CHUNK_WINDOWS):
             chunk = slice(start, start + CHUNK_WINDOWS)
             mean = self._weighted_mean({name: q[chunk] for name, q in forecasts.items()})
+            mean = smooth_quantiles(mean, levels, self.smooth)
             median = mean[..., levels.index(0.5)][..., None]
             out[chunk] = median + factors * (mean - median)
         return out
@@ -195,7 +205,10 @@ class PastForecasts:
 
 
 def average_models(
-    held_out: PastForecasts | None, past: PastForecasts | None = None, growth: Array | None = None
+    held_out: PastForecasts | None,
+    past: PastForecasts | None = None,
+    growth: Array | None = None,
+    may_smooth: bool = True,
 ) -> ModelAverage:
     """Choose weights by the pinball loss on past windows, and the interval factors by the coverage.
 
@@ -215,6 +228,8 @@ def average_models(
         Baselines on earlier windows too.
     growth : np.ndarray, optional
         Logarithm of the factor on intervals of baselines expected without evidence, shape (h,).
+    may_smooth : bool, default True
+        Whether forecasts may be smoothed along the horizon, see `smoothness`.
 
     References
     ----------
@@ -228,13 +243,15 @@ def average_models(
     known = past if held_out is None else held_out
     if known is None or not len(known.usable):
         return ModelAverage(weights)
-    average = calibrated(weights, known, growth)
+    average = calibrated(weights, known, growth, may_smooth)
     final = average.combine(known.forecasts, known.levels, known.actual.shape[1])
     losses = {name: float(known.losses(q).mean()) for name, q in {"rekur": final, **known.forecasts}.items()}
     return replace(average, validation_losses=losses)
 
 
-def calibrated(weights: Mapping[str, float], past: PastForecasts, growth: Array | None = None) -> ModelAverage:
+def calibrated(
+    weights: Mapping[str, float], past: PastForecasts, growth: Array | None = None, may_smooth: bool = True
+) -> ModelAverage:
     """An average of members of known weights, with interval factors by its coverage of past windows.
 
     Parameters
@@ -243,16 +260,35 @@ def calibrated(weights: Mapping[str, float], past: PastForecasts, growth: Array 
         Weight of each member; their sum is 1.
     past : PastForecasts
         Forecasts of the members.
-    growth : np.ndarray, optional
+    growth, may_smooth
         As in `average_models`.
     """
     if not len(past.usable):
         return ModelAverage(weights)
     mean = past.mean(weights)
+    smooth = smoothness(mean, past) if may_smooth and not set(weights) <= set(baselines.BASELINES) else ""
+    mean = smooth_quantiles(mean, past.levels, smooth)
     share = sum(weight for name, weight in weights.items() if name in baselines.BASELINES)
     expected = np.zeros(mean.shape[1]) if growth is None else share * growth
     distance = np.where(past.observed, interval_distance(mean, past.actual, past.levels), np.nan)
-    return ModelAverage(weights, calibrated_scale(distance, len(np.unique(past.used_blocks)), expected))
+    return ModelAverage(weights, calibrated_scale(distance, len(np.unique(past.used_blocks)), expected), smooth=smooth)
+
+
+def smoothness(mean: Array, past: PastForecasts) -> str:
+    """How far an average (n, h, Q) with networks is smoothed along the horizon: "", "widths" or "paths".
+
+    As far as the loss on past windows does not rise: where no season makes a difference between steps, as on a random
+    walk, that between neighbouring outputs of a network is noise.
+    """
+    smooth, loss = "", past.losses(mean).mean()
+    if mean.shape[1] < MIN_SMOOTH_STEPS:
+        return smooth
+    for each in ("widths", "paths"):
+        smoothed = past.losses(smooth_quantiles(mean, past.levels, each)).mean()
+        if smoothed > (1 + MAX_LOSS_GROWTH) * loss:
+            break
+        smooth, loss = each, smoothed
+    return smooth
 
 
 def networks_of(held_out: PastForecasts) -> list[str]:

@@ -186,7 +186,8 @@ def restore_part(
 
 def restore_average(fields: Description) -> ModelAverage:
     """The average that was described."""
-    return ModelAverage(fields["weights"], tuple(fields["interval_scale"]), fields["validation_losses"])
+    scale, losses = tuple(fields["interval_scale"]), fields["validation_losses"]
+    return ModelAverage(fields["weights"], scale, losses, fields.get("smooth", ""))  # not in format 1
 
 
 def restore_config(fields: Description) -> ForecastConfig:
