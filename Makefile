@@ -9,7 +9,7 @@ LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test check bench textbook accuracy sequences rivals referees docs targets sanitize clean
+.PHONY: demo test check bench textbook accuracy sequences ensembles rivals referees docs targets sanitize clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
@@ -34,6 +34,9 @@ accuracy: .venv/tested ## accuracy on the real data sets; writes docs/accuracy.m
 sequences: .venv/tested ## texts, speech, sensors and video on the real data sets; writes docs/sequences.md; hours
 	$(BIN)/pip --disable-pip-version-check install -q --no-deps aeon
 	$(BIN)/python benchmarks/sequences.py
+
+ensembles: .venv/tested ## ensembles compared with their parts on small sets; writes docs/ensembles.md; 10 minutes
+	$(BIN)/python benchmarks/ensembles.py
 
 rivals: .venv-peers/installed .venv-gluonts/installed .venv/tested ## other libraries on the panels; same page; two hours
 	.venv-peers/bin/python benchmarks/forecasters.py --rivals AutoTheta AutoETS GRU LSTM BlockRNNModel

@@ -36,8 +36,8 @@ import rekur
 from rekur import metrics
 from rekur.data.panel import Panel, read_panel
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.cross_validation import PastWindows
 from rekur.forecasting.ensemble import baseline_quantiles
+from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.window_features import actual_values
 from sets import ROOT, SETS, Set
 

@@ -137,8 +137,8 @@ def page(existing: str, records: pd.DataFrame) -> str:
     intro, *sections = existing.split("\n## ") if existing else ["# Ensembles\n"]
     others = [f"## {text}".rstrip() for text in sections if f"## {text}".split("\n", 1)[0] != HEADING]
     about = (
-        "Accuracy on the test part, mean over the seeds; `ratio` is that of the ensemble to the better of its parts, "
-        "α the power of the network for each seed (0: the linear model alone), `s` the seconds of CPU of a fit. "
+        "Accuracy on the test part, mean over the seeds; the ratio is that of the ensemble to the better of its parts, "
+        "α the power of the network for each seed (0: the linear model alone), s the seconds of CPU of a fit. "
         "Written by `benchmarks/ensembles.py`."
     )
     return "\n\n".join([intro.rstrip(), HEADING, about, "\n".join(section(records)), *others]) + "\n"

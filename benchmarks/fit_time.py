@@ -30,7 +30,7 @@ import pandas as pd
 import accuracy
 import rekur
 from rekur.data.panel import read_panel
-from rekur.forecasting.cross_validation import PastWindows
+from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.window_features import actual_values
 from sets import ROOT, SETS, Set, pjm_load
 

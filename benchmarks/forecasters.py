@@ -34,7 +34,7 @@ from accuracy import ROOT, score
 from rekur import metrics
 from rekur.data.panel import Panel, read_panel
 from rekur.forecasting.config import season_lengths
-from rekur.forecasting.cross_validation import PastWindows
+from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.window_features import actual_values
 from sets import SETS
 

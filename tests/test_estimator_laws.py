@@ -378,13 +378,13 @@ def test_fit_is_not_shown_the_test_part(
     for test in (None, "test"):
         seen.clear()
         scored: list[Any] = []
-        evaluate = kind.evaluate
+        compare = kind.compare
         with monkeypatch.context() as patched, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             patched.setattr(
                 kind,
-                "evaluate",
-                lambda self, x, *y: (scored.extend(x), evaluate(self, x, *y))[1],  # noqa: B023
+                "compare",
+                lambda self, x, *y: (scored.extend(x), compare(self, x, *y))[1],  # noqa: B023
             )
             commands.fit(command, "train", DatasetColumns(), test, FitOptions(), Outputs())
         assert len(scored) == (2 if test is None else 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from rekur.forecasting.forecast import Forecast
 from rekur.plotting import figure
 from rekur.plotting.chart_data import fan_chart
 from rekur.report.formatting import METRICS, format_frequency, format_metric, format_number
-from report_cases import EVIL, Reader, charts, make_all, make_backtest, make_prediction, make_table, spread
+from report_cases import EVIL, Reader, charts, make_all, make_backtest, make_model, make_prediction, make_table, spread
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +111,24 @@ def test_measures_are_those_of_the_backtest(page: str, full: tuple[Forecast, Bac
     for name, row in zip(order, rows[1:], strict=True):
         assert row[1:] == [format_metric(key, scores[name][key]) for key in METRICS]
     best = format_metric("MASE", min(values["MASE"] for values in scores.values()))
-    assert f'<td class="best"><b>{best}</b></td>' in page
+    error = format_metric("MASE", full[1].standard_errors()["rekur"]["MASE"])
+    assert f'<td class="best"><b>{best}</b><small> ± {error}</small></td>' in page
     assert '<tr class="rekur-row"><th scope="row">rekur</th>' in page
+
+
+def test_each_network_has_a_training_curve_of_its_own() -> None:
+    """The epochs of each network are counted from 1; the note names both (they were joined on one axis)."""
+    table = make_table([None])
+    model = make_model(table)
+    first = model.config_.architectures[0]
+    model.config_ = replace(model.config_, architectures=(first, replace(first, name="direct")))
+    model.history_ = [{**record, "member": k // 3, "epoch": k + 1} for k, record in enumerate(model.history_)]
+    page = report.html(make_prediction(table), None, model)
+    lines = {each["name"]: each for each in charts(page)["training"]["data"] if each["mode"] == "lines"}
+    assert list(lines)[1::2] == ["validation loss, corrected network", "validation loss, direct network"]
+    assert [each["x"] for each in lines.values()] == [[1, 2, 3], [1, 2, 3], [1, 2], [1, 2]]
+    assert "corrected network: 3 epochs" in Reader(page).text
+    assert "direct network: 2 epochs" in Reader(page).text
 
 
 def test_forecast_alone() -> None:

@@ -12,6 +12,7 @@ import pytest
 import rekur
 from rekur import Forecaster, Training
 from rekur.baselines import BASELINES
+from rekur.cli import main
 from rekur.core import DataError, OptionError
 from rekur.data.panel import read_panel
 from rekur.data.panel_group import PanelGroup
@@ -258,3 +259,46 @@ def test_differences_below_half_a_percent_are_no_win() -> None:
     scores = WindowScores.of(actual, {"rekur": near, "naive": q}, LEVELS, np.ones(40), np.arange(40))
     assert scores.verdict("MASE", "naive", "rekur") == 0
     assert clustered_mean(np.ones(5), np.arange(5)).is_significant
+
+
+def test_planted_series() -> None:
+    """A random walk is forecast by naive or nearly so; a week with noise is not."""
+    walk, week = table(400, "walk").drop(columns="unique_id"), table(400).drop(columns="unique_id")
+    models = [Forecaster(7, training=QUICK, hidden_size=16) for _ in range(2)]
+    tests = [model.backtest(df) for model, df in zip(models, (walk, week), strict=True)]
+    for model, df, test in zip(models, (walk, week), tests, strict=True):
+        assert test.n_windows == 8
+        model.fit(df, backtest=test)
+    frame = models[0].predict(models=True)
+    assert (frame["rekur"] - frame["naive"]).abs().mean() < 0.5, "half a step of the walk"
+    assert models[1].ensemble_.selected in ("blend", "smoothing")
+    assert "use naive" not in tests[1].verdict()
+
+
+def test_the_command_line_names_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--model` of forecast and predict, its notes and its errors, in the words of the command line."""
+    file, model, out = tmp_path / "in.csv", tmp_path / "model", tmp_path / "out.csv"
+    table(120, "walk").drop(columns="unique_id").to_csv(file, index=False)
+
+    def run(*arguments: object) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    code, text, _ = run("forecast", file, "-H", 7, "--model", "naive", "--save", model)
+    assert code in (0, None)
+    assert "· the forecast is naive alone, as --model 'naive': no network is trained" in text
+    assert "rekur, here naive itself, " in text
+    code, text, _ = run("predict", model, "--model", "drift", "--out", out)
+    assert code in (0, None)
+    assert "· the model that forecasts is the one named, drift" in text
+    np.testing.assert_allclose(
+        pd.read_csv(out)["rekur"], rekur.load(model).set_params(select="drift").predict()["rekur"], rtol=1e-12
+    )
+    code, _, error = run("predict", model, "--model", "nave")
+    assert code == 2
+    assert "did you mean 'naive'?" in error
+    code, _, error = run("predict", model, "--model", "blend")
+    assert code == 2
+    assert "--model 'blend' cannot be used" in error

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from rekur.data.batching import pad
-from rekur.layers.augmentation import frequency_warp, gain_and_tilt, random_affine, spec_augment
+from rekur.layers.augmentation import random_affine
 from rekur.layers.crf import CRFHead
 from rekur.layers.ctc import CTCHead, collapse_path
-from rekur.layers.encoders import FrameEncoder, NumberEncoder, SpeechEncoder, TokenEncoder, WordEncoder
+from rekur.layers.encoders import FrameEncoder, NumberEncoder, TokenEncoder, WordEncoder
 from rekur.layers.heads import LabelHead
 from rekur.layers.pooling import concat_pool
 from rekur.layers.seq2seq.attention import Attention
@@ -22,6 +22,8 @@ from rekur.layers.seq2seq.beam_search import beam_search, repeating_tokens
 from rekur.layers.seq2seq.decoder import Decoder
 from rekur.layers.seq2seq.net import coverage_loss
 from rekur.layers.seq2seq.pointer_generator import Memory
+from rekur.layers.speech.augmentation import SpectrumAugmentation, frequency_warp, random_response, spec_augment
+from rekur.layers.speech.encoder import SpeechEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -326,7 +328,9 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
     hidden = (tokens.train()(x)[0] == tokens.embedding.weight[1]).all(-1).float().mean()
     assert 0.3 < float(hidden) < 0.7
     torch.testing.assert_close(tokens.eval()(x)[0], tokens.embedding(x))
-    speech = SpeechEncoder(torch.tensor([[0.0] * 4, [1.0] * 4]), 6, spec_mask=0.5)
+    speech = SpeechEncoder(
+        torch.tensor([[0.0] * 4, [1.0] * 4]), 6, augmentation=SpectrumAugmentation(mask=0.5, response=0.5)
+    )
     made = SimpleNamespace(a=speech.train()(torch.ones(2, 40, 4))[0], b=speech.train()(torch.ones(2, 40, 4))[0])
     assert not torch.equal(made.a, made.b)
 
@@ -334,7 +338,9 @@ def test_training_hides_tokens_bands_and_entries_and_prediction_does_not() -> No
 def test_only_bands_are_stretched_and_tilted_other_features_are_hidden_or_stay() -> None:
     x = torch.randn(2, 40, 8)
     for bands in (True, False):
-        speech = SpeechEncoder(torch.tensor([[0.0] * 8, [1.0] * 8]), 8, spec_mask=0.2, bands=bands)
+        speech = SpeechEncoder(
+            torch.tensor([[0.0] * 8, [1.0] * 8]), 8, augmentation=SpectrumAugmentation(0.2, None, 0.2, 0.1), bands=bands
+        )
         speech.layers = nn.ModuleList()  # what the convolutions would read
         plain, varied = speech.eval()(x)[0], speech.train()(x)[0]
         stays = ((varied == plain) | (varied == 0)).float().mean()
@@ -356,12 +362,12 @@ def test_a_path_that_continues_another_one_merges_the_label_at_the_seam() -> Non
         assert [label for label, _ in first + second] == whole == [1, 1, 2, 2]
 
 
-def test_gain_and_tilt_are_straight_lines_over_the_bands() -> None:
-    x = torch.randn(5, 8, 3)
-    change = gain_and_tilt(x, 0.2) - x
-    torch.testing.assert_close(change, change[..., :1].expand_as(x), atol=1e-5, rtol=0)  # alike in all steps
-    steps = change[..., 0].diff(dim=1)
-    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), atol=1e-5, rtol=0)
+def test_a_random_response_is_alike_in_all_steps_and_bends_at_few_bands() -> None:
+    x = torch.randn(5, 41, 3)
+    change = random_response(x, 0.2) - x
+    torch.testing.assert_close(change, change[..., :1].expand_as(change), atol=1e-5, rtol=0)
+    bends = (change[..., 0].diff(n=2, dim=1).abs() > 1e-4).sum(1)
+    assert bends.tolist() == [4] * 5  # between the six points
     assert bool((change[:, 0, 0] != 0).all())
 
 

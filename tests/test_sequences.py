@@ -287,7 +287,9 @@ def test_a_copying_translator_writes_words_it_has_never_written() -> None:
 )
 def test_ways_of_writing_learn_too(writing: GenerationConfig) -> None:
     x, y = turned(300)
-    model = rekur.Translator(hidden_size=32, training=STEADY, generation=writing, input=Text(pieces="word"))
+    model = rekur.Translator(
+        hidden_size=32, dropout=0.2, training=STEADY, generation=writing, input=Text(pieces="word")
+    )
     losses = [r["mean_loss"] for r in model.fit(x, y, epochs=5).history_]
     assert losses[-1] < 0.8 * losses[0]
 

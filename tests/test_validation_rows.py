@@ -67,7 +67,7 @@ def test_scores_are_those_of_rows_held_out_before_training(
     x = [f"{text} {k}" for k, text in enumerate(x)]
     pd.DataFrame({"text": x, "label": y}).to_csv("data.csv", index=False)
     seen: dict[str, list[str]] = {}
-    for name in ("fit", "evaluate"):
+    for name in ("fit", "compare"):
         whole = getattr(rekur.Classifier, name)
 
         def spied(self: Any, x: list[str], *rest: Any, _name: str = name, _whole: Any = whole, **options: Any) -> Any:
@@ -77,7 +77,7 @@ def test_scores_are_those_of_rows_held_out_before_training(
 
         monkeypatch.setattr(rekur.Classifier, name, spied)
     assert run("fit", "classify", "data.csv", "--epochs", 1, "--hidden", 4) in (None, 0)
-    assert sorted(seen["fit"] + seen["evaluate"]) == sorted(x)
+    assert sorted(seen["fit"] + seen["compare"]) == sorted(x)
     out = capsys.readouterr().out
     assert "learned from 270 examples, 27 of them to choose the epoch; scores of 30 others, held out before" in out
 
@@ -267,3 +267,12 @@ def test_a_checkpoint_recognises_every_row(part: str, tmp_path: Path) -> None:
     x[101 if part == "train" else 401] += 1e-3
     with pytest.raises(rekur.ModelFileError, match="another training run"):
         fit()
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 0.05])
+def test_a_note_says_that_a_time_limit_ended_the_training(seconds: float) -> None:
+    x, y = np.random.default_rng(0).normal(size=(400, 9, 1)), np.arange(400.0)
+    training = Training(max_epochs=10_000, batch_size=20, max_seconds=seconds)
+    model = rekur.Regressor(hidden_size=4, training=training).fit(x, y)
+    assert f"of 10000, at its time limit of {seconds:g} s" in model.notes_[-1]
+    assert np.isfinite(model.predict(x)).all()

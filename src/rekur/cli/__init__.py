@@ -205,11 +205,9 @@ def _predict(
     check(outputs, levels)
     estimator = rekur.load(model)
     if isinstance(estimator, Forecaster):
-        if select is not None:
-            estimator.set_params(select=select).check()
         if x is not None or id is not None:
             raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
-        forecasting.predict(estimator, file, future, outputs, levels, model)
+        forecasting.predict(estimator, file, future, outputs, levels, model, select)
     elif select is not None:
         raise OptionError(f"--model {select}: a {type(estimator).__name__} has one model; leave it out")
     else:

@@ -70,11 +70,16 @@ def predict(
     outputs: Outputs,
     level: Sequence[float],
     folder: str,
+    select: str | None = None,
 ) -> None:
-    """`rekur predict` with a saved forecaster."""
+    """`rekur predict` with a saved forecaster; `select` names the model that forecasts in place of the one chosen."""
+    if select is not None:
+        model.set_params(select=select).check()
     panels = None if file is None else model.read(files.read_file(file), source_name(file))
     futr_df = None if future is None else files.read_file(future)
     forecast = model.forecast(panels, futr_df=futr_df)
+    if select is not None:
+        forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
     finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder))
 
 

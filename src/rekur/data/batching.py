@@ -41,6 +41,8 @@ class Batch:
         Whether no state is carried in from the batch before.
     scale : Tensor of shape (B, 2) or None
         Level and spread of each row, if the loss requires them.
+    folds : Tensor of shape (B,) or None
+        Fold of each row in a cross-validation.
     """
 
     x: Tensor
@@ -50,6 +52,13 @@ class Batch:
     rows: Tensor | None = None
     first: bool = True
     scale: Tensor | None = None
+    folds: Tensor | None = None
+
+    def select(self, chosen: Tensor) -> Batch:
+        """The rows for which `chosen` (B,) bool is true."""
+        others = (self.lengths, self.weight, self.rows, self.scale, self.folds)
+        lengths, weight, rows, scale, folds = (None if part is None else part[chosen] for part in others)
+        return Batch(self.x[chosen], self.y[chosen], lengths, weight, rows, self.first, scale, folds)
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,8 @@ class Batcher:
         Steps of a piece, for truncated backpropagation through time; None for whole sequences.
     weight : Tensor of shape (N,) or None, default None
         Weight of each row in the loss.
+    folds : array of shape (N,) or None, default None
+        Fold of each row in a cross-validation.
 
     Examples
     --------
@@ -203,6 +214,7 @@ class Batcher:
     rows: Array | None = None
     chunk: int | None = None
     weight: Tensor | None = None
+    folds: Array | None = None
 
     def __len__(self) -> int:
         return self._length
@@ -258,7 +270,8 @@ class Batcher:
         x, lengths = self.x.padded(rows)
         y, weight = self._targets(rows)
         one_length = bool((lengths == x.shape[1]).all())
-        batch = Batch(x, y, None if one_length else lengths, weight, torch.from_numpy(rows))
+        folds = None if self.folds is None else torch.from_numpy(self.folds[rows])
+        batch = Batch(x, y, None if one_length else lengths, weight, torch.from_numpy(rows), folds=folds)
         yield from [batch] if self.chunk is None else chunks(batch, self.chunk)
 
     def _targets(self, rows: Array) -> tuple[Tensor, Tensor | None]:
@@ -322,3 +335,36 @@ def train_validation_split(
         chosen = np.setdiff1d(chosen, first[exhausted])
         return np.setdiff1d(order, chosen), np.sort(chosen)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def cross_validation_folds(n: int, k: int, random_state: int = 0, *, labels: Array | None = None) -> Array:
+    """Fold of each row for a cross-validation with k folds of equal size, give or take a row.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    k : int
+        Number of folds, from 2 to n.
+    random_state : int, default 0
+        Seed of the draw.
+    labels : array of shape (n,) or None, default None
+        Labels of the rows: the rows of each label are spread evenly over the folds (stratified folds).
+
+    Returns
+    -------
+    array of shape (n,)
+        Numbers of the folds, from 0 to k - 1.
+
+    Examples
+    --------
+    >>> folds = cross_validation_folds(6, 3, labels=np.array([0, 0, 0, 1, 1, 1]))
+    >>> sorted(folds[:3].tolist()), sorted(folds[3:].tolist())
+    ([0, 1, 2], [0, 1, 2])
+    """
+    order = np.random.default_rng(random_state).permutation(n)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    folds = np.empty(n, dtype=np.int64)
+    folds[order] = np.arange(n) % k
+    return folds

@@ -145,7 +145,7 @@ class Backtest:
         Returns
         -------
         dict of str to dict
-            By model; infinite for one window of one series. Windows of one time count as one, see
+            By model; infinite for windows of one time. Windows of one time count as one, see
             `rekur.metrics.clustered_mean`.
 
         Examples
@@ -189,14 +189,14 @@ class Backtest:
 
     @property
     def clusters(self) -> Array:
-        """Number of the block of time of each window, (W,): one horizon long; series, if there is one block alone."""
+        """Number of the block of time of each window, (W,), one horizon long, within which errors are correlated."""
         h, parts = self.actual.shape[1], len(self.panel.parts)
         blocks = np.empty(len(self.series), np.int64)
         for k, part in enumerate(self.panel.parts):
             inside = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
             begin = part.freq.count(part.start.min(), part.start)[0][self.series[inside] - self.panel.first[k]]
             blocks[inside] = (begin + self.stop[inside]) // h * parts + k
-        return blocks if len(np.unique(blocks)) > 1 else self.series
+        return blocks
 
     def of_part(self, k: int) -> Backtest | None:
         """The windows of the panel of one frequency; None if its series are too short."""
@@ -216,8 +216,8 @@ class Backtest:
     def verdict(self, used: str | None = None) -> str:
         """One sentence: rekur against seasonal naive and the best baseline, with the spread of the windows.
 
-        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to
-        call"; a baseline is recommended if its mean pinball loss is lower by evidence and its MASE is not higher.
+        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to call". A
+        baseline is recommended by its mean pinball loss, see `rekur.forecasting.selection.scores.WindowScores.select`.
 
         Parameters
         ----------

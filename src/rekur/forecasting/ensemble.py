@@ -14,7 +14,7 @@ from rekur.core import Array, OptionError, nearest
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
 from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
-from rekur.forecasting.config import LEVELS
+from rekur.forecasting.config import LEVELS, ForecastConfig
 from rekur.forecasting.model import ForecastModel
 from rekur.forecasting.model_averaging import (
     AVERAGED_BASELINES,
@@ -177,7 +177,7 @@ class Ensemble:
             raise OptionError(
                 f"select={select!r} cannot be used, as {reason}: choose one of {listed}{nearest(select, known)}"
             )
-        return replace(self, selected=select)
+        return replace(self, selected=select, evidence=None)
 
     def quantiles(
         self,
@@ -302,18 +302,13 @@ class Ensemble:
         """
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
         known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
+        if deadline.limit is not None:
+            limit = self._affordable_windows(panel, errors, limit, deadline.portion(0.5))
         windows = past_windows(panel, self.seasons[0], h, limit)
         past = self._forecasts(panel, windows, errors, known, BASELINES) if len(windows[0]) else None
         held_out = None
         if self.networks:
-            config = next(iter(self.networks.values()))[0].config
-            if deadline.limit is not None:
-                half, clock = deadline.portion(0.5), Deadline.after(None)
-                few = validation_windows(panel, config, min(limit, TRIAL_WINDOWS))
-                self._forecasts(panel, few, errors, known, self.members)
-                affordable = int(len(few[0]) * half.remaining() / max(clock.elapsed(), 1e-9))
-                limit = min(limit, max(affordable, len(few[0])))
-            windows = validation_windows(panel, config, limit)
+            windows = validation_windows(panel, self._config, limit)
             held_out = self._forecasts(panel, windows, errors, known, self.members)
         growth = trend_growth(panel.lengths, self.seasons[0], h)
         names = (*self.networks, *AVERAGED_BASELINES)
@@ -328,6 +323,19 @@ class Ensemble:
         ensemble = ensemble._selected(final)
         template = rank_template(ensemble.average.combine(final.forecasts, LEVELS, h), final.actual)
         return replace(ensemble, rank_template=template if len(template) > 1 else self.rank_template)
+
+    @property
+    def _config(self) -> ForecastConfig:
+        """Configuration of the first network."""
+        return next(iter(self.networks.values()))[0].config
+
+    def _affordable_windows(self, panel: Panel, errors: Array, limit: int, deadline: Deadline) -> int:
+        """Held-out windows, and past windows, that can be forecast until the deadline: those of a trial or more."""
+        count, clock = min(limit, TRIAL_WINDOWS), Deadline.after(None)
+        few = validation_windows(panel, self._config, count)
+        self._forecasts(panel, few, errors, BaselineForecasts(panel, self.seasons, self.horizon), self.members)
+        affordable = int(0.5 * len(few[0]) * deadline.remaining() / max(clock.elapsed(), 1e-9))
+        return min(limit, max(affordable, count))
 
     def _selected(self, past: PastForecasts) -> Ensemble:
         """The same ensemble; if the model in use is still to be chosen, the baseline that past windows show better."""

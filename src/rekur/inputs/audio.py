@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ NEEDS = 'recordings need soundfile, soxr and kaldi-native-fbank: pip install "re
 STATISTICS_RECORDINGS = 500  # recordings from which mean and standard deviation are estimated, at most
 FRAME_SHIFT = 0.01  # seconds from one spectrum to the next
 FRAME_LENGTH = 0.025  # seconds of one spectrum
+DECIBELS = 10 / math.log(10)  # of one unit of a natural logarithm of energies
 
 Wave: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
 Recording: TypeAlias = "str | os.PathLike[str] | tuple[Sequence[float] | Array, int]"
@@ -55,6 +57,12 @@ class Audio:
 
         x_t = log of the energy in each mel band of the 25 ms from 10 ms · t on
 
+    and with a `dynamic_range` of R dB
+
+        x_t ← log(exp(x_t - m) + 10^(-R/10))
+
+    where m is the largest value of the recording.
+
     Parameters
     ----------
     n_mels : int, default 40
@@ -64,6 +72,9 @@ class Audio:
         data.
     max_seconds : float, default 60.0
         Largest duration in seconds; longer recordings are refused.
+    dynamic_range : float or None, default None
+        Range below the loudest band of a recording in dB, outside of which energies are not told apart: spectra then
+        depend neither on the loudness of a recording nor on the noise of its room and microphone. None for no limit.
 
     Notes
     -----
@@ -82,6 +93,7 @@ class Audio:
     n_mels: int = 40
     sample_rate: int | None = None
     max_seconds: float = 60.0
+    dynamic_range: float | None = None
     kind: ClassVar[str] = "audio"
 
     def learn(self, values: Sequence[Recording], rows: Array | None = None) -> AudioReader:
@@ -98,6 +110,8 @@ class Audio:
 
         positive("n_mels", self.n_mels)
         positive("max_seconds", self.max_seconds)
+        if self.dynamic_range is not None:
+            positive("dynamic_range", self.dynamic_range)
         values = training_part(values, rows)
         rate = (
             self.sample_rate
@@ -151,7 +165,16 @@ class AudioReader:
         samples, rate = wave(value)
         if rate != self.rate:
             samples = resample(samples, rate, self.rate)
-        return self.filter(samples)
+        return self.limited(self.filter(samples))
+
+    def limited(self, spectra: Tensor) -> Tensor:
+        """Spectra (T, n_mels) relative to the loudest, with energies below the dynamic range raised to its end."""
+        import torch
+
+        if self.options.dynamic_range is None:
+            return spectra
+        lowest = -self.options.dynamic_range / DECIBELS
+        return torch.logaddexp(spectra - spectra.max(), spectra.new_tensor(lowest))
 
     def filter(self, samples: Wave) -> Tensor:
         """Spectra (T, n_mels) of samples (n,) in -1 … 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
+
+SEGMENTATIONS = 8
+"""Segmentations of a word that are drawn at random, at most."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,53 @@ class TextReader:
 
         rows = [self.tokenizer.encode(text)[: self.options.max_length] or [UNKNOWN] for text in strings(values)]
         return LazySequences.from_list([torch.tensor(row) for row in rows])
+
+    def sampled(self, values: Sequence[str], alpha: float, end: Sequence[int] = ()) -> LazySequences:
+        """Tokens of a random segmentation of each string, drawn anew at each access (subword regularization).
+
+            p(segmentation of a word) ∝ P(segmentation)^α  over its `SEGMENTATIONS` most probable ones
+
+        Parameters
+        ----------
+        values : list of str
+            Strings.
+        alpha : float
+            Exponent α; small values draw the segmentations more evenly.
+        end : sequence of int, default ()
+            Tokens behind each string.
+
+        Returns
+        -------
+        LazySequences
+            Tokens, drawn by the random numbers of torch; with the lengths of the most probable segmentations.
+
+        References
+        ----------
+        T. Kudo, 2018, "Subword regularization: improving neural network translation models with multiple subword
+        candidates", ACL.
+        """
+        import torch
+
+        rows = [text.split() for text in strings(values)]
+        choices = {word: self._choices(word, alpha) for row in rows for word in row}
+
+        def read(row: int) -> Tensor:
+            tokens: list[int] = []
+            for word, share in zip(rows[row], torch.rand(len(rows[row])).tolist(), strict=True):
+                cumulative, segmentations = choices[word]
+                tokens += segmentations[bisect_right(cumulative, share)]
+            return torch.tensor([*(tokens[: self.options.max_length] or [UNKNOWN]), *end])
+
+        return LazySequences(read, self.items(values).lengths + len(end))
+
+    def _choices(self, word: str, alpha: float) -> tuple[list[float], list[list[int]]]:
+        """Cumulative probabilities of all segmentations of a word but the last, and the segmentations."""
+        unigram = self.options.pieces == "unigram"
+        ranked = self.tokenizer.segmentations(word, SEGMENTATIONS) if unigram else []
+        if not ranked:  # words and characters have one segmentation
+            return [], [self.tokenizer.encode(word)]
+        weights = np.exp(alpha * (np.array([score for score, _ in ranked]) - ranked[0][0]))
+        return (np.cumsum(weights)[:-1] / weights.sum()).tolist(), [tokens for _, tokens in ranked]
 
     def unknown(self, values: Sequence[str]) -> Counter[str]:
         """Pieces of the strings that are not in the vocabulary, and their counts."""

@@ -109,6 +109,14 @@ class Tokenizer:
         """Tokens of a text, without start and end."""
         return list(self.processor.encode(text))
 
+    def segmentations(self, word: str, n: int) -> list[tuple[float, list[int]]]:
+        """The n most probable segmentations of a word into tokens, each with its log-probability.
+
+        They are those of the text around the word too, since no token of a unigram model contains a blank.
+        """
+        ranked = self.processor.nbest_encode(word, nbest_size=n, out_type=int)
+        return [(sum(map(self.processor.get_score, tokens)), list(tokens)) for tokens in ranked]
+
     def unknown(self, text: str) -> list[str]:
         """Pieces of a text that are not in the vocabulary; neighbours are split at blanks."""
         pieces = zip(self.processor.encode(text, out_type=str), self.encode(text), strict=True)

@@ -6,13 +6,7 @@ from rekur.layers.conv_recurrent import ConvRecurrent, ConvRecurrentStack
 from rekur.layers.crf import CRFHead
 from rekur.layers.ctc import CTCHead, collapse_path
 from rekur.layers.dropout import variational_dropout
-from rekur.layers.encoders import (
-    FrameEncoder,
-    NumberEncoder,
-    SpeechEncoder,
-    TokenEncoder,
-    WordEncoder,
-)
+from rekur.layers.encoders import FrameEncoder, NumberEncoder, TokenEncoder, WordEncoder
 from rekur.layers.heads import LabelHead, QuantileHead, ValueHead
 from rekur.layers.language_model import LanguageNet
 from rekur.layers.seq2seq.attention import Attention
@@ -20,6 +14,7 @@ from rekur.layers.seq2seq.beam_search import beam_search
 from rekur.layers.seq2seq.decoder import Decoder, DecoderOutput
 from rekur.layers.seq2seq.net import Seq2Seq, coverage_loss
 from rekur.layers.seq2seq.pointer_generator import Memory, PointerGenerator
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Direction, Stack
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Data augmentation for spectra and videos: vocal tract length perturbation, gain, SpecAugment, random affine maps."""
+"""Data augmentation for numbers and videos: random spans and speeds, random affine maps."""
 
 from __future__ import annotations
 
@@ -10,43 +10,29 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-GAIN_STD = 3.0  # standard deviation of the gain, in units of the scaled spectra, for a strength of 1
 
+def random_speed(x: Tensor, lengths: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """Replace each row by a random span of its steps at a random speed, by linear interpolation.
 
-def frequency_warp(x: Tensor, strength: float) -> Tensor:
-    """Stretch the bands of each row by a random factor in 1 - strength … 1 + strength: x (B, I, T) → (B, I, T)."""
-    I = x.shape[1]  # noqa: E741
-    source = torch.arange(I) * (1 + strength * (2 * torch.rand(len(x), 1) - 1))  # (B, I)
-    lower = source.long().clamp_max(I - 2)
-    fraction = (source - lower).clamp_max(1.0)[..., None]
-    below, above = (x.gather(1, bands[..., None].expand_as(x)) for bands in (lower, lower + 1))
-    return torch.lerp(below, above, fraction)
+    A span covers at least a share of 1 - strength of the row, and its speed is exp(u), u from U(-strength, strength).
+    x (B, T, I), lengths (B,) → (B, T', I), lengths.
 
-
-def gain_and_tilt(x: Tensor, strength: float) -> Tensor:
-    """Add a random gain and a smaller random tilt over the bands to each row: x (B, I, T) → (B, I, T)."""
-    gain, tilt = (GAIN_STD * strength * torch.randn(2, len(x), 1, 1)).unbind()
-    return x + gain + 0.3 * tilt * torch.linspace(-1, 1, x.shape[1])[:, None]
-
-
-def spec_augment(x: Tensor, lengths: Tensor, share: float) -> Tensor:
-    """Zero two random spans of bands and two of time in each row (SpecAugment): x (B, I, T), lengths (B,) → (B, I, T).
-
-    Each span covers at most `share` of the bands, or of the length of its row.
+    >>> import torch
+    >>> x, lengths = random_speed(torch.arange(10.0).expand(2, 10)[..., None], torch.tensor([10, 6]), 0.5)
+    >>> x.shape[1] == lengths.max(), bool((lengths >= 2).all())
+    (True, True)
     """
-    B, I, T = x.shape  # noqa: E741
-    for _ in range(2):
-        x = x.masked_fill(random_span(torch.full((B,), I), I, share)[:, :, None], 0)
-        x = x.masked_fill(random_span(lengths, T, share)[:, None, :], 0)
-    return x
-
-
-def random_span(lengths: Tensor, T: int, share: float) -> Tensor:
-    """Mask (B, T) bool of one random span in each row, at most `share` of its length (B,)."""
-    width = torch.rand(len(lengths)) * share * lengths
-    start = torch.rand(len(lengths)) * (lengths - width)
-    position = torch.arange(T)
-    return (position >= start[:, None]) & (position < (start + width)[:, None])
+    share = 1 - strength * torch.rand(len(x))
+    start = torch.rand(len(x)) * (1 - share)
+    speed = torch.exp(strength * (2 * torch.rand(len(x)) - 1))
+    shortest = lengths.clamp_max(2)
+    new = torch.maximum((lengths * share / speed).round().long(), shortest)  # (B,)
+    position = torch.arange(int(new.max())) / (new - 1).clamp_min(1)[:, None]  # (B, T'), from 0 to 1 within a length
+    last = (lengths - 1)[:, None]
+    source = torch.minimum(last * (start[:, None] + share[:, None] * position), last)
+    below = source.long()
+    pair = [x.gather(1, steps[..., None].expand(-1, -1, x.shape[2])) for steps in (below, (below + 1).minimum(last))]
+    return torch.lerp(pair[0], pair[1], (source - below)[..., None]), new
 
 
 def random_affine(x: Tensor, strength: float) -> Tensor:

@@ -1,12 +1,16 @@
-"""Network of most sequence tasks: encoder, recurrent stack and head."""
+"""Network of most sequence tasks: encoder, recurrent stack and head; and an ensemble of such networks."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rekur.layers.heads import LabelHead
 from rekur.layers.pooling import concat_pool
 
 if TYPE_CHECKING:
@@ -77,3 +81,44 @@ class SequenceNet(nn.Module, Generic[Head]):
         elif self.readout == "last":
             y = self.stack.last(states)
         return SequenceOutput(self.head(F.dropout(y, self.dropout, self.training)), lengths, states)
+
+
+class LabelEnsemble(nn.Module):
+    """Mean of the label probabilities of K networks.
+
+        p = 1/K · Σ_k softmax(raw_k),  raw = log p
+
+    Parameters
+    ----------
+    members : sequence of SequenceNet
+        Networks with label heads over the same labels.
+
+    Notes
+    -----
+    Shapes: x (B, T, ...) and lengths (B,) or None → raw (B, labels), the log-probabilities; the states are those of no
+    network.
+
+    References
+    ----------
+    L. K. Hansen and P. Salamon, 1990, "Neural network ensembles", IEEE Transactions on Pattern Analysis and Machine
+    Intelligence 12 (10).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rekur.layers.encoders import NumberEncoder
+    >>> from rekur.layers.stack import Stack
+    >>> encoder = NumberEncoder(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    >>> nets = [SequenceNet(encoder, Stack("gru", 2, 8, seed=k), LabelHead(8, 3), "last") for k in range(2)]
+    >>> LabelEnsemble(nets)(torch.ones(4, 5, 2)).raw.exp().sum(1).allclose(torch.ones(4))
+    True
+    """
+
+    def __init__(self, members: Sequence[SequenceNet[LabelHead]]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> SequenceOutput:
+        """Log-probabilities (B, labels) of x (B, T, ...) with lengths (B,)."""
+        log_p = torch.stack([net(x, lengths).raw.log_softmax(-1) for net in self.members])  # (K, B, labels)
+        return SequenceOutput(log_p.logsumexp(0) - math.log(len(log_p)), None, [])

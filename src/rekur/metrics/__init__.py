@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rekur.metrics.clusters import ClusteredMean, clustered_mean, student_t975
+from rekur.metrics.clusters import ClusteredMean, clustered_mean, student_t
 from rekur.metrics.comparison import Comparison, mcnemar, paired_bootstrap, ratio
 from rekur.metrics.point_forecast import mae, mase, rmse, seasonal_scale, smape
 from rekur.metrics.quantile_forecast import at_level, coverage, msis, pinball, pinball_error, summary, wql
@@ -45,7 +45,7 @@ __all__ = [
     "seasonal_scale",
     "smape",
     "span_f1",
-    "student_t975",
+    "student_t",
     "summary",
     "word_error_rate",
     "wql",

@@ -6,15 +6,17 @@ W windows · G clusters · values (W,) scores, or differences of scores, of each
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rekur.core import DataError
 
-__all__ = ["ClusteredMean", "clustered_mean", "student_t975"]
+__all__ = ["ClusteredMean", "clustered_mean", "student_t"]
 
-_SMALL_SAMPLES = (12.706, 4.303, 3.182)  # one to three degrees of freedom
+INTEGRATION_STEPS = 100_001
+"""Points of the integral of the density of Student's t."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ class ClusteredMean:
     @property
     def is_significant(self) -> bool:
         """Whether the mean differs from zero in a two-sided t test at 5 %; False with fewer than two clusters."""
-        return self.clusters > 1 and abs(self.mean) > student_t975(self.clusters - 1) * self.error
+        return self.exceeds(0.975)
+
+    def exceeds(self, level: float) -> bool:
+        """Whether the size of the mean lies beyond a quantile of Student's t; False with fewer than two clusters."""
+        return self.clusters > 1 and abs(self.mean) > student_t(level, self.clusters - 1) * self.error
 
     @property
     def t(self) -> float:
@@ -102,17 +108,20 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean:
     return ClusteredMean(float(x.mean()), error, G)
 
 
-def student_t975(freedom: int) -> float:
-    """Quantile of Student's t at 97.5 %, to 2 %.
+@cache
+def student_t(level: float, freedom: int) -> float:
+    """Quantile of Student's t, to five digits.
 
-        t = z + (z³ + z)/4ν + (5z⁵ + 16z³ + 3z)/96ν²,  z = 1.96
+        level = 1/2 + 1/2·∫₀^θ cos(φ)^(ν - 1) dφ / ∫₀^π/2 cos(φ)^(ν - 1) dφ,  t = √ν·tan θ
 
-    where ν are the degrees of freedom; a table gives it up to ν = 3.
+    where ν are the degrees of freedom; the integrals are sums of trapezoids.
 
     Parameters
     ----------
+    level : float
+        Level of the quantile, from 0.5 to below 1.
     freedom : int
-        Degrees of freedom, from 1 on.
+        Degrees of freedom ν, from 1 on.
 
     Returns
     -------
@@ -120,15 +129,15 @@ def student_t975(freedom: int) -> float:
 
     References
     ----------
-    M. Abramowitz, I. Stegun, 1964, "Handbook of mathematical functions", equation 26.7.5.
+    Student, 1908, "The probable error of a mean", Biometrika 6.
 
     Examples
     --------
-    >>> from rekur.metrics import student_t975
-    >>> [round(student_t975(ν), 2) for ν in (1, 5, 1000)]
-    [12.71, 2.55, 1.96]
+    >>> from rekur.metrics import student_t
+    >>> [round(student_t(0.975, ν), 3) for ν in (1, 5, 1000)]
+    [12.706, 2.571, 1.962]
     """
-    if freedom <= len(_SMALL_SAMPLES):
-        return _SMALL_SAMPLES[freedom - 1]
-    z, ν = 1.96, float(freedom)
-    return z + (z**3 + z) / (4 * ν) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * ν**2)
+    angle = np.linspace(0.0, np.pi / 2, INTEGRATION_STEPS)
+    density = np.cos(angle) ** (freedom - 1)
+    integral = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    return float(np.sqrt(freedom) * np.tan(np.interp((level - 0.5) * 2 * integral[-1], integral, angle)))

@@ -212,7 +212,7 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
     items = []
     for part in parts:
         frequency = f", {format_frequency(part.panel_.freq)} series" if len(parts) > 1 else ""
-        items += [(term + frequency, text) for term, text in part_settings(part)]
+        items += [(term + frequency, text) for term, text in part_settings(part, model.select)]
     items.append(("horizon", plural(forecast.horizon, "step")))
     if backtest is not None:
         items.append(("backtest", f"{plural(backtest.n_windows, 'window')} for each series"))
@@ -220,9 +220,9 @@ def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | 
     return section("Settings", definition_list(items))
 
 
-def part_settings(model: PanelForecaster) -> list[tuple[str, str]]:
+def part_settings(model: PanelForecaster, select: str) -> list[tuple[str, str]]:
     """Settings of the forecaster of one frequency: cell, weights, intervals, seasons, windows and training."""
-    config, average = model.config_, model.ensemble_.average
+    config, average = model.config_, model.ensemble_.using(select).average
     size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
     main, *others = model.seasons_
     items = [

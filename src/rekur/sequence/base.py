@@ -8,14 +8,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
 
 from rekur import inputs, serialization
 from rekur.core import ModelFileError, OptionError, Record
-from rekur.data.batching import Batcher, LazySequences, Targets
+from rekur.data.batching import Batcher, LazySequences, Targets, cross_validation_folds
 from rekur.data.validation import UserData, as_sequences, check_rows, read_labels
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
@@ -30,7 +30,7 @@ from rekur.sequence.defaults import (
     task_defaults,
 )
 from rekur.sequence.parameters import check_parameters, describe_parameters, restore_parameters
-from rekur.sequence.targets import SplitKind, Validation, split_rows, unknown_note, with_known_labels
+from rekur.sequence.targets import SplitKind, Validation, drawn_rows, split_rows, unknown_note, with_known_labels
 from rekur.training.checkpoint import Checkpoint, fingerprint
 from rekur.training.config import Training
 from rekur.training.loop import Problem, States, fit
@@ -50,6 +50,9 @@ TargetData: TypeAlias = UserData
 
 FINGERPRINTED_FILES = 100
 """Recordings or videos that are decoded, so that a checkpoint recognises its data, at most."""
+
+FOLDS = 10
+"""Folds of few rows, of which each network of an ensemble holds out one."""
 
 Value = TypeVar("Value")
 
@@ -87,8 +90,9 @@ class TrainingData:
 class TargetCodec(LearnedPart, Protocol):
     """Representation of the targets learned by `fit`, and their conversion to tensors."""
 
-    part_name: ClassVar[str]
-    """Name of that which targets consist of: label, tag, character."""
+    @property
+    def part_name(self) -> str:
+        """Name of that which targets consist of: label, tag, character."""
 
     @classmethod
     def learn(cls, data: TrainingData) -> Self:
@@ -129,6 +133,14 @@ class Objective(Protocol):
         """The same error of a simple baseline."""
 
 
+@runtime_checkable
+class PreparedObjective(Protocol):
+    """Objective that learns from the training rows before the network does."""
+
+    def prepared(self, train: Batcher) -> Objective:
+        """Objective for these rows."""
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """Arguments of `fit` that all tasks share.
@@ -157,7 +169,7 @@ class FitRecord:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train on, and rows held out for validation or None."""
+    """Rows to train on, and rows held out for validation or None; in a cross-validation rows may be both."""
 
     train: Batcher
     validation: Batcher | None = None
@@ -200,19 +212,27 @@ class SequenceEstimator(BaseEstimator, ABC):
             raise AttributeError(f"this {type(self).__name__} has not been fitted to sequences of numbers")
         return cast(NumbersReader, self.reader_).columns
 
+    @property
+    def _defaults_task(self) -> str:
+        """Task whose defaults apply: that of the class, or "summary" for texts that copy tokens of their source."""
+        return "summary" if getattr(getattr(self, "generation", None), "copy", False) else self.task
+
     def _choose_input(self, x: SequenceData) -> Input:
         """The input chosen by the user or fitting the data; a parameter of the wrong type is an error."""
         check_parameters(self.get_params(deep=False), self.nested_options)
-        return choose_input(self.task, type(self).__name__, x, self.input)
+        return choose_input(self._defaults_task, type(self).__name__, x, self.input)
 
-    def _learn_input(self, x: SequenceData, source: Input, rows: Array | None = None) -> TaskDefaults:
-        """Learn the reader of the input from some rows and decide the size of the network; the defaults of the task."""
+    def _choose_size(self, source: Input, rows: int) -> TaskDefaults:
+        """Decide the size of the network; the defaults of the task for the number of rows."""
         check_seed(self.random_state)
-        defaults = task_defaults(self.task, source.kind, self.cell)
+        defaults = task_defaults(self._defaults_task, source.kind, self.cell, rows)
         self.size_ = network_size(defaults.size, self.get_params(deep=False))
+        return defaults
+
+    def _learn_input(self, x: SequenceData, source: Input, rows: Array | None = None) -> None:
+        """Learn the reader of the input from some rows."""
         self.reader_ = source.learn(x, rows)
         self.notes_ = []
-        return defaults
 
     def _fit(
         self,
@@ -225,26 +245,34 @@ class SequenceEstimator(BaseEstimator, ABC):
     ) -> Split:
         """Learn input, targets and network; the rows trained on and held out. `weight` (N,) weighs rows in the loss."""
         n = check_rows(x, y)
+        defaults = self._choose_size(source, n)
         labels = read_labels(y) if self.split == "stratified" else None
-        rows, held = split_rows(n, options.validation, self.random_state, self.split, labels)
+        folds, share = None, options.validation
+        if share is None and self.size_.members > 1:
+            strata = None if labels is None else np.unique(labels, return_inverse=True)[1]
+            if strata is not None and weight is not None:  # the label of a row without weight changes nothing
+                strata = np.where(weight.numpy() > 0, strata, -1)
+            folds, share = cross_validation_folds(n, FOLDS, self.random_state, labels=strata), 0.0
+        rows, held = split_rows(n, share, self.random_state, self.split, labels)
         if self.shared_vocabulary:
-            defaults = self._learn_input([*strings(x), *strings(y, "y")], source, np.concatenate([rows, n + rows]))
+            self._learn_input([*strings(x), *strings(y, "y")], source, np.concatenate([rows, n + rows]))
         else:
-            defaults = self._learn_input(x, source, rows)
+            self._learn_input(x, source, rows)
         sequences = self.reader_.items(x)
         kind = cast(type[TargetCodec], self.parts["codec"])
         codec = kind.learn(TrainingData(x, y, sequences, self.reader_, self.get_params(deep=False), rows, weight))
         self.codec_ = codec
         targets = codec.encode(y, sequences.lengths)
-        train = Batcher(sequences, targets, seed=self.random_state, rows=rows, weight=weight)
-        validation = None
+        train = Batcher(sequences, targets, seed=self.random_state, rows=rows, weight=weight, folds=folds)
+        validation = None if folds is None else replace(train, rows=np.flatnonzero(folds < self.size_.members))
         if isinstance(options.validation, tuple):
             validation = self._validation_data(codec, *options.validation)
         elif len(held):
             self.notes_ += unknown_note(codec.unknown(y, held), codec.part_name, "rows held out")
             validation = with_known_labels(replace(train, rows=held))
         split = Split(train, validation)
-        self._train(split, defaults, options)
+        drawn = drawn_rows(train, x, y, self.reader_, codec, self.size_.augmentation.subword_sampling)
+        self._train(split, drawn, defaults, options)
         return split
 
     def _validation_data(
@@ -263,12 +291,14 @@ class SequenceEstimator(BaseEstimator, ABC):
         for note in unknown_note(codec.unknown(y), codec.part_name, "targets"):
             warnings.warn(note, stacklevel=3)
 
-    def _train(self, split: Split, defaults: TaskDefaults, options: FitOptions) -> None:
-        """Train the network on the rows of a split."""
+    def _train(self, split: Split, drawn: Batcher, defaults: TaskDefaults, options: FitOptions) -> None:
+        """Train the network on the rows of a split, in the form drawn at random while training."""
         batch_size = (self.training or Training()).merged_with(defaults.training).batch_size
-        train = replace(split.train, size=batch_size)
+        train = replace(drawn, size=batch_size)
         training = defaults.trained(len(train), self.training, options.epochs)
         objective = self._objective()
+        if isinstance(objective, PreparedObjective):
+            objective = objective.prepared(train)
         if training.bptt is not None:
             if not objective.carries_states:
                 raise OptionError("bptt needs a target for each step, y (B, T, K), and bidirectional=False")
@@ -279,18 +309,16 @@ class SequenceEstimator(BaseEstimator, ABC):
             train.shuffled,
             len(train),
             objective.loss,
-            None if validation is None else lambda: objective.error(validation),
+            None if validation is None or validation.folds is not None else lambda: objective.error(validation),
         )
         self.history_ = []
         title = f"{type(self).__name__.lower()} {self.cell}"
         with Progress(title, training.max_epochs * len(train), options.progress) as show:
             checkpoint = self._checkpoint(options.checkpoint, training, split)
             self.history_ = fit(problem, training, self.random_state, show, checkpoint)
-        if "cut" in self.history_[-1]:
-            epoch, limit = len(self.history_), training.max_seconds
-            self.notes_.append(
-                f"training ended in epoch {epoch} of {training.max_epochs}, at its time limit of {limit:g} s"
-            )
+        if training.max_seconds is not None and (not self.history_ or "cut" in self.history_[-1]):
+            epoch = f"epoch {max(1, len(self.history_))} of {training.max_epochs}"
+            self.notes_.append(f"training ended in {epoch}, at its time limit of {training.max_seconds:g} s")
         self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
 
     def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:
@@ -298,14 +326,13 @@ class SequenceEstimator(BaseEstimator, ABC):
         rows = split.train.row_numbers
         data = FitRecord(len(rows), int(split.train.x.lengths[rows].sum()))
         errors = [record["val_loss"] for record in self.history_ if "val_loss" in record]
-        if validation is None or not errors:
+        if validation is None or not (errors or validation.folds is not None):
             return data
         with torch.inference_mode():
-            baseline = objective.baseline_error(validation)
-        held = len(validation.row_numbers)
-        return replace(
-            data, validation_rows=held, error_name=objective.error_name, error=min(errors), baseline_error=baseline
-        )
+            baseline, error = objective.baseline_error(validation), min(errors, default=None)
+            error = objective.error(validation) if error is None else error
+        held, name = len(validation.row_numbers), objective.error_name
+        return replace(data, validation_rows=held, error_name=name, error=error, baseline_error=baseline)
 
     def _checkpoint(self, folder: str | os.PathLike[str] | None, training: Training, split: Split) -> Checkpoint | None:
         """The checkpoint in a folder, for these options and data."""

@@ -1,4 +1,4 @@
-"""Defaults of the sequence tasks: input, network size, augmentation and training by task and kind of input."""
+"""Defaults of the sequence tasks: input, network size, augmentation and training by task, kind of input and rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import numpy as np
 from rekur import inputs
 from rekur.core import OptionError
 from rekur.data.validation import UserData
+from rekur.inputs.audio import Audio
 from rekur.inputs.datasets import VIDEOS
-from rekur.inputs.text import strings
+from rekur.inputs.numbers import Numbers
+from rekur.inputs.text import Text, strings
 from rekur.inputs.words import WORD
 from rekur.layers.conv_recurrent import CONVOLUTIONAL
+from rekur.layers.speech.augmentation import SpectrumAugmentation
 from rekur.training.config import Training
 
 if TYPE_CHECKING:
@@ -45,21 +48,53 @@ class Augmentation:
     token_dropout : float, default 0.0
         Share of the tokens or words that are replaced by the unknown one (text, words).
     spec_mask : float, default 0.0
-        Share of the bands and of the steps that are masked in a spectrogram (audio).
+        Share of the bands and of the steps that are masked in a spectrogram (audio), or of the columns and steps of
+        other features of speech; also the strength of a random gain and frequency response.
     noise_std : float, default 0.0
         Standard deviation of the noise added to scaled numbers (numbers).
     affine : float, default 0.0
         Largest rotation, scaling and change of brightness of the frames of a video (video).
+    mask_steps : int or None, default None
+        Largest number of steps of a mask in a spectrogram (audio).
+    band_warp : float, default 0.0
+        Largest relative change of the frequencies (audio).
+    tempo : float, default 0.0
+        Largest relative change of the speed of speech (audio).
+    silence : int, default 0
+        Steps of silence added at each end of a recording at most (audio).
+    noise : float, default 0.0
+        Loudest energy of added noise, as a share of that of the loudest band (audio).
+    offset_std : float, default 0.0
+        Standard deviation of the constant added to each scaled column of a sequence, by every second network of an
+        ensemble (numbers).
+    subword_sampling : float or None, default None
+        Exponent of the random segmentations of words into tokens (text), see `rekur.inputs.text.TextReader.sampled`.
+    speed : float, default 0.0
+        Strength of random spans and speeds (numbers), see `rekur.layers.augmentation.random_speed`.
     """
 
     token_dropout: float = 0.0
     spec_mask: float = 0.0
     noise_std: float = 0.0
     affine: float = 0.0
+    mask_steps: int | None = None
+    band_warp: float = 0.0
+    tempo: float = 0.0
+    silence: int = 0
+    noise: float = 0.0
+    subword_sampling: float | None = None
+    offset_std: float = 0.0
+    speed: float = 0.0
+
+    def spectra(self) -> SpectrumAugmentation:
+        """The options that concern spectra."""
+        return SpectrumAugmentation(
+            self.spec_mask, self.mask_steps, self.spec_mask, self.band_warp, self.tempo, self.silence, self.noise
+        )
 
     def for_input(self, kind: str) -> float:
         """The option that concerns a kind of input."""
-        strengths = {"audio": self.spec_mask, "numbers": self.noise_std, "video": self.affine}
+        strengths = {"numbers": self.noise_std, "video": self.affine}
         return strengths.get(kind, self.token_dropout)
 
 
@@ -81,6 +116,16 @@ class NetworkSize:
         Share of the entries set to zero while training, before, between and behind the layers.
     augmentation : Augmentation, default none
         Random changes of the inputs while training.
+    normalize : bool, default False
+        Whether the stack has layer normalization (labels of recordings).
+    reduction : int, default 2
+        Spectra that are read as one step, 2 or 4 (labels of recordings).
+    guided_attention : float, default 0.0
+        Weight of the loss by which the attention of a translator learns the word alignment of the training pairs,
+        which also gives the decoder a lexicon, see `rekur.layers.seq2seq.alignment`.
+    members : int, default 1
+        Networks of an ensemble (labels). Where the user names no validation, each of several holds out another tenth of
+        the rows for the validation error, and all train to the end: the epochs of few rows cannot be compared.
     """
 
     embedding_size: int = 128
@@ -89,6 +134,10 @@ class NetworkSize:
     bidirectional: bool = True
     dropout: float = 0.3
     augmentation: Augmentation = Augmentation()
+    normalize: bool = False
+    reduction: int = 2
+    guided_attention: float = 0.0
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,12 +154,15 @@ class TaskDefaults:
         Steps that training should take; None takes `training` as it is.
     epochs : (int, int), default (1, 1)
         Least and largest number of epochs.
+    input : Input or None, default None
+        Options of the input; None for those of its class.
     """
 
     size: NetworkSize
     training: Training
     steps: int | None = None
     epochs: tuple[int, int] = (1, 1)
+    input: Input | None = None
 
     def trained(self, length: int, training: Training | None = None, epochs: int | None = None) -> Training:
         """Options for epochs of `length` steps: the fields passed in `training`, and these defaults for the others.
@@ -132,13 +184,25 @@ class TaskDefaults:
 
 BASE = Training(batch_size=32, learning_rate=2e-3, schedule="cosine", warmup=0.05, optimizer="adamw", weight_decay=1e-2)
 SPEECH = TaskDefaults(
-    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2)), BASE.replace(batch_size=16), 8_000, (10, 120)
+    NetworkSize(192, 192, 3, True, 0.2, Augmentation(spec_mask=0.2, band_warp=0.1)),
+    BASE.replace(batch_size=16),
+    8_000,
+    (10, 120),
 )
+SPOKEN = Augmentation(spec_mask=0.15, mask_steps=10, band_warp=0.2, tempo=0.2, noise=2.5e-3)
+STRINGS = replace(SPOKEN, mask_steps=15, tempo=0.15, silence=30)
+SHORT = BASE.replace(batch_size=8)
+RECORDINGS = Audio(dynamic_range=25.0)
+"""Recordings of few speakers: the augmentation makes up for those that are missing."""
 
 
 def _tokens(share: float) -> Augmentation:
     return Augmentation(token_dropout=share)
 
+
+TRANSLATION = TaskDefaults(
+    NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
+)
 
 DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("value", "numbers"): TaskDefaults(NetworkSize(64, 64, 1, False, 0.0), Training(), 2_000, (10, 200)),
@@ -148,7 +212,7 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("label", "text"): TaskDefaults(NetworkSize(128, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 8)),
     ("label", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.1)), BASE, 3_000, (4, 12)),
     ("label", "audio"): TaskDefaults(
-        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15)), BASE, 3_000, (10, 60)
+        NetworkSize(128, 128, 2, True, 0.2, Augmentation(spec_mask=0.15, band_warp=0.075)), BASE, 3_000, (10, 60)
     ),
     ("label", "video"): TaskDefaults(
         NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 1_500, (8, 40)
@@ -157,9 +221,8 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ("tags", "words"): TaskDefaults(NetworkSize(100, 128, 1, True, 0.5, _tokens(0.05)), BASE, 6_000, (10, 30)),
     ("transcript", "audio"): SPEECH,
     ("transcript", "numbers"): SPEECH,
-    ("translation", "text"): TaskDefaults(
-        NetworkSize(256, 256, 1, True, 0.3, _tokens(0.05)), BASE.replace(batch_size=64), 7_000, (10, 40)
-    ),
+    ("translation", "text"): TRANSLATION,
+    ("summary", "text"): TRANSLATION,
     ("caption", "video"): TaskDefaults(
         NetworkSize(64, 128, 1, True, 0.1, Augmentation(affine=0.15)), BASE, 2_500, (10, 80)
     ),
@@ -172,10 +235,41 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
 held-out parts (docs/design.md, section 6)."""
 
 
-def task_defaults(task: str, kind: str, cell: str) -> TaskDefaults:
-    """Defaults of a task for a kind of input and a cell."""
+MOTION = NetworkSize(64, 64, 1, True, 0.4, Augmentation(noise_std=0.05, offset_std=0.4, speed=0.3), members=4)
+PAIRS = NetworkSize(192, 192, 1, True, 0.4, Augmentation(token_dropout=0.1, subword_sampling=0.2), guided_attention=1.0)
+
+FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
+    ("label", "numbers"): [
+        (500, TaskDefaults(MOTION, BASE, 2_000, (10, 500), Numbers(deltas=True))),
+    ],
+    ("translation", "text"): [
+        (5_000, TaskDefaults(PAIRS, BASE, 3_000, (10, 200), Text(vocabulary_size=2_000))),
+    ],
+    ("label", "audio"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 2_000, (10, 300), RECORDINGS)),
+        (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 3_000, (10, 100), RECORDINGS)),
+    ),
+    ("transcript", "audio"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500), RECORDINGS)),
+        (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, STRINGS), SHORT, 2_500, (10, 200), RECORDINGS)),
+    ),
+    ("transcript", "numbers"): (
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500))),
+    ),
+}
+"""Defaults for fewer training rows than a limit, the smallest limit first, by task and kind of input."""
+
+
+def by_rows(task: str, kind: str, rows: int) -> TaskDefaults:
+    """Defaults of a task for a kind of input and a number of training rows."""
+    fitting = (defaults for limit, defaults in FEW_ROWS.get((task, kind), ()) if rows < limit)
+    return next(fitting, DEFAULTS[task, kind])
+
+
+def task_defaults(task: str, kind: str, cell: str, rows: int) -> TaskDefaults:
+    """Defaults of a task for a kind of input, a cell and a number of training rows."""
     if task != "label" or cell not in CONVOLUTIONAL:
-        return DEFAULTS[task, kind]
+        return by_rows(task, kind, rows)
     if kind != "video":
         raise OptionError(f"the cell {cell!r} is convolutional: it takes video, not {kind}")
     return DEFAULTS[task, "pictures"]
@@ -196,7 +290,7 @@ def choose_input(task: str, name: str, x: SequenceData, chosen: Input | None = N
             kind = "words"
         elif kind == "text" and "text" not in kinds:  # names of files
             kind = guess_kind([Path(text) for text in x])
-        chosen = inputs.find(kind)()
+        chosen = by_rows(task, kind, len(x)).input or inputs.find(kind)()
     if chosen.kind not in kinds:
         raise OptionError(f"{name} takes {' or '.join(kinds)}, not {chosen.kind}")
     return chosen

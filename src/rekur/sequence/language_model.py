@@ -211,7 +211,9 @@ class LanguageModel(SequenceEstimator):
         """
         with learning(self, self.fitted_attribute):
             train, held_out = split_texts(texts, validation)
-            defaults = self._learn_input(train, self._choose_input(train))
+            source = self._choose_input(train)
+            defaults = self._choose_size(source, len(train))
+            self._learn_input(train, source)
             training = (self.training or Training()).merged_with(defaults.training)
             if training.bptt is None:
                 raise OptionError(
@@ -225,7 +227,7 @@ class LanguageModel(SequenceEstimator):
                 others = self._stream(held_out)
                 validation_batches = stream_batcher(others, min(EVALUATION_ROWS, len(others)), training.bptt)
             split = Split(replace(batches, seed=self.random_state), validation_batches)
-            self._train(split, defaults, FitOptions(None, epochs, progress, checkpoint))
+            self._train(split, split.train, defaults, FitOptions(None, epochs, progress, checkpoint))
         return self
 
     def perplexity(self, texts: Sequence[str]) -> float:
@@ -390,9 +392,9 @@ def stream_batcher(tokens: Array, rows: int, chunk: int) -> Batcher:
 
 
 class CharLMScorer:
-    """Scores of the next character for the beam search of a transcriber (shallow fusion).
+    """Scores of the next label for the beam search of a transcriber (shallow fusion).
 
-        score = weight · log p(character | prefix)
+        score = weight · log p(characters of the label | prefix)
 
     Each prefix is read once.
 
@@ -400,10 +402,12 @@ class CharLMScorer:
     ----------
     language_model : LanguageModel
         Model of characters, fitted with `input=Text(pieces="char")`.
-    characters : list of str
-        Characters of the labels 1 … K of the transcriber.
+    labels : list of str
+        Characters or words of the labels 1 … K of the transcriber.
     weight : float
         Weight of the log-probabilities.
+    separator : str, default ""
+        Text between two labels.
 
     References
     ----------
@@ -419,27 +423,42 @@ class CharLMScorer:
     True
     """
 
-    def __init__(self, language_model: LanguageModel, characters: Sequence[str], weight: float) -> None:
+    def __init__(
+        self, language_model: LanguageModel, labels: Sequence[str], weight: float, separator: str = ""
+    ) -> None:
         language_model.check_fitted()
         reader = language_model.reader_
         if reader.options.pieces != "char":
             raise OptionError('the language model must predict characters: fit it with input=Text(pieces="char")')
         self.net, self.weight = language_model.net_, weight
-        self.tokens = [END, *(reader.tokenizer.number(character) for character in characters)]
-        start = self._step([END, reader.tokenizer.number(" ")], None)
-        self.cache: dict[tuple[int, ...], tuple[Array, States]] = {(): start}
+        number = reader.tokenizer.number
+        self.separator = [number(character) for character in separator]
+        self.tokens = [[END], *([number(character) for character in label] for label in labels)]
+        log_p, states = self._step([END, number(" ")], None)
+        self.cache: dict[tuple[int, ...], tuple[float, Array, States]] = {(): (0.0, log_p[-1], states)}
 
     def __call__(self, prefix: tuple[int, ...], label: int) -> float:
         """Score of a label after a prefix of labels; 0 is the end."""
-        return self.weight * float(self._after(prefix)[0][self.tokens[label]])
+        tokens = self._tokens(prefix, label)
+        if len(tokens) == 1:
+            return self.weight * float(self._after(prefix)[1][tokens[0]])
+        return self.weight * self._after((*prefix, label))[0]
 
-    def _after(self, prefix: tuple[int, ...]) -> tuple[Array, States]:
-        """Log-probabilities of all tokens after a prefix, and the states."""
+    def _tokens(self, prefix: tuple[int, ...], label: int) -> list[int]:
+        """Characters of a label after a prefix of labels, with the separator before them."""
+        return [*(self.separator if prefix and label else []), *self.tokens[label]]
+
+    def _after(self, prefix: tuple[int, ...]) -> tuple[float, Array, States]:
+        """Log-probability of the last label of a prefix, and log-probabilities of all tokens and states after it."""
         if prefix not in self.cache:
-            self.cache[prefix] = self._step([self.tokens[prefix[-1]]], self._after(prefix[:-1])[1])
+            tokens = self._tokens(prefix[:-1], prefix[-1])
+            _, before, states = self._after(prefix[:-1])
+            log_p, states = self._step(tokens, states)
+            score = sum(float(row[token]) for row, token in zip([before, *log_p], tokens, strict=False))
+            self.cache[prefix] = score, log_p[-1], states
         return self.cache[prefix]
 
     def _step(self, tokens: list[int], states: States) -> tuple[Array, States]:
         with torch.inference_mode():
             scores, states = self.net(torch.tensor([tokens]), states)
-        return scores[0, -1].log_softmax(-1).numpy(), states
+        return scores[0].log_softmax(-1).numpy(), states

@@ -1,20 +1,23 @@
-"""Targets: rows to train on and rows held out, and targets that do not occur in the training data."""
+"""Targets: rows to train on and rows held out, random segmentations, and targets that do not occur in training data."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
 from rekur.core import OptionError
 from rekur.data.batching import Batcher, train_validation_split
 from rekur.data.validation import UserData
+from rekur.inputs.text import TextReader
 
 if TYPE_CHECKING:
     from rekur.core import Array
+    from rekur.data.batching import LazySequences
+    from rekur.inputs.reader import Reader
 
 Validation: TypeAlias = "float | tuple[UserData, ...] | None"
 """None for an automatic share, a share in [0, 1), 0 for none, or data (x, y) or (x, y, lengths)."""
@@ -101,3 +104,19 @@ def with_known_labels(data: Batcher) -> Batcher | None:
         return data
     known = [row for row in rows.tolist() if bool((targets[row] != UNKNOWN).any())]
     return replace(data, rows=np.array(known)) if known else None
+
+
+@runtime_checkable
+class SamplingCodec(Protocol):
+    """Codec of texts that draws their segmentation into tokens."""
+
+    def sampled(self, y: Sequence[str], alpha: float) -> LazySequences:
+        """Tokens of a random segmentation of each text, with the exponent `alpha`."""
+
+
+def drawn_rows(train: Batcher, x: UserData, y: UserData, reader: Reader, codec: object, alpha: float | None) -> Batcher:
+    """Training rows with random segmentations of the texts x and y; as they are where `alpha` is None."""
+    if alpha is None or not isinstance(reader, TextReader) or not isinstance(codec, SamplingCodec):
+        return train
+    source, target = cast("Sequence[str]", x), cast("Sequence[str]", y)
+    return replace(train, x=reader.sampled(source, alpha), y=codec.sampled(target, alpha))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,32 +12,32 @@ import numpy as np
 import torch
 
 from rekur import metrics
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
-from rekur.inputs.audio import AudioReader, resample
+from rekur.inputs.audio import Audio, AudioReader
 from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.reader import training_part
-from rekur.layers.ctc import CTCHead, collapse_path
-from rekur.layers.encoders import SpeechEncoder
+from rekur.layers.ctc import CTCHead
 from rekur.layers.sequence_net import SequenceNet
+from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import word_error_rows
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.language_model import CharLMScorer, LanguageModel
+from rekur.sequence.streaming import StreamingTranscriber
 from rekur.sequence.targets import UNKNOWN, label_numbers, unknown_labels
 from rekur.training.config import Training
 from rekur.training.loop import States
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from torch import Tensor
 
     from rekur.core import Array
     from rekur.data.batching import Batch
     from rekur.inputs.reader import Input, Reader
-    from rekur.layers.encoders import Centre, SpeechState
+    from rekur.layers.speech.encoder import Centre
     from rekur.serialization import Description
 
 BLANK = 0
@@ -47,45 +47,72 @@ STEPS_PER_LABEL = 1.25
 """Steps that a recording must have for each that its transcript needs, for four spectra to be read as one step."""
 
 
+UNITS = ("auto", "char", "word")
+
+MAX_WORDS = 100
+"""Words of a closed vocabulary at most."""
+
+MIN_WORD_COUNT = 5
+"""Times that each word of a closed vocabulary occurs at least."""
+
+
 @dataclass(frozen=True)
 class TranscriptCodec:
-    """Characters of the transcripts, numbered from 1, and the number of spectra per step."""
+    """Characters or words of the transcripts, numbered from 1, and the number of spectra per step."""
 
-    characters: list[str]
+    labels: list[str]
     reduction: int
-    part_name: ClassVar[str] = "character"
+    units: str = "char"
 
     @classmethod
     def learn(cls, data: TrainingData) -> TranscriptCodec:
-        """Characters of the training transcripts; the largest reduction that leaves each of them enough steps.
+        """Labels of the training transcripts; the largest reduction that leaves each of them enough steps.
 
         A recording that is too short for its transcript is an error.
         """
         check_transcripts(data.y)
         texts, lengths = training_part(list(data.y), data.rows), data.sequences.lengths[data.rows]
-        characters = sorted({character for text in texts for character in text})
-        needed = steps_needed([torch.tensor(label_numbers(text, characters)) for text in texts])
+        units = choose("units", data.parameters["units"], UNITS)
+        if units == "auto":
+            units = "word" if closed_vocabulary(texts) else "char"
+        split = cls([], 2, units).split
+        labels = sorted({label for text in texts for label in split(text)})
+        needed = steps_needed([torch.tensor(label_numbers(split(text), labels)) for text in texts])
         enough = (lengths // 4 >= STEPS_PER_LABEL * needed).all()
         steps = -(-lengths // (reduction := 4 if enough else 2))
         for k in np.flatnonzero(needed > steps):
             raise DataError(
                 f"the transcript of row {data.rows[k]} needs {needed[k]} steps, but its recording has {steps[k]}"
             )
-        return cls(characters, reduction)
+        return cls(labels, reduction, units)
+
+    @property
+    def part_name(self) -> str:
+        """Name of a label: character or word."""
+        return "word" if self.units == "word" else "character"
+
+    @property
+    def separator(self) -> str:
+        """Text between two labels."""
+        return " " if self.units == "word" else ""
+
+    def split(self, text: str) -> Sequence[str]:
+        """Labels of a transcript."""
+        return text.split() if self.units == "word" else text
 
     def encode(self, y: Sequence[str], lengths: Array) -> LazySequences:
-        """Numbers of the characters of each transcript, without those that do not occur in the training data."""
+        """Numbers of the labels of each transcript, without those that do not occur in the training data."""
         check_transcripts(y)
-        numbers = [label_numbers(text, self.characters) for text in y]
+        numbers = [label_numbers(self.split(text), self.labels) for text in y]
         return LazySequences.from_list([torch.tensor([1 + k for k in row if k != UNKNOWN]).long() for row in numbers])
 
     def unknown(self, y: Sequence[str], rows: Array | None = None) -> Counter[str]:
-        """Characters that do not occur in the training transcripts, and their counts."""
-        return unknown_labels(chain.from_iterable(training_part(list(y), rows)), self.characters)
+        """Labels that do not occur in the training transcripts, and their counts."""
+        return unknown_labels(chain.from_iterable(map(self.split, training_part(list(y), rows))), self.labels)
 
     def decode(self, labels: Sequence[int]) -> str:
         """Text of labels."""
-        return "".join(self.characters[label - 1] for label in labels)
+        return self.separator.join(self.labels[label - 1] for label in labels)
 
     def describe(self) -> Description:
         """Fields as JSON values."""
@@ -97,8 +124,22 @@ class TranscriptCodec:
 
     @classmethod
     def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TranscriptCodec:
-        """The codec that `describe` gave."""
+        """The codec that `describe` gave, or one of characters alone in older files."""
+        if "characters" in description:
+            return cls(description["characters"], description["reduction"])
         return cls(**description)
+
+
+def closed_vocabulary(texts: Sequence[str]) -> bool:
+    """Whether transcripts are strings of a few words that occur again and again, so that no other is to be expected.
+
+    The probability that the next word is a new one is about the share of words that have occurred once (A. Turing in
+    I. J. Good, 1953, "The population frequencies of species and the estimation of population parameters"); here each
+    must have occurred five times, and a text must hold two words on average.
+    """
+    counts = Counter(word for text in texts for word in text.split())
+    closed = len(counts) <= MAX_WORDS and min(counts.values()) >= MIN_WORD_COUNT
+    return closed and counts.total() >= 2 * len(texts) and all(text == " ".join(text.split()) for text in texts)
 
 
 def check_transcripts(y: Sequence[str]) -> None:
@@ -146,7 +187,7 @@ class Transcriber(PairedEstimator):
     """Map recordings, or features (T, I) of them, to text.
 
         h_1 … h_T' = stack of cells over two convolutions over the spectra x_1 … x_T,  T' = T/4, or T/2 for fast speech
-        p_t = softmax(W·h_t + b) over the characters and a blank
+        p_t = softmax(W·h_t + b) over the characters, or words, and a blank
 
     trained by the CTC loss, which needs no times in the transcripts. With `bidirectional=False` the model can
     transcribe a recording while it comes in, see `stream`.
@@ -163,6 +204,10 @@ class Transcriber(PairedEstimator):
         Whether the stack also reads backward; None for the default, which does.
     dropout : float or None, default None
         Share of the entries set to zero while training; None for the default.
+    units : {"auto", "char", "word"}, default "auto"
+        Labels: characters, which spell any word, or whole words, which are easier to learn from few recordings, but
+        no other words than those of the training transcripts can be predicted. "auto" takes words where the transcripts
+        are strings of at most 100 different words that occur five times or more each.
     training : Training or None, default None
         Options of the training, see `rekur.Training`; the defaults of the task for all fields that are not passed.
     input : Audio, Numbers or None, default None
@@ -172,8 +217,8 @@ class Transcriber(PairedEstimator):
 
     Attributes
     ----------
-    characters_ : list of str
-        Characters of the labels 1 … K; 0 is the blank.
+    labels_ : list of str
+        Characters or words of the labels 1 … K; 0 is the blank.
     history_ : list of dict
         A record for each epoch; `val_loss` is the character error rate on the rows held out.
     net_ : Module
@@ -212,6 +257,7 @@ class Transcriber(PairedEstimator):
         num_layers: int | None = None,
         bidirectional: bool | None = None,
         dropout: float | None = None,
+        units: str = "auto",
         training: Training | None = None,
         input: Input | None = None,
         random_state: int = 0,
@@ -221,15 +267,23 @@ class Transcriber(PairedEstimator):
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.dropout = dropout
+        self.units = units
         self.training = training
         self.input = input
         self.random_state = random_state
 
+    def _choose_input(self, x: SequenceData) -> Input:
+        """The input chosen by the user or fitting the data; a stream has no loudest step for a dynamic range."""
+        source = super()._choose_input(x)
+        if self.input is None and self.bidirectional is False and isinstance(source, Audio):
+            return replace(source, dynamic_range=None)
+        return source
+
     @property
-    def characters_(self) -> list[str]:
-        """Characters of the labels 1 … K."""
+    def labels_(self) -> list[str]:
+        """Characters or words of the labels 1 … K."""
         self.check_fitted()
-        return list(self.codec_.characters)
+        return list(self.codec_.labels)
 
     def predict(
         self,
@@ -254,7 +308,7 @@ class Transcriber(PairedEstimator):
         lm_weight : float, default 1.0
             Weight of its log-probabilities.
         length_bonus : float, default 1.0
-            Added to the log-probability for each character, where there is a language model.
+            Added to the log-probability for each label, where there is a language model.
 
         Returns
         -------
@@ -279,14 +333,15 @@ class Transcriber(PairedEstimator):
             for raw in self._scores(batch):
                 scorer, bonus = None, 0.0
                 if language_model is not None:
-                    scorer, bonus = CharLMScorer(language_model, self.codec_.characters, lm_weight), length_bonus
+                    scorer = CharLMScorer(language_model, self.codec_.labels, lm_weight, self.codec_.separator)
+                    bonus = length_bonus
                 decoded.append(self.codec_.decode(head.search(raw, num_beams, scorer, bonus)))
             return decoded
 
         return self._map_rows(texts, x)
 
     def align(self, x: SequenceData) -> list[list[tuple[str, float]]]:
-        """Transcribe recordings with the position of each character.
+        """Transcribe recordings with the position of each character or word.
 
         Parameters
         ----------
@@ -296,12 +351,12 @@ class Transcriber(PairedEstimator):
         Returns
         -------
         list of lists of (str, float)
-            Characters of each recording, with the share of the recording at which each begins.
+            Characters or words of each recording, with the share of the recording at which each begins.
         """
 
         def positions(batch: Batch) -> list[list[tuple[str, float]]]:
             aligned = [(self.net_.head.align(raw), len(raw)) for raw in self._scores(batch)]
-            return [[(self.codec_.characters[k - 1], t / T) for k, t in labels] for labels, T in aligned]
+            return [[(self.codec_.labels[k - 1], t / T) for k, t in labels] for labels, T in aligned]
 
         return self._map_rows(positions, x)
 
@@ -321,13 +376,17 @@ class Transcriber(PairedEstimator):
         Raises
         ------
         OptionError
-            If the model is bidirectional, or its input is not `Audio`.
+            If the model is bidirectional, or its input is not `Audio` without a dynamic range.
         """
         self.check_fitted()
         if self.size_.bidirectional:
             raise OptionError("a bidirectional model cannot transcribe a stream: fit with bidirectional=False")
         if not isinstance(self.reader_, AudioReader):
             raise OptionError(f"only recordings can be streamed, not {self.reader_.options.kind}")
+        if self.reader_.options.dynamic_range is not None:
+            raise OptionError(
+                "a dynamic_range needs the whole recording: fit with input=Audio() to transcribe a stream"
+            )
         return StreamingTranscriber(self.net_, self.reader_, self.codec_)
 
     def score(self, x: SequenceData, y: Sequence[str]) -> float:
@@ -398,101 +457,10 @@ class Transcriber(PairedEstimator):
         size, codec, seed = self.size_, self.codec_, self.random_state
         centre: Centre = "whole" if size.bidirectional else "past"  # a stream has only past frames
         statistics, audio = self.reader_.statistics, self.reader_.options.kind == "audio"
-        sizes = size.embedding_size, size.dropout, size.augmentation.spec_mask
+        sizes = size.embedding_size, size.dropout, size.augmentation.spectra()
         front = SpeechEncoder(statistics, *sizes, codec.reduction, centre, audio, seed)
         stack = Stack(
             self.cell, front.size, size.hidden_size, size.num_layers, size.bidirectional, size.dropout, True, seed
         )
-        head = CTCHead(stack.size, 1 + len(codec.characters), BLANK, seed)
+        head = CTCHead(stack.size, 1 + len(codec.labels), BLANK, seed)
         return TranscriptObjective(SequenceNet(front, stack, head, "steps", size.dropout), codec)
-
-
-class StreamingTranscriber:
-    """Streaming transcriber of one recording, built by `Transcriber.stream`.
-
-    Its memory does not grow with the recording, except for the text. The text is that of the best path, the same as
-    `Transcriber.predict` gives for the whole recording.
-
-    Parameters
-    ----------
-    net : SequenceNet
-        Network of a unidirectional transcriber.
-    reader : AudioReader
-        Reader of its recordings.
-    codec : TranscriptCodec
-        Its characters.
-
-    Attributes
-    ----------
-    text : str
-        The text so far.
-
-    Examples
-    --------
-    >>> import numpy as np, rekur
-    >>> noise = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
-    >>> model = rekur.Transcriber(hidden_size=8, num_layers=1, bidirectional=False)
-    >>> model = model.fit([(noise, 8000), (noise[:6000], 8000)], ["a", "b"], epochs=1)
-    >>> stream = model.stream()
-    >>> text = "".join(stream.push(noise[k : k + 1000]) for k in range(0, 8000, 1000))
-    >>> text == stream.text == model.predict([(noise, 8000)])[0]
-    True
-    """
-
-    def __init__(self, net: SequenceNet[CTCHead], reader: AudioReader, codec: TranscriptCodec) -> None:
-        assert isinstance(net.encoder, SpeechEncoder)
-        self.net, self.encoder, self.reader, self.codec = net, net.encoder, reader, codec
-        self.text = ""
-        self._bank, self._frames = reader.online(), 0
-        self._encoder_state: SpeechState | None = None
-        self._states: States = None
-        self._last_label = BLANK
-
-    def push(self, samples: ArrayLike, rate: int | None = None) -> str:
-        """Transcribe more samples.
-
-        Parameters
-        ----------
-        samples : array of shape (n,)
-            Samples of one channel in -1 … 1.
-        rate : int or None, default None
-            Samples a second; None for the rate of the model. At another rate each piece is resampled by itself.
-
-        Returns
-        -------
-        str
-            The text that the samples add.
-
-        Raises
-        ------
-        DataError
-            If the samples are not one channel of finite numbers.
-        """
-        wave = np.ascontiguousarray(samples, dtype=np.float32)
-        if wave.ndim != 1:
-            raise DataError(f"samples must be one channel (n,), got the shape {wave.shape}")
-        if not np.isfinite(wave).all():
-            raise DataError("samples must be finite")
-        if rate is not None and rate != self.reader.rate:
-            wave = resample(wave, rate, self.reader.rate)
-        self._bank.accept_waveform(self.reader.rate, wave)
-        return self._advance()
-
-    def _advance(self) -> str:
-        """Read the frames that are complete."""
-        ready = self._bank.num_frames_ready
-        if ready == self._frames:
-            return ""
-        frames = np.stack([self._bank.get_frame(k) for k in range(self._frames, ready)])
-        self._bank.pop(ready - self._frames)
-        self._frames = ready
-        with torch.inference_mode():
-            vectors, self._encoder_state = self.encoder.advance(torch.from_numpy(frames)[None], self._encoder_state)
-            if not vectors.shape[1]:
-                return ""
-            y, self._states = self.net.stack(vectors, self._states)
-            path = self.net.head(y)[0].argmax(-1).tolist()
-        added = self.codec.decode([label for label, _ in collapse_path(path, BLANK, self._last_label)])
-        self._last_label = path[-1]
-        self.text += added
-        return added

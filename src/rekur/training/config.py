@@ -76,7 +76,8 @@ class Training:
         Decay of the exponential moving average of the weights, in [0, 1). With 0.99, validation and result use the
         average of about the last hundred steps; 0 uses the weights themselves.
     max_seconds : float or None, default None
-        Time limit in seconds, checked after each step. None for no limit.
+        Time limit of the loop in seconds, read after each step; the record of an epoch that it cuts has the entry
+        `cut`. `rekur.Forecaster` shares it among all phases of `fit`. None for no limit.
     explicit : tuple of str, default ()
         Names of the fields passed by the caller; filled in by the constructor.
 

@@ -13,7 +13,7 @@ from rekur.forecasting.config import MIN_OBSERVATIONS
 MAX_WINDOWS = 8
 """Windows of each series in a backtest, at most, unless more are requested."""
 
-MAX_TOTAL_WINDOWS, MAX_TOTAL_HORIZONS = 4000, 20_000
+MAX_TOTAL_WINDOWS, MAX_TOTAL_HORIZONS = 4000, 12_000
 """Windows of all series, and horizons that they reach back over, from which on each series has fewer."""
 
 YEAR = 365.25 * 86_400_000_000
@@ -112,7 +112,7 @@ def spread_windows(panel: Panel, horizon: int, refit: bool = False) -> PastWindo
     >>> from rekur.data.panel import read_panel
     >>> df = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=1000), "y": [float(t % 7) for t in range(1000)]})
     >>> spread_windows(read_panel(df), horizon=7).starts.tolist()
-    [245, 210, 175, 140, 105, 70, 35, 7]
+    [203, 175, 147, 119, 91, 63, 35, 7]
     """
     season = panel.freq.season
     typical, short = (int(np.quantile(panel.lengths, level)) for level in (0.75, 0.1))

@@ -18,6 +18,12 @@ NAME = "rekur"
 SELECTIONS = ("auto", "blend", "corrected", "direct", *BASELINES)
 """Values of the parameter `select`: by evidence, the average, a network, or a baseline."""
 
+MIN_CLUSTERS = 5
+"""Independent times of windows that a selection needs."""
+
+SELECTION_LEVEL = 0.9
+"""Level of the one-sided t test by which a baseline must be better to be selected."""
+
 SHOWN_GAIN = 0.005
 """Share of a score below which two models are equal: it reads as 0 %."""
 
@@ -72,7 +78,12 @@ class WindowScores:
         return 0 if small or not difference.is_significant else -int(np.sign(difference.mean))
 
     def select(self, names: Iterable[str] = BASELINES) -> Evidence | None:
-        """The model among `names` with the lowest loss, if it is better than "rekur" by evidence and not worse by MASE.
+        """The model among `names` with the lowest loss, if it is better than "rekur" and not worse by MASE.
+
+        Better is a loss that is lower by half a percent or more and by a one-sided t test at 10 %, over five times of
+        windows or more. On 21 rehearsed sets, eight windows and this level lowered the loss of the following windows by
+        1.5 % on average, and raised it by 0.3 % on the worst set (level 2.5 %: 0.4 % lower; no test: 1.4 % lower, 1.5 %
+        higher on the worst).
 
         Returns
         -------
@@ -81,10 +92,13 @@ class WindowScores:
         mase = {name: self.mean("MASE", name).mean for name in (NAME, *names)}
         rivals = [name for name in names if mase[name] <= mase[NAME]]
         best = min(rivals, key=lambda name: self.mean("loss", name).mean, default=None)
-        if best is None or self.verdict("loss", best, NAME) <= 0:
+        if best is None:
             return None
-        difference = self.difference("loss", NAME, best)
-        return Evidence(best, difference.mean / self.mean("loss", NAME).mean, difference.t, difference.clusters)
+        difference, loss = self.difference("loss", NAME, best), self.mean("loss", NAME).mean
+        better = difference.mean >= SHOWN_GAIN * loss and difference.exceeds(SELECTION_LEVEL)
+        if not better or difference.clusters < MIN_CLUSTERS:
+            return None
+        return Evidence(best, difference.mean / loss, difference.t, difference.clusters)
 
 
 @dataclass(frozen=True)
@@ -108,10 +122,11 @@ class Evidence:
     t: float
     clusters: int
 
-    def note(self, windows: str, other: str = "the average") -> str:
-        """Sentence on the choice and its reason: the kind of the windows, and the forecast that it replaces."""
-        t = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
+    def note(self, windows: str) -> str:
+        """Sentence on the choice and its reason, on windows of a kind."""
+        errors = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
         return (
             f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
-            f"lower than that of {other} ({t} standard errors, {self.clusters} times); select='blend' keeps {other}"
+            f"lower than that of the average ({errors} standard errors over {self.clusters} times); "
+            "select='blend' keeps it"
         )

@@ -53,18 +53,21 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     rivals = [name for name in BASELINES if name != itself]
     evidence = scores.select(rivals)
     best = min(rivals, key=lambda name: mase[name].mean) if evidence is None else evidence.name
-    outcome = scores.verdict("MASE", NAME, best)
+    called = scores.verdict("MASE", NAME, best)
+    outcome = called if evidence is None else -1
     subject = NAME if itself is None else f"{NAME}, here {describe(itself)} itself,"
-    text = f"{subject} {_comparison(scores, best, outcome)} {where}{_intervals(scores, best, outcome)}"
+    text = f"{subject} {_comparison(scores, best, outcome, called)} {where}{_intervals(scores, best, outcome)}"
     if used is not None and used != itself:
-        text += f"; the forecast is {'therefore ' if used == best else ''}{describe(used)}, select='blend' the average"
+        text += (
+            f"; the forecast is {'therefore ' if used == best else ''}{describe(used)} (select='blend': the average)"
+        )
     elif evidence is not None:
         text += f"; use {describe(best)} (select={best!r})"
     return Verdict(text, {1: "beats", 0: "close", -1: "behind"}[outcome])
 
 
-def _comparison(scores: WindowScores, best: str, outcome: int) -> str:
-    """The MASE of "rekur" against that of the best baseline and of seasonal naive."""
+def _comparison(scores: WindowScores, best: str, outcome: int, called: int) -> str:
+    """The MASE of "rekur" against that of the best baseline and of seasonal naive; `called` by the MASE alone."""
     mean = {name: scores.mean("MASE", name) for name in (NAME, best, SEASONAL)}
     spread = "" if np.isinf(mean[NAME].error) else f" ± {mean[NAME].error:.2f}"
     score = f"MASE {mean[NAME].mean:.2f}{spread} vs"
@@ -76,7 +79,9 @@ def _comparison(scores: WindowScores, best: str, outcome: int) -> str:
             return f"beats {over_seasonal} ({score} {mean[SEASONAL].mean:.2f}) and {text} ({mean[best].mean:.2f})"
         return f"beats {text} ({score} {mean[best].mean:.2f})"
     if outcome < 0:
-        text = f"is behind {describe(best)} by {loss(mean[NAME].mean, mean[best].mean)}"
+        share = loss(mean[NAME].mean, mean[best].mean)
+        text = f"is {'' if called < 0 else 'probably '}behind {describe(best)}"
+        text += "" if share == "0 %" else f" by {share}"
     elif scores.difference("MASE", NAME, best).clusters > 1:
         text = f"and {describe(best)} are too close to call"
     else:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rekur.layers.seq2seq.attention import Attention
     from rekur.layers.seq2seq.pointer_generator import Memory
 
+LEXICON_FLOOR = 1e-3  # ε: least probability of a translation
+
 
 class DecoderOutput(NamedTuple):
     """Outputs of a decoder for U steps, from which `Decoder.log_p` and `Decoder.loss` compute probabilities.
@@ -54,7 +56,9 @@ class Decoder(nn.Module):
         o_u = tanh(W·[t_u; c_u; E[w_{u-1}]]),  p_u = softmax(E·o_u + b)
 
     where m is the memory, w are the tokens of the target, E is the embedding that input and output share, and both
-    cells start at tanh(V·mean_t m_t). With `copy`, source tokens are mixed in, see `PointerGenerator`.
+    cells start at tanh(V·mean_t m_t). With `copy`, source tokens are mixed in, see `PointerGenerator`. With `lexicon`,
+    log(Σ_t a_ut·P(· | x_t) + ε) is added to the scores E·o_u + b, where P(y | x) are the probabilities that a source
+    token x is translated by y, the buffer `Decoder.lexicon`.
 
     Parameters
     ----------
@@ -72,10 +76,13 @@ class Decoder(nn.Module):
         Whether to copy source tokens with a pointer-generator network.
     seed : int, default 0
         Seed of the initial weights.
+    lexicon : bool, default False
+        Whether the scores are biased by a lexicon, uniform at first.
 
     References
     ----------
-    O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL.
+    O. Press and L. Wolf, 2017, "Using the output embedding to improve language models", EACL; P. Arthur, G. Neubig and
+    S. Nakamura, 2016, "Incorporating discrete translation lexicons into neural machine translation", EMNLP.
 
     Examples
     --------
@@ -88,6 +95,8 @@ class Decoder(nn.Module):
     torch.Size([2, 3, 9])
     """
 
+    lexicon: Tensor | None
+
     def __init__(
         self,
         cell: str,
@@ -97,6 +106,7 @@ class Decoder(nn.Module):
         dropout: float = 0.0,
         copy: bool = False,
         seed: int = 0,
+        lexicon: bool = False,
     ) -> None:
         super().__init__()
         V, I, H, M = vocabulary_size, embedding_size, attention.query_size, attention.memory_size  # noqa: E741
@@ -111,6 +121,12 @@ class Decoder(nn.Module):
             self.out = nn.Linear(H + M + I, I)
             self.pointer = PointerGenerator(H, M, H + M + I) if copy else None
         self.bias = nn.Parameter(torch.zeros(V))
+        self.register_buffer("lexicon", torch.full((V, V), 1 / V) if lexicon else None)
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether the memory must hold the source tokens."""
+        return self.pointer is not None or self.lexicon is not None
 
     def start(self, memory: Memory) -> list[State]:
         """States of both cells before the first token."""
@@ -139,7 +155,7 @@ class Decoder(nn.Module):
 
     def log_p(self, output: DecoderOutput, memory: Memory) -> Tensor:
         """Log-probability of every token at every step, (B, U, V)."""
-        generated = F.linear(output.features, self.embedding.weight, self.bias).log_softmax(-1)
+        generated = (self._scores(output.features) + self._lexical_bias(output, memory)).log_softmax(-1)
         if self.pointer is None or output.gate is None:
             return generated
         copied = self.pointer.copy_distribution(output.attention, memory, len(self.bias))
@@ -171,7 +187,7 @@ class Decoder(nn.Module):
         """
         mask = weight > 0
         y = target[mask][:, None]  # (N, 1)
-        scores = F.linear(output.features[mask], self.embedding.weight, self.bias)  # (N, V)
+        scores = self._scores(output.features[mask]) + self._lexical_bias(output, memory, mask)  # (N, V)
         log_normalizer = scores.logsumexp(-1, keepdim=True)
         log_p = scores.gather(1, y) - log_normalizer
         loss = smoothing * (log_normalizer.mean() - scores.mean())
@@ -181,6 +197,17 @@ class Decoder(nn.Module):
             log_p = mix_log_p(log_p, copied, output.gate[mask])
             loss = loss + self.pointer.loss(memory, equal)
         return loss - (1 - smoothing) * log_p.mean()
+
+    def _scores(self, features: Tensor) -> Tensor:
+        """Scores (..., V) of features (..., I)."""
+        return F.linear(features, self.embedding.weight, self.bias)
+
+    def _lexical_bias(self, output: DecoderOutput, memory: Memory, mask: Tensor | None = None) -> Tensor:
+        """Logarithm of the lexicon's probabilities (B, U, V), or (N, V) within a mask (B, U); 0 without a lexicon."""
+        if self.lexicon is None:
+            return self.bias.new_zeros(())
+        p = output.attention @ self.lexicon[memory.source]  # (B, U, V)
+        return ((p if mask is None else p[mask]) + LEXICON_FLOOR).log()
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)

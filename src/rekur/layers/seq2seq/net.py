@@ -84,7 +84,7 @@ class Seq2Seq(nn.Module):
         """Memory of x (B, T, ...) for the decoder to attend to."""
         vectors, steps = self.encoder(x, lengths)
         m, _ = self.stack(vectors, None, steps)  # (B, T', M)
-        return Memory(m, length_mask(steps, m), None if self.decoder.pointer is None else x)
+        return Memory(m, length_mask(steps, m), x if self.decoder.reads_source else None)
 
     def forward(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, scheduled_sampling: float = 0.0

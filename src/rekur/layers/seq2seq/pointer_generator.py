@@ -27,7 +27,7 @@ class Memory(NamedTuple):
     mask : Tensor
         (B, T) bool, true within the length of a row.
     tokens : Tensor or None, default None
-        Tokens (B, T) int64 of a source text, for a pointer-generator network.
+        Tokens (B, T) int64 of a source text, for a pointer-generator network or a lexicon.
 
     Examples
     --------

@@ -1,0 +1,1 @@
+"""Encoder of spectra and their augmentation."""
