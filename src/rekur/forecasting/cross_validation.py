@@ -218,8 +218,9 @@ class Backtest:
     def verdict(self, used: str | None = None) -> str:
         """One sentence: rekur against seasonal naive and the best baseline, with the spread of the windows.
 
-        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to call", or, where
-        it is large, "cannot be told apart". A baseline is recommended by its mean pinball loss, see `rekur.forecasting.selection.scores.WindowScores.select`.
+        A difference within the noise of the windows (a t test at 5 %, clustered by time) is "too close to call", or, if
+        it is large, "cannot be told apart". A baseline is recommended by its mean pinball loss, see
+        `rekur.forecasting.selection.scores.WindowScores.select`.
 
         Parameters
         ----------

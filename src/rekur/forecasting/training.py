@@ -60,6 +60,9 @@ LINEAR_SHARE, TRAINING_SHARE = 0.3, 0.7
 TRIAL_EPOCHS, MAX_LOSS_RATIO = 5, 1.5
 """Epochs, and the ratio of its loss to that of another architecture, after which a network is stopped."""
 
+MAX_LOSS_RISE = 1.05
+"""Ratio of the loss to its minimum so far from which on a network is stopped."""
+
 REFIT_SHARE = 0.2
 """Share of the training that is repeated on the held-out rows too."""
 
@@ -275,7 +278,7 @@ def train(
     other_loss: float = np.inf,
     deadline: Deadline | None = None,
 ) -> list[Record]:
-    """Train a network until the loss on the held-out windows no longer improves.
+    """Train a network until the loss on the held-out windows no longer improves, or rises.
 
     Parameters
     ----------
@@ -295,16 +298,30 @@ def train(
     config, features = trainer.model.config, trainer.features
     held_out = trainer.prepared(features.windows(*validation_windows(features.panel, config)))
 
-    def far_behind(history: list[Record]) -> bool:
-        best = min(validation_losses(history))
-        return len(history) >= TRIAL_EPOCHS and best > MAX_LOSS_RATIO * other_loss
-
     problem = replace(
         trainer.problem(config.validation_size, seed),
         validate=lambda: trainer.validation_loss(held_out),
-        should_stop=far_behind,
+        should_stop=lambda history: is_hopeless(validation_losses(history), other_loss),
     )
     return fit(problem, config.training, seed, on_record, checkpoint, deadline)
+
+
+def is_hopeless(losses: list[float], other_loss: float) -> bool:
+    """Whether training ends: the validation loss is 5 % above its minimum, or far behind that of another architecture.
+
+    Parameters
+    ----------
+    losses : list of float
+        Validation loss of each epoch.
+    other_loss : float
+        Validation loss of another architecture.
+
+    References
+    ----------
+    L. Prechelt, 1998, "Early stopping - but when?", Neural Networks: Tricks of the Trade (generalization loss).
+    """
+    behind = len(losses) >= TRIAL_EPOCHS and min(losses) > MAX_LOSS_RATIO * other_loss
+    return behind or losses[-1] > MAX_LOSS_RISE * min(losses)
 
 
 def refit(

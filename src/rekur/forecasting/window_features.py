@@ -28,6 +28,9 @@ MAX_PAST_WINDOWS = 30
 HISTORY_SHARE, MIN_PAST_ROWS = 2 / 3, 6
 """Share of a series, and rows, that precede a past window at least."""
 
+VALIDATION_OVERLAP = 12
+"""Validation windows of one series that share a step, at most: nearer ones tell little more."""
+
 DAYS_PER_CYCLE = {"year": 730.0, "month": 61.0, "week": 14.0}
 """Days that a panel must span for a calendar feature: two cycles."""
 
@@ -204,9 +207,13 @@ class WindowFeatures:
 def validation_windows(
     panel: Panel, config: ForecastConfig, limit: int = MAX_VALIDATION_WINDOWS
 ) -> tuple[Array, Array]:
-    """Series and first target row of the windows held out at the end of each series, evenly spread, about `limit`."""
+    """Series and first target row of the windows held out at the end of each series, evenly spread, about `limit`.
+
+    Those of one series are a twelfth of the horizon apart or more.
+    """
     span = config.validation_size - config.horizon
-    step = int(np.clip(span * len(panel) // limit, 1, config.horizon))
+    nearest = max(1, config.horizon // VALIDATION_OVERLAP)
+    step = int(np.clip(span * len(panel) // limit, nearest, config.horizon))
     back = np.arange(config.horizon, config.validation_size + 1, step)[::-1]
     stop = (panel.lengths[:, None] - back).ravel()
     series = np.repeat(np.arange(len(panel)), len(back))

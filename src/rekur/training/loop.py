@@ -268,8 +268,10 @@ def fit(
     >>> len(history), history[-1]["loss"] < history[0]["loss"]
     (20, True)
     """
+    from rekur.training.memory import reuse_freed_memory
     from rekur.training.optimizer import Optimizer
 
+    reuse_freed_memory()
     optimizer = Optimizer(problem.model.parameters(), options.optimizer, options.weight_decay, options.ema_decay)
     history: list[Record] = [] if checkpoint is None else checkpoint.resume(optimizer)
     deadline = deadline or Deadline.after(options.max_seconds, history[-1]["seconds"] if history else 0.0)
