@@ -398,13 +398,17 @@ JOBS = {
         one_speaker, "strings of digits, 30 recordings of one speaker", "word error rate", 0.02, None, "", True
     ),
     "indoor": Job(movement(), "movement from radio signals", "accuracy", 0.93, 0.97, "echo state network 95.95 %"),
-    "indoor_60": Job(movement(60), "the same, 60 training rows", "accuracy", 0.0, None, ""),
+    "indoor_60": Job(
+        movement(60), "the same, 60 training rows", "accuracy", 0.885, None, "defaults of many rows 88.6 %"
+    ),
     "vowels": Job(
         archive("JapaneseVowels"), "speaker of a vowel", "accuracy", 0.97, 0.99, "nearest neighbour (DTW) 94.9 %"
     ),
     "motions": Job(archive("BasicMotions"), "activity", "accuracy", 0.97, 1.0, "nearest neighbour (DTW) 97.5 %"),
     "jhmdb": Job(skeletons(), "action from joint positions", "accuracy", 0.72, 0.78, "DD-Net 77.2 % on 21 classes"),
-    "jhmdb_200": Job(skeletons(200), "the same, 200 training clips", "accuracy", 0.0, None, ""),
+    "jhmdb_200": Job(
+        skeletons(200), "the same, 200 training clips", "accuracy", 0.70, 0.75, "defaults of many rows 58.6 %"
+    ),
     "ucf101": Job(features, "action from features of frames", "accuracy", 0.965, 0.98, "mean over frames 96.2 %"),
     "clips": Job(actions, "action of rendered digits in video files", "accuracy", 0.95, None, "single frame"),
     "captions": Job(captions, "sentence for the same clips", "exact match", 0.90, None, ""),
