@@ -106,7 +106,7 @@ def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
     start = time.perf_counter()
     model = learned(task, history, options.seed)
     fitted = time.perf_counter()
-    print(f"{name}: {model.ensemble_.blend}", flush=True)
+    print(f"{name}: {model.ensemble_.average}", flush=True)
     q = forecasts(partial(model.ensemble_.quantiles, full, horizon=task.horizon, since=history.lengths), series, stop)
     done = time.perf_counter()
     y = actual_values(full, series, stop, task.horizon)
@@ -123,7 +123,7 @@ def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
         record[each] = score(task, full, history, y, theirs[..., 1], series)
     record["smape"] = metrics.smape(y, q[..., 1])
     record.update({f"covers_{k + 1}": 100 * share for k, share in enumerate(covers(y, q))})
-    return {**record, "fit_s": fitted - start, "test_s": done - fitted, "blend": model.ensemble_.blend.describe()}
+    return {**record, "fit_s": fitted - start, "test_s": done - fitted, "blend": model.ensemble_.average.describe()}
 
 
 def line(name: str, task: Set, record: dict[str, Any]) -> str:

@@ -30,7 +30,6 @@ import pandas as pd
 import accuracy
 import rekur
 from rekur.data.panel import read_panel
-from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.window_features import actual_values
 from sets import ROOT, SETS, Set, pjm_load
 
@@ -53,7 +52,15 @@ def command_seconds(df: pd.DataFrame) -> float:
         file = Path(folder) / "series.csv"
         df.to_csv(file, index=False)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-m", "rekur.cli", "forecast", str(file), "--horizon", "168"]
+        command = [
+            sys.executable,
+            "-c",
+            "from rekur.cli import main; main()",
+            "forecast",
+            str(file),
+            "--horizon",
+            "168",
+        ]
         subprocess.run(command, check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -63,7 +70,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     """CPU seconds of the fit of one set and its score on the rehearsal."""
     task = TASKS[name]
     full = read_panel(task.read(), future=task.future)
-    test = PastWindows(task.horizon, task.windows, task.step)
+    test = accuracy.PastWindows(task.horizon, task.windows, task.step)
     full = full if name == "single" else test.history(full)
     history = test.history(full)
     start = time.process_time()
@@ -86,7 +93,8 @@ def measure(name: str, seed: int) -> dict[str, Any]:
 
 def timed(folder: Path, name: str, seed: int) -> dict[str, Any]:
     """The record of one set by the package of a checkout, in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder / 'benchmarks'}"}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}  # rekur and the benchmarks of the checkout alone
     command = [sys.executable, __file__, "--one", name, str(seed)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))

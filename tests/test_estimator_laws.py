@@ -210,7 +210,7 @@ def cases() -> dict[str, Case]:
             {**small, "bidirectional": False, "input": NUMBERS},
             *parts(long, [label[:2] for label in labels]),
             predictions,
-            {"input": Numbers(scale="none")},
+            {"input": Numbers(scale="none"), "units": "word"},
             GIVEN,
         ),
         "Captioner": Case(

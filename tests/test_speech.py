@@ -155,7 +155,7 @@ def test_a_transcriber_of_words_streams_aligns_and_searches() -> None:
     x, y = tones(60)
     training = Training(batch_size=8, learning_rate=1e-2)
     model = rekur.Transcriber(hidden_size=24, num_layers=1, bidirectional=False, dropout=0.0, training=training)
-    model.fit(x[:50], y[:50], epochs=30)
+    model.fit(x[:50], y[:50], epochs=50)
     assert model.labels_ == ["high", "low"], "auto takes words"
     predicted = model.predict(x[50:])
     assert rekur.metrics.word_error_rate(y[50:], predicted) < 0.5
