@@ -198,7 +198,10 @@ def page(records: dict[str, dict[str, Any]], seed: int) -> str:
     rows += [line(name, SETS[name], records[name]) for name in SETS if name in records] + means(records)
     left = [name for name in SETS if name not in records]
     text = "# Accuracy\n\nThe default forecaster, `rekur.Forecaster(horizon)`; written by `make accuracy` with seed "
-    text += f"{seed} on {platform.machine()}, {os.cpu_count()} cores. Bold scores reach the target.\n\n"
+    text += (
+        f"{seed} on {platform.machine()}, {os.cpu_count()} cores, shared with other runs, which lengthen the seconds. "
+    )
+    text += "Bold scores reach the target.\n\n"
     text += "\n".join(rows) + "\n\n" + (f"Not run: {', '.join(left)}.\n\n" if left else "")
     return (
         text
