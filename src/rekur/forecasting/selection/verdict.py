@@ -61,9 +61,8 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     subject = NAME if itself is None else f"{NAME}, here {describe(itself)} itself,"
     text = f"{subject} {_comparison(scores, best, outcome, called)} {where}{_intervals(scores, best, outcome)}"
     if used is not None and used != itself:
-        text += (
-            f"; the forecast is {'therefore ' if used == best else ''}{describe(used)} (select='blend': the average)"
-        )
+        reason = "therefore " if used == best and outcome < 0 else ""
+        text += f"; the forecast is {reason}{describe(used)} (select='blend': the average)"
     elif outcome < 0:
         text += f"; use {describe(best)} (select={best!r})"
     return Verdict(text, {1: "beats", 0: "close", -1: "behind"}[outcome])
