@@ -17,7 +17,9 @@ import pandas as pd
 import pytest
 import typer
 
-from rekur.cli import app, main
+from rekur.cells import CELLS
+from rekur.cli import app, main, parameters
+from rekur.forecasting.selection.scores import SELECTIONS
 from rekur.registry import COMMANDS
 
 
@@ -402,3 +404,9 @@ def test_every_task_is_documented() -> None:
             f"| `{name}` | `{task.estimator}` | {' | '.join(text or 'none' for text in columns)} |"
             in documented()["fit"]
         )
+
+
+def test_the_listed_choices_are_those_of_the_package() -> None:
+    """The command line lists them without loading torch."""
+    assert parameters.SELECTIONS == SELECTIONS
+    assert set(parameters.CELLS) == set(CELLS)

@@ -10,7 +10,7 @@ import torch
 from rekur.data.panel import read_panel
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.forecasting.model import NetworkShape
-from rekur.forecasting.training import Member, WindowTrainer, is_hopeless, new_trainer
+from rekur.forecasting.training import Member, WindowTrainer, new_trainer, stops_early
 from rekur.forecasting.window_features import actual_values, validation_windows
 from rekur.layers.forecast_nets import PatchNet
 from rekur.layers.heads import QuantileHead
@@ -31,7 +31,7 @@ from rekur.training.deadline import Deadline
     ],
 )
 def test_training_ends_at_a_rise_of_the_loss_or_far_behind(losses: list[float], other: float, ends: bool) -> None:
-    assert is_hopeless(losses, other) is ends
+    assert stops_early(losses, other) is ends
 
 
 def hourly_trainer(horizon: int) -> WindowTrainer:

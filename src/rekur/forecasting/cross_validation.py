@@ -20,7 +20,7 @@ from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
 from rekur.forecasting.selection.scores import WindowScores
 from rekur.forecasting.selection.verdict import Verdict, verdict
-from rekur.forecasting.window_features import actual_values
+from rekur.forecasting.window_features import actual_values, time_blocks
 from rekur.metrics import at_level, seasonal_scale, summary
 from rekur.training.deadline import Deadline
 
@@ -196,8 +196,8 @@ class Backtest:
         blocks = np.empty(len(self.series), np.int64)
         for k, part in enumerate(self.panel.parts):
             inside = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
-            begin = part.freq.count(part.start.min(), part.start)[0][self.series[inside] - self.panel.first[k]]
-            blocks[inside] = (begin + self.stop[inside]) // h * parts + k
+            block = time_blocks(part, self.series[inside] - self.panel.first[k], self.stop[inside], h)
+            blocks[inside] = block * parts + k
         return blocks
 
     def of_part(self, k: int) -> Backtest | None:

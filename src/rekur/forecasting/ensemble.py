@@ -26,7 +26,7 @@ from rekur.forecasting.model_averaging import (
 )
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
 from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
-from rekur.forecasting.window_features import actual_values, past_windows, validation_windows
+from rekur.forecasting.window_features import actual_values, past_windows, time_blocks, validation_windows
 from rekur.kernels.threads import threads
 from rekur.metrics import seasonal_scale
 from rekur.training.deadline import Deadline
@@ -304,7 +304,7 @@ class Ensemble:
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
         known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
         if deadline.limit is not None:
-            limit = self._affordable_windows(panel, errors, limit, deadline.portion(0.5))
+            limit = self._affordable_windows(panel, errors, known, limit, deadline.portion(0.5))
         windows = past_windows(panel, self.seasons[0], h, limit)
         past = self._forecasts(panel, windows, errors, known, BASELINES) if len(windows[0]) else None
         held_out = None
@@ -319,10 +319,9 @@ class Ensemble:
         final = past if held_out is None else held_out
         if final is None:
             return replace(ensemble, selected="blend" if self.selected == "auto" else self.selected)
-        for name in final.forecasts:
-            windows_of_member = past if name in BASELINES and past is not None else final
-            ensemble.alone[name] = calibrated({name: 1.0}, windows_of_member, growth, may_smooth)
-        ensemble = ensemble._selected(final)
+        windows_of = {name: past if name in BASELINES and past is not None else final for name in final.forecasts}
+        alone = {name: calibrated({name: 1.0}, each, growth, may_smooth) for name, each in windows_of.items()}
+        ensemble = replace(ensemble, alone=alone)._selected(final)
         template = rank_template(ensemble.average.combine(final.forecasts, LEVELS, h), final.actual)
         return replace(ensemble, rank_template=template if len(template) > 1 else self.rank_template)
 
@@ -331,11 +330,13 @@ class Ensemble:
         """Configuration of the first network."""
         return next(iter(self.networks.values()))[0].config
 
-    def _affordable_windows(self, panel: Panel, errors: Array, limit: int, deadline: Deadline) -> int:
+    def _affordable_windows(
+        self, panel: Panel, errors: Array, known: BaselineForecasts, limit: int, deadline: Deadline
+    ) -> int:
         """Held-out windows, and past windows, that can be forecast until the deadline: those of a trial or more."""
         count, clock = min(limit, TRIAL_WINDOWS), Deadline.after(None)
         few = validation_windows(panel, self._config, count)
-        self._forecasts(panel, few, errors, BaselineForecasts(panel, self.seasons, self.horizon), self.members)
+        self._forecasts(panel, few, errors, known, self.members)
         affordable = int(0.5 * len(few[0]) * deadline.remaining() / max(clock.elapsed(), 1e-9))
         return min(limit, max(affordable, count))
 
@@ -359,8 +360,8 @@ class Ensemble:
         """Forecasts of past windows (series, stop) by members."""
         (series, stop), h = windows, self.horizon
         members = {name: self.member(name, panel, windows, None, h, known) for name in names}
-        block = (panel.freq.count(panel.start.min(), panel.start)[0][series] + stop) // h
-        return PastForecasts(members, actual_values(panel, series, stop, h), errors[series], block, LEVELS)
+        blocks = time_blocks(panel, series, stop, h)
+        return PastForecasts(members, actual_values(panel, series, stop, h), errors[series], blocks, LEVELS)
 
 
 def within_limits(q: Array, naive: Array) -> Array:

@@ -301,12 +301,12 @@ def train(
     problem = replace(
         trainer.problem(config.validation_size, seed),
         validate=lambda: trainer.validation_loss(held_out),
-        should_stop=lambda history: is_hopeless(validation_losses(history), other_loss),
+        should_stop=lambda history: stops_early(validation_losses(history), other_loss),
     )
     return fit(problem, config.training, seed, on_record, checkpoint, deadline)
 
 
-def is_hopeless(losses: list[float], other_loss: float) -> bool:
+def stops_early(losses: list[float], other_loss: float) -> bool:
     """Whether training ends: the validation loss is 5 % above its minimum, or far behind that of another architecture.
 
     Parameters

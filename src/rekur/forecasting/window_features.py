@@ -48,6 +48,15 @@ def actual_values(panel: Panel, series: Array, stop: Array, horizon: int) -> Arr
     return WindowIndex(panel.offsets, 0, horizon, series, stop).gather(panel.y)
 
 
+def time_blocks(panel: Panel, series: Array, stop: Array, horizon: int) -> Array:
+    """Number of the block of time, one horizon long, in which each window (series, stop) begins, (n,).
+
+    The errors of windows in one block are correlated.
+    """
+    begin, _ = panel.freq.count(panel.start.min(), panel.start)
+    return np.asarray((begin[series] + stop) // horizon)
+
+
 @dataclass(frozen=True)
 class CovariateEncoders:
     """Encoders of the known future, past and static covariates of a panel."""

@@ -89,7 +89,13 @@ class Augmentation:
     def spectra(self) -> SpectrumAugmentation:
         """The options that concern spectra."""
         return SpectrumAugmentation(
-            self.spec_mask, self.mask_steps, self.spec_mask, self.band_warp, self.tempo, self.silence, self.noise
+            mask=self.spec_mask,
+            mask_steps=self.mask_steps,
+            response=self.spec_mask,
+            warp=self.band_warp,
+            speed=self.tempo,
+            silence=self.silence,
+            noise=self.noise,
         )
 
     def for_input(self, kind: str) -> float:

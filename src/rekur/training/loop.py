@@ -157,21 +157,21 @@ def train(
                     yield record
             record["mean_loss"] = total / (step + 1 - epoch * problem.length)
             if problem.validate is not None and (validation_seconds or not cut):
-                record["val_loss"], validation_seconds = validated(problem, optimizer)
+                record["val_loss"], validation_seconds = validated(problem.model, problem.validate, optimizer)
         if cut or (epoch + 1 < options.max_epochs and deadline.remaining() <= validation_seconds):
             record["cut"] = 1.0
         yield record
         epoch += 1  # repeat
 
 
-def validated(problem: Problem, optimizer: Optimizer) -> tuple[float, float]:
-    """Validation loss, and the seconds that it took."""
+def validated(model: nn.Module, validate: Callable[[], float], optimizer: Optimizer) -> tuple[float, float]:
+    """Validation loss of the averaged weights, and the seconds that it took."""
     import torch
 
     clock = Deadline.after(None)
-    problem.model.eval()
+    model.eval()
     with torch.inference_mode(), optimizer.averaged():
-        loss = math.nan if problem.validate is None else problem.validate()
+        loss = validate()
     if not math.isfinite(loss):
         raise TrainingError("the validation loss is not finite; use a lower learning rate or scale the data")
     return loss, clock.elapsed()
