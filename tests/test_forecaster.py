@@ -290,6 +290,16 @@ def test_a_time_limit_leaves_a_forecast_and_a_note() -> None:
         model.fit(df, time_limit=0)
 
 
+def test_a_time_limit_leaves_fewer_windows_of_a_backtest_and_a_note() -> None:
+    df = panel(2, 400)
+    backtest = Forecaster(7, training=QUICK).backtest(df, time_limit=0.001)
+    assert backtest.n_windows == 1 and backtest.series.tolist() == [0, 1]
+    assert backtest.notes() == ["the time limit left time for 1 window of the backtest instead of 8"]
+    whole = Forecaster(7, training=QUICK).backtest(df, time_limit=600)
+    assert whole.n_windows == 8 and whole.notes() == []
+    assert Forecaster(7, training=QUICK).backtest(df, n_windows=3, time_limit=0.001).n_windows == 3
+
+
 def test_an_interrupt_leaves_the_forecaster_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In the middle of training: without a model before there is none now, and a checkpoint resumes the run."""
     from rekur.forecasting import forecaster
@@ -412,7 +422,7 @@ def test_series_too_short_for_the_windows_are_listed() -> None:
     model = Forecaster(7, training=QUICK)
     backtest = model.backtest(df, n_windows=2)
     assert backtest.skipped == (("short", "too short for 2 windows of 7 steps"),)
-    assert backtest.skipped_note() == "1 series are too short for the windows and left out of the test: 'short'"
+    assert backtest.notes() == ["1 series are too short for the windows and left out of the test: 'short'"]
     with pytest.warns(UserWarning, match="left out of the test: 'short'"):
         frame = model.cross_validation(df, n_windows=2)
     assert set(frame.unique_id) == {"s0", "s1"}

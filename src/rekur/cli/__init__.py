@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from time import monotonic
 from typing import Annotated, NoReturn
 
 import typer
@@ -92,10 +93,11 @@ def _forecast(
     cell: parameters.Cell = "gru",
     seed: parameters.Seed = 0,
     time_limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="time that training may take in all")
+        float | None, typer.Option(metavar="SECONDS", help="time that the command may take in all")
     ] = None,
 ) -> None:
     """Train on a table of series, backtest on its past and forecast the next steps."""
+    started = monotonic()  # importing torch takes a part of a time limit, too
     from rekur.cli.forecasting import run
     from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 
@@ -103,7 +105,7 @@ def _forecast(
     options = ForecastOptions(
         horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels, select or "auto"
     )
-    run(file, future, PanelColumns(id, time, target, duplicates), options, Outputs(out, report, save))
+    run(file, future, PanelColumns(id, time, target, duplicates), options, Outputs(out, report, save), started)
 
 
 @app.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 
@@ -29,8 +30,9 @@ def run(
     columns: PanelColumns,
     options: ForecastOptions,
     outputs: Outputs,
+    started: float,
 ) -> None:
-    """`rekur forecast`: backtest, fit, forecast, print and write."""
+    """`rekur forecast`, begun at `started` of `time.monotonic`: backtest, fit, forecast, print and write."""
     model = Forecaster(
         options.horizon,
         options.freq,
@@ -44,7 +46,7 @@ def run(
     check(outputs, options.level, windows)
     if time_limit is not None:
         positive("--time-limit", time_limit)
-    deadline = Deadline.after(time_limit)
+    deadline = Deadline.after(time_limit, used=monotonic() - started)
     df = files.read_file(file)
     futr_df = None if future is None else files.read_file(future)
     panels = read_history(model, df, futr_df, columns, source_name(file))
@@ -158,7 +160,7 @@ def finish(
     for note in [*forecast.notes, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
         print(f"· {in_options(note)}")
     if backtest is not None:
-        if note := backtest.skipped_note():
+        for note in backtest.notes():
             print(f"· {note}")
         parts = (model,) if model.multi_ is None else model.multi_.parts
         scores(backtest, used_baseline(parts, model.select))

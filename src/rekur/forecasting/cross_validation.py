@@ -54,6 +54,8 @@ class Backtest:
         Frequencies all of whose series are too short.
     skipped : tuple of (label, str), default ()
         Series too short for the windows, and the reason.
+    planned : int, default 0
+        Windows of each series without a time limit, if it left fewer.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class Backtest:
     frame_type: Frame = None
     untested: tuple[str, ...] = ()
     skipped: tuple[tuple[object, str], ...] = ()
+    planned: int = 0
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Metrics of each model over all windows.
@@ -249,14 +252,19 @@ class Backtest:
         same = (name for name in BASELINES if np.allclose(medians[name], medians[NAME], 1e-9, 0.0, True))
         return next(same, None)
 
-    def skipped_note(self) -> str:
-        """Sentence on the series that are too short for the windows; empty without such series."""
-        if not self.skipped:
-            return ""
-        labels = ", ".join(repr(label) for label, _ in self.skipped[:MAX_LISTED])
-        more = len(self.skipped) - MAX_LISTED
-        rest = f" and {more} more" if more > 0 else ""
-        return f"{len(self.skipped)} series are too short for the windows and left out of the test: {labels}{rest}"
+    def notes(self) -> list[str]:
+        """Sentences on the windows that a time limit left out, and on the series that are too short for the rest."""
+        notes = []
+        if self.planned:
+            windows = f"{self.n_windows} window" + "s" * (self.n_windows > 1)
+            notes.append(f"the time limit left time for {windows} of the backtest instead of {self.planned}")
+        if self.skipped:
+            labels = ", ".join(repr(label) for label, _ in self.skipped[:MAX_LISTED])
+            more = len(self.skipped) - MAX_LISTED
+            rest = f" and {more} more" if more > 0 else ""
+            count = len(self.skipped)
+            notes.append(f"{count} series are too short for the windows and left out of the test: {labels}{rest}")
+        return notes
 
 
 def cross_validate(
@@ -285,7 +293,8 @@ def cross_validate(
     refit : bool or int, default False
         Train on the rows before the first window only (False), before every window (True), or before every k-th one.
     time_limit : float, optional
-        Seconds that the backtest may take, but for the forecasts of its windows by the networks.
+        Seconds that the backtest may take, but for the forecasts of its windows by the networks. Where the baselines
+        would take more than half of it, there are fewer windows, unless their number is given.
     progress : bool, optional
         Whether to show a bar; if None, on a terminal.
 
@@ -316,17 +325,56 @@ def cross_validate(
         raise OptionError(f"step_size={step_size} needs n_windows: the windows are spread over the past without it")
     tests: dict[int, Backtest] = {}
     for k, panel in enumerate(group.parts):
+        share = deadline.portion(1 / (count - k))
         if n_windows is None:
             windows = spread_windows(panel, h, bool(refit))
         else:
             windows = PastWindows(h, n_windows, h if step_size is None else step_size)
         try:
-            share = deadline.portion(1 / (count - k))
-            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress)
+            planned, known = windows.n_windows, None
+            if n_windows is None and share.limit is not None:
+                windows, known = affordable_windows(windows, panel, forecaster.season_length, share)
+            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress, known)
+            if windows.n_windows < planned:
+                tests[k] = replace(tests[k], planned=planned)
         except TooShortError:
             if k == len(group.parts) - 1 and not tests:
                 raise
     return join_backtests(group, tests)
+
+
+def affordable_windows(
+    windows: PastWindows, panel: Panel, season_length: int | None, deadline: Deadline
+) -> tuple[PastWindows, BaselineForecasts]:
+    """As many of the windows, from the last one back, as the baselines forecast in about half of the time left.
+
+    Parameters
+    ----------
+    windows : PastWindows
+        The windows without a time limit.
+    panel : Panel
+        The complete history.
+    season_length : int or None
+        Season length, as in `rekur.Forecaster`.
+    deadline : Deadline
+        End of the backtest.
+
+    Returns
+    -------
+    PastWindows
+        One window at least.
+    BaselineForecasts
+        Those of the last window.
+    """
+    last, clock = replace(windows, n_windows=1), Deadline.after(None)
+    history = last.history(panel)
+    seasons = season_lengths(history, season_length)
+    trial = last.of_series(panel, history, seasons[0])
+    known = BaselineForecasts(panel, seasons, windows.horizon)
+    for name in BASELINES:
+        known.quantiles(name, *trial)
+    more = int(max(deadline.remaining(), 0.0) / 2 / max(clock.elapsed(), 1e-9))
+    return replace(windows, n_windows=min(1 + more, windows.n_windows)), known
 
 
 def _backtest_panel(
@@ -336,13 +384,18 @@ def _backtest_panel(
     refit: int,
     deadline: Deadline,
     progress: bool | None,
+    known: BaselineForecasts | None,
 ) -> Backtest:
-    """Backtest of a panel of one frequency, refitted before every `refit`-th window, or fitted once if 0."""
+    """Backtest of a panel of one frequency, refitted before every `refit`-th window, or fitted once if 0.
+
+    Forecasts of the baselines that are `known` are used again.
+    """
     history, h = windows.history(panel), windows.horizon
     fitted = forecaster.unfitted()
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
-    known = BaselineForecasts(panel, seasons, h)
+    if known is None or known.seasons != seasons:
+        known = BaselineForecasts(panel, seasons, h)
     baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
@@ -388,4 +441,5 @@ def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest
         n_windows=max(test.n_windows for test in parts),
         untested=tuple(part.freq.name for part in untested),
         skipped=tuple(skipped),
+        planned=max(test.planned for test in parts),
     )

@@ -45,7 +45,7 @@ MAX_DISTANCE = 2.0
 
 MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
-TRIAL_WINDOWS = 16
+TRIAL_WINDOWS = 4
 """Past windows that the weights are chosen on, and rows of their histories, at most; windows to time."""
 
 

@@ -692,7 +692,7 @@ class Forecaster(BaseEstimator):
             static_df=static_df,
             **columns,
         )
-        if note := backtest.skipped_note():
+        for note in backtest.notes():
             warnings.warn(note, stacklevel=2)
         return backtest.frame(level, quantiles)
 
