@@ -128,13 +128,31 @@ Tape* forward(int cell, int dtype_number, int64_t B, int64_t T, int64_t I, int64
   return new Tape{std::move(memory), bytes};
 }
 
-void backward(Address tape, Address resets, int64_t resets_batch, int64_t resets_time, int threads, Address x,
-              int64_t x_batch, int64_t x_time, Address W, Address R, Address dy, int64_t dy_batch, int64_t dy_time,
+// The head of the tape of a forward pass of this cell and shape; a tape that comes from anywhere else is refused.
+const Head& head_of(const char* tape, size_t bytes, int cell, Dtype dtype, int64_t B, int64_t T, int64_t I, int64_t H,
+                    const void* resets) {
+  const Head& head = *reinterpret_cast<const Head*>(tape);
+  const Table* tables[max_targets];
+  const int count = compiled_targets(tables);
+  const auto [row, step] = row_and_step(active(), cell, dtype, H, resets);
+  const size_t rows = sizeof(Head) + size_t(B) * (row + size_t(T) * step);
+  const bool same = bytes == rows + rows_bytes(B, T) && head.rows == rows && head.cell == cell && head.dtype == dtype &&
+                    head.B == B && head.T == T && head.I == I && head.H == H;
+  if (!same || head.target < 0 || head.target >= count || !supported(*tables[head.target]) ||
+      !valid(rows_in(tape + head.rows, B, T), B, T)) {
+    throw nb::value_error("the tape is not that of a forward pass of this cell, type and shape on this machine");
+  }
+  return head;
+}
+
+void backward(Address tape, size_t bytes, int cell, int dtype, int64_t B, int64_t T, int64_t I, int64_t H,
+              Address resets, int64_t resets_batch, int64_t resets_time, int threads, Address x, int64_t x_batch,
+              int64_t x_time, Address W, Address R, Address dy, int64_t dy_batch, int64_t dy_time,
               Address dlast0, Address dlast1, Address dx, int64_t dx_batch, int64_t dx_time, Address dW, Address dR,
               Address dbW, Address dbR, Address dinit0, Address dinit1) {
   const nb::gil_scoped_release unlocked;
   const char* base = static_cast<const char*>(in(tape));
-  const Head& head = *reinterpret_cast<const Head*>(base);
+  const Head& head = head_of(base, bytes, cell, Dtype(dtype), B, T, I, H, in(resets));
   const Table* tables[max_targets];
   compiled_targets(tables);
   const Table& table = *tables[head.target];

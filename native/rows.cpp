@@ -11,6 +11,19 @@ Rows rows_in(const void* memory, int64_t B, int64_t T) {
   return {order, order + B, first};
 }
 
+bool valid(const Rows& rows, int64_t B, int64_t T) {
+  int64_t active = B;
+  for (int64_t b = 0; b < B; ++b) {
+    if (rows.order[b] < 0 || rows.order[b] >= B || rows.length[b] < 0 || rows.length[b] > T) return false;
+    if (b > 0 && rows.length[b] > rows.length[b - 1]) return false;
+  }
+  for (int64_t s = 0; s < T; ++s) {
+    while (active > 0 && rows.length[active - 1] <= s) --active;
+    if (rows.first[s + 1] - rows.first[s] != active) return false;
+  }
+  return rows.first[0] == 0;
+}
+
 Rows plan_rows(const int64_t* lengths, int64_t B, int64_t T, void* memory) {
   int64_t* first = static_cast<int64_t*>(memory);
   int32_t* order = reinterpret_cast<int32_t*>(first + T + 2);

@@ -15,4 +15,7 @@ Rows plan_rows(const int64_t* lengths, int64_t B, int64_t T, void* memory);
 // What plan_rows has written to this memory, or to that which it was copied from.
 Rows rows_in(const void* memory, int64_t B, int64_t T);
 
+// Whether memory that plan_rows may not have written describes rows of a batch, so that no kernel leaves its arrays.
+bool valid(const Rows& rows, int64_t B, int64_t T);
+
 }  // namespace rekur

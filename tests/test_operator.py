@@ -117,6 +117,28 @@ def test_misuse_of_the_operators_is_refused() -> None:
         )
 
 
+def test_a_tape_that_is_not_of_a_forward_pass_is_refused() -> None:
+    """Its size is right, but not its content: no gradient, and no address beyond the arrays."""
+    name, x, W, R, *rest = operands("lstm")
+    y, _, _, tape = torch.ops.rekur.scan_tape(name, x, W, R, *rest)
+    resets = rest[-2]
+
+    def gradients(tape: torch.Tensor) -> list[torch.Tensor]:
+        grads: list[torch.Tensor] = torch.ops.rekur.scan_backward(
+            name, x, W, R, tape, resets, [torch.ones_like(y), None, None], [True] * 7
+        )
+        return grads
+
+    assert len(gradients(tape)) == 7
+    tables = slice(-8 * (x.shape[1] + 2) - 8 * x.shape[0], None)  # rows of each step, order and lengths
+    for part in (slice(0, 4), slice(4, 8), slice(8, 12), slice(16, 24), slice(48, 56), tables):
+        for value in (77, 255):
+            changed = tape.clone()
+            changed[part] = value
+            with pytest.raises(DataError, match="not that of a forward pass of this cell, type and shape"):
+                gradients(changed)
+
+
 # Graphs
 
 

@@ -37,6 +37,13 @@ def forward(
 ) -> Tape | None: ...
 def backward(
     tape: int,
+    bytes: int,
+    cell: int,
+    dtype: int,
+    B: int,
+    T: int,
+    I: int,
+    H: int,
     resets: int,
     resets_batch: int,
     resets_time: int,

@@ -229,7 +229,13 @@ def backward(
     ends: Sequence[Tensor | None],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients of x, W, R, bW, bR and S × state from those of y and S × last; None where `wanted` is false."""
+    """Gradients of x, W, R, bW, bR and S × state from those of y and S × last; None where `wanted` is false.
+
+    Raises
+    ------
+    DataError
+        The tape is not that of a forward pass of this cell, type and shape.
+    """
     grads = new_gradients(x, W, R, wanted)
     dx, dW, dR, dbW, dbR, dinit0, dinit1 = grads + [None] * (7 - len(grads))
     x, W, R = _rows(x), W.contiguous(), R.contiguous()
@@ -242,10 +248,14 @@ def backward(
         dx_batch, dx_time, _ = dx.stride()
     dlast0 = None if dlast0 is None else dlast0.resolve_neg().contiguous()
     dlast1 = None if dlast1 is None else dlast1.resolve_neg().contiguous()
-    _native.backward(
-        tape.data_ptr(), *_mask(resets), torch.get_num_threads(), x.data_ptr(), x.stride(0), x.stride(1),
-        W.data_ptr(), R.data_ptr(),
-        _address(dy), dy_batch, dy_time, _address(dlast0), _address(dlast1), _address(dx), dx_batch, dx_time,
-        _address(dW), _address(dR), _address(dbW), _address(dbR), _address(dinit0), _address(dinit1),
-    )  # fmt: skip
+    try:
+        _native.backward(
+            tape.data_ptr(), tape.numel(), CELLS[cell][0], DTYPES[x.dtype], *x.shape, R.shape[1],
+            *_mask(resets), torch.get_num_threads(), x.data_ptr(), x.stride(0), x.stride(1),
+            W.data_ptr(), R.data_ptr(),
+            _address(dy), dy_batch, dy_time, _address(dlast0), _address(dlast1), _address(dx), dx_batch, dx_time,
+            _address(dW), _address(dR), _address(dbW), _address(dbR), _address(dinit0), _address(dinit1),
+        )  # fmt: skip
+    except ValueError as error:
+        raise DataError(str(error)) from None
     return grads
