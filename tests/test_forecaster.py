@@ -293,10 +293,12 @@ def test_a_time_limit_leaves_a_forecast_and_a_note() -> None:
 def test_a_time_limit_leaves_fewer_windows_of_a_backtest_and_a_note() -> None:
     df = panel(2, 400)
     backtest = Forecaster(7, training=QUICK).backtest(df, time_limit=0.001)
-    assert backtest.n_windows == 1 and backtest.series.tolist() == [0, 1]
+    assert backtest.n_windows == 1
+    assert backtest.series.tolist() == [0, 1]
     assert backtest.notes() == ["the time limit left time for 1 window of the backtest instead of 8"]
     whole = Forecaster(7, training=QUICK).backtest(df, time_limit=600)
-    assert whole.n_windows == 8 and whole.notes() == []
+    assert whole.n_windows == 8
+    assert whole.notes() == []
     assert Forecaster(7, training=QUICK).backtest(df, n_windows=3, time_limit=0.001).n_windows == 3
 
 

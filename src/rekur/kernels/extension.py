@@ -239,6 +239,7 @@ def backward(
     grads = new_gradients(x, W, R, wanted)
     dx, dW, dR, dbW, dbR, dinit0, dinit1 = grads + [None] * (7 - len(grads))
     x, W, R = _rows(x), W.contiguous(), R.contiguous()
+    B, T, I = x.shape  # noqa: E741
     dy, dlast0, dlast1 = ends if len(ends) > 2 else (*ends, None)
     dy_batch = dy_time = dx_batch = dx_time = 0
     if dy is not None:
@@ -250,7 +251,7 @@ def backward(
     dlast1 = None if dlast1 is None else dlast1.resolve_neg().contiguous()
     try:
         _native.backward(
-            tape.data_ptr(), tape.numel(), CELLS[cell][0], DTYPES[x.dtype], *x.shape, R.shape[1],
+            tape.data_ptr(), tape.numel(), CELLS[cell][0], DTYPES[x.dtype], B, T, I, R.shape[1],
             *_mask(resets), torch.get_num_threads(), x.data_ptr(), x.stride(0), x.stride(1),
             W.data_ptr(), R.data_ptr(),
             _address(dy), dy_batch, dy_time, _address(dlast0), _address(dlast1), _address(dx), dx_batch, dx_time,
