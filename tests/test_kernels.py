@@ -214,3 +214,18 @@ def test_cases_are_the_same_numbers_in_every_layout(layout: str) -> None:
     laws.assert_same_bits(laws.leaves(other), want, layout)
     moved = {name for name, t in laws.leaves(other).items() if t.stride() != want[name].stride() or t.data_ptr() % 64}
     assert "x" in moved or layout == "plain"
+
+
+@pytest.mark.parametrize(
+    ("rows", "hidden_size", "runs"), [(1, 64, "native"), (1, 320, "reference"), (40, 320, "native")]
+)
+def test_a_step_of_few_rows_of_a_large_layer_runs_in_plain_torch(rows: int, hidden_size: int, runs: str) -> None:
+    """Without gradients: training, more rows and more steps stay with the kernels."""
+    lstm, x = cell("lstm"), torch.randn(rows, 1, 8, generator=torch.Generator().manual_seed(0))
+    weights, state = lstm.init(8, hidden_size), lstm.zeros(rows, hidden_size, x)
+    with torch.no_grad():
+        scans = [scan(lstm, x, weights, state, backend=backend)[1] for backend in ("auto", runs)]
+        steps = [step(lstm, x[:, 0], weights, state, backend=backend) for backend in ("auto", runs)]
+    trained = [scan(lstm, x, weights, state, backend=backend)[1] for backend in ("auto", "native")]
+    for got, want in (scans, steps, trained):
+        laws.assert_same_bits(got._asdict(), want._asdict(), runs)
