@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,3 +223,26 @@ def test_other_dtypes(mode: str, batch_first: bool) -> None:
         ragged = replace(call, form="lengths", hx=hx)
         got, want = results(ours, ragged), results(theirs, ragged)
         assert_near(got, want, 2 * T, "float16 with lengths")
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_export_to_onnx_records_the_operators_of_torch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exporter passes all arguments by position, and the layer then runs torch's own forward pass."""
+    model, x = getattr(rekur.nn, kind)(3, 5, batch_first=True), torch.randn(2, 4, 3)
+    reference = getattr(torch.nn, kind)(3, 5, batch_first=True)
+    reference.load_state_dict(model.state_dict())
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    assert torch.equal(model(x, None, None)[0], reference(x)[0])
+
+
+def test_export_to_onnx(tmp_path: Path) -> None:
+    """A file with free sizes of batch and time, read by the reference evaluator."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    evaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator
+    model, x = rekur.nn.GRU(3, 5, batch_first=True).eval(), torch.randn(2, 4, 3)
+    file = tmp_path / "gru.onnx"
+    names = {"input_names": ["x"], "dynamic_axes": {"x": {0: "batch", 1: "time"}}}
+    torch.onnx.export(model, (x,), file, dynamo=False, **names)
+    onnx.checker.check_model(onnx.load(file))
+    (y, *_) = evaluator(str(file)).run(None, {"x": torch.cat([x, x], 1).numpy()})
+    assert torch.allclose(torch.from_numpy(y), model(torch.cat([x, x], 1))[0], atol=1e-6)

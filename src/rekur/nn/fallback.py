@@ -34,9 +34,9 @@ def supported(x: Tensor, W: Tensor) -> bool:
     """Whether the kernels take a call with this input and these weights.
 
     They take float32, float64, bfloat16 and, under autocast to bfloat16, float32 and bfloat16 mixed. Not while a
-    trace records torch's own operators.
+    trace or an export to ONNX records torch's own operators.
     """
-    if not x.is_cpu or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+    if not x.is_cpu or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():  # type: ignore[attr-defined,no-untyped-call]
         return False
     if torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu") is torch.bfloat16 and {x.dtype, W.dtype} <= _HALF_DTYPES

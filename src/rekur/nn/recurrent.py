@@ -57,8 +57,7 @@ class _Recurrent(nn.RNNBase):
         self,
         input: Tensor | PackedSequence,
         hx: Tensor | tuple[Tensor, Tensor] | None = None,
-        *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | None = None,  # by position too, as the TorchScript exporter passes all arguments
     ) -> Any:
         """Run all layers over the sequence.
 
