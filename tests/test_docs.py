@@ -28,15 +28,23 @@ def test_docstrings(name: str) -> None:
     assert result.failed == 0
 
 
-def test_readme(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python blocks of the README run one after another; each prints what its block of output shows, to 5 %."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", text, re.S)
-    assert blocks, "the README has no Python example"
+def pages() -> list[Path]:
+    """README and the pages of the guide."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
+
+
+def examples(page: Path) -> list[tuple[str, str]]:
+    """Python blocks of a page, each with the output shown after it."""
+    return re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", page.read_text(encoding="utf-8"), re.S)
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if examples(page)], ids=lambda page: page.name)
+def test_pages(page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python blocks of a page run one after another; each prints what its block of output shows, to 5 %."""
     monkeypatch.chdir(tmp_path)
     space: dict[str, object] = {}
-    for code, shown in blocks:
-        exec(compile(code, "README.md", "exec"), space)
+    for code, shown in examples(page):
+        exec(compile(code, page.name, "exec"), space)
         printed = capsys.readouterr().out
         words, expected = printed.split(), shown.split()
         assert len(words) == len(expected), printed
@@ -45,3 +53,23 @@ def test_readme(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch:
                 assert float(word) == pytest.approx(float(other), rel=0.05), printed
             else:
                 assert word == other, printed
+
+
+def test_readme_has_examples() -> None:
+    assert len(examples(ROOT / "README.md")) >= 4
+
+
+@pytest.mark.parametrize("page", [*pages(), *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    """Links to files and headings of the repository resolve."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, heading = target.partition("#")
+        file = page if not path else (page.parent / path).resolve()
+        assert file.exists(), f"{page.name}: {target}"
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.M)
+            anchors = {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+            assert heading in anchors, f"{page.name}: {target}"
