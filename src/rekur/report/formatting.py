@@ -35,6 +35,22 @@ METRICS = {
 }
 """Heading and description of each metric."""
 
+NETWORKS = {
+    "corrected": "a linear forecast from the last values, which recurrent blocks correct; it reads each window relative "
+    "to the window's own level and spread.",
+    "direct": "one recurrence without a linear forecast; it reads each window relative to its last value, in units of "
+    "the spread of the series.",
+}
+"""Description of each kind of network."""
+
+MODELS = {
+    "smoothing": "the Theta method: exponential smoothing of the values without their season, with half of the trend.",
+    "seasonal_naive": "the value of one season before.",
+    "naive": "the last value.",
+    "drift": "the last value, continued by the mean slope of the history.",
+}
+"""Description of each baseline."""
+
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SPACE = "\u00a0"  # does not break
 
@@ -107,7 +123,10 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 or noun.endswith("s") else f"{n:,} {noun}s"
 
 
-def definition_list(items: Sequence[tuple[str, str]]) -> str:
-    """Terms and their descriptions as an HTML list; both are escaped."""
-    inner = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in items)
-    return f"<dl>{inner}</dl>"
+def definition_list(items: Sequence[tuple[str, ...]]) -> str:
+    """Terms with their descriptions, or with values and their descriptions, as an HTML list; all are escaped."""
+    lines = []
+    for term, text, *more in items:
+        described = "".join(f"<small>{escape(each)}</small>" for each in more if each)
+        lines.append(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}{described}</dd></div>")
+    return f"<dl>{''.join(lines)}</dl>"
