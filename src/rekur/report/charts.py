@@ -28,7 +28,9 @@ def limits(quantiles: Array, levels: Sequence[float], percent: float) -> tuple[A
     return low, high
 
 
-def forecast_numbers(quantiles: Array, levels: Sequence[float], percents: Sequence[float], span: float) -> list[Json]:
+def forecast_numbers(
+    quantiles: Array, levels: Sequence[float], percents: Sequence[float], span: float
+) -> list[list[float | None]]:
     """Columns of the forecast of one series, quantiles (h, Q): median, and limits of each interval, (h,) each."""
     columns = [at_level(quantiles, levels, 0.5)]
     for percent in percents:
@@ -111,9 +113,7 @@ def joined_windows(stops: Array, h: int) -> list[Array]:
     return np.split(np.arange(len(stops)), breaks)
 
 
-def trend_and_season(
-    canvas: Canvas, panel: Panel, s: int, median: Array, m: int
-) -> tuple[Json | None, Json | None]:
+def trend_and_season(canvas: Canvas, panel: Panel, s: int, median: Array, m: int) -> tuple[Json | None, Json | None]:
     """Charts of the trend of series s and of its season, each of the history and of the forecast, median (h,).
 
     Either is None where it cannot be computed: the season of fewer than two seasons of values, or of a season of one
@@ -130,7 +130,13 @@ def trend_and_season(
     x = local_times(panel, s, np.arange(n - rows, n + h))
     lines = [
         line("trend of the history", "line", rounded(smooth[n - rows : n], span)),
-        line("trend of the forecast", "rekur", rounded(smooth[n:], span), rows, before=rounded(smooth[n - 1 : n], span)[0]),
+        line(
+            "trend of the forecast",
+            "rekur",
+            rounded(smooth[n:], span),
+            rows,
+            before=rounded(smooth[n - 1 : n], span)[0],
+        ),
     ]
     trends = canvas.chart(axis, x, lines, marks=seconds(x[rows - 1 : rows]).tolist())
     if profile is None:

@@ -80,8 +80,9 @@ def residual_summary(backtest: Backtest) -> str:
         return "There are no residuals: the values are missing, or their series have no scale."
     above, mean = np.mean(residuals > 0), residuals.mean()
     side = "too low" if mean > 0 else "too high"
-    return (
-        "Actual values less medians, in units of the seasonal naive error of their series, as in MASE; the largest "
-        f"1\u00a0% are not drawn. {100 * above:.0f}\u00a0% of the values lie above the median, where 50\u00a0% are best; on "
-        f"average the median is {abs(mean):.2f} units {side}."
+    text = (
+        "Actual values less medians, in units of the seasonal naive error of their series, as in MASE; the largest 1 % "
+        f"are not drawn. {100 * above:.0f} % of the values lie above the median, where 50 % are best; on average the "
+        f"median is {abs(mean):.2f} units {side}."
     )
+    return text.replace(" %", "\u00a0%")

@@ -37,6 +37,4 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], kind: str = ""
         for row in rows
     )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

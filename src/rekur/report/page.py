@@ -1,6 +1,5 @@
 """Report of a forecast: one HTML page with its charts and scripts, and its way to a file."""
 
-
 from __future__ import annotations
 
 import errno

@@ -26,8 +26,8 @@ from rekur.report.formatting import (
 )
 from rekur.report.markup import bullet_list, chart_area, legend, section
 from rekur.report.series import Series
+from rekur.report.settings import MAX_LISTED
 
-MAX_LISTED = 40  # skipped series that are named
 Scores = dict[str, dict[str, float]]
 """Metrics by model and name, as `Backtest.metrics` gives them."""
 
@@ -122,8 +122,8 @@ def forecasts(series: Series, named: bool, time: str, baseline: str | None) -> s
     if series.omitted:
         verb = "is" if series.omitted == 1 else "are"
         body += (
-            f'<p class="note">{count:,} of {count + series.omitted:,} series stand here; {series.omitted:,} {verb} left '
-            "out, so that the page stays small. The table written by --out, or by predict in Python, has all.</p>"
+            f'<p class="note">{count:,} of {count + series.omitted:,} series stand here; {series.omitted:,} {verb} '
+            "left out, so that the page stays small. The table written by --out, or by predict in Python, has all.</p>"
         )
     body += name_line(named) + legend(items, "forecast")
     body += chart_area("forecast", "history and forecast of the selected series")
@@ -132,7 +132,9 @@ def forecasts(series: Series, named: bool, time: str, baseline: str | None) -> s
     table = f'<table id="numbers"><thead><tr>{heads}</tr></thead><tbody></tbody></table>'
     which = "" if not named else " of all series" if not series.omitted else f" of these {count:,} series"
     link = f'<a class="button" id="download" download="forecast.csv" href="#">Download the numbers{which} (CSV)</a>'
-    body += f'<h3>Numbers</h3><div class="scroll tall" tabindex="0" role="region" aria-label="numbers">{table}</div>{link}'
+    body += (
+        f'<h3>Numbers</h3><div class="scroll tall" tabindex="0" role="region" aria-label="numbers">{table}</div>{link}'
+    )
     return section("Forecast", body)
 
 
@@ -169,7 +171,11 @@ def trend_and_season(series: Series, named: bool) -> str:
     body = ""
     for chart, title, note in (
         ("trend", "Trend", "The mean of the values without their season over one season."),
-        ("season", "Season", "Mean deviation from the trend at each step of the main season, and that of the forecast."),
+        (
+            "season",
+            "Season",
+            "Mean deviation from the trend at each step of the main season, and that of the forecast.",
+        ),
     ):
         if any(entry.get(chart) for entry in series.entries):
             items = [("line", f"{chart} of the history"), ("rekur", f"{chart} of the forecast")]

@@ -148,4 +148,3 @@ def add_windows(canvas: Canvas, entry: Json, backtest: Backtest, row: int, basel
     pairs = zip((NAME, baseline), entry["mase"], strict=True)
     values = ", ".join(f"{model_name(name)} {format_metric('MASE', value)}" for name, value in pairs)
     entry["note"] = f"{text}. MASE on this series: {values}."
-

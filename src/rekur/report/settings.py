@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -20,12 +20,13 @@ from rekur.forecasting.permutation_importance import importances
 from rekur.metrics import seasonal_scale
 from rekur.report.charts import training_chart
 from rekur.report.drawing import Canvas, Json
-from rekur.report.formatting import MODELS, NETWORKS, definition_list, format_frequency, format_number, plural
+from rekur.report.formatting import MODELS, NETWORKS, SPACE, definition_list, format_frequency, format_number, plural
 from rekur.report.markup import chart_area, legend, section
 
 if TYPE_CHECKING:
     from rekur.forecasting.forecaster import Forecaster
 
+MAX_LISTED = 40  # skipped series or examples that are named
 PARTS = ("rekur", "torch", "numpy", "pandas")
 MAX_IMPORTANCE_SERIES = 50
 ROLES = {
@@ -58,30 +59,42 @@ def training_runs(model: Forecaster | None) -> dict[str, tuple[str, float, list[
 
 def training(canvas: Canvas, model: Forecaster | None) -> tuple[str, dict[str, Json]]:
     """A chart for each network: its losses by its own epochs, its weight in the forecast and what it is."""
-    items = [("muted", "training loss"), ("rekur", "validation loss, with a dot at the epoch of the best weights")]
     body, charts = "", dict[str, Json]()
     for k, (name, (kind, weight, records)) in enumerate(training_runs(model).items()):
-        losses = [record["val_loss"] for record in records if "val_loss" in record]
-        chart = charts[f"training-{k}"] = training_chart(canvas, records)
-        text = f"{plural(len(records), 'epoch')}"
-        if losses:
-            epoch = 1 + losses.index(min(losses))
-            text += f", the lowest validation loss {format_number(min(losses))} at epoch {epoch}, whose weights are used"
-        text += f", {records[-1]['seconds']:.1f} seconds" if "seconds" in records[-1] else ""
-        share = f"Its weight in the forecast is {weight:.0%}".replace("%", "\u00a0%")
-        share = share if weight else "It has no weight in the forecast"
-        area = legend(items[: len(chart["lines"])], f"training-{k}") + chart_area(f"training-{k}", f"losses of the {name}", "low")
-        title = name[:1].upper() + name[1:]
-        body += f"<div><h3>{escape(title)}</h3><p class='note'>{escape(NETWORKS[kind][:1].upper() + NETWORKS[kind][1:])} {share}.</p>"
-        body += f"{area}<p class='note'>{escape(text)}.</p></div>"
-    if not body:
-        return "", charts
+        place = f"training-{k}"
+        charts[place] = training_chart(canvas, records)
+        share = f"Its weight in the forecast is {100 * weight:.0f}{SPACE}%" if weight else "It has no weight"
+        title, described = (part[:1].upper() + part[1:] for part in (name, NETWORKS[kind]))
+        body += f'<div><h3>{escape(title)}</h3><p class="note">{escape(described)} {share}.</p>'
+        body += legend(training_legend(charts[place]), place)
+        body += chart_area(place, f"losses of the {name} by epoch", "low")
+        body += f'<p class="note">{escape(training_text(records))}.</p></div>'
     note = (
         "An epoch is one pass over 100 batches of windows. The validation loss is measured on the last rows of each "
         "series, which are not learned from; the loss is the mean error of all quantiles, the validation loss in units "
         "of the seasonal naive error. Networks with a weight are then trained a little further on the last rows too."
     )
-    return section("Training", f'<div class="pair">{body}</div><p class="note">{note}</p>'), charts
+    page = section("Training", f'<div class="pair">{body}</div><p class="note">{note}</p>') if body else ""
+    return page, charts
+
+
+def training_legend(chart: Json) -> list[tuple[str, str]]:
+    """Swatches of the lines of a chart of training."""
+    texts = {
+        "training loss": ("muted", "training loss"),
+        "validation loss": ("rekur", "validation loss, with a dot at the epoch of the best weights"),
+    }
+    return [texts[line["name"]] for line in chart["lines"] if line["name"]]
+
+
+def training_text(records: Sequence[Mapping[str, float]]) -> str:
+    """Epochs, lowest validation loss and seconds of a training."""
+    losses = [record.get("val_loss", np.inf) for record in records]
+    text = plural(len(records), "epoch")
+    if min(losses) < np.inf:
+        best = f"the lowest validation loss {format_number(min(losses))} at epoch {1 + losses.index(min(losses))}"
+        text += f", {best}, whose weights are used"
+    return text + (f", {records[-1]['seconds']:.1f} seconds" if "seconds" in records[-1] else "")
 
 
 def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | None) -> str:
@@ -212,4 +225,3 @@ def version_text(name: str) -> str:
         return f"{name} {version(name)}"
     except PackageNotFoundError:
         return f"{name} of an unknown version"
-
