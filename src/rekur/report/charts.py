@@ -14,7 +14,7 @@ from rekur.metrics import at_level
 from rekur.plotting.chart_data import MAX_HISTORY_ROWS, history, history_rows, local_times
 from rekur.plotting.traces import MAX_MARKED_STEPS
 from rekur.report.diagnostics import central_levels, coverage_by_level, error_by_step, residual_histogram
-from rekur.report.drawing import Canvas, Json, band, line, rounded, seconds, span_of, time_axis
+from rekur.report.drawing import RESOLUTION, Canvas, Json, band, line, rounded, seconds, span_of
 from rekur.report.formatting import model_name
 from rekur.report.seasonal import seasonal_profile, trend
 
@@ -35,7 +35,7 @@ def forecast_numbers(
     columns = [at_level(quantiles, levels, 0.5)]
     for percent in percents:
         columns += limits(quantiles, levels, percent)
-    return [rounded(column, span) for column in columns]
+    return [rounded(column, span, RESOLUTION) for column in columns]
 
 
 def forecast_chart(canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapping[int, int], season: int) -> Json:
@@ -66,7 +66,7 @@ def forecast_chart(canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapp
         line(NAME, "rekur", 0, rows, before=last, dots=count <= MAX_MARKED_STEPS),
     ]
     x = local_times(panel, s, np.arange(n - rows, n + count))
-    return canvas.chart(time_axis(panel), x, lines, drawn, marks=seconds(x[rows - 1 : rows]).tolist())
+    return canvas.chart(canvas.time_axis(panel), x, lines, drawn, marks=seconds(x[rows - 1 : rows]).tolist())
 
 
 def drawn_windows(backtest: Backtest, s: int) -> Array:
@@ -104,7 +104,7 @@ def backtest_chart(canvas: Canvas, backtest: Backtest, s: int, baseline: str, se
             lines.append(line(model_name(model), color, rounded(point, span), start, **more))
     cutoffs = seconds(local_times(panel, position, stops - 1)).tolist()
     marks = cutoffs if h > 1 and len(w) <= MAX_CUTOFF_LINES else []
-    return canvas.chart(time_axis(panel), x, lines, bands, marks=marks)
+    return canvas.chart(canvas.time_axis(panel), x, lines, bands, marks=marks)
 
 
 def joined_windows(stops: Array, h: int) -> list[Array]:
@@ -126,7 +126,7 @@ def trend_and_season(canvas: Canvas, panel: Panel, s: int, median: Array, m: int
     if n < 4 or (m > 1 and profile is None):
         return None, None
     smooth = trend(y, profile, m if m > 1 else SMOOTHED_ROWS, n)
-    span, axis = span_of(y[n - rows :]), time_axis(panel)
+    span, axis = span_of(y[n - rows :]), canvas.time_axis(panel)
     x = local_times(panel, s, np.arange(n - rows, n + h))
     lines = [
         line("trend of the history", "line", rounded(smooth[n - rows : n], span)),

@@ -21,7 +21,10 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object: a chart, or a part of one."""
 
 RESOLUTION = 1e-6
-"""Share of the range of a series to which its numbers are rounded."""
+"""Share of the range of a series to which the numbers of its forecast are rounded."""
+
+CHART_RESOLUTION = 1e-4
+"""Share of the range of a series to which the values of lines are rounded."""
 
 DIGITS = 9
 """Significant digits of numbers without a range."""
@@ -42,11 +45,18 @@ class Canvas:
     axes: list[Json] = field(default_factory=list)
     grids: list[Json | list[float]] = field(default_factory=list)
     _places: dict[str, int] = field(default_factory=dict)
+    _times: dict[int, Json] = field(default_factory=dict)
 
     def chart(self, axis: Json, x: Array, lines: Sequence[Json], bands: Sequence[Json] = (), **options: Any) -> Json:
         """A chart over the points x (n,), numbers or times."""
         chart: Json = {"axis": self._place(self.axes, axis), "x": self._place(self.grids, grid(x))}
         return {**chart, "lines": list(lines), "bands": list(bands), "marks": [], **options}
+
+    def time_axis(self, panel: Panel) -> Json:
+        """Names of the axes of the charts of a panel, see `time_axis`; computed once."""
+        if id(panel) not in self._times:
+            self._times[id(panel)] = time_axis(panel)
+        return self._times[id(panel)]
 
     def _place(self, items: list[Any], item: Json | list[float]) -> int:
         """Number of an item, which is added if it is new."""
@@ -87,11 +97,11 @@ def time_axis(panel: Panel) -> Json:
     return {"x": time, "y": value, "unit": next(exact, "ms")}
 
 
-def rounded(values: ArrayLike, span: float = 0.0) -> list[float | None]:
-    """Values as JSON, rounded to a millionth of a span, or to nine digits without one; None where one is missing."""
+def rounded(values: ArrayLike, span: float = 0.0, resolution: float = CHART_RESOLUTION) -> list[float | None]:
+    """Values as JSON, rounded to a share of a span, or to nine digits without one; None where one is missing."""
     y = np.asarray(values, float)
     if np.isfinite(span) and span > 0:
-        y = np.round(y, max(0, int(np.ceil(-np.log10(span * RESOLUTION)))))
+        y = np.round(y, max(0, int(np.ceil(-np.log10(span * resolution)))))
         return [float(v) if np.isfinite(v) else None for v in y]
     return [float(f"{v:.{DIGITS}g}") if np.isfinite(v) else None for v in y]
 

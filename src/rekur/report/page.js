@@ -1,6 +1,7 @@
 "use strict";
 (function () {
-  const page = JSON.parse(document.getElementById("data").textContent);
+  let page; // the data of the page, once they are unpacked
+  let chosen = 0; // the series that is shown
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const coarse = window.matchMedia("(pointer: coarse)");
   const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -265,21 +266,30 @@
     for (const [id, spec] of Object.entries(page.charts)) draw(id, spec);
   }
 
-  let chosen = 0;
-  page.series.forEach(takeNumbers);
   const search = document.getElementById("search");
-  if (search) search.addEventListener("input", fillList);
-  const link = document.getElementById("download");
-  if (link) link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-  drawAll();
-  dark.addEventListener("change", drawAll);
-  const resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      const plot = plots.get(target.id);
-      if (plot && target.clientWidth && target.clientWidth !== plot.width) {
-        plot.setSize({ width: target.clientWidth, height: target.clientHeight });
+
+  function start() {
+    page.series.forEach(takeNumbers);
+    const link = document.getElementById("download");
+    if (link) link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+    if (search) search.addEventListener("input", fillList);
+    drawAll();
+    dark.addEventListener("change", drawAll);
+    const resized = new ResizeObserver((entries) => {
+      for (const { target } of entries) {
+        const plot = plots.get(target.id);
+        if (plot && target.clientWidth && target.clientWidth !== plot.width) {
+          plot.setSize({ width: target.clientWidth, height: target.clientHeight });
+        }
       }
-    }
+    });
+    for (const place of document.querySelectorAll(".plot")) resized.observe(place);
+  }
+
+  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  new Response(unpacked).json().then((data) => {
+    page = data;
+    start();
   });
-  for (const place of document.querySelectorAll(".plot")) resized.observe(place);
 })();

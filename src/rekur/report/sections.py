@@ -89,7 +89,7 @@ def accuracy(backtest: Backtest, scores: Scores) -> str:
         "is bold; less is better, except for coverage; ± is the standard error over the times of the windows."
     )
     top = f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'
-    table = f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
+    table = f'<table class="metrics">{top}<tbody>{"".join(lines)}</tbody></table>'
     body = f'<div class="scroll" tabindex="0" role="region" aria-label="metrics">{table}</div>'
     models = [(model_name(name), MODELS[name]) for name in order if name in MODELS]
     return section("Accuracy", f'{body}<p class="note">{note}</p>{definition_list([*METRICS.values(), *models])}')

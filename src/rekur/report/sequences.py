@@ -107,7 +107,7 @@ def scores(comparison: Comparison) -> list[str]:
     names = [name for name in comparison.scores if not name.startswith("baseline_")]
     terms = definition_list([(name.replace("_", " "), SCORES[name]) for name in names])
     others = [name for name in comparison.values() if name != comparison.baseline_name]
-    note = f"Baseline: {comparison.baseline_name}, a simple rule on the same examples."
+    note = f"Baseline: {comparison.baseline_name}, on the same examples."
     note += f" The verdict also compares with: {', '.join(others)}." if others else ""
     return [card, section("Scores", f'{body}<p class="note">{escape(note)}</p>{terms}')]
 
@@ -121,7 +121,7 @@ def training(canvas: Canvas, charts: dict[str, Json], model: SequenceModel) -> s
     text = training_text(records)
     if any("val_loss" in record for record in records):
         error, count = model.fit_record_.error_name or "loss", plural(model.fit_record_.validation_rows, "example")
-        text += f". The validation loss is the {error} on {count} that were not learned from"
+        text += f". The validation loss, {error}, is measured on {count} that were not learned from"
     area = legend(training_legend(chart), "training") + chart_area("training", "losses by epoch", "low")
     note = f"{text}. An epoch is one pass over the training examples."
     return section("Training", f'{area}<p class="note">{escape(note)}</p>')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,11 +19,8 @@ from rekur.report.diagnostics import error_by_series
 from rekur.report.drawing import Canvas, Json, span_of
 from rekur.report.formatting import format_metric, model_name, plural
 
-MAX_BYTES = 1_200_000
-"""Size of the series of a page."""
-
-DETAIL_SHARE = 0.75
-"""Share of that size up to which past windows, trend and season of a series are drawn beside its forecast."""
+MAX_BYTES = 1_300_000
+"""Size of the series of a page, compressed and written as text."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +79,38 @@ def read_series(
     order = np.argsort(np.nan_to_num(-errors[:, 0], nan=np.inf), kind="stable")[:most]
     percents = percents_of(forecast, level)
     bands = {percent: 1 + 2 * percents.index(percent) for percent in INTERVALS if percent in percents}
-    entries, size = list[Json](), 0
+    entries, packer, size = list[Json](), Packer(), 0
     for s in order.tolist():
         entry = forecast_entry(canvas, forecast, s, bands, percents, season_of(s))
         if np.isfinite(errors[s]).any():
             entry["mase"] = [float(f"{error:.4g}") if np.isfinite(error) else None for error in errors[s]]
-        if size < DETAIL_SHARE * MAX_BYTES:
-            add_details(canvas, entry, forecast, s, season_of(s))
-            if backtest is not None:
-                add_windows(canvas, entry, backtest, int(rows[s]), baseline, season_of(s))
-        elif backtest is not None:
-            entry["note"] = "Its past windows are not drawn, so that the page stays small."
-        size += len(json.dumps(entry, separators=(",", ":")))
+        size = packer.add(entry)
         if entries and size > MAX_BYTES:
             break
         entries.append(entry)
+    for s, entry in zip(order.tolist(), entries, strict=False):
+        if size > MAX_BYTES:
+            entry["note"] = "Its past windows, trend and season are not drawn, so that the page stays small."
+            continue
+        details = trend_entry(canvas, forecast, s, season_of(s))
+        if backtest is not None:
+            details |= windows_entry(canvas, entry.get("mase"), backtest, int(rows[s]), baseline, season_of(s))
+        size = packer.add(details)
+        entry |= details
     return Series(entries, column_names(percents), len(forecast.panel) - len(entries))
+
+
+class Packer:
+    """Size of the parts of a page, compressed one after another and written as text."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.compressobj()
+        self._bytes = 0
+
+    def add(self, part: Json) -> int:
+        """The size with one more part."""
+        self._bytes += len(self._stream.compress(json.dumps(part, separators=(",", ":")).encode()))
+        return self._bytes * 4 // 3
 
 
 def series_errors(backtest: Backtest | None, baseline: str, rows: Array) -> Array:
@@ -125,26 +139,29 @@ def forecast_entry(
     return entry
 
 
-def add_details(canvas: Canvas, entry: Json, forecast: Forecast, s: int, season: int) -> None:
-    """Add the charts of trend and season of series s."""
+def trend_entry(canvas: Canvas, forecast: Forecast, s: int, season: int) -> Json:
+    """Charts of the trend and of the season of series s."""
     panel, position = forecast.panel.locate(s)
     median = at_level(forecast.values[s], forecast.levels, 0.5)
-    entry["trend"], entry["season"] = trend_and_season(canvas, panel, position, median, season)
+    trend, pattern = trend_and_season(canvas, panel, position, median, season)
+    return {"trend": trend, "season": pattern}
 
 
-def add_windows(canvas: Canvas, entry: Json, backtest: Backtest, row: int, baseline: str, season: int) -> None:
-    """Add the chart of the past windows of a series, by its row in the backtest, and a sentence on its errors."""
+def windows_entry(
+    canvas: Canvas, mase: Sequence[float | None] | None, backtest: Backtest, row: int, baseline: str, season: int
+) -> Json:
+    """Chart of the past windows of a series, by its row in the backtest, and a sentence on its errors."""
     count = int((backtest.series == row).sum()) if row >= 0 else 0
     if not count:
-        entry["note"] = "This series was not tested: it is too short to hold the windows and values before them."
-        return
-    chart = entry["backtest"] = backtest_chart(canvas, backtest, row, baseline, season)
+        return {"note": "This series was not tested: it is too short to hold the windows and values before them."}
+    chart = backtest_chart(canvas, backtest, row, baseline, season)
     drawn = sum(each["name"] == NAME for each in chart["lines"])
     text = f"{plural(count, 'window')} of {plural(backtest.actual.shape[1], 'step')}"
     text += f", of which {drawn} are drawn, so that none overlap" if 1 < drawn < count else ""
-    if "mase" not in entry or None in entry["mase"]:
-        entry["note"] = f"{text}. MASE is undefined on this series: its values are constant or missing."
-        return
-    pairs = zip((NAME, baseline), entry["mase"], strict=True)
-    values = ", ".join(f"{model_name(name)} {format_metric('MASE', value)}" for name, value in pairs)
-    entry["note"] = f"{text}. MASE on this series: {values}."
+    if mase is None or None in mase:
+        return {"backtest": chart, "note": f"{text}. MASE is undefined here: the values are constant or missing."}
+    pairs = zip((NAME, baseline), mase, strict=True)
+    values = ", ".join(
+        f"{model_name(name)} {format_metric('MASE', value)}" for name, value in pairs if value is not None
+    )
+    return {"backtest": chart, "note": f"{text}. MASE on this series: {values}."}
