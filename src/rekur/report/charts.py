@@ -58,7 +58,7 @@ def forecast_chart(canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapp
     """
     n, rows = panel.length(s), history_rows(panel, s, count, season)
     y = panel.values(s)[n - rows :]
-    last = float(y[-1]) if np.isfinite(y[-1]) else None
+    last = rounded(y[-1:])[0]
     opens = None if count == 1 else last  # the interval of one step would be a wedge
     drawn = [band(percent, k, k + 1, rows, before=opens) for percent, k in bands.items()]
     lines = [

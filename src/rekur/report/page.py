@@ -20,7 +20,7 @@ from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast, forecast_columns
 from rekur.forecasting.multi_frequency import used_baseline
-from rekur.plotting.chart_data import INTERVALS, axis_names, series_label
+from rekur.plotting.chart_data import axis_names, series_label
 from rekur.report import sections
 from rekur.report.charts import calibration_chart, residual_chart, step_chart
 from rekur.report.drawing import Canvas, Json
@@ -64,7 +64,7 @@ def html(
     title: str | None = None,
     source: str | None = None,
     command: str | None = None,
-    level: Sequence[float] = INTERVALS,
+    level: Sequence[float] = (),
     max_series: int | None = None,
 ) -> str:
     """Build the report of a forecast as one HTML page that needs no network.
@@ -88,7 +88,7 @@ def html(
         Name of the file or table that was read.
     command : str, optional
         Command that made the report.
-    level : sequence of float, default (95, 80)
+    level : sequence of float, default ()
         Intervals in percent whose limits stand in the table of numbers, in addition to those drawn, 80 and 95.
     max_series : int, optional
         Largest number of series of the page, the largest errors first; as many as fit 1.5 MB if None. The page states

@@ -109,7 +109,8 @@ class Packer:
 
     def add(self, part: Json) -> int:
         """The size with one more part."""
-        self._bytes += len(self._stream.compress(json.dumps(part, separators=(",", ":")).encode()))
+        text = json.dumps(part, separators=(",", ":")).encode()
+        self._bytes += len(self._stream.compress(text) + self._stream.flush(zlib.Z_SYNC_FLUSH))
         return self._bytes * 4 // 3
 
 
