@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import zlib
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -72,6 +74,8 @@ def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
     average = ModelAverage({"corrected": 0.8, "smoothing": 0.2}, (1.25, 1.0, 1.0))
     return SimpleNamespace(
         cell="lstm",
+        horizon=h,
+        panel_=table,
         hidden_size=48,
         num_layers=2,
         random_state=3,
@@ -84,41 +88,61 @@ def make_model(table: Panel, h: int = 12) -> SimpleNamespace:
     )
 
 
+VOID = ("meta", "link", "br", "img", "input")
+
+
 class Reader(HTMLParser):
-    """Tags with their attributes, the text outside scripts and styles, and the rows of the table."""
+    """Tags with their attributes, the text outside scripts and styles, the rows of the tables, and the tables."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text, self.rows, self.inside = "", [[]], ""
+        self.text, self.rows, self.open = "", [[]], list[str]()
+        self.tables: list[list[list[str]]] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self.inside = tag
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
         if tag == "tr":
             self.rows.append([])
+            self.tables[-1].append(self.rows[-1])
         if tag in ("td", "th"):
             self.rows[-1].append("")
 
     def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
+        while self.open and self.open.pop() != tag:
+            pass
 
     def handle_data(self, data: str) -> None:
-        if self.inside in ("script", "style"):
+        if self.open and self.open[-1] in ("script", "style"):
             return
         self.text += data
-        if self.inside in ("td", "th", "b"):
+        if {"td", "th"} & set(self.open) and (self.open[-1] != "small"):
             self.rows[-1][-1] += data
 
     def sections(self) -> list[str]:
         return [attrs.get("class") or "" for tag, attrs in self.tags if tag == "section"]
 
 
-def charts(page: str) -> dict:
+def data_of(page: str) -> dict:
     """The data of the page."""
-    text = page.split('id="charts">')[1].split("</script>")[0]
-    return json.loads(text)
+    packed = page.split('id="data">')[1].split("</script>")[0]
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+def grid_of(data: dict, chart: dict) -> list[float]:
+    """Points of a chart."""
+    grid = data["grids"][chart["x"]]
+    return grid if isinstance(grid, list) else [grid["start"] + k * grid["step"] for k in range(grid["count"])]
+
+
+def line_of(chart: dict, name: str) -> dict:
+    """The first line of a chart with a name."""
+    return next(each for each in chart["lines"] if each["name"] == name)
 
 
 def make_all() -> tuple[Forecast, Backtest, SimpleNamespace]:

@@ -40,9 +40,9 @@ def table(**columns: Any) -> str:
 def page(name: str) -> str:
     """The text of a report, which loads nothing from anywhere."""
     text = Path(name).read_text()
-    assert "<script" not in text
     assert not re.search(r'(src|href)="(?!data:)', text)
-    return html.unescape(text)
+    assert len(text) < 1_500_000
+    return html.unescape(re.sub(r"<script.*?</script>", "", text, flags=re.S))
 
 
 def test_texts_are_classified(run: Any) -> None:
@@ -55,7 +55,8 @@ def test_texts_are_classified(run: Any) -> None:
     assert re.search(r"accuracy [01]\S* on 15 rows: .* the best baseline, .*; (linear n-gram model|most frequent)", out)
     assert "on 15 rows: " in page("r.html")
     assert "Confusion matrix" in page("r.html")
-    assert any(f"<td>{text}</td>" in page("r.html") for text in x)
+    assert "rekur fit classify data.csv --epochs 3 --hidden 16 --save m --report r.html" in page("r.html")
+    assert any(f">{text}</td>" in page("r.html") for text in x)
     assert sorted(path.name for path in Path().iterdir()) == ["data.csv", "m", "r.html"]
     code, out, _ = run("predict", "m", source, "--out", "told.csv")
     told = pd.read_csv("told.csv")

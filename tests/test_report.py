@@ -23,7 +23,19 @@ from rekur.forecasting.forecast import Forecast
 from rekur.plotting import figure
 from rekur.plotting.chart_data import fan_chart
 from rekur.report.formatting import METRICS, format_frequency, format_metric, format_number
-from report_cases import EVIL, Reader, charts, make_all, make_backtest, make_model, make_prediction, make_table, spread
+from report_cases import (
+    EVIL,
+    Reader,
+    data_of,
+    grid_of,
+    line_of,
+    make_all,
+    make_backtest,
+    make_model,
+    make_prediction,
+    make_table,
+    spread,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +53,14 @@ def test_page_loads_nothing(page: str) -> None:
     reader = Reader(page)
     for tag, attrs in reader.tags:
         for name in ("src", "href", "action", "data", "srcset"):
-            assert attrs.get(name) in (None, "data:,"), (tag, attrs)
+            assert attrs.get(name) in (None, "data:,", "#"), (tag, attrs)
     policy = next(attrs["content"] for _, attrs in reader.tags if attrs.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'")
     assert "@import" not in page.split("<style>")[1].split("</style>")[0]
-    assert page.count("plotly.js v") == 1
-    assert len(page.encode()) < 5_600_000
+    assert "fetch(" not in page
+    assert page.count("uPlot (v") == 1
+    assert len(page.encode()) < 250_000
 
 
 def test_user_text_is_escaped(page: str) -> None:
@@ -56,17 +69,15 @@ def test_user_text_is_escaped(page: str) -> None:
     assert [tag for tag, _ in reader.tags].count("script") == 3
     assert all(attrs.get("class") for tag, attrs in reader.tags if tag == "i")
     for said in (
-        EVIL,
         "sales <1>.csv",
         "Plan & <b>hope</b>",
         "2 values are missing <i>",
         "short <b>: fewer than 3 values",
     ):
         assert said in reader.text, said
-    found = charts(page)
-    assert found["series"][0]["label"] == EVIL
-    assert found["series"][0]["forecast"]["layout"]["xaxis"]["title"]["text"] == "ds &lt;b&gt;"
-    assert found["series"][0]["forecast"]["layout"]["yaxis"]["title"]["text"] == "y &amp; z"
+    data = data_of(page)
+    assert EVIL in [series["label"] for series in data["series"]]
+    assert data["axes"][0] == {"x": "ds <b>", "y": "y & z", "unit": "D"}
 
 
 def test_page_says_what_it_should(page: str, full: tuple[Forecast, Backtest, SimpleNamespace]) -> None:
@@ -80,10 +91,14 @@ def test_page_says_what_it_should(page: str, full: tuple[Forecast, Backtest, Sim
         "LSTM, 2 layers of 48 units",
         "random state3",
         "a note of the model",
-        "12 of 30 series can be drawn here, chosen evenly; 18 are not shown.",
+        "the largest errors first: mase of rekur and of",
+        "corrected network: a linear forecast from the last values, which recurrent blocks correct",
+        "smoothing (theta): the theta method",
+        "stepsvalues that the recurrence reads at once",
     ):
-        assert said in reader.text, said
-    titles = ["Verdict", "Accuracy", "Forecast", "Backtest", "Training", "Settings", "Notes", "Reading the charts"]
+        assert said.lower() in reader.text.lower(), said
+    titles = ["Verdict", "Accuracy", "Forecast", "Backtest", "Trend and season", "Errors of all past windows"]
+    titles += ["Training", "Settings", "Notes", "This report"]
     places = [page.index(f"<h2>{title}") for title in titles]
     assert places == sorted(places)
 
@@ -103,7 +118,7 @@ def test_verdict_has_its_colour() -> None:
 def test_measures_are_those_of_the_backtest(page: str, full: tuple[Forecast, Backtest, SimpleNamespace]) -> None:
     """Every value of the table, the best model first and the best value of each column bold."""
     scores = full[1].metrics()
-    rows = [row for row in Reader(page).rows if row]
+    rows = Reader(page).tables[0]
     assert [head.replace("\u00ad", "") for head in rows[0]] == ["model", *(head for head, _ in METRICS.values())]
     order = sorted(scores, key=lambda name: scores[name]["MASE"])
     readable = [name if name == "rekur" else describe(name) for name in order]
@@ -116,19 +131,25 @@ def test_measures_are_those_of_the_backtest(page: str, full: tuple[Forecast, Bac
     assert '<tr class="rekur-row"><th scope="row">rekur</th>' in page
 
 
-def test_each_network_has_a_training_curve_of_its_own() -> None:
-    """The epochs of each network are counted from 1; the note names both (they were joined on one axis)."""
+def test_each_network_has_a_training_chart_of_its_own() -> None:
+    """The epochs of each network are counted from 1 in its own chart, beside its name, description and weight."""
     table = make_table([None])
     model = make_model(table)
     first = model.config_.architectures[0]
     model.config_ = replace(model.config_, architectures=(first, replace(first, name="direct")))
     model.history_ = [{**record, "member": k // 3, "epoch": k + 1} for k, record in enumerate(model.history_)]
     page = report.html(make_prediction(table), None, model)
-    lines = {each["name"]: each for each in charts(page)["training"]["data"] if each["mode"] == "lines"}
-    assert list(lines)[1::2] == ["validation loss, corrected network", "validation loss, direct network"]
-    assert [each["x"] for each in lines.values()] == [[1, 2, 3], [1, 2, 3], [1, 2], [1, 2]]
-    assert "corrected network: 3 epochs" in Reader(page).text
-    assert "direct network: 2 epochs" in Reader(page).text
+    data = data_of(page)
+    for k, epochs in enumerate(([1, 2, 3], [1, 2])):
+        chart = data["charts"][f"training-{k}"]
+        assert grid_of(data, chart) == epochs
+        assert [len(each["values"]) for each in chart["lines"]] == [len(epochs), len(epochs), 1]
+    text = Reader(page).text
+    assert "Corrected networkA linear forecast from the last values" in text
+    assert "Its weight in the forecast is 80\u00a0%." in text
+    assert "Direct networkOne recurrence without a linear forecast" in text
+    assert "It has no weight." in text
+    assert "3 epochs, the lowest validation loss 0.4000 at epoch 3, whose weights are used" in text
 
 
 def test_forecast_alone() -> None:
@@ -137,39 +158,103 @@ def test_forecast_alone() -> None:
     reader = Reader(page)
     assert "No backtest was run" in reader.text
     assert "Forecast of y & z" in reader.text
-    for title in ("Verdict", "Backtest", "Training", "Settings"):
+    for title in ("Verdict", "Backtest", "Errors", "Covariates", "Training", "Settings"):
         assert f"<h2>{title}" not in page
-    assert charts(page)["training"] is None
-    assert charts(page)["series"][0]["backtest"] is None
-    assert "<select" not in page
+    assert data_of(page)["charts"] == {}
+    assert "backtest" not in data_of(page)["series"][0]
+    assert '<input type="search"' not in page
+
+
+def test_numbers_are_the_forecast(page: str, full: tuple[Forecast, Backtest, SimpleNamespace]) -> None:
+    """The table, and with it the download, holds every value of the forecast, under the names of `Forecast.frame`."""
+    data = data_of(page)
+    frame = full[0].frame(level=[80, 95]).set_index("id")
+    assert data["table"]["id"] == "id"
+    assert data["table"]["time"] == full[0].panel.parts[0].columns.time
+    assert data["table"]["columns"] == [name for name in frame.columns if name.startswith("rekur")]
+    assert sorted(series["label"] for series in data["series"]) == sorted(frame.index.unique())
+    for series in data["series"]:
+        expected = frame.loc[series["label"]]
+        numbers = series["numbers"]
+        times = np.array(grid_of(data, series["forecast"])[numbers["from"] :], "M8[s]")
+        assert (times == expected[data["table"]["time"]].to_numpy()).all()
+        for name, column in zip(data["table"]["columns"], numbers["columns"], strict=True):
+            assert column == pytest.approx(expected[name].tolist(), abs=1e-5)
+
+
+def test_levels_of_the_table() -> None:
+    """The intervals asked for stand in the table in addition to those drawn; one beyond the model is refused."""
+    prediction = make_prediction(make_table([None]))
+    data = data_of(report.html(prediction, level=[90]))
+    sides = [f"rekur-{side}-{percent}" for percent in (80, 90, 95) for side in ("lo", "hi")]
+    assert data["table"]["columns"] == ["rekur", *sides]
+    assert data["table"]["id"] is None
+    assert [band["percent"] for band in data["series"][0]["forecast"]["bands"]] == [95, 80]
+    with pytest.raises(OptionError, match="level=99"):
+        report.html(prediction, level=[99])
+
+
+def test_largest_errors_come_first() -> None:
+    """The series are in the order of their MASE on the past windows, which stands beside their names."""
+    table = make_table(["a", "b", "c"])
+    tested = make_backtest(table)
+    tested.forecasts["rekur"][tested.series == 1] += 5.0
+    tested.forecasts["rekur"][tested.series == 2] += 1.0
+    data = data_of(report.html(make_prediction(table), tested))
+    assert [series["label"] for series in data["series"]] == ["b", "c", "a"]
+    scores = tested.scores.values["MASE"]
+    for series, row in zip(data["series"], (1, 2, 0), strict=True):
+        means = [scores[name][tested.series == row].mean() for name in ("rekur", "naive")]
+        assert series["mase"] == pytest.approx(means, rel=1e-3)
 
 
 def test_series_without_windows() -> None:
     """A series that the backtest left out says so."""
     table = make_table(["a", "b"])
     tested = make_backtest(table.select(np.array([True, False])))
-    found = charts(report.html(make_prediction(table), tested))["series"]
-    assert found[0]["backtest"] is not None
-    assert found[1]["backtest"] is None
-    assert "was not tested" in found[1]["note"]
+    first, second = data_of(report.html(make_prediction(table), tested))["series"]
+    assert first["backtest"] is not None
+    assert "backtest" not in second
+    assert "was not tested" in second["note"]
 
 
 def test_drawn_windows_do_not_overlap() -> None:
     table = make_table(["a"])
     one = make_backtest(table, h=6, windows=4)
     close = Backtest(**{**vars(one), "stop": np.array([39, 45, 48, 54])})
-    found = charts(report.html(make_prediction(table), close))["series"][0]
-    assert "4 windows of 6 steps, of which 3 are drawn" in found["note"]
-    assert sum(x is None for x in found["backtest"]["data"][-1]["x"]) == 2
+    series = data_of(report.html(make_prediction(table), close))["series"][0]
+    assert "4 windows of 6 steps, of which 3 are drawn" in series["note"]
+    starts = [each["from"] for each in series["backtest"]["lines"] if each["name"] == "rekur"]
+    assert np.diff(starts).tolist() == [9, 6]  # from 39 to 48 and 54
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 30, 99])
 def test_most_series(full: tuple[Forecast, Backtest, SimpleNamespace], most: int) -> None:
-    """The first and the last series are among those drawn, and no more than asked for."""
-    found = [one["label"] for one in charts(report.html(full[0], max_series=most))["series"]]
-    assert len(found) == len(set(found)) == min(most, 30)
-    assert found[0] == EVIL
-    assert found[-1] == ("series 29" if most > 1 else EVIL)
+    """No more series than asked for, and the page names the number left out."""
+    page = report.html(full[0], max_series=most)
+    labels = [one["label"] for one in data_of(page)["series"]]
+    assert labels == full[0].panel.ids[: min(most, 30)].tolist()
+    left_out = f"{min(most, 30)} of 30 series stand here; {30 - most} are left out"
+    assert (left_out in Reader(page).text) == (most < 30)
+
+
+def test_size_of_many_series(full: tuple[Forecast, Backtest, SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit, past windows are left out of the page first, then series; it says so."""
+    whole = data_of(report.html(*full))
+    assert all("backtest" in series for series in whole["series"])
+    sizes = []
+    for limit, complete in ((30_000, True), (12_000, False)):
+        monkeypatch.setattr("rekur.report.series.MAX_BYTES", limit)
+        page = report.html(*full)
+        series = data_of(page)["series"]
+        assert (len(series) == 30) == complete
+        assert ("are left out" in Reader(page).text) != complete
+        assert [each["label"] for each in series] == [each["label"] for each in whole["series"]][: len(series)]
+        assert "backtest" not in series[-1]
+        assert "so that the page stays small" in series[-1]["note"]
+        sizes.append(len(page.split('id="data">')[1].split("</script>")[0]))
+        assert sizes[-1] < 1.3 * limit
+    assert sizes[0] > sizes[1]
 
 
 @pytest.mark.parametrize("most", [0, -1, 2.5, True])
@@ -179,22 +264,22 @@ def test_most_is_checked(full: tuple[Forecast, Backtest, SimpleNamespace], most:
 
 
 def test_chart_shows_gaps_and_forecast() -> None:
-    """Missing values stay missing, a lone value is a dot, and the forecast starts at the last value."""
+    """Missing values stay missing, and the forecast starts at the last value."""
     table = make_table([None])
     prediction = make_prediction(table)
-    data = {trace["name"]: trace for trace in charts(report.html(prediction))["series"][0]["forecast"]["data"]}
-    seen = data["history"]
-    assert len(seen["y"]) == 48
-    assert seen["y"][36] is None
-    assert seen["y"][38] is None
-    assert seen["marker"]["size"][37] > 0
-    assert sum(size > 0 for size in seen["marker"]["size"]) == 1
-    assert seen["x"][-1] == "2024-12-01"
-    assert data["rekur"]["x"][0] == "2025-01-01"
-    assert data["rekur"]["y"] == pytest.approx(prediction.values[0, :, LEVELS.index(0.5)], rel=1e-8)
-    band = data["80 % interval"]
-    assert band["x"][0] == band["x"][-1] == "2024-12-01"
-    assert len(band["x"]) == 2 * 13
+    data = data_of(report.html(prediction))
+    chart, numbers = data["series"][0]["forecast"], data["series"][0]["numbers"]
+    seen, points = line_of(chart, "history"), np.array(grid_of(data, chart), "M8[s]")
+    assert len(seen["values"]) == 48
+    assert [k for k, value in enumerate(seen["values"]) if value is None] == [36, 38]
+    assert points[len(seen["values"]) - 1] == np.datetime64("2024-12-01")
+    median = line_of(chart, "rekur")
+    assert points[median["from"]] == np.datetime64("2025-01-01")
+    assert median["before"] == seen["values"][-1]
+    assert median["values"] == 0  # the column of the numbers
+    assert numbers["columns"][0] == pytest.approx(prediction.values[0, :, LEVELS.index(0.5)], abs=1e-5)
+    assert {band["percent"]: (band["low"], band["high"]) for band in chart["bands"]} == {80: (1, 2), 95: (3, 4)}
+    assert chart["marks"] == [int(np.datetime64("2024-12-01", "s").astype(int))]
 
 
 @pytest.mark.parametrize("freq", ["MS", "h", "B", "3"])
@@ -225,6 +310,7 @@ def test_last_value_missing() -> None:
     table = make_table([None])
     table.y[-1] = np.nan
     prediction = Forecast(PanelGroup((table,)), LEVELS, spread(np.full((1, 12), 10.0), 2.0))
+    assert line_of(data_of(report.html(prediction))["series"][0]["forecast"], "rekur")["before"] is None
     found = fan_chart(table, 0, 60, prediction.values[0], LEVELS)
     assert found.connection is None
     assert len(found.intervals[80][0]) == 12
@@ -257,7 +343,7 @@ def test_frequencies(freq: str, text: str) -> None:
 def test_scale_of_the_values(size: float) -> None:
     table = make_table([None], size=size)
     reader = Reader(report.html(make_prediction(table), make_backtest(table)))
-    assert "\u00a0×\u00a010" in reader.rows[2][3]
+    assert "\u00a0×\u00a010" in reader.tables[0][1][3]
     assert "nan" not in reader.text
 
 
@@ -343,5 +429,6 @@ def test_series_of_two_frequencies() -> None:
     text = Reader(page).text
     for setting in ("cell, daily series", "cell, weekly series", "season, daily series7 steps", "random state0"):
         assert setting in text, setting
-    ends = [series["forecast"]["data"][-1]["x"][-1] for series in charts(page)["series"]]
+    data = data_of(page)
+    ends = [str(np.datetime64(grid_of(data, series["forecast"])[-1], "s"))[:10] for series in data["series"]]
     assert ends == ["2024-01-11", "2024-03-17"]

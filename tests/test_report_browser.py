@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rekur import report
 from report_cases import make_all, make_backtest, make_prediction, make_table
+from test_report_sequences import PAGES
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -25,39 +28,54 @@ def page() -> str:
 
 
 LISTEN = """<script>
-const wrong = [];
+const wrong = [], blobs = new Map();
 addEventListener("error", (e) => wrong.push(String(e.message || e.target)), true);
 addEventListener("unhandledrejection", (e) => wrong.push(String(e.reason)));
 addEventListener("securitypolicyviolation", (e) => wrong.push(e.violatedDirective + " " + e.blockedURI));
 for (const kind of ["error", "warn"]) console[kind] = (...said) => wrong.push(said.join(" "));
+const makeURL = URL.createObjectURL.bind(URL);
+URL.createObjectURL = (blob) => { const url = makeURL(blob); blobs.set(url, blob); return url; };
 const size = (e) => { const box = e.getBoundingClientRect(); return [box.width, box.height]; };
+const all = (selector) => [...document.querySelectorAll(selector)];
+function inked(plot) { // pixels of a chart that are drawn
+  const canvas = plot.querySelector("canvas");
+  if (!canvas || !canvas.width) return 0;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, k) => k % 4 === 3 && value > 0).length;
+}
 function measure() {
-  const plots = [...document.querySelectorAll(".plot")].filter((plot) => !plot.hidden);
+  const plots = all(".plot").filter((plot) => !plot.hidden);
   return {
     inner: innerWidth,
     scroll: document.documentElement.scrollWidth,
-    plots: plots.map((plot) => plot.querySelector("svg.main-svg") ? size(plot.querySelector("svg.main-svg")) : [0, 0]),
-    lines: plots.map((plot) => [...plot.querySelectorAll(".scatterlayer .trace path")].filter(
-      (path) => path.getBBox().width || path.getBBox().height).length),
-    table: [...document.querySelectorAll(".scroll")].map((e) => e.scrollWidth - e.clientWidth),
-    taps: [...document.querySelectorAll("select")].map((e) => size(e)[1]),
-    ink: [...document.querySelectorAll(".xtick text")].map((e) => getComputedStyle(e).fill)[0],
+    plots: plots.map((plot) => plot.querySelector("canvas") ? size(plot.querySelector("canvas")) : [0, 0]),
+    inked: plots.map(inked),
+    table: all(".scroll").map((e) => e.scrollWidth - e.clientWidth),
+    outside: all(".examples td").filter((e) => e.getBoundingClientRect().right > innerWidth).length,
+    taps: all("input, #series button, .button").map((e) => size(e)[1]),
+    rows: all("#numbers tbody tr").map((row) => [...row.children].map((cell) => cell.textContent)),
+    names: all(".name").map((e) => e.textContent),
+    ink: getComputedStyle(document.body).color,
     card: getComputedStyle(document.querySelector("section:not(.verdict)")).backgroundColor,
     loaded: performance.getEntriesByType("resource").map((entry) => entry.name),
     wrong,
   };
 }
-addEventListener("load", () => setTimeout(() => {
-  const found = measure(), select = document.querySelector("select"), plot = document.getElementById("forecast");
-  const before = JSON.stringify(plot.data);
-  if (select) { select.value = "5"; select.dispatchEvent(new Event("change")); }
+addEventListener("load", () => setTimeout(async () => {
+  const found = measure(), search = document.getElementById("search"), link = document.getElementById("download");
+  found.csv = link ? await blobs.get(link.href).text() : "";
+  found.listed = all("#series button").length;
+  if (search) {
+    search.value = "SERIES 17";
+    search.dispatchEvent(new Event("input"));
+    found.matches = all("#series button").map((button) => button.firstChild.textContent);
+    document.querySelector("#series button").click();
+  }
   setTimeout(() => {
-    const after = measure();
-    found.switched = JSON.stringify(plot.data) !== before;
-    found.after = [after.scroll, after.plots];
+    found.after = measure();
     parent.postMessage(found, "*");
   }, 300);
-}, 500));
+}, 900));
 </script>"""
 
 FRAMES = """<!DOCTYPE html><body style="margin:0"><script>
@@ -105,21 +123,40 @@ def test_browser(tmp_path: Path, page: str) -> None:
         width = int(name.split()[1])
         assert one["inner"] == width, name
         assert one["scroll"] <= width, f"{name}: the page scrolls sideways"
-        assert one["after"][0] <= width, f"{name}: the page scrolls sideways after another series was chosen"
-        assert one["wrong"] == one["loaded"] == [], name
-        assert len(one["plots"]) == (3 if "many" in name else 2), name
-        for size in one["plots"] + one["after"][1]:
-            assert 0.6 * width < size[0] < width, (name, size)
+        assert one["after"]["scroll"] <= width, f"{name}: the page scrolls sideways after another series was chosen"
+        assert one["wrong"] == one["loaded"] == one["after"]["wrong"] == [], name
+        assert len(one["plots"]) == (8 if "many" in name else 5), name
+        for size in one["plots"] + one["after"]["plots"]:
+            assert 0.2 * width < size[0] < width, (name, size)
             assert size[1] > 200, (name, size)
-        assert min(one["lines"]) >= 2, name
+        assert min(one["inked"]) > 500, (name, one["inked"])
         assert all(height >= 44 for height in one["taps"]), name
-        assert one["switched"] == ("many" in name)
-    assert found["many 390"]["table"] == [0]
+    assert found["many 390"]["table"] == [0, 0]
+
+
+@needs_browser
+def test_numbers_and_search(tmp_path: Path, page: str) -> None:
+    """The download is the forecast as a table; the table of a series has the same numbers; a search finds a series."""
+    forecast = make_all()[0]
+    (one,) = browse(tmp_path, {"many": page}, (390,)).values()
+    expected = forecast.frame(level=[80, 95])
+    loaded = pd.read_csv(io.StringIO(one["csv"]), parse_dates=[forecast.panel.parts[0].columns.time])
+    assert loaded.columns.tolist() == expected.columns.tolist()
+    loaded, expected = (each.sort_values(each.columns[:2].tolist(), ignore_index=True) for each in (loaded, expected))
+    pd.testing.assert_frame_equal(loaded, expected, check_dtype=False, atol=1e-5)
+    assert one["listed"] == 30
+    assert one["matches"] == ["series 17"]
+    assert one["names"] == [forecast.panel.ids[0]] * 3
+    assert one["after"]["names"] == ["series 17"] * 3
+    rows = expected[expected["id"] == "series 17"].iloc[:, 1:]
+    assert [row[0] for row in one["after"]["rows"]] == rows.iloc[:, 0].dt.strftime("%Y-%m-%d").tolist()
+    shown = [[float(cell.replace(",", "")) for cell in row[1:]] for row in one["after"]["rows"]]
+    assert shown == pytest.approx(rows.iloc[:, 1:].to_numpy(), abs=1e-3)
 
 
 @needs_browser
 def test_browser_dark(tmp_path: Path, page: str) -> None:
-    """Where the reader prefers dark, cards are dark and the writing of the plots is light."""
+    """Where the reader prefers dark, cards are dark and the writing is light."""
     (one,) = browse(tmp_path, {"many": page}, (390,), "--blink-settings=preferredColorScheme=0").values()
     dark, light = (
         sum(float(part) for part in one[key].removeprefix("rgb(").removesuffix(")").split(",")[:3]) / 3
@@ -127,3 +164,15 @@ def test_browser_dark(tmp_path: Path, page: str) -> None:
     )
     assert dark < 60
     assert light > 140
+
+
+@needs_browser
+def test_sequences_in_a_browser(tmp_path: Path) -> None:
+    """Reports of sequences at 390 px: no cell beyond the edge, however long the texts, and the training is drawn."""
+    found = browse(tmp_path, {name: make() for name, make in PAGES.items()}, (390, 1280))
+    for name, one in found.items():
+        assert one["scroll"] <= one["inner"], f"{name}: the page scrolls sideways"
+        assert one["outside"] == 0, name
+        assert one["wrong"] == one["loaded"] == [], name
+        assert one["plots"], name
+        assert min(one["inked"]) > 500, name

@@ -72,7 +72,7 @@ class Task:
 
 _ROWS = (
     Task("Forecaster", "rekur.forecasting.forecaster"),
-    Task("Regressor", "rekur.sequence.regressor", ("numbers",), "value"),
+    Task("Regressor", "rekur.sequence.regressor", ("numbers",), "value", report="regression"),
     Task(
         "Classifier",
         "rekur.sequence.classifier",

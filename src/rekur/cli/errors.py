@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 
 import typer
 
+from rekur.cli.options import COMMAND
 from rekur.core import RekurError
 
 OPTIONS = {
@@ -67,6 +69,7 @@ def exit_code(app: typer.Typer, arguments: Sequence[str]) -> int:
     usage_error: type[Exception] = next(
         base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
     )
+    COMMAND.set(shlex.join(["rekur", *arguments]))
     try:
         code = app(list(arguments), standalone_mode=False)
         sys.stdout.flush()

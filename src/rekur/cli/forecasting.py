@@ -10,7 +10,7 @@ from time import monotonic
 import numpy as np
 
 from rekur.cli.errors import in_options
-from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
+from rekur.cli.options import COMMAND, ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name
 from rekur.core import DataError, positive
 from rekur.data.ingest import files
@@ -173,7 +173,7 @@ def finish(
     if outputs.report is not None:
         from rekur import report
 
-        report.write(outputs.report, forecast, backtest, model, source=source)
+        report.write(outputs.report, forecast, backtest, model, source=source, command=COMMAND.get(), level=level)
         print(f"report written to {outputs.report}")
     if outputs.save is not None:
         print(f"model saved in {outputs.save}")

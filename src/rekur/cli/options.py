@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
+
+COMMAND: ContextVar[str | None] = ContextVar("COMMAND", default=None)
+"""The command line that is run, for reports."""
 
 
 @dataclass(frozen=True)

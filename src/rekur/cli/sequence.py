@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from rekur.cli.options import FitOptions, Outputs
+from rekur.cli.options import COMMAND, FitOptions, Outputs
 from rekur.cli.outputs import Savable, check, fit_and_save
 from rekur.cli.printing import console, grid
 from rekur.core import DataError, OptionError, choose
@@ -23,10 +23,12 @@ from rekur.registry import COMMANDS, Task, load, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
     from rekur.inputs.reader import Reader
     from rekur.metrics import Comparison
     from rekur.sequence.base import FitRecord
+    from rekur.sequence.defaults import NetworkSize
     from rekur.sequence.targets import SplitKind
 
 HELD_OUT_SHARE = 0.1
@@ -37,7 +39,10 @@ class SequenceModel(Savable, Protocol):
     """The methods of an estimator of sequences that the commands call."""
 
     split: ClassVar[SplitKind]
+    cell: str
     random_state: int
+    net_: nn.Module
+    size_: NetworkSize
     history_: list[dict[str, float]]
     notes_: list[str]
     fit_record_: FitRecord
@@ -82,7 +87,7 @@ def fit(
     )
     which = "others, held out before training" if test is None else f"of {test}"
     print(f"{learned}; scores of {len(held_out.x):,} {which}:")
-    report_scores(model, row, held_out, outputs)
+    report_scores(model, row, held_out, outputs, source if test is None else test)
 
 
 def build(task: Task, options: FitOptions) -> SequenceModel:
@@ -194,7 +199,7 @@ def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -
         raise OptionError(f"{folder} holds a forecaster: rekur forecast scores one on past windows of a table")
     dataset = read_examples(source, task, columns)
     print(f"{len(dataset.x):,} examples of {source}:")
-    report_scores(model, task, dataset, replace(outputs, save=None))
+    report_scores(model, task, dataset, replace(outputs, save=None), source)
 
 
 def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:
@@ -207,7 +212,7 @@ def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:
     return replace(dataset, y=[classes.get(str(label), label) for label in dataset.y])
 
 
-def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs) -> None:
+def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs, source: str) -> None:
     """Print the verdict and the scores of the model and of a simple baseline, and write the report."""
     dataset = with_labels_of(model, dataset)
     targets = (dataset.y,) if dataset_format(task).has_targets else ()
@@ -224,7 +229,7 @@ def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: O
     if outputs.report is not None:
         from rekur.report import sequences
 
-        sequences.write(outputs.report, model, dataset, comparison)
+        sequences.write(outputs.report, model, dataset, comparison, source=source, command=COMMAND.get())
         print(f"report written to {outputs.report}")
     if outputs.save is not None:
         print(f"model saved in {outputs.save}")

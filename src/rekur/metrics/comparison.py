@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -203,6 +204,30 @@ class Comparison:
             return mcnemar(self.model[:, 0] == 1, other[:, 0] == 1)
         return paired_bootstrap(self.model, other, self.total)
 
+    def outcome(self) -> str:
+        """The model against the best baseline: "better", "worse", "close" or "equal".
+
+        Returns
+        -------
+        str
+            "equal" on every row, "close" where the difference has a p-value above 0.05.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from rekur.metrics import Comparison
+        >>> rows = np.ones((9, 2))
+        >>> Comparison({}, "accuracy", rows, {"most frequent label": rows}).outcome()
+        'equal'
+        """
+        best, p = self._best
+        if np.array_equal(self.model, self.baselines[best]):
+            return "equal"
+        if p > LEVEL:
+            return "close"
+        better = (self._value(self.model) < self._value(self.baselines[best])) == self.less_is_better
+        return "better" if better else "worse"
+
     def verdict(self) -> str:
         """One sentence: the score, and whether it is better or worse than the best baseline or too close to call.
 
@@ -213,15 +238,20 @@ class Comparison:
         kind = "the best baseline" if others else "the baseline"
         rest = "".join(f"; {name} {values[name]:.4g}" for name in others)
         start = f"{self.score.replace('_', ' ')} {value:.4g} on {len(self.model):,} rows"
-        if np.array_equal(self.model, self.baselines[best]):
+        outcome = self.outcome()
+        if outcome == "equal":
             return f"{start}: equal to {kind}, {best}, on every row{rest}"
-        p = self.p_value(best)
+        _, p = self._best
         against = f"{kind}, {best} ({values[best]:.4g}, {'p < 0.001' if p < 0.001 else f'p = {p:.2g}'})"
-        if p > LEVEL:
+        if outcome == "close":
             return f"{start}: too close to call against {against}{rest}"
-        if (value < values[best]) == self.less_is_better:
-            return f"{start}: better than {against}{rest}"
-        return f"{start}: worse than {against}{rest}; use {best}"
+        return f"{start}: {outcome} than {against}{rest}" + (f"; use {best}" if outcome == "worse" else "")
+
+    @cached_property
+    def _best(self) -> tuple[str, float]:
+        """The best baseline, and the p-value of the difference between it and the model."""
+        best = next(iter(self.values()))
+        return best, self.p_value(best)
 
     def _value(self, rows: Array) -> float:
         return float(self.total(rows.sum(axis=0, dtype=float)[None])[0])

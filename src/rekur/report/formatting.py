@@ -35,6 +35,40 @@ METRICS = {
 }
 """Heading and description of each metric."""
 
+SCORES = {
+    "accuracy": "share of the predictions that are right.",
+    "f1": "F1 of each label, the harmonic mean of precision and recall; the mean over labels, rare ones count as much.",
+    "exact_match": "share of the examples that are right as a whole.",
+    "span_f1": "F1 of whole spans, such as a name of several words: right if all of its tags are.",
+    "word_error_rate": "words that were replaced, left out or added, as a share of the true words; 0 is best.",
+    "character_error_rate": "the same for characters; 0 is best.",
+    "bleu": "share of the runs of one to four words that also stand in the true text, from 0 to 1.",
+    "rouge1": "words that the predicted and the true text share, as F1.",
+    "rouge2": "pairs of words that both share, as F1.",
+    "rougeL": "length of the longest sequence of words that both share, as F1.",
+    "perplexity": "number of equally likely words among which the model would have to guess the next; less is better.",
+    "r2": "share of the variance of the values that is explained; 1 is best, 0 is as good as their mean.",
+    "rmse": "root mean squared error, in the unit of the values.",
+    "mae": "mean absolute error, in the unit of the values.",
+}
+"""Description of each score of a task on sequences."""
+
+NETWORKS = {
+    "corrected": "a linear forecast from the last values, which recurrent blocks correct; it reads each window "
+    "relative to the window's own level and spread.",
+    "direct": "one recurrence without a linear forecast; it reads each window relative to its last value, in units of "
+    "the spread of the series.",
+}
+"""Description of each kind of network."""
+
+MODELS = {
+    "smoothing": "the Theta method: exponential smoothing of the values without their season, with half of the trend.",
+    "seasonal_naive": "the value of one season before.",
+    "naive": "the last value.",
+    "drift": "the last value, continued by the mean slope of the history.",
+}
+"""Description of each baseline."""
+
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SPACE = "\u00a0"  # does not break
 
@@ -107,7 +141,10 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 or noun.endswith("s") else f"{n:,} {noun}s"
 
 
-def definition_list(items: Sequence[tuple[str, str]]) -> str:
-    """Terms and their descriptions as an HTML list; both are escaped."""
-    inner = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in items)
-    return f"<dl>{inner}</dl>"
+def definition_list(items: Sequence[tuple[str, ...]]) -> str:
+    """Terms with their descriptions, or with values and their descriptions, as an HTML list; all are escaped."""
+    lines = []
+    for term, text, *more in items:
+        described = "".join(f"<small>{escape(each)}</small>" for each in more if each)
+        lines.append(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}{described}</dd></div>")
+    return f"<dl>{''.join(lines)}</dl>"

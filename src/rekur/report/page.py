@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import base64
 import errno
-import importlib.util
 import json
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from rekur.core import DataError, MissingDependencyError, OptionError, __version__, positive
+from rekur.core import DataError, OptionError, __version__, positive
 from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.cross_validation import Backtest
-from rekur.forecasting.forecast import Forecast
+from rekur.forecasting.forecast import NAME, Forecast, forecast_columns
 from rekur.forecasting.multi_frequency import used_baseline
-from rekur.plotting.chart_data import INTERVALS, covers_interval, series_label
-from rekur.plotting.traces import Json, forecast_chart
+from rekur.plotting.chart_data import axis_names, series_label
 from rekur.report import sections
-from rekur.report.charts import backtest_chart, training_chart
+from rekur.report.charts import calibration_chart, residual_chart, step_chart
+from rekur.report.drawing import Canvas, Json
 from rekur.report.formatting import plural
+from rekur.report.series import read_series
+from rekur.report.settings import covariates, parts_of, provenance, settings, training
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from rekur.forecasting.forecaster import Forecaster
 
 ASSETS = Path(__file__).parent
-CONTENT_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""Content security policy of a page with charts: no resources from the network."""
+CONTENT_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+"""Content security policy of a page: its own scripts and styles, and no resources from the network."""
 
 CURES = {
     errno.ENOENT: "create that folder first",
@@ -41,6 +46,16 @@ CURES = {
 """Cure of an error of the operating system; for others, another path."""
 
 
+class PageOptions(TypedDict, total=False):
+    """Options of a page, see `html`."""
+
+    title: str | None
+    source: str | None
+    command: str | None
+    level: Sequence[float]
+    max_series: int | None
+
+
 def html(
     forecast: Forecast,
     backtest: Backtest | None = None,
@@ -48,12 +63,16 @@ def html(
     *,
     title: str | None = None,
     source: str | None = None,
-    max_series: int = 12,
+    command: str | None = None,
+    level: Sequence[float] = (),
+    max_series: int | None = None,
 ) -> str:
     """Build the report of a forecast as one HTML page that needs no network.
 
-    The page holds the verdict and the metrics of the backtest, the charts of forecasts and past windows, the training
-    losses, the settings and the notes on the data.
+    The page holds the verdict and the metrics of the backtest, a search over the series, the largest errors first, the
+    numbers of the forecast as a table and as a download, charts of each series and its past windows, trend and season,
+    errors by step, calibration and residuals, the covariates, the training of each network, the settings, and the
+    notes on the data.
 
     Parameters
     ----------
@@ -62,25 +81,28 @@ def html(
     backtest : Backtest, optional
         The backtest; without it the page has no verdict.
     model : Forecaster, optional
-        The fitted forecaster, for its training losses and settings.
+        The fitted forecaster, for its covariates, training and settings.
     title : str, optional
         Heading of the page.
     source : str, optional
         Name of the file or table that was read.
-    max_series : int, default 12
-        Largest number of series drawn, chosen evenly; the page states the number omitted.
+    command : str, optional
+        Command that made the report.
+    level : sequence of float, default ()
+        Intervals in percent whose limits stand in the table of numbers, in addition to those drawn, 80 and 95.
+    max_series : int, optional
+        Largest number of series of the page, the largest errors first; as many as fit 1.5 MB if None. The page states
+        the number left out.
 
     Returns
     -------
     str
-        The page, some 5 MB, nearly all of which is plotly.js.
+        The page, some 100 kB, and 1 to 5 kB for each series.
 
     Raises
     ------
     OptionError
-        If `max_series` is not an integer above zero.
-    MissingDependencyError
-        If plotly is not installed.
+        If `max_series` is not an integer above zero, or a level lies beyond those that were learned.
 
     Examples
     --------
@@ -90,38 +112,59 @@ def html(
     >>> "<h1>Sales</h1>" in page
     True
     """
-    if isinstance(max_series, bool) or not isinstance(max_series, (int, np.integer)):
-        raise OptionError(f"max_series must be a whole number, got {max_series!r}")
-    positive("max_series", max_series)
-    panel = forecast.panel
-    drawn = np.unique(np.linspace(0, len(panel) - 1, min(int(max_series), len(panel))).round().astype(int))
-    names = [series_label(*panel.locate(int(s))) for s in drawn]
+    if max_series is not None:
+        if isinstance(max_series, bool) or not isinstance(max_series, (int, np.integer)):
+            raise OptionError(f"max_series must be a whole number, got {max_series!r}")
+        positive("max_series", max_series)
+    forecast_columns(forecast.values[:0], forecast.levels, level, None, NAME)  # refuses levels beyond those learned
+    panel, canvas = forecast.panel, Canvas()
     scores = {} if backtest is None else backtest.metrics()
-    intervals = [percent for percent in INTERVALS if covers_interval(forecast.levels, percent)]
-    runs = sections.training_runs(model)
-    series = [_series(forecast, backtest, model, scores, int(s)) for s in drawn]
-    heading = title or f"Forecast of {names[0] if len(panel) == 1 else plural(len(panel), 'series')}"
-    names = names if panel.ids[0] is not None else []  # a series without a name has its target on the axis
-    parts = [sections.header(forecast, heading, source, backtest is not None)]
+    baseline = sections.best_baseline(scores) if scores else ""
+    series = read_series(canvas, forecast, backtest, baseline, seasons_of(forecast, model), level, max_series)
+    first, named = panel.parts[0], panel.ids[0] is not None  # a series without a name has its target on the axis
+    label = series_label(first, 0)
+    heading = title or f"Forecast of {label if len(panel) == 1 else plural(len(panel), 'series')}"
+    parts, charts = [sections.header(forecast, heading, source, backtest is not None)], dict[str, Json]()
     if backtest is not None:
-        used = (
-            None
-            if model is None
-            else used_baseline((model,) if model.multi_ is None else model.multi_.parts, model.select)
-        )
+        used = None if model is None else used_baseline(parts_of(model), model.select)
         parts += [sections.verdict(backtest, used), sections.accuracy(backtest, scores)]
-    parts.append(sections.forecasts(forecast, names, intervals))
+    time = axis_names(first)[0]
+    parts.append(sections.forecasts(series, named, time, baseline or None))
     if backtest is not None:
-        parts.append(sections.past_windows(names, scores))
-    parts += [
-        sections.training(runs),
-        sections.settings(forecast, backtest, model),
-        sections.notes(forecast),
-        sections.reading_guide(intervals, backtest is not None),
-    ]
-    charts = {"series": series, "training": training_chart(runs) if runs else None}
-    scripts = _scripts(json.dumps(charts, allow_nan=False, separators=(",", ":")))
-    return page_of(heading, parts, CONTENT_POLICY, scripts)
+        parts.append(sections.past_windows(named, baseline))
+    parts.append(sections.trend_and_season(series, named))
+    if backtest is not None:
+        charts |= error_charts(canvas, backtest, baseline)
+        parts.append(sections.errors(backtest, baseline, charts))
+    trained, losses = training(canvas, model)
+    parts += [covariates(model), trained, settings(forecast, backtest, model), sections.notes(forecast)]
+    parts.append(provenance(command))
+    id_column = (first.columns.id or "unique_id") if first.columns.id is not None or first.wide else None
+    table = {"id": id_column, "time": time, "columns": series.columns}
+    return page_of(heading, parts, canvas, charts | losses, series.entries, table)
+
+
+def seasons_of(forecast: Forecast, model: Forecaster | None) -> Callable[[int], int]:
+    """Main season of a series in steps: that of the model, or that of the frequency without a model."""
+    parts = parts_of(model)
+
+    def season(s: int) -> int:
+        panel, _ = forecast.panel.locate(s)
+        same = (part for part in parts if len(parts) == 1 or part.panel_.freq == panel.freq)
+        part = next(same, None)
+        return panel.freq.season if part is None else part.seasons_[0]
+
+    return season
+
+
+def error_charts(canvas: Canvas, backtest: Backtest, baseline: str) -> dict[str, Json]:
+    """Charts of the errors of all past windows, by the id of their place."""
+    charts = {
+        "steps": step_chart(canvas, backtest, baseline),
+        "calibration": calibration_chart(canvas, backtest, baseline),
+        "residuals": residual_chart(canvas, backtest),
+    }
+    return {name: chart for name, chart in charts.items() if chart is not None}
 
 
 def write(
@@ -129,10 +172,7 @@ def write(
     forecast: Forecast,
     backtest: Backtest | None = None,
     model: Forecaster | None = None,
-    *,
-    title: str | None = None,
-    source: str | None = None,
-    max_series: int = 12,
+    **options: Unpack[PageOptions],
 ) -> None:
     """Write the report of a forecast to a file atomically.
 
@@ -140,7 +180,9 @@ def write(
     ----------
     path : path
         The HTML file.
-    forecast, backtest, model, title, source, max_series
+    forecast, backtest, model
+        As in `rekur.report.html`.
+    title, source, command, level, max_series
         As in `rekur.report.html`.
 
     Raises
@@ -157,18 +199,42 @@ def write(
     ...     [file.name for file in pathlib.Path(folder).iterdir()]
     ['report.html']
     """
-    save(path, html(forecast, backtest, model, title=title, source=source, max_series=max_series))
+    save(path, html(forecast, backtest, model, **options))
 
 
-def page_of(title: str, parts: Sequence[str], policy: str, scripts: str = "") -> str:
-    """Complete page: parts in one column, content security policy and scripts."""
+def page_of(
+    title: str,
+    parts: Sequence[str],
+    canvas: Canvas,
+    charts: Mapping[str, Json],
+    series: Sequence[Json] = (),
+    table: Mapping[str, object] | None = None,
+) -> str:
+    """Complete page: parts in one column, content security policy, charts and the scripts that draw them.
+
+    Parameters
+    ----------
+    title : str
+        Heading of the page.
+    parts : sequence of str
+        Sections as HTML; empty ones are left out.
+    canvas : Canvas
+        Axes and grids of the charts.
+    charts : mapping of str to dict
+        Charts by the id of their place.
+    series : sequence of dict, default ()
+        Series that the reader can choose, see `rekur.report.series`.
+    table : mapping, optional
+        Names of the columns of the download.
+    """
+    data = {"axes": canvas.axes, "grids": canvas.grids, "charts": charts, "series": series, "table": table}
     return Template(_asset("page.html")).substitute(
         title=escape(title),
         version=escape(__version__),
-        policy=policy,
-        style=_asset("page.css"),
+        policy=CONTENT_POLICY,
+        style=f"{_asset('uplot/uPlot.min.css')}\n{_asset('page.css')}",
         body="\n".join(part for part in parts if part),
-        scripts=scripts,
+        scripts=_scripts(json.dumps(data, allow_nan=False, separators=(",", ":"))) if charts or series else "",
     )
 
 
@@ -182,44 +248,14 @@ def save(path: str | os.PathLike[str], page: str) -> None:
         raise DataError(f"the report cannot be written to {Path(path)}: {reason}; {cure}") from None
 
 
-def _series(
-    forecast: Forecast, backtest: Backtest | None, model: Forecaster | None, scores: sections.Scores, s: int
-) -> Json:
-    """Name, charts and note of series s."""
-    panel, position = forecast.panel.locate(s)
-    season = None if model is None or model.multi_ is not None else model.seasons_[0]
-    entry: Json = {
-        "label": series_label(panel, position),
-        "forecast": forecast_chart(panel, position, forecast.values[s], forecast.levels, season),
-        "backtest": None,
-        "note": "",
-    }
-    if backtest is not None:
-        tested, baseline = sections.tested_series(backtest, forecast.panel.ids[s]), sections.best_baseline(scores)
-        entry["note"] = sections.backtest_note(backtest, tested, baseline)
-        if tested is not None:
-            entry["backtest"] = backtest_chart(backtest, tested, baseline, season)
-    return entry
-
-
-def _scripts(charts: str) -> str:
-    """The charts as JSON, plotly.js, and the script that draws them."""
-    safe = charts.replace("<", "\\u003c").replace("&", "\\u0026")
-    data = f'<script type="application/json" id="charts">{safe}</script>'
-    return f"{data}\n<script>\n{_plotly()}\n</script>\n<script>\n{_asset('page.js')}\n</script>\n"
+def _scripts(data: str) -> str:
+    """The charts as compressed JSON, uPlot, and the script that draws them."""
+    packed = base64.b64encode(zlib.compress(data.encode("utf-8", "replace"), 9)).decode()
+    content = f'<script type="application/octet-stream" id="data">{packed}</script>'
+    draw = f"<script>\n{_asset('uplot/uPlot.iife.min.js')}\n</script>\n<script>\n{_asset('page.js')}\n</script>"
+    return f"{content}\n{draw}\n"
 
 
 def _asset(name: str) -> str:
     """Content of a file of this folder."""
     return (ASSETS / name).read_text(encoding="utf-8").rstrip("\n")
-
-
-def _plotly() -> str:
-    """plotly.js, located without importing plotly."""
-    spec = importlib.util.find_spec("plotly")
-    folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    for folder in folders:
-        file = Path(folder) / "package_data" / "plotly.min.js"
-        if file.is_file():
-            return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
-    raise MissingDependencyError('the report needs plotly, which is not installed: pip install "plotly>=6"')

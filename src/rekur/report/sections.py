@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rekur.core import __version__
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
-from rekur.forecasting.panel_forecaster import PanelForecaster
-from rekur.metrics import summary
+from rekur.plotting.chart_data import INTERVALS
 from rekur.plotting.traces import json_times
-from rekur.report.charts import drawn_windows
+from rekur.report.diagnostics import central_levels, coverage_by_level, residual_summary
 from rekur.report.formatting import (
     METRICS,
+    MODELS,
+    SPACE,
     definition_list,
     distance_to_best,
     format_frequency,
     format_metric,
-    format_number,
     model_name,
     plural,
 )
+from rekur.report.markup import bullet_list, chart_area, legend, section
+from rekur.report.series import Series
+from rekur.report.settings import MAX_LISTED
 
-if TYPE_CHECKING:
-    from rekur.forecasting.forecaster import Forecaster
-
-MAX_LISTED = 40  # skipped series that are named
 Scores = dict[str, dict[str, float]]
 """Metrics by model and name, as `Backtest.metrics` gives them."""
-
-
-def section(title: str, body: str, kind: str = "") -> str:
-    """One card of the page; `title` and `body` are HTML."""
-    return f'<section class="{kind}"><h2>{title}</h2>\n{body}</section>' if body else ""
 
 
 def header(forecast: Forecast, title: str, source: str | None, tested: bool) -> str:
@@ -97,153 +89,128 @@ def accuracy(backtest: Backtest, scores: Scores) -> str:
         "is bold; less is better, except for coverage; ± is the standard error over the times of the windows."
     )
     top = f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'
-    table = f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
+    table = f'<table class="metrics">{top}<tbody>{"".join(lines)}</tbody></table>'
     body = f'<div class="scroll" tabindex="0" role="region" aria-label="metrics">{table}</div>'
-    return section("Accuracy", f'{body}<p class="note">{note}</p>{definition_list(list(METRICS.values()))}')
+    models = [(model_name(name), MODELS[name]) for name in order if name in MODELS]
+    return section("Accuracy", f'{body}<p class="note">{note}</p>{definition_list([*METRICS.values(), *models])}')
 
 
-def series_select(names: Sequence[str], chart: str) -> str:
-    """A list to choose the series of a chart from, or the name of the only one, if it has one."""
-    if not names:
+def series_picker(count: int, order: str) -> str:
+    """A search over the series of the page, and the list of its results; empty for a single series."""
+    if count == 1:
         return ""
-    if len(names) == 1:
-        return f'<p class="name">{escape(names[0])}</p>'
-    options = "".join(f'<option value="{k}">{escape(name)}</option>' for k, name in enumerate(names))
-    select = f'<select id="{chart}-series" autocomplete="off">{options}</select>'
-    return f'<div class="pick"><label for="{chart}-series">Series</label>{select}</div>'
+    box = f'<input type="search" id="search" autocomplete="off" placeholder="Search {plural(count, "series")}">'
+    pick = f'<div class="pick"><label for="search">Series</label>{box}</div>'
+    return f'{pick}<p class="note order">{order}</p><ul id="series"></ul><p class="note" id="matches"></p>'
 
 
-def legend(items: Sequence[tuple[str, str]], chart: str) -> str:
-    """Swatches and their texts: (class of the swatch, text)."""
-    lines = "".join(f'<li><i class="{kind}"></i>{escape(text)}</li>' for kind, text in items)
-    return f'<ul class="legend" id="{chart}-legend">{lines}</ul>'
+def name_line(named: bool) -> str:
+    """The place of the name of the chosen series."""
+    return '<p class="name"></p>' if named else ""
 
 
-def chart_area(chart: str, description: str, kind: str = "") -> str:
-    """The element that a chart is drawn in."""
-    return f'<div class="plot {kind}" id="{chart}" role="img" aria-label="{description}"></div>'
-
-
-def forecasts(forecast: Forecast, names: Sequence[str], intervals: Sequence[int]) -> str:
-    """History, forecast and prediction intervals of the selected series."""
+def forecasts(series: Series, named: bool, time: str, baseline: str | None) -> str:
+    """Search, chart, table of numbers and download of the forecast of the chosen series."""
+    shown = [percent for percent in INTERVALS if f"{NAME}-lo-{percent}" in series.columns]
     items = [("line", "history"), ("rekur", "rekur, median")]
-    items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(intervals)]
-    hidden = len(forecast.panel) - max(1, len(names))
-    note = ""
-    if hidden:
-        verb = "is" if hidden == 1 else "are"
-        note = (
-            f'<p class="note">{len(names):,} of {len(forecast.panel):,} series can be drawn here, '
-            f"chosen evenly; {hidden:,} {verb} not shown.</p>"
+    items += [(f"band{percent}", f"{percent} % interval") for percent in sorted(shown)]
+    order = "In the order of the table."
+    if baseline is not None:
+        order = f"The largest errors first: MASE of rekur and of {escape(model_name(baseline))} on past windows."
+    count = len(series.entries)
+    body = series_picker(count, order)
+    if series.omitted:
+        verb = "is" if series.omitted == 1 else "are"
+        body += (
+            f'<p class="note">{count:,} of {count + series.omitted:,} series stand here; {series.omitted:,} {verb} '
+            "left out, so that the page stays small. The table written by --out, or by predict in Python, has all.</p>"
         )
-    body = legend(items, "forecast") + chart_area("forecast", "history and forecast of the selected series")
-    return section("Forecast", series_select(names, "forecast") + body + note)
+    body += name_line(named) + legend(items, "forecast")
+    body += chart_area("forecast", "history and forecast of the selected series")
+    body += definition_list(reading(shown))
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in (time, *map(column_heading, series.columns)))
+    table = f'<table id="numbers"><thead><tr>{heads}</tr></thead><tbody></tbody></table>'
+    which = "" if not named else " of all series" if not series.omitted else f" of these {count:,} series"
+    link = f'<a class="button" id="download" download="forecast.csv" href="#">Download the numbers{which} (CSV)</a>'
+    body += (
+        f'<h3>Numbers</h3><div class="scroll tall" tabindex="0" role="region" aria-label="numbers">{table}</div>{link}'
+    )
+    return section("Forecast", body)
 
 
-def past_windows(names: Sequence[str], scores: Scores) -> str:
-    """The past windows of the selected series: actual values, rekur and the best baseline."""
-    baseline = f"{model_name(best_baseline(scores))}, best baseline"
-    items = [("line", "actual"), ("rekur", "rekur, median"), ("band80", "80 % interval"), ("other", baseline)]
+def column_heading(column: str) -> str:
+    """Heading of a column of numbers: median, or the lower or upper limit of an interval."""
+    if column == NAME:
+        return "median"
+    side, percent = column.removeprefix(f"{NAME}-").split("-")
+    return f"{percent}{SPACE}% {'from' if side == 'lo' else 'to'}"
+
+
+def reading(intervals: Sequence[int]) -> list[tuple[str, ...]]:
+    """Explanations of the chart of a forecast."""
+    items = [("median", "half of the outcomes are expected above it, half below.")]
+    for percent in sorted(intervals):
+        odds = {80: "four of five", 95: "nineteen of twenty"}[percent]
+        text = f"about {odds} values fall into it if the errors of the past are representative."
+        items.append((f"{percent} % interval", text))
+    items.append(("dotted line", "the last time known when the forecast was made."))
+    items.append(("gaps", "missing values; none were filled in."))
+    return [*items]
+
+
+def past_windows(named: bool, baseline: str) -> str:
+    """The past windows of the chosen series: actual values, rekur and the best baseline."""
+    best = f"{model_name(baseline)}, best baseline"
+    items = [("line", "actual"), ("rekur", "rekur, median"), ("band80", "80 % interval"), ("other", best)]
     body = legend(items, "backtest") + chart_area("backtest", "actual values and forecasts of past windows")
-    return section("Backtest", series_select(names, "backtest") + body + '<p class="note backtest-note"></p>')
+    return section("Backtest", name_line(named) + body + '<p class="note backtest-note"></p>')
 
 
-def tested_series(backtest: Backtest, name: object) -> int | None:
-    """Position of a series in the backtest; None if it was not tested."""
-    positions = [s for s, other in enumerate(backtest.panel.ids) if other is name or other == name]
-    return positions[0] if positions and (backtest.series == positions[0]).any() else None
+def trend_and_season(series: Series, named: bool) -> str:
+    """Trend and season of the history and of the forecast of the chosen series."""
+    body = ""
+    for chart, title, note in (
+        ("trend", "Trend", "The mean of the values without their season over one season."),
+        (
+            "season",
+            "Season",
+            "Mean deviation from the trend at each step of the main season, and that of the forecast.",
+        ),
+    ):
+        if any(entry.get(chart) for entry in series.entries):
+            items = [("line", f"{chart} of the history"), ("rekur", f"{chart} of the forecast")]
+            area = legend(items, chart) + chart_area(chart, f"{chart} of the selected series", "low")
+            body += f'<div data-chart="{chart}"><h3>{title}</h3>{area}<p class="note">{note}</p></div>'
+    return section("Trend and season", f'{name_line(named)}<div class="pair">{body}</div>') if body else ""
 
 
-def backtest_note(backtest: Backtest, s: int | None, baseline: str) -> str:
-    """The windows and the MASE of one series, as a sentence below its chart."""
-    if s is None:
-        return "This series was not tested: it is too short to hold the windows and values before them."
-    w = backtest.series == s
-    mase = {
-        name: summary(backtest.actual[w], backtest.forecasts[name][w], backtest.levels, backtest.scale[w])["MASE"]
-        for name in (NAME, baseline)
-    }
-    drawn, h = len(drawn_windows(backtest, s)), backtest.actual.shape[1]
-    text = f"{plural(int(w.sum()), 'window')} of {plural(h, 'step')}"
-    text += f", of which {drawn} are drawn, so that none overlap" if drawn < w.sum() else ""
-    if not all(np.isfinite(value) for value in mase.values()):
-        return f"{text}. MASE is undefined on this series: its values are constant or missing."
-    values = ", ".join(f"{model_name(name)} {format_metric('MASE', value)}" for name, value in mase.items())
-    return f"{text}. MASE on this series: {values}."
+def errors(backtest: Backtest, baseline: str, charts: Collection[str]) -> str:
+    """Errors of all past windows: by step ahead, calibration of the intervals, distribution of the residuals."""
+    pair = [("rekur", "rekur"), ("other", model_name(baseline))]
+    body = ""
+    if "steps" in charts:
+        note = "MASE of the forecasts this many steps ahead, the mean over all windows."
+        area = legend(pair, "steps") + chart_area("steps", "error by step ahead", "low")
+        body += f'<div><h3>Error by step ahead</h3>{area}<p class="note">{note}</p></div>'
+    area = legend([*pair, ("muted", "perfect")], "calibration") + chart_area("calibration", "calibration", "low")
+    note = "Share of the values inside intervals of each level. Below the dashed line intervals are too narrow."
+    body += f'<div><h3>Calibration</h3>{area}{coverage_table(backtest, baseline)}<p class="note">{note}</p></div>'
+    if "residuals" in charts:
+        area = chart_area("residuals", "histogram of the residuals", "low")
+        body += f'<div><h3>Residuals</h3>{area}<p class="note">{residual_summary(backtest)}</p></div>'
+    return section("Errors of all past windows", f'<div class="pair">{body}</div>')
 
 
-def training_runs(model: Forecaster | None) -> dict[str, list[Mapping[str, float]]]:
-    """Records of the epochs of each network, by its name."""
-    runs: dict[str, list[Mapping[str, float]]] = {}
-    parts = () if model is None else (model,) if model.multi_ is None else model.multi_.parts
-    for part in parts:
-        names = [each.name for each in part.config_.architectures] if part.config_ else []
-        size = max((int(record.get("member", 0)) for record in part.history_), default=0) // max(len(names), 1) + 1
-        for record in part.history_:
-            kind, number = divmod(int(record.get("member", 0)), size)
-            name = f"{names[kind]} network" + (f" {number + 1}" if size > 1 else "")
-            name += f", {format_frequency(part.panel_.freq)}" if len(parts) > 1 else ""
-            runs.setdefault(name, []).append(record)
-    return runs
-
-
-def training(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Losses by epoch of each network."""
-    if not runs:
-        return ""
-    items = [("muted", "training loss")]
-    if any("val_loss" in record for history in runs.values() for record in history):
-        items.append(("rekur", "validation loss, with a dot at the epoch of the best weights, which are used"))
-    texts = []
-    for name, history in runs.items():
-        losses = [record["val_loss"] for record in history if "val_loss" in record]
-        text = f"{name}: {plural(len(history), 'epoch')}"
-        text += f", the lowest validation loss {format_number(min(losses))}" if losses else ""
-        texts.append(text + (f", {history[-1]['seconds']:.1f} seconds" if "seconds" in history[-1] else ""))
-    body = legend(items, "training") + chart_area("training", "losses by epoch", "low")
-    return section("Training", f'{body}<p class="note">{escape("; ".join(texts))}.</p>')
-
-
-def settings(forecast: Forecast, backtest: Backtest | None, model: Forecaster | None) -> str:
-    """Configuration of the model; of each of its parts, where series have different frequencies."""
-    if model is None:
-        return ""
-    parts = (model,) if model.multi_ is None else model.multi_.parts
-    items = []
-    for part in parts:
-        frequency = f", {format_frequency(part.panel_.freq)} series" if len(parts) > 1 else ""
-        items += [(term + frequency, text) for term, text in part_settings(part, model.select)]
-    items.append(("horizon", plural(forecast.horizon, "step")))
-    if backtest is not None:
-        items.append(("backtest", f"{plural(backtest.n_windows, 'window')} for each series"))
-    items += [("random state", str(model.random_state)), ("version", f"rekur {__version__}")]
-    return section("Settings", definition_list(items))
-
-
-def part_settings(model: PanelForecaster, select: str) -> list[tuple[str, str]]:
-    """Settings of the forecaster of one frequency: cell, weights, intervals, seasons, windows and training."""
-    config, average = model.config_, model.ensemble_.using(select).average
-    size = f"{plural(model.num_layers, 'layer')} of {model.hidden_size} units"
-    main, *others = model.seasons_
-    items = [
-        ("cell", f"{model.cell.upper()}, {size}" if config else "none: too little to train on"),
-        ("forecast", average.describe()),
-        ("intervals", f"half width × {average.interval_text()}, calibrated on past windows"),
-        ("season", plural(main, "step") + (f", also {', '.join(map(str, others))}" if others else "")),
-    ]
-    if config is not None:
-        t = config.training
-        items += [
-            ("context", plural(config.context_length, "step")),
-            ("patch", plural(config.patch_length, "step")),
-            ("validation", f"{plural(config.validation_size, 'step')} at the end of each series"),
-            (
-                "training",
-                f"{t.optimizer}, learning rate {t.learning_rate:g}, batch size {t.batch_size}, "
-                f"at most {plural(t.max_epochs, 'epoch')}",
-            ),
-        ]
-    return items
+def coverage_table(backtest: Backtest, baseline: str) -> str:
+    """Share of the values inside the central intervals, a column for each level, of rekur and of the best baseline."""
+    heads = "".join(f'<th scope="col">{percent}{SPACE}%</th>' for percent in central_levels(backtest.levels))
+    rows = ""
+    for name in (NAME, baseline):
+        shares = (format_metric("coverage80", float(share)) for share in coverage_by_level(backtest, name))
+        cells = "".join(f"<td>{share}</td>" for share in shares)
+        rows += f'<tr><th scope="row">{escape(model_name(name))}</th>{cells}</tr>'
+    head = f'<tr><th scope="col">interval</th>{heads}</tr>'
+    return f'<table class="coverage"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
 def notes(forecast: Forecast) -> str:
@@ -258,25 +225,3 @@ def notes(forecast: Forecast) -> str:
             lines += [f"{count:,} more: {reason}" for reason, count in reasons.items()]
         body += f"<h3>Left out: {plural(len(skipped), 'series')}</h3>{bullet_list(lines)}"
     return section("Notes on the data", body)
-
-
-def bullet_list(lines: Sequence[str]) -> str:
-    """Sentences as a list."""
-    return f'<ul class="plain">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'
-
-
-def reading_guide(intervals: Sequence[int], tested: bool) -> str:
-    """Explanations of the charts."""
-    items = [("median", "half of the outcomes are expected above it, half below.")]
-    for percent in sorted(intervals):
-        odds = {80: "four of five", 95: "nineteen of twenty"}[percent]
-        items.append(
-            (f"{percent} % interval", f"about {odds} values fall into it if the errors of the past are representative.")
-        )
-    items.append(("dotted line", "the last time known when the forecast was made."))
-    items.append(("gaps", "missing values; none were filled in."))
-    if tested:
-        items.append(
-            ("MASE", "0.8 means errors a fifth smaller than those of the seasonal naive forecast in the past.")
-        )
-    return section("Reading the charts", definition_list(items))
