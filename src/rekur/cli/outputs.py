@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from rekur.cli.options import Outputs
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, OptionError, library
 from rekur.data.ingest import files
 from rekur.forecasting.config import MAX_LEVEL
 from rekur.forecasting.forecast import check_percent
@@ -81,6 +81,8 @@ def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = N
             raise DataError(f"{option} {path} is a folder; name a file")
         if option == "--out":
             files.check_suffix(path)
+            if path.lower().endswith(files.PARQUET_SUFFIXES):
+                library("pyarrow.parquet", f"{option} {path}: {files.NEEDS_PARQUET}")
     if outputs.save is not None:
         refuse_foreign(Path(outputs.save))
         refuse_foreign(Path(checkpoint_of(outputs.save)))

@@ -46,6 +46,9 @@ class SequenceModel(Savable, Protocol):
     def reader_(self) -> Reader:
         """Reader of the input, as learned from the training data."""
 
+    def check_libraries(self) -> None:
+        """Raise unless the libraries of the scores are installed."""
+
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
 
@@ -68,6 +71,7 @@ def fit(
     check(outputs)
     row = COMMANDS[task]
     model = build(row, options)
+    model.check_libraries()
     train = read_examples(source, row, columns)
     if test is None:
         train, held_out = split(train, model, row)

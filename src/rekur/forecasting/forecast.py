@@ -204,7 +204,7 @@ class Forecast:
         series : label, optional
             Label of a series; the first one if None.
         engine : {"plotly", "matplotlib"}, default "plotly"
-            Library that draws; matplotlib needs the extra rekur[plot].
+            Library that draws; matplotlib is installed apart.
 
         Returns
         -------
