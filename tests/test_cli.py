@@ -381,7 +381,7 @@ def documented() -> dict[str, str]:
     return {title.removeprefix("rekur "): text for title, text in (part.split("\n", 1) for part in parts)}
 
 
-@pytest.mark.parametrize("name", ["forecast", "fit", "score", "predict", "demo", "info"])
+@pytest.mark.parametrize("name", ["forecast", "fit", "score", "predict", "demo", "info", "help"])
 def test_every_option_is_documented(name: str) -> None:
     """The table of a command in docs/cli.md has a row for each of its options, and no other; each example parses."""
     command = typer.main.get_command(app).commands[name]

@@ -59,7 +59,7 @@ def test_texts_are_classified(run: Any) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["data.csv", "m", "r.html"]
     code, out, _ = run("predict", "m", source, "--out", "told.csv")
     told = pd.read_csv("told.csv")
-    assert told.columns.tolist() == ["name", "prediction", "probability"]
+    assert told.columns.tolist() == ["text", "label", "prediction", "probability"]
     assert len(told) == 150
     code, out, _ = run("score", "m", source)
     right = float((told.prediction == y).mean())
