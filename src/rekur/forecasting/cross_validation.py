@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 
 import numpy as np
+import pandas as pd
 
 from rekur.baselines import BASELINES
 from rekur.core import Array, DataError, OptionError
@@ -15,7 +17,7 @@ from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
-from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
+from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
 from rekur.forecasting.selection.scores import WindowScores
@@ -77,6 +79,20 @@ class Backtest:
     frame_type: Frame = None
     untested: tuple[str, ...] = ()
     skipped: tuple[tuple[object, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Backtest({self._extent()}: {self.verdict()})"
+
+    def _extent(self) -> str:
+        """Numbers of series, windows and steps."""
+        series, h = len(np.unique(self.series)), self.actual.shape[1]
+        return f"{series:,} series × {plural(self.n_windows, 'window')} × {plural(h, 'step')}"
+
+    def _repr_html_(self) -> str:
+        """The backtest as a notebook shows it: its extent, the verdict and the metrics of each model."""
+        table = pd.DataFrame.from_dict(self.metrics(), orient="index").sort_values("MASE")
+        html = table.to_html(border=0, float_format="{:.4g}".format)
+        return f"<div><p>Backtest of {self._extent()}</p><p><b>{escape(self.verdict())}</b></p>{html}</div>"
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Metrics of each model over all windows.

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -564,6 +564,39 @@ class Forecaster(BaseEstimator):
         return (
             forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)
         )
+
+    def plot(
+        self,
+        df: Frame | None = None,
+        *,
+        series: object = None,
+        futr_df: Frame | None = None,
+        h: int | None = None,
+        engine: str = "plotly",
+    ) -> Any:
+        """Draw the end of one series, its forecast and the 80 and 95 % intervals.
+
+        Parameters
+        ----------
+        df, futr_df, h
+            As in `predict`.
+        series : label, optional
+            Label of a series; the first one if None.
+        engine : {"plotly", "matplotlib"}, default "plotly"
+            Library that draws; matplotlib is installed apart.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure or matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> type(rekur.Forecaster(horizon=3, select="naive").fit(df).plot()).__name__
+        'Figure'
+        """
+        return self.forecast(df, futr_df=futr_df, h=h).plot(series, engine)
 
     def backtest(
         self,

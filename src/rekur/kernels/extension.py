@@ -43,6 +43,7 @@ __all__ = [
     "describe",
     "forced",
     "forward",
+    "instruction_sets",
     "new_gradients",
     "new_outputs",
     "tape_bytes",
