@@ -201,7 +201,7 @@ def test_options_without_effect_are_refused(rekur: object, here: Path) -> None:
     write(daily())
     refused(rekur("predict", golden / "text_classifier", "in.csv", "--level", 80), here, "--level is for forecasts")
     refused(rekur("predict", golden / "forecaster", "in.csv", "--x", "y"), here, "--x and --id are for models of")
-    refused(rekur("score", golden / "forecaster", "in.csv"), here, "holds a forecaster: rekur forecast scores one")
+    refused(rekur("score", golden / "forecaster", "in.csv", "--y", "y"), here, "--x, --y and --id are for models of")
     refused(
         rekur("forecast", "in.csv", "-H", 3, "--level", 0.8), here, "--level 0.8 is below 1 %: levels are in percent"
     )

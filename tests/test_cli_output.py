@@ -194,6 +194,21 @@ def test_json_of_sequences(run: Any) -> None:
     assert (out, err.count("\n")) == ("", 1)
 
 
+def test_a_saved_forecaster_is_scored_on_rows_it_has_not_seen(run: Any) -> None:
+    frame = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": 5.0 + np.arange(70) % 7})
+    frame.head(60).to_csv("old.csv", index=False)
+    frame.to_csv("new.csv", index=False)
+    run("forecast", "old.csv", "-H", 4, "--save", "m", "-q", "--model", "seasonal_naive")
+    out, _ = run("score", "m", "new.csv")
+    assert "over 2 windows" in out
+    values = json.loads(run("score", "m", "new.csv", "--json")[0])
+    assert (values["estimator"], values["series"], values["backtest"]["windows"]) == ("Forecaster", 1, 2)
+    assert values["backtest"]["metrics"]["rekur"]["MASE"] == 0
+    _, err = run("score", "m", "old.csv", code=2)
+    assert "no series has 4 rows that the model was not fitted to" in err
+    assert "--report is of scores of sequences" in run("score", "m", "new.csv", "--report", "r.html", code=2)[1]
+
+
 def test_json_of_the_demo(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from rekur.data import samples
 

@@ -167,11 +167,18 @@ def _fit(
 
 @app.command(
     "score",
-    epilog=parameters.examples("rekur score model others.csv", "rekur score model others.csv --report report.html"),
+    epilog=parameters.examples(
+        "rekur score model others.csv",
+        "rekur score model others.csv --report report.html",
+        "rekur score forecaster newer.csv",
+    ),
 )
 def _score(
     model: parameters.Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="data with targets, as for rekur fit")],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="data with targets, as for rekur fit; for a forecaster a table of series"),
+    ],
     x: parameters.X = None,
     y: parameters.Y = None,
     id: parameters.Steps = None,
@@ -180,11 +187,22 @@ def _score(
     quiet: parameters.Quiet = False,
 ) -> None:
     """Print the scores of a saved model on other data."""
+    from rekur.cli import forecasting, sequence
     from rekur.cli.options import Outputs
-    from rekur.cli.sequence import score as run
+    from rekur.cli.outputs import check
+    from rekur.core import OptionError
+    from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
-    run(model, data, DatasetColumns(x, y, id), Outputs(report=report, json=json, quiet=quiet))
+    outputs = Outputs(report=report, json=json, quiet=quiet)
+    check(outputs)
+    estimator = rekur.load(model)
+    if not isinstance(estimator, Forecaster):
+        sequence.score(estimator, model, data, DatasetColumns(x, y, id), outputs)
+    elif (x, y, id) != (None, None, None):
+        raise OptionError(f"--x, --y and --id are for models of sequences; {model} holds a forecaster")
+    else:
+        forecasting.score(estimator, data, outputs, model)
 
 
 @app.command(

@@ -13,7 +13,7 @@ from rekur.cli.errors import in_options
 from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name, write_table
 from rekur.cli.printing import Screen, preview, scores
-from rekur.core import DataError, positive
+from rekur.core import DataError, OptionError, positive
 from rekur.data.ingest import files
 from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, TIME_COLUMNS, Frame
 from rekur.data.panel import read_panel
@@ -84,6 +84,26 @@ def predict(
     if select is not None:
         forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
     finish("predict", Finished(model, forecast, None, source_name(file or folder)), outputs, level)
+
+
+def score(model: Forecaster, file: str, outputs: Outputs, folder: str) -> None:
+    """`rekur score` with a saved forecaster: windows of a table that training has not seen, without training."""
+    if outputs.report is not None:
+        raise OptionError(
+            "--report is of scores of sequences; rekur forecast and rekur predict write one of a forecast"
+        )
+    source = source_name(file)
+    backtest = model.compare(model.read(files.read_file(file), source))
+    panel = backtest.panel
+    skipped = (*panel.skipped, *backtest.skipped)
+    if outputs.json:
+        values = {"data": source, "model": folder, "estimator": "Forecaster", "series": len(panel)}
+        values |= {"horizon": model.horizon, "notes": list(panel.notes), "skipped": results.skipped(skipped)}
+        results.write(results.result("score", outputs, **values, backtest=results.of_backtest(backtest, None)))
+        return
+    screen = Screen(outputs)
+    screen.notes([*map(in_options, panel.notes), *(f"left out: {label!r}, {reason}" for label, reason in skipped)])
+    scores(screen, backtest)
 
 
 def show(folder: str | None, options: Outputs) -> None:

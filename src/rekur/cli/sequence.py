@@ -17,7 +17,7 @@ from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
 from rekur.metrics.sequence import score_table
-from rekur.registry import COMMANDS, Task, load, task_of
+from rekur.registry import COMMANDS, Task, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,13 +220,9 @@ def predictions(model: SequenceModel, dataset: Dataset, source: str) -> tuple[pd
     return table.assign(prediction=texts), shown
 
 
-def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
-    """`rekur score`: the scores of a saved model on examples with targets."""
-    check(outputs)
-    model = load(folder)
+def score(model: SequenceModel, folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
+    """`rekur score` with an estimator of sequences, on examples with targets."""
     task = task_of(model)
-    if task.estimator == "Forecaster":
-        raise OptionError(f"{folder} holds a forecaster: rekur forecast scores one on past windows of a table")
     dataset = read_examples(source, task, columns, outputs)
     comparison, notes = compared(model, task, dataset)
     write_report(model, dataset, comparison, outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -15,11 +15,12 @@ from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.config import LEVELS, season_lengths
+from rekur.forecasting.calibration import first_unseen_row
+from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
-from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
+from rekur.forecasting.selection.past_windows import MAX_WINDOWS, PastWindows, TooShortError, spread_windows
 from rekur.forecasting.selection.scores import WindowScores
 from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values, time_blocks
@@ -381,6 +382,68 @@ def _backtest_panel(
         scale,
         windows.n_windows,
         skipped=tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short),
+    )
+
+
+def unseen_windows(part_for: Callable[[Panel], PanelForecaster], group: PanelGroup) -> Backtest:
+    """Forecast windows that training has not seen by fitted forecasters and by every baseline, without training.
+
+    Parameters
+    ----------
+    part_for : callable
+        The fitted forecaster of a panel.
+    group : PanelGroup
+        Series learned or new. Of a series that was learned the rows after the end of training are tested, of a new one
+        its last quarter; up to eight windows of each.
+
+    Returns
+    -------
+    Backtest
+        Series without such a window are listed in `Backtest.skipped`.
+
+    Raises
+    ------
+    DataError
+        No series has such a window.
+    """
+    tests: dict[int, Backtest] = {}
+    for k, panel in enumerate(group.parts):
+        test = _windows_of(part_for(panel), panel)
+        if test is not None:
+            tests[k] = test
+    if not tests:
+        h = part_for(group.parts[0]).horizon
+        raise DataError(
+            f"no series has {plural(h, 'row')} that the model was not fitted to: pass newer rows or other series, or "
+            f"backtest on the past with a new model"
+        )
+    return join_backtests(group, tests)
+
+
+def _windows_of(fitted: PanelForecaster, panel: Panel) -> Backtest | None:
+    """The windows of a panel that training has not seen; None if there are none."""
+    h, seasons, lengths = fitted.horizon, fitted.seasons_, panel.lengths
+    unseen = first_unseen_row(fitted.panel_, panel)
+    least = max(MIN_OBSERVATIONS, min(h, seasons[0] + 1))
+    learned = pd.Index(panel.ids).isin(fitted.panel_.ids)
+    first = np.maximum(np.where(learned, unseen, lengths - np.maximum(lengths // 4, h)), least)
+    stops = lengths[:, None] - h * np.arange(MAX_WINDOWS, 0, -1)
+    series, window = np.nonzero(stops >= first[:, None])
+    if not len(series):
+        return None
+    stop, known = stops[series, window], BaselineForecasts(panel, seasons, h)
+    q = fitted.ensemble_.quantiles(panel, series, stop, since=unseen, known_baselines=known)
+    history = panel.cut(first)
+    return Backtest(
+        PanelGroup((panel,)),
+        series,
+        stop,
+        actual_values(panel, series, stop, h),
+        LEVELS,
+        {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}},
+        np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series],
+        int(np.bincount(series).max()),
+        skipped=tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series))),
     )
 
 

@@ -39,7 +39,7 @@ from rekur.forecasting.config import (
     season_lengths,
     with_selection,
 )
-from rekur.forecasting.cross_validation import Backtest, cross_validate
+from rekur.forecasting.cross_validation import Backtest, cross_validate, unseen_windows
 from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
 from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
@@ -658,6 +658,38 @@ class Forecaster(BaseEstimator):
             progress=progress,
         )
         return replace(backtest, frame_type=empty_frame(df))
+
+    def compare(self, df: Frame, *, static_df: Frame | None = None) -> Backtest:
+        """Compare this fitted forecaster with the baselines on rows that it has not seen, without training.
+
+        Parameters
+        ----------
+        df : frame
+            History and rows to forecast. Of series that were learned the rows after the end of training are forecast,
+            of new ones the last quarter: up to eight windows of the horizon each.
+        static_df : frame, optional
+            Static covariates of new series.
+
+        Returns
+        -------
+        Backtest
+            Forecasts, metrics and verdict; series without such rows are listed in `Backtest.skipped`.
+
+        Raises
+        ------
+        DataError
+            No series has a horizon of such rows.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": [float(t % 7) for t in range(90)]})
+        >>> model = rekur.Forecaster(horizon=7, select="seasonal_naive").fit(df.head(70))
+        >>> model.compare(df).stop.tolist()
+        [76, 83]
+        """
+        group = self.read(df, static_df=static_df)
+        return replace(unseen_windows(self._parts().part_for, group), frame_type=empty_frame(df))
 
     def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
         """Read a history to refit on; columns default to those of `fit`."""
