@@ -21,6 +21,7 @@ from test_sequences import moves, reviews, spelled, trips, turned
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     """Run the command line in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rekur.training.progress.INTERVAL", 3600.0)  # no lines from slow machines
 
     def ran(*words: object) -> tuple[object, str, str]:
         with pytest.raises(SystemExit) as ended:

@@ -109,6 +109,7 @@ def _forecast(
     ] = None,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Train on a table of series, backtest on its past and forecast the next steps."""
     from rekur.cli.forecasting import run
@@ -118,7 +119,13 @@ def _forecast(
     options = ForecastOptions(
         horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels, select or "auto"
     )
-    run(file, future, PanelColumns(id, time, target, duplicates), options, Outputs(out, report, save, json, quiet))
+    run(
+        file,
+        future,
+        PanelColumns(id, time, target, duplicates),
+        options,
+        Outputs(out, report, save, json, quiet, verbose),
+    )
 
 
 @app.command(
@@ -155,6 +162,7 @@ def _fit(
     seed: parameters.Seed = 0,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Train an estimator on texts, words, readings, recordings or videos, and print its scores."""
     from rekur.cli.options import FitOptions, Outputs
@@ -162,7 +170,7 @@ def _fit(
     from rekur.inputs.datasets import DatasetColumns
 
     options = FitOptions(input, cell, hidden, layers, epochs, copy, seed)
-    run(task, data, DatasetColumns(x, y, id), test, options, Outputs(None, report, save, json, quiet))
+    run(task, data, DatasetColumns(x, y, id), test, options, Outputs(None, report, save, json, quiet, verbose))
 
 
 @app.command(
@@ -185,6 +193,7 @@ def _score(
     report: parameters.Report = None,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Print the scores of a saved model on other data."""
     from rekur.cli import forecasting, sequence
@@ -194,7 +203,7 @@ def _score(
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
-    outputs = Outputs(report=report, json=json, quiet=quiet)
+    outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
     check(outputs)
     estimator = rekur.load(model)
     if not isinstance(estimator, Forecaster):
@@ -231,6 +240,7 @@ def _predict(
     select: parameters.Select = None,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast or predict with a saved model, without training."""
     from rekur.cli import forecasting, sequence
@@ -241,7 +251,7 @@ def _predict(
     from rekur.inputs.datasets import DatasetColumns
     from rekur.sequence.tagger import Tagger
 
-    outputs, levels = Outputs(out, report, None, json, quiet), tuple(level or [80.0])
+    outputs, levels = Outputs(out, report, None, json, quiet, verbose), tuple(level or [80.0])
     estimator = rekur.load(model)
     check(outputs, levels, suffixes=(CONLL_SUFFIX,) if isinstance(estimator, Tagger) else ())
     if isinstance(estimator, Forecaster):
@@ -263,12 +273,13 @@ def _demo(
     ] = None,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast the bundled weather of New York and the prices of oil."""
     from rekur.cli.forecasting import show
     from rekur.cli.options import Outputs
 
-    show(folder, Outputs(json=json, quiet=quiet))
+    show(folder, Outputs(json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command("info")

@@ -11,7 +11,7 @@ import numpy as np
 from rekur.cli import results
 from rekur.cli.errors import in_options
 from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
-from rekur.cli.outputs import check, fit_and_save, source_name, write_table
+from rekur.cli.outputs import check, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
 from rekur.core import DataError, OptionError, positive
 from rekur.data.ingest import files
@@ -23,6 +23,7 @@ from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
 from rekur.forecasting.multi_frequency import used_baseline
 from rekur.training.deadline import Deadline
+from rekur.training.progress import phase, stage
 
 
 def run(
@@ -52,11 +53,17 @@ def run(
     panels = read_history(model, df, futr_df, columns, source_name(file))
     tested = testable(panels, model.horizon) if windows is None else windows > 0
     half = deadline.portion(0.5).seconds()
-    backtest = model.backtest(panels, n_windows=windows, time_limit=half) if tested else None
-    fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates, backtest)
+    backtest = None
+    with working(outputs):
+        if tested:
+            with phase("backtest", 0.5):
+                backtest = model.backtest(panels, n_windows=windows, time_limit=half)
+        with phase("fit", 0.95):
+            fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates, backtest)
+        stage("forecast")
+        forecast = model.forecast(futr_df=futr_df)
     untested = "--windows is 0" if windows == 0 else "the series are too short for a window of the horizon"
-    forecast = Finished(model, model.forecast(futr_df=futr_df), backtest, source_name(file), untested)
-    finish("forecast", forecast, outputs, options.level)
+    finish("forecast", Finished(model, forecast, backtest, source_name(file), untested), outputs, options.level)
 
 
 def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
@@ -80,7 +87,8 @@ def predict(
         model.set_params(select=select).check()
     panels = None if file is None else model.read(files.read_file(file), source_name(file))
     futr_df = None if future is None else files.read_file(future)
-    forecast = model.forecast(panels, futr_df=futr_df)
+    with working(outputs), phase("forecast"):
+        forecast = model.forecast(panels, futr_df=futr_df)
     if select is not None:
         forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
     finish("predict", Finished(model, forecast, None, source_name(file or folder)), outputs, level)
@@ -93,7 +101,9 @@ def score(model: Forecaster, file: str, outputs: Outputs, folder: str) -> None:
             "--report is of scores of sequences; rekur forecast and rekur predict write one of a forecast"
         )
     source = source_name(file)
-    backtest = model.compare(model.read(files.read_file(file), source))
+    panels = model.read(files.read_file(file), source)
+    with working(outputs), phase("forecasts of the windows"):
+        backtest = model.compare(panels)
     panel = backtest.panel
     skipped = (*panel.skipped, *backtest.skipped)
     if outputs.json:
@@ -120,8 +130,11 @@ def show(folder: str | None, options: Outputs) -> None:
         screen.line(f"{name}: the next {horizon} steps")
         model = Forecaster(horizon)
         panel = read_panel(samples.load(name)[["unique_id", "ds", "y"]], source=name)
-        backtest = model.backtest(panel)
-        model.fit(panel, backtest=backtest)
+        with working(options):
+            with phase("backtest", 0.5):
+                backtest = model.backtest(panel)
+            with phase("fit"):
+                model.fit(panel, backtest=backtest)
         paths = (None, None) if folder is None else (f"{folder}/{name}.csv", f"{folder}/{name}.html")
         outputs = replace(options, out=paths[0], report=paths[1])
         forecast = Finished(model, model.forecast(), backtest, name)

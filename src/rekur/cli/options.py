@@ -24,6 +24,8 @@ class Outputs:
         Whether to print the result as one JSON object in place of text.
     quiet : bool, default False
         Whether to print errors alone.
+    verbose : bool, default False
+        Whether to print the phases of the work and every epoch, in place of a bar.
     """
 
     out: str | None = None
@@ -31,6 +33,7 @@ class Outputs:
     save: str | None = None
     json: bool = False
     quiet: bool = False
+    verbose: bool = False
 
     def files(self) -> dict[str, str]:
         """The outputs that are asked for, by the name of their option."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -19,6 +21,7 @@ from rekur.forecasting.config import MAX_LEVEL
 from rekur.forecasting.forecast import check_percent
 from rekur.serialization import refuse_foreign
 from rekur.training.checkpoint import Checkpoint
+from rekur.training.progress import LOGGER, displayed
 
 CONLL_SUFFIX = ".conll"
 """Suffix of files of words and tags."""
@@ -67,6 +70,27 @@ def source_name(file: str) -> str:
     return "standard input" if file == "-" else file
 
 
+@contextmanager
+def working(outputs: Outputs) -> Iterator[None]:
+    """Show the progress of the work inside on standard error.
+
+    That is one bar for all of it on a terminal, a line every ten seconds elsewhere, and with `--verbose` the records of
+    the logger of rekur.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    level = LOGGER.level
+    if outputs.verbose:
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+    try:
+        with displayed(not (outputs.quiet or outputs.verbose)):
+            yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+
+
 def write_table(frame: Frame, path: str | None) -> None:
     """Write a table to a file, or as CSV to standard output; nothing if `path` is None."""
     if path == STDOUT:
@@ -99,6 +123,8 @@ def check(
             raise OptionError(f"--level must be at most {MAX_LEVEL:g}, got {percent:g}")
     if windows is not None and windows < 0:
         raise OptionError(f"--windows must not be negative, got {windows}")
+    if outputs.quiet and outputs.verbose:
+        raise OptionError("--quiet and --verbose exclude each other: leave one of them out")
     if outputs.json and outputs.out == STDOUT:
         raise OptionError("--json and --out - both print to standard output: leave one of them out")
     for option, path in (("--out", outputs.out), ("--report", outputs.report), ("--save", outputs.save)):

@@ -58,6 +58,9 @@ Predictions = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the result as one JSON object")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="print the phases of the work and every epoch on standard error")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors alone")]
 Report = Annotated[str | None, typer.Option(metavar="HTML", help="report to write, one HTML file")]
 Save = Annotated[str | None, typer.Option(metavar="FOLDER", help="folder to save the model to")]

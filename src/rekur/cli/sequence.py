@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rekur.cli import results
 from rekur.cli.options import FitOptions, Outputs
-from rekur.cli.outputs import CONLL_SUFFIX, Savable, check, fit_and_save, write_conll, write_table
+from rekur.cli.outputs import CONLL_SUFFIX, Savable, check, fit_and_save, working, write_conll, write_table
 from rekur.cli.printing import Screen, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import train_validation_split
@@ -18,6 +18,7 @@ from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, r
 from rekur.inputs.formats import DatasetFormat
 from rekur.metrics.sequence import score_table
 from rekur.registry import COMMANDS, Task, task_of
+from rekur.training.progress import phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,9 +78,12 @@ def fit(
     else:
         held_out = read_examples(test, row, columns, outputs)
         skipped = [*skipped, *held_out.skipped]
-    train_and_save(model, row, train, options.epochs, outputs.save)
-    comparison, notes = compared(model, row, held_out)
-    write_report(model, held_out, comparison, outputs)
+    with working(outputs):
+        with phase("training", 0.9):
+            train_and_save(model, row, train, options.epochs, outputs.save)
+        with phase("scores"):
+            comparison, notes = compared(model, row, held_out)
+            write_report(model, held_out, comparison, outputs)
     chosen = dataset_format(row).has_targets and any("val_loss" in record for record in model.history_)
     validation = model.fit_record_.validation_rows if chosen else 0
     if outputs.json:
@@ -172,7 +176,8 @@ def predict(
     if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     dataset = read_examples(file, task, columns, outputs, targets=False)
-    frame, shown = predictions(model, dataset, file)
+    with working(outputs), phase("predictions"):
+        frame, shown = predictions(model, dataset, file)
     if outputs.out is not None and outputs.out.lower().endswith(CONLL_SUFFIX):
         write_conll(outputs.out, dataset.x, [tags.split() for tags in frame["prediction"]])
     else:
@@ -224,8 +229,9 @@ def score(model: SequenceModel, folder: str, source: str, columns: DatasetColumn
     """`rekur score` with an estimator of sequences, on examples with targets."""
     task = task_of(model)
     dataset = read_examples(source, task, columns, outputs)
-    comparison, notes = compared(model, task, dataset)
-    write_report(model, dataset, comparison, outputs)
+    with working(outputs), phase("scores"):
+        comparison, notes = compared(model, task, dataset)
+        write_report(model, dataset, comparison, outputs)
     if outputs.json:
         values = {"data": source, "model": folder, "estimator": task.estimator}
         left_out = results.skipped(dataset.skipped)

@@ -26,6 +26,7 @@ from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values, time_blocks
 from rekur.metrics import at_level, seasonal_scale, summary
 from rekur.training.deadline import Deadline
+from rekur.training.progress import displayed, phase, stage
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
@@ -339,7 +340,8 @@ def cross_validate(
             windows = PastWindows(h, n_windows, h if step_size is None else step_size)
         try:
             share = deadline.portion(1 / (count - k))
-            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress)
+            with displayed(progress), phase(f"series at {panel.freq.name}" * (count > 1), 1 / (count - k)):
+                tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress)
         except TooShortError:
             if k == len(group.parts) - 1 and not tests:
                 raise
@@ -360,13 +362,16 @@ def _backtest_panel(
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
     known = BaselineForecasts(panel, seasons, h)
+    stage("baselines of the windows")
     baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
     step = refit or windows.n_windows
     for first in range(0, windows.n_windows, step):
-        past = windows.history(panel, first)
-        fitted.fit_panel(past, seasons, deadline.portion(step / (windows.n_windows - first)), progress)
+        past, share = windows.history(panel, first), step / (windows.n_windows - first)
+        with phase(f"window {first + 1} of {windows.n_windows}" * bool(refit), min(1.0, share)):
+            fitted.fit_panel(past, seasons, deadline.portion(share), progress)
+        stage("forecasts of the windows")
         chosen = (number >= first) & (number < first + step)
         pair = series[chosen], stop[chosen]
         q[chosen] = fitted.ensemble_.quantiles(panel, *pair, since=past.lengths, known_baselines=known)

@@ -46,7 +46,7 @@ from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
 from rekur.forecasting.selection.scores import SELECTIONS
-from rekur.forecasting.training import TrainingRun, train_ensemble
+from rekur.forecasting.training import REFIT_SHARE, TrainingRun, train_ensemble
 from rekur.serialization import Description
 from rekur.training.config import Training
 from rekur.training.deadline import Deadline
@@ -393,7 +393,8 @@ class Forecaster(BaseEstimator):
             NetworkShape(self.cell, self.hidden_size, self.num_layers),
             (self.random_state, self.ensemble_size),
         )
-        steps = config.training.max_epochs * STEPS_PER_EPOCH * len(config.architectures) * self.ensemble_size
+        epochs = config.training.max_epochs * len(config.architectures) * self.ensemble_size
+        steps = round((1 + REFIT_SHARE) * epochs * STEPS_PER_EPOCH)
         with Progress(f"training {self.cell}", steps, progress) as on_record:
             run = TrainingRun(shape, *seeds, deadline, on_record, saver)
             return train_ensemble(panel, self.seasons_, config, run, start)
