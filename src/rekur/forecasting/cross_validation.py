@@ -305,7 +305,7 @@ def cross_validate(
     time_limit : float, optional
         Seconds that the backtest may take, but for the forecasts of its windows by the networks.
     progress : bool, optional
-        Whether to show a bar; if None, on a terminal.
+        Whether to show a bar; if None, on a terminal or in a notebook.
 
     Returns
     -------

@@ -191,7 +191,7 @@ class Forecaster(BaseEstimator):
             Seconds that `fit` may take in all, of which a run resumed from a checkpoint has used a part; a note says
             where training was cut. If not one epoch fits, the linear path and the baselines remain.
         progress : bool, optional
-            Whether to show a bar; if None, on a terminal.
+            Whether to show a bar; if None, on a terminal or in a notebook.
         checkpoint : path, optional
             Folder written after each epoch; training resumes from a checkpoint in it. An interrupt (Ctrl-C) leaves the
             forecaster as it was before `fit`.
@@ -628,7 +628,7 @@ class Forecaster(BaseEstimator):
         time_limit : float, optional
             Seconds that training may take.
         progress : bool, optional
-            Whether to show a bar; if None, on a terminal.
+            Whether to show a bar; if None, on a terminal or in a notebook.
         static_df : frame, optional
             Static covariates, as in `fit`.
         **columns
@@ -825,7 +825,7 @@ class Forecaster(BaseEstimator):
         time_limit : float, optional
             Seconds that training may take.
         progress : bool, optional
-            Whether to show a bar; if None, on a terminal.
+            Whether to show a bar; if None, on a terminal or in a notebook.
         static_df : frame, optional
             Static covariates of new series.
         **columns
