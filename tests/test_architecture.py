@@ -210,9 +210,10 @@ def test_public_names_have_types() -> None:
 
 
 def test_types_of_a_program(tmp_path: Path) -> None:
-    """mypy resolves the public names to their classes and reports a misspelt name."""
+    """mypy resolves the public names to their classes and reports a misspelt name or argument."""
     pytest.importorskip("mypy", reason="mypy is not installed")
     lines = ["import rekur", "reveal_type(rekur.Forecaster)", "reveal_type(rekur.nn.LSTM)", "rekur.Forcaster"]
+    lines += ["rekur.Forecaster(horizn=5)", "reveal_type(rekur.inputs.Text)", "rekur.inputs.Txt", "rekur.data.Pannel"]
     (tmp_path / "program.py").write_text("\n".join(lines))
     root = SOURCE.parents[1]  # the cache is that of `make check`, where there is one
     options = ["--config-file", str(root / "pyproject.toml"), "--cache-dir", str(root / ".mypy_cache")]
@@ -223,6 +224,10 @@ def test_types_of_a_program(tmp_path: Path) -> None:
     assert "rekur.forecasting.forecaster.Forecaster" in done.stdout
     assert "rekur.nn.recurrent.LSTM" in done.stdout
     assert 'program.py:4: error: Module has no attribute "Forcaster"' in done.stdout
+    assert 'program.py:5: error: Unexpected keyword argument "horizn" for "Forecaster"' in done.stdout
+    assert "rekur.inputs.text.Text" in done.stdout
+    assert 'program.py:7: error: Module has no attribute "Txt"' in done.stdout
+    assert 'program.py:8: error: Module has no attribute "Pannel"' in done.stdout
 
 
 @every_module

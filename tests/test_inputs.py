@@ -290,8 +290,8 @@ def test_the_memory_of_what_was_read_is_bounded() -> None:
 def test_examples_are_read_from_tables(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("label,text\n1,good\n0,\n0,bad\n")
     found = read(str(tmp_path / "a.csv"), COMMANDS["classify"].dataset)
-    assert (found.x, found.y, found.names) == (["good", "bad"], [1, 0], ["row 1", "row 3"])
-    assert found.skipped == [("row 2", "a value is missing")]
+    assert (found.x, found.y, found.names) == (["good", "bad"], [1, 0], ["row 2", "row 4"])
+    assert found.skipped == [("row 3", "a value is missing")]
     (tmp_path / "b.jsonl").write_text("\n".join(json.dumps({"source": s, "target": s.upper()}) for s in ("a", "b")))
     assert read(str(tmp_path / "b.jsonl"), COMMANDS["translate"].dataset).y == ["A", "B"]
     (tmp_path / "c.tsv").write_text("tokens\tslots\nfly to Rome\tO O B-city\n")
@@ -312,6 +312,11 @@ def test_examples_are_read_from_conll_files(tmp_path: Path) -> None:
     (tmp_path / "b.conllu").write_text(text)
     found = read(str(tmp_path / "b.conllu"), COMMANDS["tag"].dataset)
     assert (found.x, found.y) == ([["I", "am"]], [["PRON", "AUX"]])
+    (tmp_path / "named.conll").write_text("# sent_id = 0007.train\n" + text)
+    named = read(str(tmp_path / "named.conll"), COMMANDS["tag"].dataset)
+    assert (named.x, named.y) == (found.x, found.y)
+    (tmp_path / "d.conll").write_text("# id 12 of train\nfly O\n# O\n\n# O\n1 B-no\n")
+    assert read(str(tmp_path / "d.conll"), COMMANDS["tag"].dataset).x == [["fly", "#"], ["#", "1"]]
     (tmp_path / "c.conll").write_text("fly O\nRome\n")
     with pytest.raises(DataError, match="line 2 of"):
         read(str(tmp_path / "c.conll"), COMMANDS["tag"].dataset)

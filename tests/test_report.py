@@ -383,7 +383,7 @@ def test_engines(monkeypatch: pytest.MonkeyPatch) -> None:
         figure(prediction.panel.parts[0], 1, prediction.values[0], prediction.levels)
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"] or ["matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "rekur\[plot\]"'):
+    with pytest.raises(MissingDependencyError, match=r"pip install matplotlib"):
         prediction.plot(engine="matplotlib")
 
 

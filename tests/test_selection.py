@@ -302,3 +302,22 @@ def test_the_command_line_names_the_model(tmp_path: Path, capsys: pytest.Capture
     code, _, error = run("predict", model, "--model", "blend")
     assert code == 2
     assert "--model 'blend' cannot be used" in error
+
+
+def test_only_rows_that_training_has_not_seen_are_compared() -> None:
+    """Of learned series the rows after training, of new ones the last quarter; others are listed."""
+    days = pd.date_range("2024-01-01", periods=80)
+    frame = pd.concat([pd.DataFrame({"unique_id": name, "ds": days, "y": np.arange(80.0) % 7}) for name in "abc"])
+    learned = frame[(frame.unique_id != "c") & (frame.ds < "2024-03-01")]  # 60 rows
+    model = rekur.Forecaster(horizon=8, select="naive").fit(learned)
+    newer = frame[(frame.unique_id != "b") | (frame.ds < "2024-03-05")]
+    test = model.compare(newer)
+    pairs = list(zip(test.panel.ids[test.series], test.stop.tolist(), strict=True))
+    assert pairs == [("a", 64), ("a", 72), ("c", 64), ("c", 72)]
+    assert test.skipped == (("b", "no 8 rows to test"),)
+    naive = test.forecasts["naive"]
+    np.testing.assert_allclose(test.forecasts["rekur"][..., 6], naive[..., 6])
+    changed = newer.assign(y=np.where((newer.unique_id == "a") & (newer.ds >= days[72]), 99.0, newer.y))
+    np.testing.assert_array_equal(model.compare(changed).forecasts["rekur"], test.forecasts["rekur"])
+    with pytest.raises(rekur.DataError, match="no series has 8 rows that the model was not fitted to"):
+        model.compare(learned)

@@ -26,7 +26,6 @@ from rekur.training.deadline import Deadline
 from rekur.training.loop import Problem, detach, fit, train
 from rekur.training.memory import reuse_freed_memory
 from rekur.training.optimizer import Optimizer
-from rekur.training.progress import Progress
 
 
 def sine(n: int = 160, T: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -261,15 +260,6 @@ def test_seeds_do_not_touch_the_global_generator() -> None:
     before = torch.get_rng_state()
     Regressor(hidden_size=4, dropout=0.5, num_layers=2).fit(x, y, epochs=1)
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("training", 10) as watch:
-        assert watch is None
-    with Progress("training", 10, show=True) as watch:
-        assert watch is not None
-        watch({"step": 5, "epoch": 1, "loss": 0.5, "rate": 1e-3, "norm": 1.0, "val_loss": 0.25})
-    assert "validation 0.25" in capsys.readouterr().err
 
 
 class Clock:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -57,7 +58,8 @@ def save(folder: str | os.PathLike[str], description: Mapping[str, object], tens
     refuse_foreign(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
+        temporary.mkdir()
     except OSError as error:
         raise DataError(f"cannot write the model to {target}: {error.strerror}; choose a writable folder") from error
     try:
@@ -67,7 +69,7 @@ def save(folder: str | os.PathLike[str], description: Mapping[str, object], tens
         full["checksum"] = checksum(full, temporary / "model.safetensors")
         text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False)
         (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
+        shutil.copymode(temporary / "config.json", temporary / "model.safetensors")  # that of the umask
         replace_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

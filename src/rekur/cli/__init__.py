@@ -1,4 +1,4 @@
-"""Command line: `rekur forecast`, `rekur fit`, `rekur predict`, `rekur score`, `rekur demo` and `rekur info`."""
+"""Command line: `rekur forecast`, `fit`, `predict`, `score`, `demo`, `info` and `help`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ import rekur
 from rekur.cli import parameters
 
 __all__ = ["app", "main"]
+
+SHORT_HELP = """rekur {version}: recurrent networks for forecasting tables and for learning from sequences
+
+  rekur demo                                        forecast two bundled data sets
+  rekur forecast sales.csv --horizon 14             backtest and forecast a table
+  rekur fit classify reviews.csv --save model       learn from texts, words, readings, recordings or videos
+  rekur predict model newer.csv --out next.csv      forecast or predict with a saved model
+
+rekur -h lists all commands, rekur COMMAND -h the options of one."""
+"""Printed by `rekur` without a command."""
 
 app = typer.Typer(
     name="rekur",
@@ -32,7 +42,7 @@ column a series). Columns named unique_id, ds, y (or item_id, timestamp, target)
 
 Files are written only where --out, --report or --save ask for them. Bad input ends with one line and exit code 2.
 `rekur COMMAND --help` lists the options of a command, with examples.""",
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -48,10 +58,13 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    if context.invoked_subcommand is None:
+        print(SHORT_HELP.format(version=rekur.__version__))
 
 
 @app.command(
@@ -95,6 +108,9 @@ def _forecast(
     time_limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="time that the command may take in all")
     ] = None,
+    json: parameters.Json = False,
+    quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Train on a table of series, backtest on its past and forecast the next steps."""
     started = monotonic()  # importing torch takes a part of a time limit, too
@@ -105,7 +121,14 @@ def _forecast(
     options = ForecastOptions(
         horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels, select or "auto"
     )
-    run(file, future, PanelColumns(id, time, target, duplicates), options, Outputs(out, report, save), started)
+    run(
+        file,
+        future,
+        PanelColumns(id, time, target, duplicates),
+        options,
+        Outputs(out, report, save, json, quiet, verbose),
+        started,
+    )
 
 
 @app.command(
@@ -140,6 +163,9 @@ def _fit(
     copy: Annotated[bool, typer.Option("--copy", help="translate: copy words of the source, as summaries do")] = False,
     report: parameters.Report = None,
     seed: parameters.Seed = 0,
+    json: parameters.Json = False,
+    quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Train an estimator on texts, words, readings, recordings or videos, and print its scores."""
     from rekur.cli.options import FitOptions, Outputs
@@ -147,27 +173,48 @@ def _fit(
     from rekur.inputs.datasets import DatasetColumns
 
     options = FitOptions(input, cell, hidden, layers, epochs, copy, seed)
-    run(task, data, DatasetColumns(x, y, id), test, options, Outputs(None, report, save))
+    run(task, data, DatasetColumns(x, y, id), test, options, Outputs(None, report, save, json, quiet, verbose))
 
 
 @app.command(
     "score",
-    epilog=parameters.examples("rekur score model others.csv", "rekur score model others.csv --report report.html"),
+    epilog=parameters.examples(
+        "rekur score model others.csv",
+        "rekur score model others.csv --report report.html",
+        "rekur score forecaster newer.csv",
+    ),
 )
 def _score(
     model: parameters.Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="data with targets, as for rekur fit")],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="data with targets, as for rekur fit; for a forecaster a table of series"),
+    ],
     x: parameters.X = None,
     y: parameters.Y = None,
     id: parameters.Steps = None,
     report: parameters.Report = None,
+    json: parameters.Json = False,
+    quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Print the scores of a saved model on other data."""
+    from rekur.cli import forecasting, sequence
     from rekur.cli.options import Outputs
-    from rekur.cli.sequence import score as run
+    from rekur.cli.outputs import check
+    from rekur.core import OptionError
+    from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
-    run(model, data, DatasetColumns(x, y, id), Outputs(report=report))
+    outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
+    check(outputs)
+    estimator = rekur.load(model)
+    if not isinstance(estimator, Forecaster):
+        sequence.score(estimator, model, data, DatasetColumns(x, y, id), outputs)
+    elif (x, y, id) != (None, None, None):
+        raise OptionError(f"--x, --y and --id are for models of sequences; {model} holds a forecaster")
+    else:
+        forecasting.score(estimator, data, outputs, model)
 
 
 @app.command(
@@ -191,21 +238,25 @@ def _predict(
     id: parameters.Steps = None,
     future: parameters.Future = None,
     level: parameters.Level = None,
-    out: parameters.Out = None,
+    out: parameters.Predictions = None,
     report: parameters.Report = None,
     select: parameters.Select = None,
+    json: parameters.Json = False,
+    quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast or predict with a saved model, without training."""
     from rekur.cli import forecasting, sequence
     from rekur.cli.options import Outputs
-    from rekur.cli.outputs import check
+    from rekur.cli.outputs import CONLL_SUFFIX, check
     from rekur.core import OptionError
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
+    from rekur.sequence.tagger import Tagger
 
-    outputs, levels = Outputs(out, report), tuple(level or [80.0])
-    check(outputs, levels)
+    outputs, levels = Outputs(out, report, None, json, quiet, verbose), tuple(level or [80.0])
     estimator = rekur.load(model)
+    check(outputs, levels, suffixes=(CONLL_SUFFIX,) if isinstance(estimator, Tagger) else ())
     if isinstance(estimator, Forecaster):
         if x is not None or id is not None:
             raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
@@ -223,22 +274,44 @@ def _demo(
     folder: Annotated[
         str | None, typer.Option("--out", metavar="FOLDER", help="folder to write forecasts and reports to")
     ] = None,
+    json: parameters.Json = False,
+    quiet: parameters.Quiet = False,
+    verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast the bundled weather of New York and the prices of oil."""
     from rekur.cli.forecasting import show
+    from rekur.cli.options import Outputs
 
-    show(folder)
+    show(folder, Outputs(json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command("info")
-def _info() -> None:
+def _info(json: parameters.Json = False) -> None:
     """Print the versions of rekur and torch, and the kernels of this machine."""
     import torch
 
+    from rekur.cli import results
+    from rekur.cli.options import Outputs
     from rekur.kernels import describe
+    from rekur.kernels.extension import instruction_sets
 
-    print(f"rekur {rekur.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    threads, version = torch.get_num_threads(), str(torch.__version__)
+    if json:
+        values = {"torch": version, "threads": threads, "kernels": instruction_sets()}
+        results.write(results.result("info", Outputs(), **values))
+        return
+    print(f"rekur {rekur.__version__}, torch {version}, {threads} threads")
     print(describe())
+
+
+@app.command("help", epilog=parameters.examples("rekur help", "rekur help forecast"))
+def _help(
+    command: Annotated[
+        str | None, typer.Argument(metavar="COMMAND", help="command to explain; all of them by default")
+    ] = None,
+) -> None:
+    """Show the help of rekur or of one command, like -h."""
+    app([*([] if command is None else [command]), "--help"], prog_name="rekur", standalone_mode=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -71,7 +71,7 @@ def exit_code(app: typer.Typer, arguments: Sequence[str]) -> int:
     )
     COMMAND.set(shlex.join(["rekur", *arguments]))
     try:
-        code = app(list(arguments), standalone_mode=False)
+        code = app(list(arguments), prog_name="rekur", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except (RekurError, MemoryError) as error:

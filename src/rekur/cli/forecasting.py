@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 import numpy as np
 
+from rekur.cli import results
 from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastOptions, Outputs, PanelColumns
-from rekur.cli.outputs import check, fit_and_save, source_name
-from rekur.core import DataError, positive
+from rekur.cli.outputs import check, fit_and_save, source_name, working, write_table
+from rekur.cli.printing import Screen, preview, scores
+from rekur.core import DataError, OptionError, positive
 from rekur.data.ingest import files
 from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, TIME_COLUMNS, Frame
 from rekur.data.panel import read_panel
@@ -22,6 +24,7 @@ from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
 from rekur.forecasting.multi_frequency import used_baseline
 from rekur.training.deadline import Deadline
+from rekur.training.progress import phase, stage
 
 
 def run(
@@ -52,10 +55,17 @@ def run(
     panels = read_history(model, df, futr_df, columns, source_name(file))
     tested = testable(panels, model.horizon) if windows is None else windows > 0
     half = deadline.portion(0.5).seconds()
-    backtest = model.backtest(panels, n_windows=windows, time_limit=half) if tested else None
-    fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates, backtest)
+    backtest = None
+    with working(outputs):
+        if tested:
+            with phase("backtest", 0.5):
+                backtest = model.backtest(panels, n_windows=windows, time_limit=half)
+        with phase("fit", 0.95):
+            fit(model, panels, deadline.seconds(), outputs.save, columns.duplicates, backtest)
+        stage("forecast")
+        forecast = model.forecast(futr_df=futr_df)
     untested = "--windows is 0" if windows == 0 else "the series are too short for a window of the horizon"
-    finish(model, model.forecast(futr_df=futr_df), backtest, outputs, options.level, source_name(file), untested)
+    finish("forecast", Finished(model, forecast, backtest, source_name(file), untested), outputs, options.level)
 
 
 def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
@@ -79,13 +89,36 @@ def predict(
         model.set_params(select=select).check()
     panels = None if file is None else model.read(files.read_file(file), source_name(file))
     futr_df = None if future is None else files.read_file(future)
-    forecast = model.forecast(panels, futr_df=futr_df)
+    with working(outputs), phase("forecast"):
+        forecast = model.forecast(panels, futr_df=futr_df)
     if select is not None:
         forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
-    finish(model, forecast, None, replace(outputs, save=None), level, source_name(file or folder))
+    finish("predict", Finished(model, forecast, None, source_name(file or folder)), outputs, level)
 
 
-def show(folder: str | None) -> None:
+def score(model: Forecaster, file: str, outputs: Outputs, folder: str) -> None:
+    """`rekur score` with a saved forecaster: windows of a table that training has not seen, without training."""
+    if outputs.report is not None:
+        raise OptionError(
+            "--report is of scores of sequences; rekur forecast and rekur predict write one of a forecast"
+        )
+    source = source_name(file)
+    panels = model.read(files.read_file(file), source)
+    with working(outputs), phase("forecasts of the windows"):
+        backtest = model.compare(panels)
+    panel = backtest.panel
+    skipped = (*panel.skipped, *backtest.skipped)
+    if outputs.json:
+        values = {"data": source, "model": folder, "estimator": "Forecaster", "series": len(panel)}
+        values |= {"horizon": model.horizon, "notes": list(panel.notes), "skipped": results.skipped(skipped)}
+        results.write(results.result("score", outputs, **values, backtest=results.of_backtest(backtest, None)))
+        return
+    screen = Screen(outputs)
+    screen.notes([*map(in_options, panel.notes), *(f"left out: {label!r}, {reason}" for label, reason in skipped)])
+    scores(screen, backtest)
+
+
+def show(folder: str | None, options: Outputs) -> None:
     """`rekur demo`: both bundled data sets, with forecasts and reports if a folder is given."""
     from rekur.data import samples
 
@@ -94,15 +127,25 @@ def show(folder: str | None) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"cannot write to {folder}: {error.strerror}; choose a writable folder") from error
+    screen, shown = Screen(options), []
     for name, horizon in (("nyc_weather", 48), ("oil_prices", 20)):
-        print(f"{name}: the next {horizon} steps")
+        screen.line(f"{name}: the next {horizon} steps")
         model = Forecaster(horizon)
         panel = read_panel(samples.load(name)[["unique_id", "ds", "y"]], source=name)
-        backtest = model.backtest(panel)
-        model.fit(panel, backtest=backtest)
-        outputs = Outputs() if folder is None else Outputs(f"{folder}/{name}.csv", f"{folder}/{name}.html")
-        finish(model, model.forecast(), backtest, outputs, [80.0], name)
-        print()
+        with working(options):
+            with phase("backtest", 0.5):
+                backtest = model.backtest(panel)
+            with phase("fit"):
+                model.fit(panel, backtest=backtest)
+        paths = (None, None) if folder is None else (f"{folder}/{name}.csv", f"{folder}/{name}.html")
+        outputs = replace(options, out=paths[0], report=paths[1])
+        forecast = Finished(model, model.forecast(), backtest, name)
+        frame = write_files(forecast, outputs, [80.0])
+        shown.append({**forecast.result(frame), "files": outputs.files()})
+        forecast.print(frame, outputs)
+        screen.line("")
+    if options.json:
+        results.write(results.result("demo", options, forecasts=shown))
 
 
 def fit(
@@ -144,36 +187,77 @@ def testable(panels: PanelGroup, horizon: int) -> bool:
     return typical >= 2 * horizon + 8
 
 
-def finish(
-    model: Forecaster,
-    forecast: Forecast,
-    backtest: Backtest | None,
-    outputs: Outputs,
-    level: Sequence[float],
-    source: str | None = None,
-    untested: str = "",
-) -> None:
-    """Print the verdict, or why there is no backtest (`untested`), and a preview, and write the outputs."""
-    from rekur.cli.printing import preview, scores
+@dataclass(frozen=True)
+class Finished:
+    """A forecast with the model, its backtest, or why there is none (`untested`), and the name of the data."""
 
-    frame = forecast.frame(level)
-    for note in [*forecast.notes, *(f"left out: {label!r}, {reason}" for label, reason in forecast.panel.skipped)]:
-        print(f"· {in_options(note)}")
-    if backtest is not None:
-        for note in backtest.notes():
-            print(f"· {note}")
-        parts = (model,) if model.multi_ is None else model.multi_.parts
-        scores(backtest, used_baseline(parts, model.select))
-    elif untested:
-        print(f"· no backtest: {untested}")
-    preview(forecast, frame)
-    if outputs.out is not None:
-        files.write_file(frame, outputs.out)
-        print(f"forecast written to {outputs.out}")
+    model: Forecaster
+    forecast: Forecast
+    backtest: Backtest | None
+    source: str
+    untested: str = ""
+
+    @property
+    def used(self) -> str | None:
+        """The baseline that the forecast is, if it is one."""
+        model = self.model
+        return used_baseline((model,) if model.multi_ is None else model.multi_.parts, model.select)
+
+    def notes(self) -> list[str]:
+        """Notes on the data and the model."""
+        notes = [in_options(note) for note in self.forecast.notes]
+        return notes if self.backtest is None else [*notes, *self.backtest.notes()]
+
+    def result(self, frame: Frame) -> results.Result:
+        """The forecast as JSON values."""
+        panel = self.forecast.panel
+        return {
+            "data": self.source,
+            "series": len(panel),
+            "horizon": self.forecast.horizon,
+            "frequencies": [part.freq.name for part in panel.parts],
+            "notes": self.notes(),
+            "skipped": results.skipped(panel.skipped),
+            "backtest": None if self.backtest is None else results.of_backtest(self.backtest, self.used),
+            "baseline": self.used,
+            "forecast": results.records(frame),
+        }
+
+    def print(self, frame: Frame, outputs: Outputs) -> None:
+        """Print notes, verdict, scores, a preview and the names of the files."""
+        screen, skipped = Screen(outputs), self.forecast.panel.skipped
+        screen.notes([*self.notes(), *(f"left out: {label!r}, {reason}" for label, reason in skipped)])
+        if self.backtest is not None:
+            scores(screen, self.backtest, self.used)
+        elif self.untested:
+            screen.line(f"· no backtest: {self.untested}")
+        preview(screen, self.forecast, frame)
+        screen.written(outputs, "forecast")
+
+
+def finish(command: str, forecast: Finished, outputs: Outputs, level: Sequence[float]) -> None:
+    """Write the outputs of a command, then print."""
+    frame = write_files(forecast, outputs, level)
+    if outputs.json:
+        results.write(results.result(command, outputs, **forecast.result(frame)))
+    else:
+        forecast.print(frame, outputs)
+
+
+def write_files(forecast: Finished, outputs: Outputs, level: Sequence[float]) -> Frame:
+    """Write the report and the table, which may go to standard output; the table."""
+    frame = forecast.forecast.frame(level)
     if outputs.report is not None:
         from rekur import report
 
-        report.write(outputs.report, forecast, backtest, model, source=source, command=COMMAND.get(), level=level)
-        print(f"report written to {outputs.report}")
-    if outputs.save is not None:
-        print(f"model saved in {outputs.save}")
+        report.write(
+            outputs.report,
+            forecast.forecast,
+            forecast.backtest,
+            forecast.model,
+            source=forecast.source,
+            command=COMMAND.get(),
+            level=level,
+        )
+    write_table(frame, outputs.out)
+    return frame

@@ -8,24 +8,41 @@ from dataclasses import dataclass
 COMMAND: ContextVar[str | None] = ContextVar("COMMAND", default=None)
 """The command line that is run, for reports."""
 
+STDOUT = "-"
+"""File name of standard output."""
+
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files and folders that a command writes; None for none.
+    """Files and folders that a command writes, None for none, and what it prints.
 
     Parameters
     ----------
     out : str, optional
-        Table of forecasts or predictions (.csv, .csv.gz, .parquet).
+        Table of forecasts or predictions (.csv, .csv.gz, .parquet); "-" for CSV on standard output.
     report : str, optional
         HTML file of the report.
     save : str, optional
         Folder of the model.
+    json : bool, default False
+        Whether to print the result as one JSON object in place of text.
+    quiet : bool, default False
+        Whether to print errors alone.
+    verbose : bool, default False
+        Whether to print the phases of the work and every epoch, in place of a bar.
     """
 
     out: str | None = None
     report: str | None = None
     save: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def files(self) -> dict[str, str]:
+        """The outputs that are asked for, by the name of their option."""
+        paths = {"out": self.out, "report": self.report, "save": self.save}
+        return {name: path for name, path in paths.items() if path is not None}
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from rekur.cli.options import Outputs
-from rekur.core import DataError, OptionError
+import narwhals as nw
+
+from rekur.cli.options import STDOUT, Outputs
+from rekur.core import DataError, OptionError, library
 from rekur.data.ingest import files
+from rekur.data.ingest.schema import Frame
 from rekur.forecasting.config import MAX_LEVEL
 from rekur.forecasting.forecast import check_percent
 from rekur.serialization import refuse_foreign
 from rekur.training.checkpoint import Checkpoint
+from rekur.training.progress import LOGGER, displayed
+
+CONLL_SUFFIX = ".conll"
+"""Suffix of files of words and tags."""
 
 
 class Savable(Protocol):
@@ -61,16 +70,65 @@ def source_name(file: str) -> str:
     return "standard input" if file == "-" else file
 
 
-def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = None) -> None:
-    """Raise unless every output can be written and the options of a forecast are in range."""
+@contextmanager
+def working(outputs: Outputs) -> Iterator[None]:
+    """Show the progress of the work inside on standard error.
+
+    That is one bar for all of it on a terminal, a line every ten seconds elsewhere, and with `--verbose` the records of
+    the logger of rekur.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    level = LOGGER.level
+    if outputs.verbose:
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+    try:
+        with displayed(not (outputs.quiet or outputs.verbose)):
+            yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+
+
+def write_table(frame: Frame, path: str | None) -> None:
+    """Write a table to a file, or as CSV to standard output; nothing if `path` is None."""
+    if path == STDOUT:
+        sys.stdout.write(nw.from_native(frame, eager_only=True).write_csv(None))
+        sys.stdout.flush()
+    elif path is not None:
+        files.write_file(frame, path)
+
+
+def write_conll(path: str, sentences: Iterable[Sequence[str]], tags: Iterable[Sequence[str]]) -> None:
+    """Write words and tags as CoNLL: a word and its tag a line, split by a tab, an empty line after each sentence."""
+    pairs = zip(sentences, tags, strict=True)
+    rows = ("".join(f"{word}\t{tag}\n" for word, tag in zip(*pair, strict=True)) for pair in pairs)
+    try:
+        files.write_bytes(Path(path), "\n".join(rows).encode())
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check(
+    outputs: Outputs, level: Sequence[float] = (), windows: int | None = None, suffixes: tuple[str, ...] = ()
+) -> None:
+    """Raise unless every output can be written and the options of a forecast are in range.
+
+    `suffixes` are those of files that `--out` may name in addition to tables.
+    """
     for percent in level:
         check_percent("--level", percent)
         if percent > MAX_LEVEL:
             raise OptionError(f"--level must be at most {MAX_LEVEL:g}, got {percent:g}")
     if windows is not None and windows < 0:
         raise OptionError(f"--windows must not be negative, got {windows}")
+    if outputs.quiet and outputs.verbose:
+        raise OptionError("--quiet and --verbose exclude each other: leave one of them out")
+    if outputs.json and outputs.out == STDOUT:
+        raise OptionError("--json and --out - both print to standard output: leave one of them out")
     for option, path in (("--out", outputs.out), ("--report", outputs.report), ("--save", outputs.save)):
-        if path is None:
+        if path is None or (option == "--out" and path == STDOUT):
             continue
         parent = Path(path).absolute().parent
         if not parent.is_dir():
@@ -79,8 +137,10 @@ def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = N
             raise DataError(f"{option} {path}: the folder {parent} cannot be written; choose another one")
         if option != "--save" and Path(path).is_dir():
             raise DataError(f"{option} {path} is a folder; name a file")
-        if option == "--out":
+        if option == "--out" and not path.lower().endswith(suffixes or "/"):
             files.check_suffix(path)
+            if path.lower().endswith(files.PARQUET_SUFFIXES):
+                library("pyarrow.parquet", f"{option} {path}: {files.NEEDS_PARQUET}")
     if outputs.save is not None:
         refuse_foreign(Path(outputs.save))
         refuse_foreign(Path(checkpoint_of(outputs.save)))

@@ -47,7 +47,21 @@ Level = Annotated[
 Future = Annotated[
     str | None, typer.Option(metavar="TABLE", help="table of known future values; its columns must be in FILE too")
 ]
-Out = Annotated[str | None, typer.Option(metavar="TABLE", help="table to write (.csv, .csv.gz, .parquet)")]
+Out = Annotated[
+    str | None,
+    typer.Option(metavar="TABLE", help="table to write (.csv, .csv.gz, .parquet); - for CSV on standard output"),
+]
+Predictions = Annotated[
+    str | None,
+    typer.Option(
+        "--out", metavar="TABLE", help="table to write (.csv, .csv.gz, .parquet, tags also .conll); - for CSV"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="print the result as one JSON object")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="print the phases of the work and every epoch on standard error")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors alone")]
 Report = Annotated[str | None, typer.Option(metavar="HTML", help="report to write, one HTML file")]
 Save = Annotated[str | None, typer.Option(metavar="FOLDER", help="folder to save the model to")]
 Seed = Annotated[int, typer.Option(metavar="SEED", help="random seed; the same seed gives the same numbers")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from rekur.baselines import describe
 from rekur.cli.errors import in_options
+from rekur.cli.options import STDOUT, Outputs
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 
@@ -19,10 +21,52 @@ if TYPE_CHECKING:
 SHOWN = 3  # series of a forecast that are printed, and steps of each
 
 
-def console() -> Console:
-    """Standard output; as wide as it takes where it is not a terminal."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=120)
+class Screen:
+    """Where a command prints text for people.
+
+    That is standard output, or standard error beside a table that goes to standard output, or nowhere with `--json` or
+    `--quiet`.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        Outputs of the command.
+    error : bool, default False
+        Whether the text always goes to standard error.
+
+    Examples
+    --------
+    >>> Screen(Outputs()).line("12 rows")
+    12 rows
+    """
+
+    def __init__(self, outputs: Outputs, error: bool = False) -> None:
+        quiet, stderr = outputs.json or outputs.quiet, error or outputs.out == STDOUT
+        plain = Console(highlight=False, markup=False, emoji=False, stderr=stderr, quiet=quiet)
+        wide = Console(highlight=False, markup=False, emoji=False, stderr=stderr, quiet=quiet, width=120)
+        self.console = plain if plain.is_terminal else wide
+
+    def line(self, text: str, style: str | None = None) -> None:
+        """Print a line, which is not wrapped."""
+        self.console.print(text, style=style, soft_wrap=True)
+
+    def notes(self, notes: Iterable[str]) -> None:
+        """Print notes, a line each."""
+        for note in notes:
+            self.line(f"· {note}")
+
+    def table(self, table: Table) -> None:
+        """Print a table; as wide as it takes where this is not a terminal."""
+        self.console.print(table)
+
+    def written(self, outputs: Outputs, kind: str) -> None:
+        """Print the names of the files that a command has written; `kind` says what is in the table."""
+        if outputs.out not in (None, STDOUT):
+            self.line(f"{kind} written to {outputs.out}")
+        if outputs.report is not None:
+            self.line(f"report written to {outputs.report}")
+        if outputs.save is not None:
+            self.line(f"model saved in {outputs.save}")
 
 
 def grid(*columns: tuple[str, Literal["left", "right"]]) -> Table:
@@ -33,7 +77,7 @@ def grid(*columns: tuple[str, Literal["left", "right"]]) -> Table:
     return table
 
 
-def scores(backtest: Backtest, used: str | None = None) -> None:
+def scores(screen: Screen, backtest: Backtest, used: str | None = None) -> None:
     """Print the verdict and the metrics of every model, best MASE first; `used` is the baseline of the forecast."""
     headings = ("MASE", "sMAPE %", "RMSE", "WQL", "MSIS", "covers 80 %")
     table = grid(("past windows", "left"), *((heading, "right") for heading in headings))
@@ -43,9 +87,8 @@ def scores(backtest: Backtest, used: str | None = None) -> None:
         row = [with_error(m["MASE"], errors[name]["MASE"]), f"{m['sMAPE']:.2f}", f"{m['RMSE']:.4g}", f"{m['WQL']:.4f}"]
         row += [f"{m['MSIS80']:.3f}", f"{m['coverage80']:.0%}"]
         table.add_row(name if name == NAME else describe(name), *row, style="bold" if name == NAME else "")
-    out = console()
-    out.print(in_options(backtest.verdict(used)), style="bold", soft_wrap=True)
-    out.print(table)
+    screen.line(in_options(backtest.verdict(used)), style="bold")
+    screen.table(table)
 
 
 def with_error(value: float, error: float) -> str:
@@ -61,7 +104,7 @@ def cell(value: object, days: bool) -> str:
     return str(date()) if days and date is not None else str(value)
 
 
-def preview(forecast: Forecast, frame: pd.DataFrame) -> None:
+def preview(screen: Screen, forecast: Forecast, frame: pd.DataFrame) -> None:
     """Print the first steps of the first series of a forecast."""
     S, h, _ = forecast.values.shape
     steps = np.arange(min(SHOWN, h))
@@ -73,7 +116,6 @@ def preview(forecast: Forecast, frame: pd.DataFrame) -> None:
     )
     for row in rows.itertuples(index=False):
         table.add_row(*(cell(value, days) for value in row))
-    out = console()
-    out.print(table)
+    screen.table(table)
     if len(rows) < len(frame):
-        out.print(f"… {S} series × {h} steps in all", style="dim")
+        screen.line(f"… {S} series × {h} steps in all", style="dim")

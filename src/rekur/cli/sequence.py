@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from rekur.cli import results
 from rekur.cli.options import COMMAND, FitOptions, Outputs
-from rekur.cli.outputs import Savable, check, fit_and_save
-from rekur.cli.printing import console, grid
+from rekur.cli.outputs import CONLL_SUFFIX, Savable, check, fit_and_save, working, write_conll, write_table
+from rekur.cli.printing import Screen, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import train_validation_split
-from rekur.data.ingest import files
 from rekur.data.validation import read_labels
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
 from rekur.metrics.sequence import score_table
-from rekur.registry import COMMANDS, Task, load, task_of
+from rekur.registry import COMMANDS, Task, task_of
+from rekur.training.progress import phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +50,9 @@ class SequenceModel(Savable, Protocol):
     def reader_(self) -> Reader:
         """Reader of the input, as learned from the training data."""
 
+    def check_libraries(self) -> None:
+        """Raise unless the libraries of the scores are installed."""
+
     def fit(self, *data: Sequences | Targets | None, **options: Any) -> object:
         """Train on sequences and their targets."""
 
@@ -73,21 +75,38 @@ def fit(
     check(outputs)
     row = COMMANDS[task]
     model = build(row, options)
-    train = read_examples(source, row, columns)
+    model.check_libraries()
+    train = read_examples(source, row, columns, outputs)
+    skipped = train.skipped
     if test is None:
         train, held_out = split(train, model, row)
     else:
-        held_out = read_examples(test, row, columns)
-    train_and_save(model, row, train, options.epochs, outputs.save)
-    print_notes(model.notes_)
+        held_out = read_examples(test, row, columns, outputs)
+        skipped = [*skipped, *held_out.skipped]
+    with working(outputs):
+        with phase("training", 0.9):
+            train_and_save(model, row, train, options.epochs, outputs.save)
+        with phase("scores"):
+            comparison, notes = compared(model, row, held_out)
+            write_report(model, held_out, comparison, outputs, source if test is None else test)
     chosen = dataset_format(row).has_targets and any("val_loss" in record for record in model.history_)
     validation = model.fit_record_.validation_rows if chosen else 0
+    if outputs.json:
+        values = {"data": source, "test": test, "task": task, "estimator": row.estimator}
+        counts = {"training_rows": len(train.x), "validation_rows": validation, "epochs": len(model.history_)}
+        lists = {"notes": [*model.notes_, *notes], "skipped": results.skipped(skipped)}
+        results.write(results.result("fit", outputs, **values, **counts, **lists, **results.of_comparison(comparison)))
+        return
+    screen, errors = Screen(outputs), Screen(outputs, error=True)
+    errors.notes(model.notes_)
     learned = f"learned from {len(train.x):,} examples" + (
         f", {validation:,} of them to choose the epoch" * bool(validation)
     )
     which = "others, held out before training" if test is None else f"of {test}"
-    print(f"{learned}; scores of {len(held_out.x):,} {which}:")
-    report_scores(model, row, held_out, outputs, source if test is None else test)
+    screen.line(f"{learned}; scores of {len(held_out.x):,} {which}:")
+    errors.notes(notes)
+    print_scores(screen, comparison)
+    screen.written(outputs, "scores")
 
 
 def build(task: Task, options: FitOptions) -> SequenceModel:
@@ -112,13 +131,13 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
     return model
 
 
-def read_examples(source: str, task: Task, columns: DatasetColumns, targets: bool = True) -> Dataset:
+def read_examples(source: str, task: Task, columns: DatasetColumns, outputs: Outputs, targets: bool = True) -> Dataset:
     """Read the examples of a task and name those that were skipped, each in one line on standard error."""
-    dataset = read(source, dataset_format(task), columns, targets)
+    dataset, screen = read(source, dataset_format(task), columns, targets), Screen(outputs, error=True)
     for name, reason in dataset.skipped[:SHOWN]:
-        print(f"· left out: {reason if reason.startswith(name) else f'{name}: {reason}'}", file=sys.stderr)
+        screen.line(f"· left out: {reason if reason.startswith(name) else f'{name}: {reason}'}")
     if len(dataset.skipped) > SHOWN:
-        print(f"· left out: {len(dataset.skipped) - SHOWN:,} more", file=sys.stderr)
+        screen.line(f"· left out: {len(dataset.skipped) - SHOWN:,} more")
     return dataset
 
 
@@ -149,57 +168,86 @@ def train_and_save(model: SequenceModel, task: Task, train: Dataset, epochs: int
     fit_and_save(model, save, lambda checkpoint: model.fit(*data, epochs=epochs, checkpoint=checkpoint))
 
 
-def print_notes(notes: Iterable[str]) -> None:
-    """Print notes on standard error, each in one line."""
-    for note in notes:
-        print(f"· {note}", file=sys.stderr)
-
-
 def predict(
     model: SequenceModel, folder: str, file: str | None, future: str | None, columns: DatasetColumns, outputs: Outputs
 ) -> None:
     """`rekur predict` with an estimator of sequences."""
     task = task_of(model)
+    layout = dataset_format(task)
     if file is None:
         raise OptionError(f"{folder} holds a {task.estimator}: name a file to read, or - for lines of text")
     if future is not None or outputs.report is not None:
         raise OptionError(f"--future and --report are for forecasts; {folder} holds a {task.estimator}")
-    if not dataset_format(task).has_targets:
+    if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
-    frame = predictions(model, read_examples(file, task, columns, targets=False))
-    for name, prediction in frame.iloc[:SHOWN][["name", "prediction"]].itertuples(index=False):
-        print(f"{name}: {prediction}")
+    dataset = read_examples(file, task, columns, outputs, targets=False)
+    with working(outputs), phase("predictions"):
+        frame, shown = predictions(model, dataset, file)
+    if outputs.out is not None and outputs.out.lower().endswith(CONLL_SUFFIX):
+        write_conll(outputs.out, dataset.x, [tags.split() for tags in frame["prediction"]])
+    else:
+        write_table(frame, outputs.out)
+    if outputs.json:
+        rows = results.records(frame)
+        if layout.target_kind == "tags":
+            rows = [
+                {**row, "words": x, "prediction": str(row["prediction"]).split()}
+                for row, x in zip(rows, dataset.x, strict=True)
+            ]
+        left_out = results.skipped(dataset.skipped)
+        values = {"data": file, "model": folder, "estimator": task.estimator, "skipped": left_out, "predictions": rows}
+        results.write(results.result("predict", outputs, **values))
+        return
+    screen = Screen(outputs)
+    for name, text in zip(dataset.names[:SHOWN], shown, strict=False):
+        screen.line(f"{name}: {text}")
     if len(frame) > SHOWN:
-        print(f"… {len(frame):,} in all")
-    if outputs.out is not None:
-        files.write_file(frame, outputs.out)
-        print(f"predictions written to {outputs.out}")
+        screen.line(f"… {len(frame):,} in all")
+    screen.written(outputs, "predictions")
 
 
-def predictions(model: SequenceModel, dataset: Dataset) -> pd.DataFrame:
-    """One row for each example: its name and prediction, for labels also the probability."""
-    import pandas as pd
+def predictions(model: SequenceModel, dataset: Dataset, source: str) -> tuple[pd.DataFrame, list[str]]:
+    """The columns of the source with the prediction of each row, for labels also the probability; and texts to print.
 
+    Tags are printed beside their words.
+    """
     from rekur.sequence.classifier import Classifier
 
+    for name in ("prediction", "probability"):
+        if name in dataset.table.columns:
+            raise DataError(f"{source} has a column {name!r}, the name of a column of the result; rename it")
+    table = dataset.table.reset_index(drop=True)
     if isinstance(model, Classifier):
         p = model.predict_proba(dataset.x)
         labels = model.classes_[p.argmax(1)]
-        return pd.DataFrame({"name": dataset.names, "prediction": labels, "probability": p.max(1).round(4)})
-    texts = [" ".join(target) if isinstance(target, list) else target for target in model.predict(dataset.x)]
-    return pd.DataFrame({"name": dataset.names, "prediction": texts})
+        return table.assign(prediction=labels, probability=p.max(1).round(4)), [str(label) for label in labels]
+    predicted = model.predict(dataset.x)
+    texts = [" ".join(target) if isinstance(target, list) else target for target in predicted]
+    shown = [
+        " ".join(f"{word}/{tag}" for word, tag in zip(x, target, strict=True)) if isinstance(target, list) else target
+        for x, target in zip(dataset.x, predicted, strict=True)
+    ]
+    return table.assign(prediction=texts), shown
 
 
-def score(folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
-    """`rekur score`: the scores of a saved model on examples with targets."""
-    check(outputs)
-    model = load(folder)
+def score(model: SequenceModel, folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
+    """`rekur score` with an estimator of sequences, on examples with targets."""
     task = task_of(model)
-    if task.estimator == "Forecaster":
-        raise OptionError(f"{folder} holds a forecaster: rekur forecast scores one on past windows of a table")
-    dataset = read_examples(source, task, columns)
-    print(f"{len(dataset.x):,} examples of {source}:")
-    report_scores(model, task, dataset, replace(outputs, save=None), source)
+    dataset = read_examples(source, task, columns, outputs)
+    with working(outputs), phase("scores"):
+        comparison, notes = compared(model, task, dataset)
+        write_report(model, dataset, comparison, outputs, source)
+    if outputs.json:
+        values = {"data": source, "model": folder, "estimator": task.estimator}
+        left_out = results.skipped(dataset.skipped)
+        scores = results.of_comparison(comparison)
+        results.write(results.result("score", outputs, **values, notes=notes, skipped=left_out, **scores))
+        return
+    screen = Screen(outputs)
+    screen.line(f"{len(dataset.x):,} examples of {source}:")
+    Screen(outputs, error=True).notes(notes)
+    print_scores(screen, comparison)
+    screen.written(outputs, "scores")
 
 
 def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:
@@ -212,24 +260,29 @@ def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:
     return replace(dataset, y=[classes.get(str(label), label) for label in dataset.y])
 
 
-def report_scores(model: SequenceModel, task: Task, dataset: Dataset, outputs: Outputs, source: str) -> None:
-    """Print the verdict and the scores of the model and of a simple baseline, and write the report."""
+def compared(model: SequenceModel, task: Task, dataset: Dataset) -> tuple[Comparison, list[str]]:
+    """The model compared with simple baselines, and notes."""
     dataset = with_labels_of(model, dataset)
     targets = (dataset.y,) if dataset_format(task).has_targets else ()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         comparison = model.compare(dataset.x, *targets)
-    print_notes(str(warning.message) for warning in caught)
-    table = grid(("score", "left"), ("model", "right"), (comparison.baseline_name, "right"))
-    for row in score_table(comparison.scores):
-        table.add_row(*row)
-    out = console()
-    out.print(comparison.verdict(), style="bold", soft_wrap=True)
-    out.print(table)
+    return comparison, [str(warning.message) for warning in caught]
+
+
+def write_report(model: SequenceModel, dataset: Dataset, comparison: Comparison, outputs: Outputs, source: str) -> None:
+    """Write the report, if it is asked for."""
     if outputs.report is not None:
         from rekur.report import sequences
 
-        sequences.write(outputs.report, model, dataset, comparison, source=source, command=COMMAND.get())
-        print(f"report written to {outputs.report}")
-    if outputs.save is not None:
-        print(f"model saved in {outputs.save}")
+        labelled = with_labels_of(model, dataset)
+        sequences.write(outputs.report, model, labelled, comparison, source=source, command=COMMAND.get())
+
+
+def print_scores(screen: Screen, comparison: Comparison) -> None:
+    """Print the verdict and the scores of the model and of a simple baseline."""
+    table = grid(("score", "left"), ("model", "right"), (comparison.baseline_name, "right"))
+    for row in score_table(comparison.scores):
+        table.add_row(*row)
+    screen.line(comparison.verdict(), style="bold")
+    screen.table(table)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 
 import numpy as np
+import pandas as pd
 
 from rekur.baselines import BASELINES
 from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.config import LEVELS, season_lengths
+from rekur.forecasting.calibration import first_unseen_row
+from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts
-from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame
+from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
-from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
+from rekur.forecasting.selection.past_windows import MAX_WINDOWS, PastWindows, TooShortError, spread_windows
 from rekur.forecasting.selection.scores import WindowScores
 from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values, time_blocks
 from rekur.metrics import at_level, seasonal_scale, summary
 from rekur.training.deadline import Deadline
+from rekur.training.progress import displayed, phase, stage
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
@@ -80,6 +84,20 @@ class Backtest:
     untested: tuple[str, ...] = ()
     skipped: tuple[tuple[object, str], ...] = ()
     planned: int = 0
+
+    def __repr__(self) -> str:
+        return f"Backtest({self._extent()}: {self.verdict()})"
+
+    def _extent(self) -> str:
+        """Numbers of series, windows and steps."""
+        series, h = len(np.unique(self.series)), self.actual.shape[1]
+        return f"{series:,} series × {plural(self.n_windows, 'window')} × {plural(h, 'step')}"
+
+    def _repr_html_(self) -> str:
+        """The backtest as a notebook shows it: its extent, the verdict and the metrics of each model."""
+        table = pd.DataFrame.from_dict(self.metrics(), orient="index").sort_values("MASE")
+        html = table.to_html(border=0, float_format="{:.4g}".format)
+        return f"<div><p>Backtest of {self._extent()}</p><p><b>{escape(self.verdict())}</b></p>{html}</div>"
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Metrics of each model over all windows.
@@ -296,7 +314,7 @@ def cross_validate(
         Seconds that the backtest may take, but for the forecasts of its windows by the networks. Where the baselines
         would take more than half of it, there are fewer windows, unless their number is given.
     progress : bool, optional
-        Whether to show a bar; if None, on a terminal.
+        Whether to show a bar; if None, on a terminal or in a notebook.
 
     Returns
     -------
@@ -334,7 +352,8 @@ def cross_validate(
             planned, known = windows.n_windows, None
             if n_windows is None and share.limit is not None:
                 windows, known = affordable_windows(windows, panel, forecaster.season_length, share)
-            tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress, known)
+            with displayed(progress), phase(f"series at {panel.freq.name}" * (count > 1), 1 / (count - k)):
+                tests[k] = _backtest_panel(forecaster, panel, windows, int(refit), share, progress, known)
             if windows.n_windows < planned:
                 tests[k] = replace(tests[k], planned=planned)
         except TooShortError:
@@ -396,13 +415,16 @@ def _backtest_panel(
     series, stop = windows.of_series(panel, history, seasons[0])
     if known is None or known.seasons != seasons:
         known = BaselineForecasts(panel, seasons, h)
+    stage("baselines of the windows")
     baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
     step = refit or windows.n_windows
     for first in range(0, windows.n_windows, step):
-        past = windows.history(panel, first)
-        fitted.fit_panel(past, seasons, deadline.portion(step / (windows.n_windows - first)), progress)
+        past, share = windows.history(panel, first), step / (windows.n_windows - first)
+        with phase(f"window {first + 1} of {windows.n_windows}" * bool(refit), min(1.0, share)):
+            fitted.fit_panel(past, seasons, deadline.portion(share), progress)
+        stage("forecasts of the windows")
         chosen = (number >= first) & (number < first + step)
         pair = series[chosen], stop[chosen]
         q[chosen] = fitted.ensemble_.quantiles(panel, *pair, since=past.lengths, known_baselines=known)
@@ -418,6 +440,68 @@ def _backtest_panel(
         scale,
         windows.n_windows,
         skipped=tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short),
+    )
+
+
+def unseen_windows(part_for: Callable[[Panel], PanelForecaster], group: PanelGroup) -> Backtest:
+    """Forecast windows that training has not seen by fitted forecasters and by every baseline, without training.
+
+    Parameters
+    ----------
+    part_for : callable
+        The fitted forecaster of a panel.
+    group : PanelGroup
+        Series learned or new. Of a series that was learned the rows after the end of training are tested, of a new one
+        its last quarter; up to eight windows of each.
+
+    Returns
+    -------
+    Backtest
+        Series without such a window are listed in `Backtest.skipped`.
+
+    Raises
+    ------
+    DataError
+        No series has such a window.
+    """
+    tests: dict[int, Backtest] = {}
+    for k, panel in enumerate(group.parts):
+        test = _windows_of(part_for(panel), panel)
+        if test is not None:
+            tests[k] = test
+    if not tests:
+        h = part_for(group.parts[0]).horizon
+        raise DataError(
+            f"no series has {plural(h, 'row')} that the model was not fitted to: pass newer rows or other series, or "
+            f"backtest on the past with a new model"
+        )
+    return join_backtests(group, tests)
+
+
+def _windows_of(fitted: PanelForecaster, panel: Panel) -> Backtest | None:
+    """The windows of a panel that training has not seen; None if there are none."""
+    h, seasons, lengths = fitted.horizon, fitted.seasons_, panel.lengths
+    unseen = first_unseen_row(fitted.panel_, panel)
+    least = max(MIN_OBSERVATIONS, min(h, seasons[0] + 1))
+    learned = pd.Index(panel.ids).isin(fitted.panel_.ids)
+    first = np.maximum(np.where(learned, unseen, lengths - np.maximum(lengths // 4, h)), least)
+    stops = lengths[:, None] - h * np.arange(MAX_WINDOWS, 0, -1)
+    series, window = np.nonzero(stops >= first[:, None])
+    if not len(series):
+        return None
+    stop, known = stops[series, window], BaselineForecasts(panel, seasons, h)
+    q = fitted.ensemble_.quantiles(panel, series, stop, since=unseen, known_baselines=known)
+    history = panel.cut(first)
+    return Backtest(
+        PanelGroup((panel,)),
+        series,
+        stop,
+        actual_values(panel, series, stop, h),
+        LEVELS,
+        {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}},
+        np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series],
+        int(np.bincount(series).max()),
+        skipped=tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series))),
     )
 
 

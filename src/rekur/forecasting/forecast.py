@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
@@ -21,6 +21,9 @@ from rekur.plotting import figure
 
 NAME = "rekur"
 """Name of the column of the median forecast."""
+
+SHOWN_ROWS = 10
+"""Rows of a frame that a notebook shows."""
 
 NUMBERS = (int, float, np.integer, np.floating)
 
@@ -67,6 +70,24 @@ class Forecast:
     counts: tuple[bool, ...] = ()
     notes: tuple[str, ...] = ()
     members: Mapping[str, Array] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Forecast({self._extent()})"
+
+    def _extent(self) -> str:
+        """Numbers of series and steps, and the times of the steps."""
+        S, times = len(self.panel), self.times
+        ends = times.min(), times.max()
+        first, last = (np.datetime_as_string(t, "auto") if times.dtype.kind == "M" else t for t in ends)
+        zone = "" if self.panel.parts[0].tz is None else " UTC"
+        return f"{S:,} series × {plural(self.horizon, 'step')}, {first} … {last}{zone}"
+
+    def _repr_html_(self) -> str:
+        """The forecast as a notebook shows it: its extent and the first rows of its frame."""
+        frame = replace(self, frame_type=None).frame([80])
+        rest = f"<p>… {len(frame):,} rows in all</p>" if len(frame) > SHOWN_ROWS else ""
+        head = frame.head(SHOWN_ROWS).to_html(index=False, border=0, float_format="{:.6g}".format)
+        return f"<div><p>Forecast of {self._extent()}</p>{head}{rest}</div>"
 
     @property
     def horizon(self) -> int:
@@ -204,7 +225,7 @@ class Forecast:
         series : label, optional
             Label of a series; the first one if None.
         engine : {"plotly", "matplotlib"}, default "plotly"
-            Library that draws; matplotlib needs the extra rekur[plot].
+            Library that draws; matplotlib is installed apart.
 
         Returns
         -------
@@ -242,6 +263,11 @@ class Forecast:
         if not len(matches):
             raise OptionError(f"there is no series {series!r}; the first one is {ids[0]!r}")
         return int(matches[0])
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: 1 step, 1,000 steps."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def empty_frame(df: Frame) -> Frame:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,14 +39,14 @@ from rekur.forecasting.config import (
     season_lengths,
     with_selection,
 )
-from rekur.forecasting.cross_validation import Backtest, cross_validate
+from rekur.forecasting.cross_validation import Backtest, cross_validate, unseen_windows
 from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
 from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
 from rekur.forecasting.selection.scores import SELECTIONS
-from rekur.forecasting.training import TrainingRun, train_ensemble
+from rekur.forecasting.training import REFIT_SHARE, TrainingRun, train_ensemble
 from rekur.serialization import Description
 from rekur.training.config import Training
 from rekur.training.deadline import Deadline
@@ -191,7 +191,7 @@ class Forecaster(BaseEstimator):
             Seconds that `fit` may take in all, of which a run resumed from a checkpoint has used a part; a note says
             where training was cut. If not one epoch fits, the linear path and the baselines remain.
         progress : bool, optional
-            Whether to show a bar; if None, on a terminal.
+            Whether to show a bar; if None, on a terminal or in a notebook.
         checkpoint : path, optional
             Folder written after each epoch; training resumes from a checkpoint in it. An interrupt (Ctrl-C) leaves the
             forecaster as it was before `fit`.
@@ -393,7 +393,8 @@ class Forecaster(BaseEstimator):
             NetworkShape(self.cell, self.hidden_size, self.num_layers),
             (self.random_state, self.ensemble_size),
         )
-        steps = config.training.max_epochs * STEPS_PER_EPOCH * len(config.architectures) * self.ensemble_size
+        epochs = config.training.max_epochs * len(config.architectures) * self.ensemble_size
+        steps = round((1 + REFIT_SHARE) * epochs * STEPS_PER_EPOCH)
         with Progress(f"training {self.cell}", steps, progress) as on_record:
             run = TrainingRun(shape, *seeds, deadline, on_record, saver)
             return train_ensemble(panel, self.seasons_, config, run, start)
@@ -565,6 +566,39 @@ class Forecaster(BaseEstimator):
             forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)
         )
 
+    def plot(
+        self,
+        df: Frame | None = None,
+        *,
+        series: object = None,
+        futr_df: Frame | None = None,
+        h: int | None = None,
+        engine: str = "plotly",
+    ) -> Any:
+        """Draw the end of one series, its forecast and the 80 and 95 % intervals.
+
+        Parameters
+        ----------
+        df, futr_df, h
+            As in `predict`.
+        series : label, optional
+            Label of a series; the first one if None.
+        engine : {"plotly", "matplotlib"}, default "plotly"
+            Library that draws; matplotlib is installed apart.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure or matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=70), "y": [float(t % 7) for t in range(70)]})
+        >>> type(rekur.Forecaster(horizon=3, select="naive").fit(df).plot()).__name__
+        'Figure'
+        """
+        return self.forecast(df, futr_df=futr_df, h=h).plot(series, engine)
+
     def backtest(
         self,
         df: Frame,
@@ -594,7 +628,7 @@ class Forecaster(BaseEstimator):
         time_limit : float, optional
             Seconds that training may take.
         progress : bool, optional
-            Whether to show a bar; if None, on a terminal.
+            Whether to show a bar; if None, on a terminal or in a notebook.
         static_df : frame, optional
             Static covariates, as in `fit`.
         **columns
@@ -625,6 +659,38 @@ class Forecaster(BaseEstimator):
             progress=progress,
         )
         return replace(backtest, frame_type=empty_frame(df))
+
+    def compare(self, df: Frame, *, static_df: Frame | None = None) -> Backtest:
+        """Compare this fitted forecaster with the baselines on rows that it has not seen, without training.
+
+        Parameters
+        ----------
+        df : frame
+            History and rows to forecast. Of series that were learned the rows after the end of training are forecast,
+            of new ones the last quarter: up to eight windows of the horizon each.
+        static_df : frame, optional
+            Static covariates of new series.
+
+        Returns
+        -------
+        Backtest
+            Forecasts, metrics and verdict; series without such rows are listed in `Backtest.skipped`.
+
+        Raises
+        ------
+        DataError
+            No series has a horizon of such rows.
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": [float(t % 7) for t in range(90)]})
+        >>> model = rekur.Forecaster(horizon=7, select="seasonal_naive").fit(df.head(70))
+        >>> model.compare(df).stop.tolist()
+        [76, 83]
+        """
+        group = self.read(df, static_df=static_df)
+        return replace(unseen_windows(self._parts().part_for, group), frame_type=empty_frame(df))
 
     def _read_history(self, df: Frame, columns: ColumnOptions, static_df: Frame | None) -> PanelGroup:
         """Read a history to refit on; columns default to those of `fit`."""
@@ -759,7 +825,7 @@ class Forecaster(BaseEstimator):
         time_limit : float, optional
             Seconds that training may take.
         progress : bool, optional
-            Whether to show a bar; if None, on a terminal.
+            Whether to show a bar; if None, on a terminal or in a notebook.
         static_df : frame, optional
             Static covariates of new series.
         **columns

@@ -18,6 +18,7 @@ from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.training.deadline import Deadline
+from rekur.training.progress import displayed, phase
 
 
 class MultiFrequencyForecaster:
@@ -54,7 +55,8 @@ class MultiFrequencyForecaster:
         for k, (forecaster, panel) in enumerate(zip(self.parts, group.parts, strict=True)):
             folder = None if checkpoint is None else f"{os.fspath(checkpoint)}-{k}"
             seconds = deadline.portion(1 / (count - k)).seconds()
-            forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
+            with displayed(progress), phase(f"series at {panel.freq.name}", 1 / (count - k)):
+                forecaster.fit(panel, time_limit=seconds, progress=progress, checkpoint=folder)
 
     def forecast(self, group: PanelGroup, futr_df: Frame, h: int, select: str, models: bool) -> Forecast:
         """Forecast each panel by the forecaster of its frequency; members that one of them lacks are NaN there."""

@@ -41,6 +41,7 @@ from rekur.layers.likelihoods import CountHead
 from rekur.metrics import pinball_error, seasonal_scale
 from rekur.training.deadline import Deadline
 from rekur.training.loop import Problem, fit, validation_losses
+from rekur.training.progress import stage
 
 if TYPE_CHECKING:
     from rekur.training.checkpoint import Checkpoint
@@ -438,6 +439,7 @@ def train_ensemble(
     for position, member in enumerate(members):
         name, seed = member.architecture.name, member.seed(run.seed)
         deadline = phase.portion(1 / (len(members) - position))
+        stage(f"windows and linear path of the {name} network")
         if start is None:
             trainer = new_trainer(panel, member, run.shape, errors, seed, deadline.portion(LINEAR_SHARE))
         else:
@@ -452,7 +454,9 @@ def train_ensemble(
         best[name] = min(best.get(name, np.inf), *losses, np.inf)
         trained.append(TrainedMember(member, trainer, 1 + losses.index(min(losses)) if losses else 0, seed))
         records += [{**r, "epoch": r["epoch"] + len(records), "member": position} for r in epochs]
+    stage("weights of the average and intervals")
     ensemble = ensemble.averaged(panel, errors, run.deadline)
+    stage("last epochs on the held-out rows too")
     refit_members(ensemble, trained, run.deadline, checkpoint)
     return ensemble, records, cut_notes(members, records, run.deadline)
 

@@ -7,6 +7,7 @@ saved with the model; `restore` builds it again.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,17 @@ INPUTS = {name.lower(): name for name in _HOMES}
 """Class of every input by its kind."""
 
 
-def __getattr__(name: str) -> type[Input]:
-    """Resolve the class of an input on first use, so that importing this package loads no large library."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report a misspelt name
+
+    def __getattr__(name: str) -> type[Input]:
+        """Resolve the class of an input on first use, so that importing this package loads no large library."""
+        if name in _HOMES:
+            return _class_of(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+
+
+def _class_of(name: str) -> type[Input]:
+    """Import the class of an input."""
     kind: type[Input] = getattr(import_module(_HOMES[name]), name)
     return kind
 
@@ -71,7 +79,7 @@ def find(kind: str) -> type[Input]:
     >>> find("text")(vocabulary_size=500)
     Text(vocabulary_size=500, pieces='unigram', lowercase=False, max_length=1000)
     """
-    return __getattr__(INPUTS[choose("input", kind, INPUTS)])
+    return _class_of(INPUTS[choose("input", kind, INPUTS)])
 
 
 def restore(description: Description, tensors: dict[str, Tensor]) -> Reader:

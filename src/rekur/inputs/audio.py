@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
 
-NEEDS = 'recordings need soundfile, soxr and kaldi-native-fbank: pip install "rekur[audio]"'
+NEEDS = "recordings need soundfile, soxr and kaldi-native-fbank: pip install soundfile soxr kaldi-native-fbank"
 STATISTICS_RECORDINGS = 500  # recordings from which mean and standard deviation are estimated, at most
 FRAME_SHIFT = 0.01  # seconds from one spectrum to the next
 FRAME_LENGTH = 0.025  # seconds of one spectrum

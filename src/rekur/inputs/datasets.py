@@ -7,6 +7,7 @@ target, and files that cannot be decoded, are skipped and listed; a source with 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,11 @@ from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
 VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".au")
 CONLL = (".conll", ".conllu", ".bio", ".iob")
+CONLLU = re.compile(r"\d+(-\d+)?(\t[^\t]*){9}$")
+"""A line of CoNLL-U: a number and nine other columns."""
+
+COMMENT = re.compile(r"#\s*(\w+\s*=|(id|newdoc|newpar)\b)")
+"""A comment of a CoNLL file, which begins with a key; a word # is followed by columns."""
 
 Sequences = list[Any]  # texts, lists of words, paths or arrays
 Targets = list[Any]  # labels, lists of tags or texts
@@ -42,10 +48,12 @@ class Dataset:
         Name of each example in messages and reports.
     skipped : list of (str, str), optional
         Name and reason of each example that was left out.
+    table : pandas.DataFrame, optional
+        What stands in the source, one row for each example: the columns of a table, or words, text, file.
 
     Examples
     --------
-    >>> Dataset(["good", "bad", "fine"], [1, 0, 1], ["row 1", "row 2", "row 3"]).subset([0, 2]).y
+    >>> Dataset(["good", "bad", "fine"], [1, 0, 1], ["row 2", "row 3", "row 4"]).subset([0, 2]).y
     [1, 1]
     """
 
@@ -53,6 +61,7 @@ class Dataset:
     y: Targets | None
     names: list[str]
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def subset(self, rows: Sequence[int]) -> Dataset:
         """Select examples by position, without notes on skipped rows.
@@ -68,7 +77,8 @@ class Dataset:
             The selected examples, in the order of `rows`.
         """
         y = None if self.y is None else [self.y[row] for row in rows]
-        return Dataset([self.x[row] for row in rows], y, [self.names[row] for row in rows])
+        table = self.table.iloc[list(rows)] if len(self.table) else self.table
+        return Dataset([self.x[row] for row in rows], y, [self.names[row] for row in rows], table=table)
 
 
 @dataclass(frozen=True)
@@ -131,7 +141,7 @@ def read(
     ...     file.flush()
     ...     reviews = read(file.name, TASKS["Classifier"].dataset)
     >>> reviews.x, reviews.y, reviews.skipped
-    (['good', 'bad'], [1, 0], [('row 2', 'a value is missing')])
+    (['good', 'bad'], [1, 0], [('row 3', 'a value is missing')])
     """
     path = Path(source)
     if source != "-" and not path.exists():
@@ -139,13 +149,11 @@ def read(
     if path.is_dir():
         dataset = read_folder(path, layout, targets)
     elif path.suffix.lower() in (*SOUNDS, *VIDEOS):
-        dataset = Dataset([path], None, [source])
+        dataset = Dataset([path], None, [source], table=pd.DataFrame({"file": [source]}))
     elif layout.sequence_kind == "words" and unpacked_suffix(path) in CONLL:
         dataset = read_conll(source, columns)
     elif source == "-" or unpacked_suffix(path) == ".txt":
-        lines = [line for line in files.read_text(source).splitlines() if line.strip()]
-        x: Sequences = [line.split() for line in lines] if layout.sequence_kind == "words" else [*lines]
-        dataset = Dataset(x, None, [f"line {k + 1}" for k in range(len(lines))])
+        dataset = read_lines(source, layout)
     else:
         dataset = read_table(source, layout, columns, targets)
     if targets and dataset.y is None and layout.has_targets:
@@ -153,6 +161,14 @@ def read(
             f"{source} holds no targets to learn from: a table with a column {_either(layout.targets)} is needed"
         )
     return decodable(dataset, source)
+
+
+def read_lines(source: str, layout: DatasetFormat) -> Dataset:
+    """Read the lines of a text file, named by their numbers; blank ones are left out."""
+    lines = {k: line for k, line in enumerate(files.read_text(source).splitlines(), start=1) if line.strip()}
+    x: Sequences = [line.split() if layout.sequence_kind == "words" else line for line in lines.values()]
+    table = pd.DataFrame({"line": list(lines), "text": list(lines.values())})
+    return Dataset(x, None, [f"line {k}" for k in lines], table=table)
 
 
 def unpacked_suffix(path: Path) -> str:
@@ -166,46 +182,52 @@ def read_folder(path: Path, layout: DatasetFormat, targets: bool) -> Dataset:
     if not media:
         raise DataError(f"{path} holds no recordings or videos ({', '.join((*SOUNDS[:3], *VIDEOS[:3]))} …)")
     names = [str(file.relative_to(path)) for file in media]
+    table = pd.DataFrame({"file": names})
     if not targets:
-        return Dataset([*media], None, names)
+        return Dataset([*media], None, names, table=table)
     if layout.target_kind == "label":
         unlabelled = [file for file in media if file.parent == path]
         if unlabelled:
             raise DataError(
                 f"{unlabelled[0]} is not in a folder of its label: sort files as {path}/LABEL/FILE, or give a table"
             )
-        return Dataset([*media], [file.parent.name for file in media], names)
+        return Dataset([*media], [file.parent.name for file in media], names, table=table)
     texts = [file.with_suffix(".txt") for file in media]
     missing = [(name, "no text stands beside it") for name, text in zip(names, texts, strict=True) if not text.exists()]
     rows = [row for row, text in enumerate(texts) if text.exists()]
     y = [files.read_text(str(texts[row])).strip() for row in rows]
-    return Dataset([media[row] for row in rows], y, [names[row] for row in rows], missing)
+    return Dataset([media[row] for row in rows], y, [names[row] for row in rows], missing, table.iloc[rows])
 
 
 def read_conll(source: str, columns: DatasetColumns) -> Dataset:
     """Read the sentences of a CoNLL file: a word a line, columns split by blanks, an empty line between sentences.
 
-    In CoNLL-U the words stand in the second column and the tags (UPOS) in the fourth, else in the first and the last;
-    `columns` may name others by number, counted from 1.
+    In CoNLL-U, ten columns split by tabs, the words stand in the second column and the tags (UPOS) in the fourth, else
+    in the first and the last; `columns` may name others by number, counted from 1. Comments before a sentence are left
+    out.
     """
-    universal = ".conllu" in source
+    lines = files.read_text(source).splitlines()
+    first = next((line for line in lines if line.strip() and line[0] != "#"), "")
+    universal = unpacked_suffix(Path(source)) == ".conllu" or bool(CONLLU.match(first))
     numbers = [columns.x or ("2" if universal else "1"), columns.y or ("4" if universal else "0")]
     if not all(number.isdigit() for number in numbers):
         raise OptionError(f"the columns of a CoNLL file are numbers, counted from 1, not {' and '.join(numbers)}")
     word, tag = (int(number) - 1 for number in numbers)
     x: Sequences = [[]]
     y: Targets = [[]]
-    for number, line in enumerate(files.read_text(source).splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         cells = line.split("\t") if universal else line.split()
+        comment = line.startswith("#") and not x[-1] and (len(cells) != len(first.split()) or COMMENT.match(line))
         if not line.strip() or line.startswith("-DOCSTART-"):
             x, y = ([*x, []], [*y, []]) if x[-1] else (x, y)
-        elif not (universal and (line[0] == "#" or not cells[0].isdigit())):
+        elif not (comment or (universal and not cells[0].isdigit())):
             if len(cells) <= max(word, tag, 1):
                 raise DataError(f"line {number} of {source} has {len(cells)} columns: {line!r}")
             x[-1].append(cells[word])
             y[-1].append(cells[tag])
     x, y = [row for row in x if row], [row for row in y if row]
-    return Dataset(x, y, [f"sentence {k + 1}" for k in range(len(x))])
+    table = pd.DataFrame({"sentence": range(1, len(x) + 1), "words": [" ".join(words) for words in x]})
+    return Dataset(x, y, [f"sentence {k + 1}" for k in range(len(x))], table=table)
 
 
 def read_table(source: str, layout: DatasetFormat, columns: DatasetColumns, targets: bool) -> Dataset:
@@ -231,17 +253,22 @@ def read_table(source: str, layout: DatasetFormat, columns: DatasetColumns, targ
     y_name = y_name if targets and layout.has_targets else None
     used = [x_name] if y_name is None else [x_name, y_name]
     unusable = frame[used].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
-    skipped = [(f"row {row + 1}", "a value is missing") for row in np.flatnonzero(unusable)]
+    skipped = [(row_name(int(row)), "a value is missing") for row in np.flatnonzero(unusable)]
     rows = np.flatnonzero(~unusable)
     texts = [str(cell) for cell in frame[x_name].iloc[rows]]
     x: Sequences = [*texts]
-    names = [f"row {row + 1}" for row in rows]
+    names = [row_name(int(row)) for row in rows]
     if x_name in PATH_COLUMNS or layout.sequence_kind == "path":
         x, names = [Path(source).parent / text for text in texts], texts
     elif layout.sequence_kind == "words":
         x = [text.split() for text in texts]
     y = None if y_name is None else _targets(frame[y_name].iloc[rows].tolist(), layout)
-    return Dataset(x, y, names, skipped)
+    return Dataset(x, y, names, skipped, frame.iloc[rows])
+
+
+def row_name(row: int) -> str:
+    """Name of a row of a table: its line in the file, where the header is row 1."""
+    return f"row {row + 2}"
 
 
 def _targets(cells: list[Any], layout: DatasetFormat) -> Targets:
@@ -272,20 +299,21 @@ def read_readings(
     if missing.to_numpy().any():
         row, column = np.argwhere(missing.to_numpy())[0]
         raise DataError(
-            f"row {row + 1} of {source} has no value in {numeric.columns[column]!r}; fill or remove it first"
+            f"{row_name(int(row))} of {source} has no value in {numeric.columns[column]!r}; fill or remove it first"
         )
     groups = frame.groupby(id, sort=False).indices
     x: Sequences = [numeric.to_numpy(dtype=np.float32)[rows] for rows in groups.values()]
     names = [str(key) for key in groups]
+    table = pd.DataFrame({id: list(groups)})
     if not targets:
-        return Dataset(x, None, names)
+        return Dataset(x, None, names, table=table)
     if y_name is None:
         raise DataError(f"{source} has no column {_either(layout.targets)}; name the one to learn, with --y")
     labels = frame[y_name].to_numpy()
     for key, rows in groups.items():
         if len(set(labels[rows].tolist())) > 1:
             raise DataError(f"{id} {key!r} has several labels in {y_name!r}; give each sequence one label")
-    return Dataset(x, [labels[rows[0]] for rows in groups.values()], names)
+    return Dataset(x, [labels[rows[0]] for rows in groups.values()], names, table=table)
 
 
 def decodable(dataset: Dataset, source: str) -> Dataset:

@@ -18,7 +18,7 @@ SPECIAL = 4
 """Number of special tokens: padding, unknown, start and end."""
 PIECES = ("unigram", "word", "char")
 MAX_TRAINING_LINES = 200_000
-NEEDS = 'text needs sentencepiece: pip install "rekur[text]"'
+NEEDS = "text needs sentencepiece: pip install sentencepiece"
 
 
 class Tokenizer:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rekur.core import Array
     from rekur.inputs.reader import Description, Learned
 
-NEEDS = 'videos need PyAV: pip install "rekur[video]"'
+NEEDS = "videos need PyAV: pip install av"
 
 Frames: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
 VideoValue: TypeAlias = "str | os.PathLike[str] | Frames"

@@ -43,6 +43,7 @@ __all__ = [
     "describe",
     "forced",
     "forward",
+    "instruction_sets",
     "new_gradients",
     "new_outputs",
     "tape_bytes",
@@ -94,6 +95,20 @@ def forced(target: str) -> Iterator[None]:
         yield
     finally:
         _select(before)
+
+
+def instruction_sets() -> dict[str, list[str] | str | None]:
+    """Instruction sets of the native kernels by "compiled", "supported" (by this machine) and "active", the one in use.
+
+    Examples
+    --------
+    >>> sorted(instruction_sets())
+    ['active', 'compiled', 'supported']
+    """
+    if _native is None:
+        return {"compiled": [], "supported": [], "active": None}
+    compiled, supported = (list(_native.targets(only)) for only in (False, True))
+    return {"compiled": compiled, "supported": supported, "active": _native.active()}
 
 
 def describe() -> str:

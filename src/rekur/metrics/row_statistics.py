@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rekur.core import Array, library
+from rekur.core import Array
 from rekur.metrics.comparison import ratio
-from rekur.metrics.sequence import NEEDS, bio_spans, rouge
+from rekur.metrics.sequence import bio_spans, rouge, scoring_library
 
 __all__ = [
     "bleu_rows",
@@ -49,7 +49,7 @@ def span_total(sums: Array) -> Array:
 
 def word_error_rows(actual: Sequence[str], predicted: Sequence[str]) -> Array:
     """Substitutions, deletions and insertions of words, and actual words, of each row, (n, 2); needs jiwer."""
-    jiwer = library("jiwer", NEEDS.format("jiwer", "audio"))
+    jiwer = scoring_library("word_error_rate")
     rows = []
     for y, f in zip(actual, predicted, strict=True):
         words = len(y.split())
@@ -64,7 +64,7 @@ def rouge_rows(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) 
 
 def bleu_rows(actual: Sequence[str], predicted: Sequence[str]) -> Array:
     """Counts of BLEU of each row, (n, 10): right n-grams and n-grams of 1 to 4 words, words of both texts."""
-    sacrebleu = library("sacrebleu", NEEDS.format("sacrebleu", "text"))
+    sacrebleu = scoring_library("bleu")
     scores = [sacrebleu.sentence_bleu(f, [y]) for y, f in zip(actual, predicted, strict=True)]
     return np.array([(*s.counts, *s.totals, s.sys_len, s.ref_len) for s in scores], dtype=float)
 

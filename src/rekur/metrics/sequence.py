@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,14 +19,28 @@ __all__ = [
     "macro_f1",
     "rouge",
     "score_table",
+    "scoring_library",
     "span_f1",
     "word_error_rate",
 ]
 
-NEEDS = 'this score needs {}: pip install "rekur[{}]"'
+LIBRARIES = {
+    "bleu": ("sacrebleu", "sacrebleu"),
+    "character_error_rate": ("jiwer", "jiwer"),
+    "rouge": ("rouge_score.rouge_scorer", "rouge-score"),
+    "word_error_rate": ("jiwer", "jiwer"),
+}
+"""Module and package of the library that computes a score."""
+
 BASELINE = "baseline_"
 """Prefix of the score of a baseline."""
 NO_SCORE = "–"
+
+
+def scoring_library(score: str) -> ModuleType:
+    """The library that computes a score of `LIBRARIES`; a MissingDependencyError where it is not installed."""
+    module, package = LIBRARIES[score]
+    return library(module, f"the score {score.replace('_', ' ')} needs {package}: pip install {package}")
 
 
 def accuracy(actual: Sequence[object], predicted: Sequence[object]) -> float:
@@ -217,7 +232,7 @@ def word_error_rate(actual: Sequence[str], predicted: Sequence[str]) -> float:
     >>> word_error_rate(["one two"], ["one three"])
     0.5
     """
-    return float(library("jiwer", NEEDS.format("jiwer", "audio")).wer(list(actual), list(predicted)))
+    return float(scoring_library("word_error_rate").wer(list(actual), list(predicted)))
 
 
 def character_error_rate(actual: Sequence[str], predicted: Sequence[str]) -> float:
@@ -252,7 +267,7 @@ def character_error_rate(actual: Sequence[str], predicted: Sequence[str]) -> flo
     >>> character_error_rate(["abcd"], ["abxd"])
     0.25
     """
-    return float(library("jiwer", NEEDS.format("jiwer", "audio")).cer(list(actual), list(predicted)))
+    return float(scoring_library("character_error_rate").cer(list(actual), list(predicted)))
 
 
 def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -> float:
@@ -285,7 +300,7 @@ def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -
     >>> round(bleu(["the cat sat on the mat"], ["the cat sat on the mat"]), 6)
     1.0
     """
-    sacrebleu = library("sacrebleu", NEEDS.format("sacrebleu", "text"))
+    sacrebleu = scoring_library("bleu")
     return float(sacrebleu.corpus_bleu(list(predicted), [list(actual)], lowercase=lower).score) / 100
 
 
@@ -320,7 +335,7 @@ def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> di
     1.0
     """
     names = ("rouge1", "rouge2", "rougeL")
-    rouge_scorer = library("rouge_score.rouge_scorer", NEEDS.format("rouge-score", "text"))
+    rouge_scorer = scoring_library("rouge")
     scorer = rouge_scorer.RougeScorer(names, use_stemmer=True)
     totals = dict.fromkeys(names, 0.0)
     for references, text in zip(actual, predicted, strict=True):

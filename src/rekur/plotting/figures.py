@@ -36,7 +36,7 @@ def figure(
     levels : sequence of float
         Rising quantile levels, (Q,).
     engine : {"plotly", "matplotlib"}, default "plotly"
-        Plotting library; matplotlib comes with the extra `rekur[plot]`.
+        Plotting library; matplotlib is installed apart.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _plotly(panel: Panel, s: int, quantiles: Array, levels: Sequence[float]) -> 
 
 def _matplotlib(panel: Panel, s: int, quantiles: Array, levels: Sequence[float]) -> matplotlib.figure.Figure:
     """The same chart with matplotlib."""
-    library("matplotlib", 'engine="matplotlib" needs matplotlib, which is not installed: pip install "rekur[plot]"')
+    library("matplotlib", 'engine="matplotlib" needs matplotlib, which is not installed: pip install matplotlib')
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 

@@ -205,6 +205,9 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _objective(self) -> Objective:
         """A new network with its loss and error, from `reader_`, `codec_` and `size_`."""
 
+    def check_libraries(self) -> None:
+        """Raise a MissingDependencyError unless the libraries of the scores are installed; checked before training."""
+
     @property
     def n_features_in_(self) -> int:
         """Columns of the sequences of numbers that `fit` has seen."""
@@ -265,6 +268,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         targets = codec.encode(y, sequences.lengths)
         train = Batcher(sequences, targets, seed=self.random_state, rows=rows, weight=weight, folds=folds)
         validation = None if folds is None else replace(train, rows=np.flatnonzero(folds < self.size_.members))
+        if isinstance(options.validation, tuple) or len(held):
+            self.check_libraries()
         if isinstance(options.validation, tuple):
             validation = self._validation_data(codec, *options.validation)
         elif len(held):
@@ -461,7 +466,7 @@ class PairedEstimator(SequenceEstimator, ABC):
         epochs : int or None, default None
             Replaces `training.max_epochs`.
         progress : bool or None, default None
-            Whether to show a progress bar; None shows it if standard error is a terminal.
+            Whether to show a progress bar; None shows it on a terminal or in a notebook.
         checkpoint : path or None, default None
             Folder written after each epoch; where it holds a checkpoint of this training, training resumes from it.
 

@@ -173,7 +173,7 @@ class Classifier(SequenceEstimator):
         epochs : int or None, default None
             Replaces `training.max_epochs`.
         progress : bool or None, default None
-            Whether to show a progress bar; None shows it if standard error is a terminal.
+            Whether to show a progress bar; None shows it on a terminal or in a notebook.
         checkpoint : path or None, default None
             Folder written after each epoch; where it holds a checkpoint of this training, training resumes from it.
 

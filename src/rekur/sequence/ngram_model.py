@@ -38,7 +38,7 @@ START = "¶ "
 INVERSE_PENALTY = 64.0
 """C of scikit-learn's logistic regression, selected by cross-validation on three data sets."""
 
-NEEDS = 'labels of text need scikit-learn: pip install "rekur[text]"'
+NEEDS = "labels of text need scikit-learn: pip install scikit-learn"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from rekur.layers.seq2seq.net import Seq2Seq, coverage_loss
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import bleu_rows, bleu_total, rouge_rows
+from rekur.metrics.sequence import scoring_library
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.generation import GenerationConfig
@@ -222,6 +223,10 @@ class Seq2SeqEstimator(PairedEstimator):
         self.input = input
         self.random_state = random_state
 
+    def check_libraries(self) -> None:
+        """Raise a MissingDependencyError unless the library of BLEU or ROUGE is installed."""
+        scoring_library(self.generation.metric)
+
     @property
     def text_(self) -> TextReader:
         """Reader with the tokens of the generated texts."""
@@ -329,6 +334,7 @@ class Seq2SeqEstimator(PairedEstimator):
         Comparison
             With `scores`, those of `evaluate`, and `verdict`, a sentence.
         """
+        self.check_libraries()
         predicted, metric = self.predict(x), self.generation.metric
         if not self.codec_.shared:
             name, baseline = "most frequent text", [self.codec_.frequent] * len(predicted)

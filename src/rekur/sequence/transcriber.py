@@ -23,6 +23,7 @@ from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import word_error_rows
+from rekur.metrics.sequence import scoring_library
 from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.language_model import CharLMScorer, LanguageModel
@@ -427,6 +428,10 @@ class Transcriber(PairedEstimator):
         """
         return dict(self.compare(x, y, **search).scores)
 
+    def check_libraries(self) -> None:
+        """Raise a MissingDependencyError unless the library of error rates is installed."""
+        scoring_library("word_error_rate")
+
     def compare(self, x: SequenceData, y: Sequence[str], **search: Any) -> Comparison:
         """Word error rate compared with that of empty transcripts.
 
@@ -444,6 +449,7 @@ class Transcriber(PairedEstimator):
         Comparison
             With `scores`, those of `evaluate`, and `verdict`, a sentence.
         """
+        self.check_libraries()
         predicted = self.predict(x, **search)
         check_transcripts(y)
         self._warn_of_unknown(y)

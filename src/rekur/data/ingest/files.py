@@ -25,7 +25,7 @@ from rekur.data.ingest.schema import Frame
 __all__ = ["check_suffix", "read_file", "read_text", "write_bytes", "write_file"]
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
-NEEDS_PARQUET = 'Parquet needs pyarrow: pip install "rekur[parquet]"'
+NEEDS_PARQUET = "Parquet needs pyarrow: pip install pyarrow"
 BYTES_CHECKED = 10_000  # for zeros, which text does not have
 MAX_SHOWN = 40  # characters of a line that an error shows
 
