@@ -71,8 +71,13 @@ def forecast_chart(
         line(NAME, "rekur", 0, rows, before=last, dots=count <= MAX_MARKED_STEPS),
     ]
     x = local_times(panel, s, np.arange(n - rows, n + count))
-    marks = seconds(x[rows - 1 : rows]).tolist()
-    return canvas.chart(canvas.time_axis(panel), x, lines, drawn, marks=marks, view=rows - shown)
+    marks, pad = seconds(x[rows - 1 : rows]).tolist(), half_step(x) if count == 1 else 0
+    return canvas.chart(canvas.time_axis(panel), x, lines, drawn, marks=marks, view=rows - shown, pad=pad)
+
+
+def half_step(x: Array) -> float:
+    """Half of the last step of a grid: the interval of a single step is drawn as wide as a step."""
+    return float(np.diff(seconds(x[-2:])).sum()) / 2
 
 
 def drawn_windows(backtest: Backtest, s: int) -> Array:
@@ -110,7 +115,7 @@ def backtest_chart(canvas: Canvas, backtest: Backtest, s: int, baseline: str, se
             lines.append(line(model_name(model), color, rounded(point, span), start, **more))
     cutoffs = seconds(local_times(panel, position, stops - 1)).tolist()
     marks = cutoffs if h > 1 and len(w) <= MAX_CUTOFF_LINES else []
-    return canvas.chart(canvas.time_axis(panel), x, lines, bands, marks=marks)
+    return canvas.chart(canvas.time_axis(panel), x, lines, bands, marks=marks, pad=half_step(x) if h == 1 else 0)
 
 
 def joined_windows(stops: Array, h: int) -> list[Array]:

@@ -93,7 +93,7 @@
         const value = line.values[i - line.from];
         if (value !== null && value !== undefined && line.name) add(line.name, number(value));
       }
-      for (const band of spec.bands) {
+      for (const band of [...spec.bands].reverse()) {
         const low = band.low[i - band.from];
         if (low !== null && low !== undefined) add(`${band.percent} %`, `${number(low)} … ${number(band.high[i - band.from])}`);
       }
@@ -185,7 +185,7 @@
 
   // The latest rows, unless the reader has asked for all; a drag zooms, a double click shows all again.
   function setView(plot, spec, x) {
-    if (spec.view && !whole) plot.setScale("x", { min: x[spec.view], max: x[x.length - 1] });
+    if (spec.view && !whole) plot.setScale("x", { min: x[spec.view], max: x[x.length - 1] + (spec.pad ?? 0) });
   }
 
   // The rows of the forecast of a series as text: time, median and limits of the intervals.

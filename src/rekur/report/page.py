@@ -253,7 +253,9 @@ def _scripts(data: str) -> str:
     packed = base64.b64encode(zlib.compress(data.encode("utf-8", "replace"), 9)).decode()
     content = f'<script type="application/octet-stream" id="data">{packed}</script>'
     notice = f"<!--\n{_asset('uplot/LICENSE')}\n-->"
-    draw = f"{notice}\n<script>\n{_asset('uplot/uPlot.iife.min.js')}\n</script>\n<script>\n{_asset('page.js')}\n</script>"
+    draw = (
+        f"{notice}\n<script>\n{_asset('uplot/uPlot.iife.min.js')}\n</script>\n<script>\n{_asset('page.js')}\n</script>"
+    )
     return f"{content}\n{draw}\n"
 
 

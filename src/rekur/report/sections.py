@@ -172,7 +172,11 @@ def trend_and_season(series: Series, named: bool) -> str:
     """Trend and season of the history and of the forecast of the chosen series."""
     body = ""
     for chart, title, note in (
-        ("trend", "Trend", "The mean of the values without their season over one season."),
+        (
+            "trend",
+            "Trend",
+            "Moving average of the values without their season over one season, or over seven steps without a season.",
+        ),
         (
             "season",
             "Season",
