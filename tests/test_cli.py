@@ -178,6 +178,9 @@ def test_forecast_save_and_predict(rekur: object, here: Path) -> None:
     assert "MASE" in ran.out
     assert "over 4 windows" in ran.out
     assert sorted(p.name for p in here.iterdir()) == ["in.csv.gz", "m", "o.csv", "r.html"]
+    page = Path("r.html").read_text()
+    assert "rekur forecast in.csv.gz --horizon 7 --level 80 --level 90 --out o.csv --report r.html --save m" in page
+    assert "90\u00a0% from" in page
     out = pd.read_csv("o.csv")
     assert list(out.columns) == ["ds", "rekur", "rekur-lo-80", "rekur-hi-80", "rekur-lo-90", "rekur-hi-90"]
     assert rekur("predict", "m", "--level", 80, "--level", 90, "--out", "p.csv").code in (0, None)

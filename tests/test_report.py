@@ -59,7 +59,7 @@ def test_page_loads_nothing(page: str) -> None:
     assert policy.startswith("default-src 'none'")
     assert "@import" not in page.split("<style>")[1].split("</style>")[0]
     assert "fetch(" not in page
-    assert page.count("uPlot (v") == 1
+    assert page.count("uPlot (v") == page.count("The MIT License") == 1
     assert len(page.encode()) < 250_000
 
 
@@ -238,6 +238,19 @@ def test_most_series(full: tuple[Forecast, Backtest, SimpleNamespace], most: int
     assert (left_out in Reader(page).text) == (most < 30)
 
 
+def test_whole_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page holds more of the history than is shown at first, less of each of many series."""
+    table = make_table(["a", "b"], n=300)
+    page = report.html(make_prediction(table))
+    one = data_of(page)["series"][0]
+    assert len(line_of(one["forecast"], "history")["values"]) == 300
+    assert one["forecast"]["view"] == 300 - 48
+    assert ">Whole history</button>" in page
+    monkeypatch.setattr("rekur.report.series.MAX_ROWS", 200)
+    one = data_of(report.html(make_prediction(table)))["series"][0]
+    assert one["forecast"]["view"] == 100 - 48
+
+
 def test_size_of_many_series(full: tuple[Forecast, Backtest, SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit, past windows are left out of the page first, then series; it says so."""
     whole = data_of(report.html(*full))
@@ -255,6 +268,11 @@ def test_size_of_many_series(full: tuple[Forecast, Backtest, SimpleNamespace], m
         sizes.append(len(page.split('id="data">')[1].split("</script>")[0]))
         assert sizes[-1] < 1.3 * limit
     assert sizes[0] > sizes[1]
+    table = full[0].panel.parts[0]
+    table = replace(table, start=table.start - np.arange(30) * np.timedelta64(31, "D"), freq=Frequency.parse("D"))
+    monkeypatch.setattr("rekur.report.series.MAX_BYTES", 12_000)
+    page = report.html(make_prediction(table))
+    assert len(page.split('id="data">')[1].split("</script>")[0]) < 16_000
 
 
 @pytest.mark.parametrize("most", [0, -1, 2.5, True])
@@ -270,8 +288,9 @@ def test_chart_shows_gaps_and_forecast() -> None:
     data = data_of(report.html(prediction))
     chart, numbers = data["series"][0]["forecast"], data["series"][0]["numbers"]
     seen, points = line_of(chart, "history"), np.array(grid_of(data, chart), "M8[s]")
-    assert len(seen["values"]) == 48
-    assert [k for k, value in enumerate(seen["values"]) if value is None] == [36, 38]
+    assert len(seen["values"]) == 60
+    assert chart["view"] == 12
+    assert [k for k, value in enumerate(seen["values"]) if value is None] == [48, 50]
     assert points[len(seen["values"]) - 1] == np.datetime64("2024-12-01")
     median = line_of(chart, "rekur")
     assert points[median["from"]] == np.datetime64("2025-01-01")

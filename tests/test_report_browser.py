@@ -65,6 +65,14 @@ addEventListener("load", () => setTimeout(async () => {
   const found = measure(), search = document.getElementById("search"), link = document.getElementById("download");
   found.csv = link ? await blobs.get(link.href).text() : "";
   found.listed = all("#series button").length;
+  found.ticks = inked(document.getElementById("forecast") ?? document.querySelector(".plot"));
+  const whole = document.getElementById("whole");
+  if (whole) {
+    whole.click();
+    await new Promise((done) => setTimeout(done, 100));
+    found.whole = inked(document.getElementById("forecast")) !== found.ticks;
+    whole.click();
+  }
   if (search) {
     search.value = "SERIES 17";
     search.dispatchEvent(new Event("input"));
@@ -145,6 +153,7 @@ def test_numbers_and_search(tmp_path: Path, page: str) -> None:
     loaded, expected = (each.sort_values(each.columns[:2].tolist(), ignore_index=True) for each in (loaded, expected))
     pd.testing.assert_frame_equal(loaded, expected, check_dtype=False, atol=1e-5)
     assert one["listed"] == 30
+    assert one["whole"]
     assert one["matches"] == ["series 17"]
     assert one["names"] == [forecast.panel.ids[0]] * 3
     assert one["after"]["names"] == ["series 17"] * 3

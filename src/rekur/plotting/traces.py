@@ -1,6 +1,6 @@
 """Charts as plain plotly descriptions, {"data": ..., "layout": ...}, with names such as "@ink" for colours.
 
-The report gives the names their colours by its style sheet, for light and dark; `with_colors` does so for a figure.
+`with_colors` replaces the names by colours.
 """
 
 from __future__ import annotations
@@ -135,10 +135,10 @@ def interval_trace(intervals: Sequence[Interval], percent: int) -> Json:
     }
 
 
-def forecast_chart(panel: Panel, s: int, quantiles: Array, levels: Sequence[float], season: int | None = None) -> Json:
+def forecast_chart(panel: Panel, s: int, quantiles: Array, levels: Sequence[float]) -> Json:
     """History of series s, median and intervals of its forecast, quantiles (h, Q)."""
     n = panel.length(s)
-    x, y = history(panel, s, n - history_rows(panel, s, len(quantiles), season), n)
+    x, y = history(panel, s, n - history_rows(panel, s, len(quantiles)), n)
     fan = fan_chart(panel, s, n, quantiles, levels)
     data = [interval_trace([interval], percent) for percent, interval in fan.intervals.items()]
     data.append(history_trace(x, y, "history"))

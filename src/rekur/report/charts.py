@@ -38,7 +38,9 @@ def forecast_numbers(
     return [rounded(column, span, RESOLUTION) for column in columns]
 
 
-def forecast_chart(canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapping[int, int], season: int) -> Json:
+def forecast_chart(
+    canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapping[int, int], season: int, most: int
+) -> Json:
     """History of series s and its forecast of `count` steps, whose values are columns of the numbers of the series.
 
     Parameters
@@ -55,8 +57,11 @@ def forecast_chart(canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapp
         Column of the lower limit of each interval that is drawn, by percent; the upper limit is the next one.
     season : int
         Season length in steps.
+    most : int
+        Rows of history, at most, or those that are shown at first, if they are more.
     """
-    n, rows = panel.length(s), history_rows(panel, s, count, season)
+    n, shown = panel.length(s), history_rows(panel, s, count, season)
+    rows = min(n, max(shown, most))
     y = panel.values(s)[n - rows :]
     last = rounded(y[-1:])[0]
     opens = None if count == 1 else last  # the interval of one step would be a wedge
@@ -66,7 +71,13 @@ def forecast_chart(canvas: Canvas, panel: Panel, s: int, count: int, bands: Mapp
         line(NAME, "rekur", 0, rows, before=last, dots=count <= MAX_MARKED_STEPS),
     ]
     x = local_times(panel, s, np.arange(n - rows, n + count))
-    return canvas.chart(canvas.time_axis(panel), x, lines, drawn, marks=seconds(x[rows - 1 : rows]).tolist())
+    marks, pad = seconds(x[rows - 1 : rows]).tolist(), half_step(x) if count == 1 else 0
+    return canvas.chart(canvas.time_axis(panel), x, lines, drawn, marks=marks, view=rows - shown, pad=pad)
+
+
+def half_step(x: Array) -> float:
+    """Half of the last step of a grid: the interval of a single step is drawn as wide as a step."""
+    return float(np.diff(seconds(x[-2:])).sum()) / 2
 
 
 def drawn_windows(backtest: Backtest, s: int) -> Array:
@@ -104,7 +115,7 @@ def backtest_chart(canvas: Canvas, backtest: Backtest, s: int, baseline: str, se
             lines.append(line(model_name(model), color, rounded(point, span), start, **more))
     cutoffs = seconds(local_times(panel, position, stops - 1)).tolist()
     marks = cutoffs if h > 1 and len(w) <= MAX_CUTOFF_LINES else []
-    return canvas.chart(canvas.time_axis(panel), x, lines, bands, marks=marks)
+    return canvas.chart(canvas.time_axis(panel), x, lines, bands, marks=marks, pad=half_step(x) if h == 1 else 0)
 
 
 def joined_windows(stops: Array, h: int) -> list[Array]:

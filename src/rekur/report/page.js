@@ -2,6 +2,7 @@
 (function () {
   let page; // the data of the page, once they are unpacked
   let chosen = 0; // the series that is shown
+  let whole = false; // whether the whole history of a series is shown
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const coarse = window.matchMedia("(pointer: coarse)");
   const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -92,7 +93,7 @@
         const value = line.values[i - line.from];
         if (value !== null && value !== undefined && line.name) add(line.name, number(value));
       }
-      for (const band of spec.bands) {
+      for (const band of [...spec.bands].reverse()) {
         const low = band.low[i - band.from];
         if (low !== null && low !== undefined) add(`${band.percent} %`, `${number(low)} … ${number(band.high[i - band.from])}`);
       }
@@ -179,6 +180,12 @@
       place,
     );
     plots.set(id, plot);
+    setView(plot, spec, x);
+  }
+
+  // The latest rows, unless the reader has asked for all; a drag zooms, a double click shows all again.
+  function setView(plot, spec, x) {
+    if (spec.view && !whole) plot.setScale("x", { min: x[spec.view], max: x[x.length - 1] + (spec.pad ?? 0) });
   }
 
   // The rows of the forecast of a series as text: time, median and limits of the intervals.
@@ -273,6 +280,12 @@
     const link = document.getElementById("download");
     if (link) link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
     if (search) search.addEventListener("input", fillList);
+    const button = document.getElementById("whole");
+    if (button) button.addEventListener("click", () => {
+      whole = !whole;
+      button.setAttribute("aria-pressed", String(whole));
+      draw("forecast", page.series[chosen].forecast);
+    });
     drawAll();
     dark.addEventListener("change", drawAll);
     const resized = new ResizeObserver((entries) => {
@@ -286,6 +299,10 @@
     for (const place of document.querySelectorAll(".plot")) resized.observe(place);
   }
 
+  if (!("DecompressionStream" in window)) {
+    document.getElementById("unsupported").hidden = false;
+    return;
+  }
   const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   new Response(unpacked).json().then((data) => {

@@ -249,10 +249,13 @@ def save(path: str | os.PathLike[str], page: str) -> None:
 
 
 def _scripts(data: str) -> str:
-    """The charts as compressed JSON, uPlot, and the script that draws them."""
+    """The charts as compressed JSON, uPlot with its licence, and the script that draws them."""
     packed = base64.b64encode(zlib.compress(data.encode("utf-8", "replace"), 9)).decode()
     content = f'<script type="application/octet-stream" id="data">{packed}</script>'
-    draw = f"<script>\n{_asset('uplot/uPlot.iife.min.js')}\n</script>\n<script>\n{_asset('page.js')}\n</script>"
+    notice = f"<!--\n{_asset('uplot/LICENSE')}\n-->"
+    draw = (
+        f"{notice}\n<script>\n{_asset('uplot/uPlot.iife.min.js')}\n</script>\n<script>\n{_asset('page.js')}\n</script>"
+    )
     return f"{content}\n{draw}\n"
 
 

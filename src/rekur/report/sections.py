@@ -127,6 +127,8 @@ def forecasts(series: Series, named: bool, time: str, baseline: str | None) -> s
         )
     body += name_line(named) + legend(items, "forecast")
     body += chart_area("forecast", "history and forecast of the selected series")
+    if any(entry["forecast"]["view"] for entry in series.entries):
+        body += '<button type="button" class="button" id="whole" aria-pressed="false">Whole history</button>'
     body += definition_list(reading(shown))
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in (time, *map(column_heading, series.columns)))
     table = f'<table id="numbers"><thead><tr>{heads}</tr></thead><tbody></tbody></table>'
@@ -170,7 +172,11 @@ def trend_and_season(series: Series, named: bool) -> str:
     """Trend and season of the history and of the forecast of the chosen series."""
     body = ""
     for chart, title, note in (
-        ("trend", "Trend", "The mean of the values without their season over one season."),
+        (
+            "trend",
+            "Trend",
+            "Moving average of the values without their season over one season, or over seven steps without a season.",
+        ),
         (
             "season",
             "Season",

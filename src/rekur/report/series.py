@@ -13,7 +13,7 @@ from rekur.core import Array
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast
 from rekur.metrics import at_level
-from rekur.plotting.chart_data import INTERVALS, covers_interval, series_label
+from rekur.plotting.chart_data import INTERVALS, MAX_HISTORY_ROWS, covers_interval, series_label
 from rekur.report.charts import backtest_chart, forecast_chart, forecast_numbers, trend_and_season
 from rekur.report.diagnostics import error_by_series
 from rekur.report.drawing import Canvas, Json, span_of
@@ -21,6 +21,10 @@ from rekur.report.formatting import format_metric, model_name, plural
 
 MAX_BYTES = 1_300_000
 """Size of the series of a page, compressed and written as text."""
+
+
+MAX_ROWS = 100_000
+"""Rows of history of all series together; of each at least those that are shown at first."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def read_series(
     order = np.argsort(np.nan_to_num(-errors[:, 0], nan=np.inf), kind="stable")[:most]
     percents = percents_of(forecast, level)
     bands = {percent: 1 + 2 * percents.index(percent) for percent in INTERVALS if percent in percents}
-    entries, packer, size = list[Json](), Packer(), 0
+    entries, packer, size = list[Json](), Packer(canvas), 0
     for s in order.tolist():
         entry = forecast_entry(canvas, forecast, s, bands, percents, season_of(s))
         if np.isfinite(errors[s]).any():
@@ -103,13 +107,15 @@ def read_series(
 class Packer:
     """Size of the parts of a page, compressed one after another and written as text."""
 
-    def __init__(self) -> None:
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas, self._grids = canvas, 0
         self._stream = zlib.compressobj()
         self._bytes = 0
 
     def add(self, part: Json) -> int:
-        """The size with one more part."""
-        text = json.dumps(part, separators=(",", ":")).encode()
+        """The size with one more part, and the grids that it has added to the canvas."""
+        text = json.dumps([part, self._canvas.grids[self._grids :]], separators=(",", ":")).encode()
+        self._grids = len(self._canvas.grids)
         self._bytes += len(self._stream.compress(text) + self._stream.flush(zlib.Z_SYNC_FLUSH))
         return self._bytes * 4 // 3
 
@@ -133,7 +139,8 @@ def forecast_entry(
     """Label, numbers and chart of the forecast of series s."""
     panel, position = forecast.panel.locate(s)
     span = span_of(panel.values(position), forecast.values[s])
-    chart = forecast_chart(canvas, panel, position, forecast.horizon, bands, season)
+    rows = min(MAX_HISTORY_ROWS, MAX_ROWS // len(forecast.panel))
+    chart = forecast_chart(canvas, panel, position, forecast.horizon, bands, season, rows)
     columns = forecast_numbers(forecast.values[s], forecast.levels, percents, span)
     numbers = {"from": chart["lines"][1]["from"], "columns": columns}
     entry: Json = {"label": series_label(panel, position), "numbers": numbers, "forecast": chart, "note": ""}
