@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class ColumnOptions(TypedDict, total=False):
     """How the columns of a user's table are read; see `rekur.Forecaster.fit`."""
 
-    id_col: str | None
+    id_col: str | Sequence[str] | None
     time_col: str | None
-    target_col: str | None
+    target_col: str | Sequence[str] | None
     futr_exog_list: Sequence[str]
     hist_exog_list: Sequence[str]
     stat_exog_list: Sequence[str]
@@ -189,21 +189,25 @@ def read_group(
     return PanelGroup(tuple(panels))
 
 
-def static_names(static_df: Frame, id_col: str | None, source: str = "the static table") -> tuple[str, ...]:
+def static_names(
+    static_df: Frame, id_col: str | Sequence[str] | None, source: str = "the static table"
+) -> tuple[str, ...]:
     """Columns of a table of static covariates: all but the id."""
     columns = as_table(static_df, source).columns
-    id_name = _id_column(columns, id_col, source)
-    return tuple(name for name in columns if name != id_name)
+    id_names = _id_columns(columns, id_col, source)
+    return tuple(name for name in columns if name not in id_names)
 
 
-def _id_column(columns: Sequence[str], id_col: str | None, source: str) -> str:
-    """Name of the id column of a table of static covariates."""
-    name = id_col if id_col is not None else next((name for name in ID_COLUMNS if name in columns), None)
-    if name is None or name not in columns:
-        raise DataError(
-            f"{source} has no column {name or 'unique_id'!r} that names the series; its columns are {quoted(columns)}"
-        )
-    return name
+def _id_columns(columns: Sequence[str], id_col: str | Sequence[str] | None, source: str) -> tuple[str, ...]:
+    """Names of the id columns of a table of static covariates."""
+    known = next((name for name in ID_COLUMNS if name in columns), "unique_id")
+    names = _names(known if id_col is None else id_col)
+    for name in names:
+        if name not in columns:
+            raise DataError(
+                f"{source} has no column {name!r} that names the series; its columns are {quoted(columns)}"
+            )
+    return names
 
 
 def with_static(
@@ -221,8 +225,8 @@ def with_static(
     for name in names:
         if name not in table.columns:
             raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
-    id_name = _id_column(table.columns, panels[0].columns.id, source)
-    codes, ids = series_codes(table, id_name, source)
+    id_names = _id_columns(table.columns, panels[0].columns.id, source)
+    codes, ids = series_codes(table, id_names[0] if len(id_names) == 1 else id_names, source)
     known = learned[0].labels if learned else None
     read = {name: read_covariate(table, name, known, source) for name in names}
     values = [static_values(read[name][0], codes, ids, f"{source}, column {name!r}") for name in names]

@@ -220,7 +220,7 @@ def restore_panel(fields: Description, tensors: dict[str, Tensor]) -> Panel:
         tensors["panel.static"].numpy(),
         tuple(fields["static_names"]),
         {name: tuple(labels) for name, labels in fields["labels"].items()},
-        Columns(*fields["columns"]),
+        Columns(*(tuple(name) if isinstance(name, list) else name for name in fields["columns"])),
         tz=fields["tz"],
         local=fields["local"],
         wide=fields["wide"],
