@@ -56,9 +56,11 @@ def checkpoints(save: str) -> list[Path]:
     return [folder for folder in folders if folder.exists()]
 
 
-def source_name(file: str) -> str:
-    """Name of an input file in messages."""
-    return "standard input" if file == "-" else file
+def source_name(file: str | Sequence[str]) -> str:
+    """Name of an input file, or of several, in messages."""
+    first, *others = [file] if isinstance(file, str) else file
+    name = "standard input" if first == "-" else first
+    return f"{name} and {len(others)} more" if others else name
 
 
 def check(outputs: Outputs, level: Sequence[float] = (), windows: int | None = None) -> None:

@@ -110,6 +110,8 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
 def read_examples(source: str, task: Task, columns: DatasetColumns, targets: bool = True) -> Dataset:
     """Read the examples of a task and name those that were skipped, each in one line on standard error."""
     dataset = read(source, dataset_format(task), columns, targets)
+    for note in dataset.notes:
+        print(f"· {note}", file=sys.stderr)
     for name, reason in dataset.skipped[:SHOWN]:
         print(f"· left out: {reason if reason.startswith(name) else f'{name}: {reason}'}", file=sys.stderr)
     if len(dataset.skipped) > SHOWN:

@@ -277,4 +277,3 @@ def _without_index(frame: pd.DataFrame) -> pd.DataFrame:
         numbered = frame[first].dtype.kind == "i" and frame[first].tolist() == list(range(len(frame)))
         return frame.drop(columns=first) if numbered and frame.shape[1] > 2 else frame.rename(columns={first: "ds"})
     return frame
-

@@ -57,7 +57,9 @@ def parse_json(text: str, name: str, options: ReadOptions) -> ParsedTable:
     if isinstance(rows, dict) and not any(isinstance(value, (dict, list)) for value in rows.values()):
         rows = [rows]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f'{name} is not a JSON array of objects, one a row, such as [{{"ds": "2024-01-31", "y": 1}}, …]')
+        raise DataError(
+            f'{name} is not a JSON array of objects, one a row, such as [{{"ds": "2024-01-31", "y": 1}}, …]'
+        )
     return _with_numbers(pd.DataFrame(rows), options)
 
 
@@ -109,7 +111,8 @@ def parse_excel(data: bytes, name: str, options: ReadOptions) -> ParsedTable:
         raise DataError(f"{name} has two columns named {duplicate!r}; rename one of them")
     frame = cells.iloc[k + 1 :].reset_index(drop=True)
     frame.columns = [each or f"Unnamed: {j}" for j, each in enumerate(names)]
-    frame = frame.drop(columns=[each for each in frame if each.startswith("Unnamed:") and frame[each].isna().all()])
+    unnamed = [each for each in frame.columns if each.startswith("Unnamed:") and frame[each].isna().all()]
+    frame = frame.drop(columns=unnamed)
     frame, total = drop_last_rows(frame.infer_objects())
     notes = [note for note in (*notes, title_note(head, k), total) if note]
     return _with_numbers(frame.infer_objects(), options, notes, k)
@@ -121,12 +124,12 @@ def _sheet(book: pd.ExcelFile, name: str, sheet: str | None) -> tuple[pd.DataFra
     if sheet is not None and sheet not in sheets:
         raise OptionError(f"{name} has no sheet {sheet!r}; its sheets are {quoted(sheets)}{nearest(sheet, sheets)}")
     chosen = [sheet] if sheet is not None else sheets
-    tables = {each: book.parse(each, header=None) for each in chosen}
+    tables = {each: pd.read_excel(book, sheet_name=each, header=None) for each in chosen}
     filled = [each for each, table in tables.items() if table.notna().to_numpy().any()]
     if not filled:
         raise DataError(f"{name} has no cell with data{f' in sheet {sheet!r}' if sheet else ''}")
     if len(filled) > 1:
-        raise DataError(f"{name} has {len(filled)} sheets, {quoted(filled)}: name one of them with sheet")
+        raise DataError(f"{name} has {len(filled)} sheets, {quoted(filled)}: name one of them with sheet=")
     table = tables[filled[0]]
     return table, [f"sheet {filled[0]!r}"] if len(sheets) > 1 else []
 

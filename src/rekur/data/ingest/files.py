@@ -1,4 +1,4 @@
-"""Table files: CSV, Excel, JSON, Parquet and Feather in, CSV and Parquet out, with one-line errors that name the file."""
+"""Table files: CSV, Excel, JSON, Parquet, Feather in, CSV and Parquet out, with one-line errors that name the file."""
 
 from __future__ import annotations
 
@@ -219,7 +219,9 @@ def _concatenated(paths: Sequence[str], tables: Sequence[ParsedTable]) -> Parsed
             lacking, more = [c for c in first if c not in columns], [c for c in columns if c not in first]
             differences = [f"lacks {quoted(lacking, 4)}"] if lacking else []
             differences += [f"has {quoted(more, 4)} besides"] if more else []
-            raise DataError(f"{path} {' and '.join(differences)} in comparison with {paths[0]}; give all the same columns")
+            raise DataError(
+                f"{path} {' and '.join(differences)} in comparison with {paths[0]}; give all the same columns"
+            )
     frame = pd.concat([table.frame[first] for table in tables], ignore_index=True)
     notes = [f"{len(paths)} files read as one table: {quoted(map(os.path.basename, paths), limit=3)}"]
     notes += dict.fromkeys(note for table in tables for note in table.notes)

@@ -1,4 +1,4 @@
-"""Where a table begins and ends in the cells of a file: lines of a title before the header, a row of totals after it."""
+"""Where a table begins and ends in a file: lines of a title before the header, a row of totals after the last row."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rekur.data.ingest.schema import quoted
 __all__ = ["drop_last_rows", "find_header", "title_note"]
 
 TOTAL = re.compile(
-    r"(grand |sub)?(total|totals|sum|summe|gesamt|gesamtsumme|zwischensumme|totale|suma|somme|totaal|summa|ogółem|итого)"
-    r"( général| general| ?:)?",
+    r"(grand |sub)?(total|totals|sum|summe|gesamt|gesamtsumme|zwischensumme|totale|suma|somme|totaal|summa|ogółem)"
+    r"( général| general)?( ?:)?",
     re.IGNORECASE,
 )
 MAX_SHOWN = 40  # characters of a line that a note shows
@@ -28,11 +28,18 @@ def _is_value(cell: str) -> bool:
     return is_time_text(cell) or NumberFormat.of([cell]).numeric
 
 
+def _holds_values(cells: Sequence[str]) -> bool:
+    """Return whether cells are numbers and times, at least one of them."""
+    cells = [cell for cell in cells if cell.strip()]
+    return bool(cells) and all(map(_is_value, cells))
+
+
 def find_header(rows: Sequence[Sequence[str]]) -> int:
     """Return the number of the row that names the columns, 0 unless lines of a title stand before it.
 
-    Rows before the header are taken for a title if they have fewer cells than the rows below, the header has a name in
-    each column, and a column below it holds numbers or times.
+    The header is the row of names above the first row of data, which has a number or a time in each column that mostly
+    holds them; of several rows of names one below another it is the first. A table of texts has no such column: its
+    first row is the header.
 
     Parameters
     ----------
@@ -48,17 +55,18 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
     first = next((k for k, count in enumerate(filled) if count), 0)
     widths = Counter(len(row) for row, count in zip(rows, filled, strict=True) if count)
     width = max(widths, key=lambda each: (widths[each], each), default=0)
-    body = sorted(count for row, count in zip(rows, filled, strict=True) if count and len(row) == width)
-    typical = body[len(body) // 2] if body else 0
-    if width < 2 or typical < 2:
+    wide = [k for k, row in enumerate(rows) if len(row) == width and filled[k]]
+    columns = [[rows[k][j] for k in wide if rows[k][j].strip()] for j in range(width)]
+    valued = [j for j, cells in enumerate(columns) if 2 * sum(map(_is_value, cells)) > len(cells)]
+    data = next((k for k in wide if _holds_values([rows[k][j] for j in valued])), first)
+    typical = sorted(filled[k] for k in wide)[len(wide) // 2] if wide else 0
+    names = {k for k in wide if filled[k] >= max(2, typical - 1) and not any(map(_is_value, rows[k]))}
+    header = next((k for k in range(data - 1, -1, -1) if filled[k]), first)
+    if header not in names:
         return first
-    header = next((k for k, row in enumerate(rows) if len(row) == width and filled[k] >= max(2, typical - 1)), first)
-    if header == first:
-        return first
-    below = [row for row in rows[header + 1 :] if len(row) == width]
-    columns = [[row[j] for row in below if row[j].strip()] for j in range(width)]
-    values = any(2 * sum(map(_is_value, cells)) > len(cells) > 0 for cells in columns)
-    return header if values and not any(_is_value(cell) for cell in rows[header]) else first
+    while header - 1 in names:
+        header -= 1
+    return header
 
 
 def title_note(rows: Sequence[Sequence[str]], header: int) -> str:

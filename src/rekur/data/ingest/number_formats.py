@@ -201,7 +201,7 @@ def holds_text(dtype: object) -> bool:
     >>> holds_text(pd.Series(["a"]).dtype), holds_text(pd.Series([1]).dtype)
     (True, False)
     """
-    return dtype == object or isinstance(dtype, pd.StringDtype)
+    return isinstance(dtype, pd.StringDtype) or dtype == np.dtype(object)
 
 
 def read_numbers(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import narwhals as nw
-import numpy as np
 import pandas as pd
 
 from rekur.core import Array, DataError, nearest
@@ -99,8 +98,9 @@ def file_attributes(df: Frame) -> Mapping[str, Any]:
 def id_columns(columns: Columns, labels: Array) -> dict[str, Array]:
     """Return the columns that name the series of rows (n,) from the labels of these series (n,).
 
-    >>> id_columns(Columns("shop", "ds", "y"), np.array(["a", "a"]))
-    {'shop': array(['a', 'a'], dtype='<U1')}
+    >>> import numpy as np
+    >>> id_columns(Columns(("shop", "dept"), "ds", "y"), np.array(["a/1", "a/2"], dtype=object))["dept"].tolist()
+    ['1', '2']
     """
     if columns.id is None or isinstance(columns.id, str):
         return {} if columns.id is None else {columns.id: labels}
@@ -216,9 +216,7 @@ def _looks_like_time(column: Column) -> bool:
     return not pd.isna(pd.to_datetime(first, errors="coerce"))
 
 
-def _infer_targets(
-    table: Table, roles: Columns, candidates: list[str], source: str
-) -> Schema:
+def _infer_targets(table: Table, roles: Columns, candidates: list[str], source: str) -> Schema:
     """Choose the target among the columns that are neither id, time nor covariate.
 
     roles: the id, the time, and the target if the user named it.

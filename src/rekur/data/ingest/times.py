@@ -32,7 +32,12 @@ OTHER_FORMATS = (
     *("%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%Y %b", "%Y %B", "%Y-%b", "%YM%m", "%m/%Y", "%m.%Y", "%m-%Y"),
     *("%b-%y", "%b %y", "%d-%b-%y", "%d %b %y"),
 )
-NUMBER_FORMATS = {6: ("%Y%m", "months"), 8: ("%Y%m%d", "days"), 10: ("%Y%m%d%H", "hours"), 12: ("%Y%m%d%H%M", "minutes")}
+NUMBER_FORMATS = {
+    6: ("%Y%m", "months"),
+    8: ("%Y%m%d", "days"),
+    10: ("%Y%m%d%H", "hours"),
+    12: ("%Y%m%d%H%M", "minutes"),
+}
 """Formats of times written as whole numbers, and what their last digits are, by the number of digits."""
 UNIX_UNITS = (("s", "seconds"), ("ms", "milliseconds"), ("us", "microseconds"), ("ns", "nanoseconds"))
 UNIX_RANGE = np.array(["2000-01-01", "2100-01-01"], dtype="M8[s]")  # in which numbers are taken for Unix times
@@ -210,12 +215,13 @@ def _numeric_times(column: Column, where: str, whole: bool) -> TimeColumn:
 
 def _unix_times(values: Array) -> TimeColumn | None:
     """Read numbers as Unix times, in the unit in which all of them lie in `UNIX_RANGE`."""
-    low, high = values.min(), values.max()
-    for unit, name in UNIX_UNITS:
+    low, high, exact = values.min(), values.max(), values.dtype.kind == "i"
+    for power, (unit, name) in enumerate(UNIX_UNITS):
         first, last = UNIX_RANGE.astype(f"M8[{unit}]").astype(np.int64)
         if first <= low and high < last and _dates_as_numbers(values.astype(np.int64)) is None:
-            times = pd.to_datetime(values, unit=unit).to_numpy().astype("M8[us]")
-            return TimeColumn(times, None, f"numbers such as {low:.0f} were read as Unix times in {name} (UTC)")
+            counts = values.astype(f"M8[{unit}]") if exact else np.round(values * 1e6 / 1e3**power).astype(np.int64)
+            note = f"numbers such as {low:.0f} were read as Unix times in {name} (UTC)"
+            return TimeColumn(counts.astype("M8[us]"), None, note)
     return None
 
 
