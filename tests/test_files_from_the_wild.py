@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import rekur
+from rekur.cli import main
 from rekur.core import DataError, OptionError
 from rekur.data import read_file, read_panels
 
@@ -246,9 +248,7 @@ RIGHT: dict[str, Right] = {
     ),
     # encodings and packing
     "mark of UTF-8": Right(b"\xef\xbb\xbf" + column(DAYS).encode()),
-    "Windows-1252": Right(
-        lines("Tag;Größe", *plain(comma)).encode("cp1252"), notes=["Windows-1252 (cp1252)"]
-    ),
+    "Windows-1252": Right(lines("Tag;Größe", *plain(comma)).encode("cp1252"), notes=["Windows-1252 (cp1252)"]),
     "UTF-16 little": Right(b"\xff\xfe" + column(DAYS).encode("utf-16-le"), notes=["UTF-16"]),
     "UTF-16 big": Right(b"\xfe\xff" + lines("ds\ty", *plain(separator="\t")).encode("utf-16-be")),
     "gzip": Right(gzip.compress(column(DAYS).encode()), name="in.csv.gz"),
@@ -318,7 +318,9 @@ RIGHT: dict[str, Right] = {
         times=["2025-03-28T23", "2025-03-29T23", "2025-03-30T22", "2025-03-31T22", "2025-04-01T22", "2025-04-02T22"],
         notes=["read by the clock of Europe/Berlin"],
     ),
-    "twelve hours": Right(column([f"06/{13 + k}/2025 11:30 PM" for k in range(6)]), times=[f"2025-06-{13 + k}T23:30" for k in range(6)]),
+    "twelve hours": Right(
+        column([f"06/{13 + k}/2025 11:30 PM" for k in range(6)]), times=[f"2025-06-{13 + k}T23:30" for k in range(6)]
+    ),
     # keys
     "two keys": Right(
         panel_rows("store,dept,ds,y", lambda s: f"north,{s + 1}"),
@@ -395,7 +397,8 @@ REFUSED: dict[str, Refused] = {
     ),
     "units below the header": Refused(lines("day;load", "UTC;kWh", *plain(comma)), "'day', row 2: 'UTC' is not a time"),
     "decimal commas between commas": Refused(
-        lines("Datum,Preis", *plain(comma, separator=",")), r"more values than the header has names \(2\).*decimal comma"
+        lines("Datum,Preis", *plain(comma, separator=",")),
+        r"more values than the header has names \(2\).*decimal comma",
     ),
     "no header": Refused(lines(*plain(comma, dotted)), r"begins with data \('12\.06\.2025'\).*line 1"),
     "two columns of one name": Refused(lines("ds;y;y", "2025-06-12;1;2"), "two columns named 'y'; rename"),
@@ -416,7 +419,9 @@ REFUSED: dict[str, Refused] = {
     "damaged UTF-8": Refused(lines("Tag;Größe;Öl", "1;2;3").encode()[:-5] + b"\xff\n", "not UTF-8 text"),
     "neither UTF-8 nor Windows": Refused(b"ds;y\n2025-06-12;\x81\n", "neither UTF-8 nor Windows-1252"),
     "picture": Refused(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file"),
-    "old Excel": Refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, r"\.xls\).*save it as \.xlsx", name="in.xls"),
+    "old Excel": Refused(
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, r"\.xls\).*save it as \.xlsx", name="in.xls"
+    ),
     "other sheets": Refused(lambda: archive("mimetype"), r"another format than \.xlsx", name="in.ods"),
     "zip archive": Refused(lambda: archive("a.csv"), "zip archive; unpack it", name="in.zip"),
     "two sheets": Refused(
@@ -426,7 +431,9 @@ REFUSED: dict[str, Refused] = {
         lambda: excel(Data=cells()), "no sheet 'Dat'; its sheets are 'Data'", name="in.xlsx", reading={"sheet": "Dat"}
     ),
     "sheet of a CSV": Refused(column(DAYS), "no Excel file; leave it out", reading={"sheet": "A"}),
-    "JSON of columns": Refused(json.dumps({"ds": {"0": 1}, "y": {"0": 2}}), "not a JSON array of objects", name="a.json"),
+    "JSON of columns": Refused(
+        json.dumps({"ds": {"0": 1}, "y": {"0": 2}}), "not a JSON array of objects", name="a.json"
+    ),
     "damaged JSON": Refused('[{"ds": 1, "y": 2}', "a.json is not JSON", name="a.json"),
     "different columns": Refused(
         {"all/1.csv": "ds,y\n2025-06-12,1\n", "all/2.csv": "ds,x\n2025-06-13,1\n"},
@@ -529,3 +536,96 @@ def test_text_tables_are_left_alone(tmp_path: Path) -> None:
     path.write_text("text\nhello, world\ngood, bye\n")
     with pytest.raises(DataError, match="more values than the header has names"):
         read_file(path)
+
+
+LONG = pd.date_range("2025-01-13", periods=30).strftime("%Y-%m-%d").tolist()
+AFTER = pd.date_range("2025-02-12", periods=3).strftime("%Y-%m-%d").tolist()
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run `rekur` in an empty folder, and return what it prints: notes and results, or the error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        out, err = capsys.readouterr()
+        assert (ended.value.code in (0, None)) == (not err.startswith("rekur: ")), err
+        return out if ended.value.code in (0, None) else err
+
+    return run
+
+
+QUICK = ("-H", "3", "--model", "naive", "--windows", "0", "--out", "next.csv")
+
+
+@pytest.mark.parametrize("time", ["Date", "Datum", "hour", "ds", "when", "Tag der Messung"])
+@pytest.mark.parametrize("other", [False, True])
+def test_future_table_with_any_time_column(command: Callable[..., str], time: str, other: bool) -> None:
+    """The time column of the table of future values is recognised, whatever its name, also if it is another one."""
+    Path("in.csv").write_text(lines(f"{time},y,promo", *(f"{day},{k % 7},{k % 2}" for k, day in enumerate(LONG))))
+    Path("future.csv").write_text(lines(f"{'moment' if other else time},promo", *(f"{day},1" for day in AFTER)))
+    command("forecast", "in.csv", "--target", "y", "--future", "future.csv", *QUICK)
+    assert pd.read_csv("next.csv")[time].tolist() == AFTER
+
+
+def test_decimal_comma_in_both_tables(command: Callable[..., str]) -> None:
+    Path("in.csv").write_text(lines("Tag;y;x", *(f"{day};{k % 7},5;{k % 2},5" for k, day in enumerate(LONG))))
+    Path("future.csv").write_text(lines("Tag;x", *(f"{day};1,5" for day in AFTER)))
+    assert "decimal comma in 'y', 'x'" in command(
+        "forecast", "in.csv", "--target", "y", "--future", "future.csv", *QUICK
+    )
+    Path("in.csv").write_text(lines("Tag;y", *(f"{day};1,{100 + k}" for k, day in enumerate(LONG))))
+    assert "1.100 or 1100: say --decimal ',' or --decimal '.'" in command("forecast", "in.csv", *QUICK)
+    command("forecast", "in.csv", "--decimal", ",", *QUICK)
+    assert pd.read_csv("next.csv")["rekur"].tolist() == pytest.approx([1.129] * 3)
+    command("forecast", "in.csv", "--thousands", ",", *QUICK)
+    assert pd.read_csv("next.csv")["rekur"].tolist() == pytest.approx([1129] * 3)
+
+
+def test_series_named_by_two_columns(command: Callable[..., str]) -> None:
+    """Both columns come back, from the command line and from Python with their types, also from a saved model."""
+    rows = [(s, d, day, 10 * d + k % 7) for s in ("a/b", "c") for d in (1, 2) for k, day in enumerate(LONG)]
+    df = pd.DataFrame(rows, columns=["store", "dept", "day", "sold"])
+    df.to_csv("in.csv", index=False)
+    command("forecast", "in.csv", "--id", "store", "--id", "dept", "--save", "model", *QUICK)
+    out = pd.read_csv("next.csv")
+    keys = [["a/b", 1]] * 3 + [["a/b", 2]] * 3 + [["c", 1]] * 3 + [["c", 2]] * 3
+    assert out[["store", "dept"]].to_numpy().tolist() == keys
+    assert out["rekur"].tolist()[::3] == [11.0, 21.0, 11.0, 21.0]
+    command("predict", "model", "in.csv", "--out", "again.csv")
+    assert pd.read_csv("again.csv").equals(out)
+    df["size"] = df["dept"] * 100.0
+    model = rekur.Forecaster(3, select="naive").fit(df, id_col=["store", "dept"], stat_exog_list=["size"])
+    assert model.predict().dtypes[["store", "dept"]].equals(df.dtypes[["store", "dept"]])
+    assert model.predict()[["store", "dept"]].to_numpy().tolist() == keys
+    static = df[["store", "dept", "size"]].drop_duplicates()
+    model = rekur.Forecaster(3, select="naive").fit(df.drop(columns="size"), static_df=static, id_col=["store", "dept"])
+    assert model.panel_.static[:, 0].tolist() == [100.0, 200.0, 100.0, 200.0]
+
+
+def test_covariates_of_the_command_line(command: Callable[..., str]) -> None:
+    """Targets and covariates by name or pattern; columns left out are named."""
+    header = "day,load1,load2,temp1,temp2,shop,rain"
+    Path("in.csv").write_text(lines(header, *(f"{day},{k % 7},{k % 5},{k},1,a,0" for k, day in enumerate(LONG))))
+    printed = command("forecast", "in.csv", "--target", "load*", "--past", "temp*", "--static", "shop", *QUICK)
+    assert "a wide table: 2 series" in printed
+    assert "not used: 'rain'" in printed
+    assert pd.read_csv("next.csv")["unique_id"].unique().tolist() == ["load1", "load2"]
+    assert "no column 'wind*'" in command("forecast", "in.csv", "--target", "load*", "--past", "wind*", *QUICK)
+    assert "two roles" in command("forecast", "in.csv", "--target", "load1", "--past", "load1", *QUICK)
+    both = command("forecast", "in.csv", "--target", "load1", "--target", "load2", "--id", "shop", *QUICK)
+    assert "each of several targets is a series of its own; leave out --id" in both
+
+
+def test_several_files_of_the_command_line(command: Callable[..., str]) -> None:
+    for k in range(3):
+        Path(f"{k}.csv").write_text(lines("day,y", *(f"{day},{k % 7}" for day in LONG[10 * k : 10 * k + 10])))
+    assert "3 files read as one table: '0.csv', '1.csv', '2.csv'" in command(
+        "forecast", *(f"{k}.csv" for k in range(3)), *QUICK
+    )
+    assert pd.read_csv("next.csv")["day"].tolist() == AFTER
+    command("forecast", "?.csv", *QUICK)
+    Path("2.csv").write_text("day,z\n2025-01-13,1\n")
+    assert "2.csv lacks 'y' and has 'z' besides" in command("forecast", "?.csv", "--save", "m", *QUICK)

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from rekur.data.ingest.header import drop_last_rows, find_header, title_note
 from rekur.data.ingest.number_formats import (
     DECIMAL_COMMA,
     NumberFormat,
-    holds_text,
+    number_columns,
     number_notes,
     other_mark,
     read_numbers,
@@ -30,8 +30,8 @@ from rekur.data.ingest.parsing import is_time_text
 __all__ = ["ParsedTable", "ReadOptions", "parse_csv", "to_utf8"]
 
 DELIMITERS = (";", "\t", "|", ",")
-HEAD_ROWS = 100  # in which delimiter and header are looked for
-SAMPLED_ROWS = 1_000  # whose numbers are looked at as text
+HEAD_ROWS = 40  # in which delimiter and header are looked for
+SAMPLED_ROWS, SAMPLED_CELLS = 1_000, 10_000  # whose numbers are looked at as text
 BYTES_CHECKED = 10_000  # for zeros, which text does not have
 CHUNK = 1 << 20
 UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -128,12 +128,14 @@ class _Layout(NamedTuple):
     note: str
 
 
-def _head(data: bytes, delimiter: str) -> tuple[list[list[str]], list[int]]:
-    """Return the first rows of a file, and the number of lines up to the end of each."""
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), delimiter=delimiter)
+def _head(data: bytes, delimiter: str, offset: int, count: int = HEAD_ROWS) -> tuple[list[list[str]], list[int]]:
+    """Return the first rows of a file after `offset`, and the number of lines up to the end of each."""
+    handle = io.BytesIO(data)
+    handle.seek(offset)
+    reader = csv.reader(io.TextIOWrapper(handle, "utf-8", newline=""), delimiter=delimiter, skipinitialspace=True)
     rows, lines = list[list[str]](), list[int]()
     try:
-        for row in islice(reader, HEAD_ROWS):
+        for row in islice(reader, count):
             rows.append([cell.strip() for cell in row])
             lines.append(reader.line_num)
     except csv.Error:  # a field of more than 128 kB: what precedes it is enough
@@ -152,7 +154,7 @@ def _layout(data: bytes, name: str) -> _Layout:
     hint = DELIMITER_LINE.match(data)
     start = hint.end() if hint else 0
     delimiters = (hint[1].decode("latin-1"),) if hint else DELIMITERS
-    heads = {each: _head(data[start : start + 2 * CHUNK], each) for each in delimiters}
+    heads = {each: _head(data, each, start) for each in delimiters}
     delimiter = max(delimiters, key=lambda each: _regularity(heads[each][0])) if len(delimiters) > 1 else delimiters[0]
     if not _regularity(heads[delimiter][0])[0] and not hint:
         delimiter = ","
@@ -173,28 +175,27 @@ def _layout(data: bytes, name: str) -> _Layout:
     duplicate = next((cell for cell in cells if names.count(cell) > 1), None)
     if duplicate is not None:
         raise DataError(f"{name} has two columns named {duplicate!r}; rename one of them")
+    names = [cell or f"Unnamed: {j}" for j, cell in enumerate(names)]
     return _Layout(delimiter, names, offset, before + (start > 0), title_note(rows, k))
 
 
-def _read_frame(
-    data: bytes, name: str, layout: _Layout, decimal: str = ".", texts: Sequence[str] = (), rows: int | None = None
-) -> pd.DataFrame:
-    """Parse the rows of a CSV file, columns of `texts` (all where `rows` are given) as text."""
+def _read_frame(data: bytes, name: str, layout: _Layout, decimal: str, texts: Sequence[str]) -> pd.DataFrame:
+    """Parse the rows of a CSV file, the columns `texts` as text."""
     handle = io.BytesIO(data)
     handle.seek(layout.offset)
-    as_text: dict[str, type[str]] | type[str] | None = str if rows else dict.fromkeys(texts, str)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 handle,
                 sep=layout.delimiter,
+                header=0,
+                names=layout.names,
                 index_col=False,
                 low_memory=False,
                 skipinitialspace=True,
                 decimal=decimal,
-                dtype=as_text,
-                nrows=rows,
+                dtype=dict.fromkeys(texts, str),
             )
     except pd.errors.ParserWarning:
         raise DataError(
@@ -209,9 +210,17 @@ def _read_frame(
 
 def _formats(frame: pd.DataFrame) -> dict[str, NumberFormat]:
     """Return the format of each column of text that holds numbers."""
-    texts = [name for name in frame.columns if holds_text(frame[name].dtype)]
+    texts = number_columns(frame)
     forms = {name: NumberFormat.of(str(label) for label in pd.unique(frame[name].dropna())) for name in texts}
     return {name: form for name, form in forms.items() if form.numeric}
+
+
+def _sample(data: bytes, layout: _Layout) -> dict[str, NumberFormat]:
+    """Return the format of each column that holds numbers in the first rows."""
+    count = min(SAMPLED_ROWS, max(HEAD_ROWS, SAMPLED_CELLS // len(layout.names)))
+    rows, _ = _head(data, layout.delimiter, layout.offset, count + 1)
+    forms = zip(layout.names, map(NumberFormat.of, zip_longest(*rows[1:], fillvalue="")), strict=False)
+    return {name: form for name, form in forms if form.numeric}
 
 
 def _shown(forms: dict[str, NumberFormat]) -> set[str]:
@@ -228,7 +237,7 @@ def parse_csv(data: bytes, name: str, options: ReadOptions) -> ParsedTable:
         If it is no table.
     """
     layout = _layout(data, name)
-    sample = _formats(_read_frame(data, name, layout, rows=SAMPLED_ROWS))
+    sample = _sample(data, layout)
     shown = _shown(sample)
     frame, doubt = _parse_numbers_as(data, name, layout, sample, options.mark, shown)
     later = shown | _shown(_formats(frame))
@@ -236,11 +245,10 @@ def parse_csv(data: bytes, name: str, options: ReadOptions) -> ParsedTable:
         shown = later
         frame, doubt = _parse_numbers_as(data, name, layout, sample, None, shown)
     native = [each for each, form in sample.items() if "," in form.marks and frame[each].dtype.kind == "f"]
-    frame.columns = [str(column).strip() for column in frame.columns]
     frame, total = drop_last_rows(_without_index(frame))
     numbers = read_numbers(frame, options.decimal, options.thousands, doubt, typed=False)
     if native:
-        numbers.kinds[DECIMAL_COMMA] = [each.strip() for each in native] + numbers.kinds.get(DECIMAL_COMMA, [])
+        numbers.kinds[DECIMAL_COMMA] = native + numbers.kinds.get(DECIMAL_COMMA, [])
     notes = [note for note in (layout.note, total, *number_notes(numbers.kinds)) if note]
     return ParsedTable(numbers.frame, notes, numbers.doubts, layout.lines_before)
 

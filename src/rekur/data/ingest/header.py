@@ -20,6 +20,7 @@ TOTAL = re.compile(
     r"( général| general)?( ?:)?",
     re.IGNORECASE,
 )
+MAX_COLUMNS = 50  # in which the first row of data is looked for
 MAX_SHOWN = 40  # characters of a line that a note shows
 
 
@@ -56,7 +57,7 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
     widths = Counter(len(row) for row, count in zip(rows, filled, strict=True) if count)
     width = max(widths, key=lambda each: (widths[each], each), default=0)
     wide = [k for k, row in enumerate(rows) if len(row) == width and filled[k]]
-    columns = [[rows[k][j] for k in wide if rows[k][j].strip()] for j in range(width)]
+    columns = [[rows[k][j] for k in wide if rows[k][j].strip()] for j in range(min(width, MAX_COLUMNS))]
     valued = [j for j, cells in enumerate(columns) if 2 * sum(map(_is_value, cells)) > len(cells)]
     data = next((k for k in wide if _holds_values([rows[k][j] for j in valued])), first)
     typical = sorted(filled[k] for k in wide)[len(wide) // 2] if wide else 0

@@ -20,6 +20,7 @@ __all__ = [
     "ReadNumbers",
     "check_separators",
     "holds_text",
+    "number_columns",
     "number_notes",
     "other_mark",
     "read_numbers",
@@ -40,6 +41,7 @@ GROUPED = re.compile(r"\d{1,3}([.,])\d{3}(?:\1\d{3})*(?:(?!\1)([.,])\d*)?")
 LAKHS = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d*)?")
 WHOLE = re.compile(r"\d+(?:[eE][+-]?\d+)?")
 ZERO_PADDED = re.compile(r"0\d+")
+FIRST_VALUES = 20  # of a column of text, which decide whether the others are looked at
 DECIMAL_COMMA = "decimal comma"
 SEPARATORS = (",", ".", " ", "'")
 MISSING_NUMBERS = frozenset({*MISSING_TEXTS, "#n/a", "#na", "#div/0!", "#value!", "#ref!", "–", "—", "--"})
@@ -204,6 +206,24 @@ def holds_text(dtype: object) -> bool:
     return isinstance(dtype, pd.StringDtype) or dtype == np.dtype(object)
 
 
+def number_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of text whose first values are numbers or missing.
+
+    >>> number_columns(pd.DataFrame({"ds": ["2024-01-31", "2024-02-29"], "y": ["1,5", "?"], "z": [1, 2]}))
+    ['y']
+    """
+    if not frame.columns.is_unique:
+        return []
+    names = [str(name) for name, dtype in frame.dtypes.items() if isinstance(name, str) and holds_text(dtype)]
+    return [name for name in names if _begins_with_numbers(frame[name])]
+
+
+def _begins_with_numbers(column: pd.Series) -> bool:
+    """Return whether the first values of a column of text are numbers or missing."""
+    first = [str(value).strip() for value in column.dropna().head(FIRST_VALUES)]
+    return NumberFormat.of(first).numeric or all(text.lower() in MISSING_NUMBERS for text in first)
+
+
 def read_numbers(
     frame: pd.DataFrame,
     decimal: str | None = None,
@@ -243,9 +263,7 @@ def read_numbers(
     """
     known = {".": "."} if known is None else known
     columns, kinds, doubts = dict[str, pd.Series](), dict[str, list[str]](), dict[str, str]()
-    for name in frame.columns if frame.columns.is_unique else ():
-        if not holds_text(frame[name].dtype):
-            continue
+    for name in number_columns(frame):
         codes, labels = pd.factorize(frame[name])
         texts = [str(label) for label in labels]
         form = NumberFormat.of(texts)

@@ -116,7 +116,8 @@ def _parse_numbers(column: Column, where: str) -> Array:
     values[missing] = np.nan
     bad = np.isnan(values) & ~missing
     if bad.any():
-        i = _first(np.append(bad, False)[codes])
+        words = bad & ~text.str.contains(r"\d").to_numpy(dtype=bool)  # rather than numbers in another notation
+        i = _first(np.append(words if words.any() else bad, False)[codes])
         value = text[codes[i]]
         raise DataError(f"{where}, {row_name(i)}: {value[:MAX_SHOWN]!r} is not a number; {_number_cure(value)}")
     return np.asarray(np.append(values, np.nan)[codes])
