@@ -486,6 +486,14 @@ def test_refused_in_one_line(tmp_path: Path, name: str) -> None:
     assert Path(case.name).name.removesuffix(".csv") in str(caught.value)
 
 
+def test_a_total_leaves_whole_numbers_whole(tmp_path: Path) -> None:
+    """Keys that are whole numbers stay so below an empty cell of the row of totals."""
+    (tmp_path / "in.csv").write_text(lines("day;shop;sold", "2025-06-12;1;2,5", "2025-06-13;1;3,5", "Total;;6"))
+    frame = read_file(tmp_path / "in.csv")
+    assert frame["shop"].tolist() == [1, 1]
+    assert frame["shop"].dtype.kind == "i"
+
+
 def test_there_are_many_cases() -> None:
     assert len(RIGHT) + len(REFUSED) >= 60
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from rekur.data.ingest.number_formats import NumberFormat
@@ -91,16 +92,24 @@ def drop_last_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     >>> drop_last_rows(pd.DataFrame({"day": ["2024-01-01", "Total"], "sales": [3.0, 3.0]}))[1]
     "not read: the last row, 'Total'"
     """
-    frame = _without_blank_end(frame)
+    rows, frame = len(frame), _without_blank_end(frame)
     if len(frame) < 2:
         return frame, ""
     last = frame.iloc[-1]
     words = [str(cell).strip() for cell in last if isinstance(cell, str)]
     word = next((word for word in words if TOTAL.fullmatch(word)), None)
     dated = any(is_time_text(word) for word in words) or any(isinstance(cell, datetime.date) for cell in last)
-    if word is None or dated or not _is_label_of_total(frame, word):
-        return frame, ""
-    return _without_blank_end(frame.iloc[:-1]), f"not read: the last row, {word!r}"
+    total = word is not None and not dated and _is_label_of_total(frame, word)
+    if total:
+        frame = _without_blank_end(frame.iloc[:-1])
+    return frame if len(frame) == rows else _with_whole_numbers(frame), f"not read: the last row, {word!r}" * total
+
+
+def _with_whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose whole numbers are integers, which empty cells in the rows left out had made fractions."""
+    floats = [name for name, dtype in frame.dtypes.items() if dtype.kind == "f"]
+    whole = [name for name in floats if (np.isfinite(frame[name]) & (frame[name] % 1 == 0)).all()]
+    return frame.astype(dict.fromkeys(whole, np.int64))
 
 
 def _is_label_of_total(frame: pd.DataFrame, word: str) -> bool:
