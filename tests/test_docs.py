@@ -5,10 +5,13 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from rekur.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 ADAPTERS = {"rekur.interop.aeon", "rekur.interop.sktime"}  # need libraries that only tests/referees has
@@ -73,3 +76,20 @@ def test_links(page: Path) -> None:
             titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.M)
             anchors = {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
             assert heading in anchors, f"{page.name}: {target}"
+
+
+def test_data_page(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of docs/data.md run one after another, commands too; each prints the lines that it shows."""
+    text = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(python|sh)\n(.*?)```\n(?:\n```text\n(.*?)```)?", text, re.S)
+    assert {language for language, *_ in blocks} == {"python", "sh"}
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {}
+    for language, code, shown in blocks:
+        if language == "python":
+            exec(compile(code, "data.md", "exec"), space)
+        else:
+            with pytest.raises(SystemExit, match="0"):
+                main(shlex.split(code)[1:])
+        printed = capsys.readouterr().out
+        assert [line for line in shown.splitlines() if line not in printed.splitlines()] == [], printed

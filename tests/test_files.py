@@ -59,9 +59,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "empty.csv": (b"", "is empty"),
     "blank.csv": (b"\n\n  \n", "is empty"),
     "header.csv": (b"ds,y\n", "a header but no rows"),
-    "latin.csv": ("ds,y\n2024-01-01,1\n2024-01-02,\xe4\n".encode("latin-1"), r"not UTF-8 text \(line 3\)"),
-    "wide.csv": (TEXT.encode("utf-16"), "UTF-16"),
-    "sheet.csv": (b"PK\x03\x04abc", "Excel.*CSV"),
+    "sheet.csv": (b"PK\x03\x04abc", "damaged zip or Excel.*CSV"),
     "zero.csv": (b"ds,y\n\0\0", "not a text file"),
     "ragged.csv": (b"ds,y\n2024-01-01,1\n2024-01-02,2,3\n", "line 3"),
     "longer.csv": (b"ds,y\n2024-01-01,1,2\n2024-01-02,2,3\n", r"more values than the header has names \(2\)"),
@@ -86,7 +84,7 @@ def test_errors_name_the_file(tmp_path: Path, name: str) -> None:
 def test_absent_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: No such file"):
         read_file(tmp_path / "nowhere.csv")
-    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+    with pytest.raises(DataError, match="holds no table"):
         read_file(tmp_path)
 
 

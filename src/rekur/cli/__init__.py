@@ -74,12 +74,14 @@ def _options(
         "rekur forecast sales.csv -H 14 --level 80 --level 95 --out next.csv --report report.html",
         "rekur forecast load.csv -H 48 --id meter --time hour --target kwh --freq h --save model",
         "rekur forecast shop.csv -H 7 --future holidays.csv --windows 5",
+        "rekur forecast sales.xlsx -H 12 --sheet 2024 --id store --id dept",
+        "rekur forecast load/*.csv -H 24 --target 'load*' --past 'temp*' --decimal ,",
         "rekur forecast prices.csv -H 20 --model naive",
         "cat sales.csv | rekur forecast - -H 14",
     ),
 )
 def _forecast(
-    file: parameters.File,
+    file: parameters.Files,
     horizon: Annotated[int, typer.Option("--horizon", "-H", metavar="STEPS", help="steps to forecast")],
     freq: Annotated[
         str | None,
@@ -94,6 +96,11 @@ def _forecast(
     time: parameters.Time = None,
     target: parameters.Target = None,
     future: parameters.Future = None,
+    past: parameters.Past = None,
+    static: parameters.Static = None,
+    decimal: parameters.Decimal = None,
+    thousands: parameters.Thousands = None,
+    sheet: parameters.Sheet = None,
     level: parameters.Level = None,
     out: parameters.Out = None,
     report: parameters.Report = None,
@@ -115,20 +122,16 @@ def _forecast(
     """Train on a table of series, backtest on its past and forecast the next steps."""
     started = monotonic()  # importing torch takes a part of a time limit, too
     from rekur.cli.forecasting import run
-    from rekur.cli.options import ForecastOptions, Outputs, PanelColumns
+    from rekur.cli.options import ForecastInput, ForecastOptions, Outputs, PanelColumns
 
     levels = tuple(level or [80.0])
     options = ForecastOptions(
         horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels, select or "auto"
     )
-    run(
-        file,
-        future,
-        PanelColumns(id, time, target, duplicates),
-        options,
-        Outputs(out, report, save, json, quiet, verbose),
-        started,
-    )
+    covariates = tuple(past or ()), tuple(static or ())
+    columns = PanelColumns(parameters.names(id), time, parameters.names(target), *covariates, duplicates)
+    tables = ForecastInput(file, future, decimal, thousands, sheet)
+    run(tables, columns, options, Outputs(out, report, save, json, quiet, verbose), started)
 
 
 @app.command(
@@ -229,14 +232,17 @@ def _score(
 def _predict(
     model: parameters.Model,
     file: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            metavar="FILE", help="newer table, by default the one of the training; or the sequences to read"
+            metavar="FILE…", help="newer table, by default the one of the training; or the sequences to read"
         ),
     ] = None,
     x: parameters.X = None,
     id: parameters.Steps = None,
     future: parameters.Future = None,
+    decimal: parameters.Decimal = None,
+    thousands: parameters.Thousands = None,
+    sheet: parameters.Sheet = None,
     level: parameters.Level = None,
     out: parameters.Predictions = None,
     report: parameters.Report = None,
@@ -247,7 +253,7 @@ def _predict(
 ) -> None:
     """Forecast or predict with a saved model, without training."""
     from rekur.cli import forecasting, sequence
-    from rekur.cli.options import Outputs
+    from rekur.cli.options import ForecastInput, Outputs
     from rekur.cli.outputs import CONLL_SUFFIX, check
     from rekur.core import OptionError
     from rekur.forecasting.forecaster import Forecaster
@@ -260,13 +266,19 @@ def _predict(
     if isinstance(estimator, Forecaster):
         if x is not None or id is not None:
             raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
-        forecasting.predict(estimator, file, future, outputs, levels, model, select)
+        tables = ForecastInput(file or None, future, decimal, thousands, sheet)
+        forecasting.predict(estimator, tables, outputs, levels, model, select)
     elif select is not None:
         raise OptionError(f"--model {select}: a {type(estimator).__name__} has one model; leave it out")
     else:
         if level:
             raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
-        sequence.predict(estimator, model, file, future, DatasetColumns(x, None, id), outputs)
+        if decimal or thousands or sheet:
+            kind = type(estimator).__name__
+            raise OptionError(f"--decimal, --thousands and --sheet are for forecasts; {model} holds a {kind}")
+        if len(file or ()) > 1:
+            raise OptionError(f"a {type(estimator).__name__} reads one file, not {len(file or ())}")
+        sequence.predict(estimator, model, file[0] if file else None, future, DatasetColumns(x, None, id), outputs)
 
 
 @app.command("demo", epilog=parameters.examples("rekur demo", "rekur demo --out demo"))

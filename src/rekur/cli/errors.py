@@ -15,10 +15,13 @@ from rekur.core import RekurError
 
 OPTIONS = {
     "cell": "--cell",
+    "decimal": "--decimal",
     "duplicates": "--duplicates",
     "freq": "--freq",
     "futr_df": "--future",
+    "futr_exog_list": "--future",
     "hidden_size": "--hidden",
+    "hist_exog_list": "--past",
     "id_col": "--id",
     "input": "--input",
     "num_layers": "--layers",
@@ -26,12 +29,24 @@ OPTIONS = {
     "random_state": "--seed",
     "season_length": "--season",
     "select": "--model",
+    "sheet": "--sheet",
+    "stat_exog_list": "--static",
     "target_col": "--target",
+    "thousands": "--thousands",
     "time_col": "--time",
 }
 """Options of the command line by the names of the arguments of Python that they set."""
 
-_WORDS = {"cell", "duplicates", "freq", "input", "select"}  # plain words: arguments only where an equals sign follows
+_WORDS = {
+    "cell",
+    "decimal",
+    "duplicates",
+    "freq",
+    "input",
+    "select",
+    "sheet",
+    "thousands",
+}  # plain words: arguments only where an equals sign follows
 _QUOTED = r"""(?<!\w)(?:'[^']*'|"[^"]*")(?!\w)"""
 _ARGUMENT = (
     rf"(?<![\w./-])(?P<name>{'|'.join(OPTIONS)})"

@@ -8,15 +8,16 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+import pandas as pd
 
 from rekur.cli import results
 from rekur.cli.errors import in_options
-from rekur.cli.options import COMMAND, ForecastOptions, Outputs, PanelColumns
+from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
 from rekur.core import DataError, OptionError, positive
 from rekur.data.ingest import files
-from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, TIME_COLUMNS, Frame
+from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, Frame, as_table, infer_time_column, quoted
 from rekur.data.panel import read_panel
 from rekur.data.panel_group import PanelGroup, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
@@ -28,12 +29,7 @@ from rekur.training.progress import phase, stage
 
 
 def run(
-    file: str,
-    future: str | None,
-    columns: PanelColumns,
-    options: ForecastOptions,
-    outputs: Outputs,
-    started: float,
+    tables: ForecastInput, columns: PanelColumns, options: ForecastOptions, outputs: Outputs, started: float
 ) -> None:
     """`rekur forecast`, begun at `started` of `time.monotonic`: backtest, fit, forecast, print and write."""
     model = Forecaster(
@@ -50,9 +46,15 @@ def run(
     if time_limit is not None:
         positive("--time-limit", time_limit)
     deadline = Deadline.after(time_limit, used=monotonic() - started)
-    df = files.read_file(file)
-    futr_df = None if future is None else files.read_file(future)
-    panels = read_history(model, df, futr_df, columns, source_name(file))
+    df, futr_df = read_tables(tables)
+    assert df is not None
+    source = source_name(tables.files or ())
+    covariates: tuple[str, ...] = ()
+    if futr_df is not None:
+        time = time_column(df, columns, source)
+        futr_df = with_time_column(futr_df, time, df)
+        covariates = future_covariates(futr_df, df, columns, time)
+    panels = read_history(model, df, covariates, columns, source)
     tested = testable(panels, model.horizon) if windows is None else windows > 0
     half = deadline.portion(0.5).seconds()
     backtest = None
@@ -65,20 +67,20 @@ def run(
         stage("forecast")
         forecast = model.forecast(futr_df=futr_df)
     untested = "--windows is 0" if windows == 0 else "the series are too short for a window of the horizon"
-    finish("forecast", Finished(model, forecast, backtest, source_name(file), untested), outputs, options.level)
+    finish("forecast", Finished(model, forecast, backtest, source, untested), outputs, options.level)
 
 
-def read_history(model: Forecaster, df: Frame, futr_df: Frame | None, columns: PanelColumns, source: str) -> PanelGroup:
-    """Read the history for a forecaster, with the covariates of the table of future values."""
-    covariates = () if futr_df is None else future_covariates(futr_df, df, columns)
+def read_history(
+    model: Forecaster, df: Frame, covariates: Sequence[str], columns: PanelColumns, source: str
+) -> PanelGroup:
+    """Read the history for a forecaster, with covariates that are known for the future."""
     column = column_options(df, **asdict(columns), futr_exog_list=covariates)
     return model.usable(read_group(df, column, freq=model.freq, source=source), source)
 
 
 def predict(
     model: Forecaster,
-    file: str | None,
-    future: str | None,
+    tables: ForecastInput,
     outputs: Outputs,
     level: Sequence[float],
     folder: str,
@@ -87,13 +89,14 @@ def predict(
     """`rekur predict` with a saved forecaster; `select` names the model that forecasts in place of the one chosen."""
     if select is not None:
         model.set_params(select=select).check()
-    panels = None if file is None else model.read(files.read_file(file), source_name(file))
-    futr_df = None if future is None else files.read_file(future)
+    df, futr_df = read_tables(tables)
+    source = source_name(tables.files or folder)
+    panels = None if df is None else model.read(df, source)
     with working(outputs), phase("forecast"):
         forecast = model.forecast(panels, futr_df=futr_df)
     if select is not None:
         forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
-    finish("predict", Finished(model, forecast, None, source_name(file or folder)), outputs, level)
+    finish("predict", Finished(model, forecast, None, source), outputs, level)
 
 
 def score(model: Forecaster, file: str, outputs: Outputs, folder: str) -> None:
@@ -167,9 +170,34 @@ def fit(
     )
 
 
-def future_covariates(future: Frame, df: Frame, columns: PanelColumns) -> tuple[str, ...]:
+def read_tables(tables: ForecastInput) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Read the history and the table of known future values; None where there is none."""
+    marks = {"decimal": tables.decimal, "thousands": tables.thousands}
+    df = None if tables.files is None else files.read_file(tables.files, **marks, sheet=tables.sheet)
+    return df, None if tables.future is None else files.read_file(tables.future, **marks)
+
+
+def time_column(df: pd.DataFrame, columns: PanelColumns, source: str) -> str:
+    """Time column of the history, as named or as recognised among the columns that are neither id nor target."""
+    if columns.time_col is not None:
+        return columns.time_col
+    taken = {*(columns.id_col or ID_COLUMNS), *(columns.target_col or TARGET_COLUMNS)}
+    return infer_time_column(as_table(df, source), [name for name in df.columns if name not in taken], source)
+
+
+def with_time_column(future: pd.DataFrame, time: str, df: pd.DataFrame) -> pd.DataFrame:
+    """The table of future values with its time column under the name `time` that it has in the history."""
+    if time in future.columns:
+        return future
+    source, others = "the future table", [name for name in future.columns if name not in df.columns]
+    if not others:
+        raise DataError(f"{source} has no column {time!r}; its columns are {quoted(future.columns)}")
+    return future.rename(columns={infer_time_column(as_table(future, source), others, source): time})
+
+
+def future_covariates(future: Frame, df: Frame, columns: PanelColumns, time: str) -> tuple[str, ...]:
     """Columns of the table of future values that are neither id nor time nor target; the history must have them."""
-    others = {columns.id_col, columns.time_col, columns.target_col, *ID_COLUMNS, *TIME_COLUMNS, *TARGET_COLUMNS}
+    others = {*(columns.id_col or ID_COLUMNS), time, *(columns.target_col or TARGET_COLUMNS)}
     covariates = tuple(column for column in future.columns if column not in others)
     if not covariates:
         raise DataError("the future table has only the id and the time column; add columns of known future values")

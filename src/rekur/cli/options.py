@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -46,20 +47,49 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class ForecastInput:
+    """Tables of a forecast, and how they are read; None for what the tables show.
+
+    Parameters
+    ----------
+    files : sequence of str, optional
+        Files, folders or patterns of the history, read as one table.
+    future : str, optional
+        Table of known future values.
+    decimal, thousands : str, optional
+        Decimal mark and separator of thousands of both tables.
+    sheet : str, optional
+        Sheet of an Excel file of the history.
+    """
+
+    files: Sequence[str] | None
+    future: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True)
 class PanelColumns:
     """Columns of a table of series, and the rule for several rows of one series at one time.
 
     Parameters
     ----------
-    id_col, time_col, target_col : str, optional
-        Columns by name; None where the known names apply.
+    id_col, target_col : tuple of str, optional
+        Columns by name, or patterns such as "load*"; None where the known names apply.
+    time_col : str, optional
+        Column of the times; None where the known names apply.
+    hist_exog_list, stat_exog_list : tuple of str, default ()
+        Covariates known up to the present, and with one value a series; names or patterns.
     duplicates : str, default "error"
         "error", "mean", "first", "last" or "sum".
     """
 
-    id_col: str | None = None
+    id_col: tuple[str, ...] | None = None
     time_col: str | None = None
-    target_col: str | None = None
+    target_col: tuple[str, ...] | None = None
+    hist_exog_list: tuple[str, ...] = ()
+    stat_exog_list: tuple[str, ...] = ()
     duplicates: str = "error"
 
 

@@ -16,6 +16,7 @@ import narwhals as nw
 from rekur.cli.options import STDOUT, Outputs
 from rekur.core import DataError, OptionError, library
 from rekur.data.ingest import files
+from rekur.data.ingest.file_formats import NEEDS_PARQUET
 from rekur.data.ingest.schema import Frame
 from rekur.forecasting.config import MAX_LEVEL
 from rekur.forecasting.forecast import check_percent
@@ -65,9 +66,11 @@ def checkpoints(save: str) -> list[Path]:
     return [folder for folder in folders if folder.exists()]
 
 
-def source_name(file: str) -> str:
-    """Name of an input file in messages."""
-    return "standard input" if file == "-" else file
+def source_name(file: str | Sequence[str]) -> str:
+    """Name of an input file, or of several, in messages."""
+    first, *others = [file] if isinstance(file, str) else file
+    name = "standard input" if first == "-" else first
+    return f"{name} and {len(others)} more" if others else name
 
 
 @contextmanager
@@ -140,7 +143,7 @@ def check(
         if option == "--out" and not path.lower().endswith(suffixes or "/"):
             files.check_suffix(path)
             if path.lower().endswith(files.PARQUET_SUFFIXES):
-                library("pyarrow.parquet", f"{option} {path}: {files.NEEDS_PARQUET}")
+                library("pyarrow.parquet", f"{option} {path}: {NEEDS_PARQUET}")
     if outputs.save is not None:
         refuse_foreign(Path(outputs.save))
         refuse_foreign(Path(checkpoint_of(outputs.save)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -36,10 +36,39 @@ def whole_or_text(freq: str | None) -> str | int | None:
     return int(freq) if freq is not None and freq.lstrip("-").isdigit() else freq
 
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="CSV, CSV.gz or Parquet file; - for CSV on standard input")]
-Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="column of the names of the series")]
+def names(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Columns that an option names, None for none."""
+    return tuple(columns) if columns else None
+
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE…",
+        help="CSV, Excel, JSON, Parquet or Feather files, folders or patterns, read as one table; - for standard input",
+    ),
+]
+Id = Annotated[
+    list[str] | None,
+    typer.Option("--id", metavar="COLUMN", help="column of the names of the series; repeat it for several"),
+]
 Time = Annotated[str | None, typer.Option(metavar="COLUMN", help="column of the times")]
-Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="column to forecast")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN", help="column to forecast; repeat it, or 'load*', for several series of a wide table"
+    ),
+]
+Past = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="column known up to the present, such as 'temp*'; repeatable"),
+]
+Static = Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="column with one value a series; repeatable")]
+Decimal = Annotated[str | None, typer.Option(metavar="MARK", help="decimal mark: , or .; inferred by default")]
+Thousands = Annotated[
+    str | None, typer.Option(metavar="MARK", help="separator of thousands; inferred where it is unambiguous")
+]
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="sheet of an Excel file; the only one by default")]
 Level = Annotated[
     list[float] | None,
     typer.Option(metavar="PERCENT", help="prediction interval in percent, 1 to 95, repeatable [default: 80]"),

@@ -134,6 +134,7 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
 def read_examples(source: str, task: Task, columns: DatasetColumns, outputs: Outputs, targets: bool = True) -> Dataset:
     """Read the examples of a task and name those that were skipped, each in one line on standard error."""
     dataset, screen = read(source, dataset_format(task), columns, targets), Screen(outputs, error=True)
+    screen.notes(dataset.notes)
     for name, reason in dataset.skipped[:SHOWN]:
         screen.line(f"· left out: {reason if reason.startswith(name) else f'{name}: {reason}'}")
     if len(dataset.skipped) > SHOWN:

@@ -13,10 +13,11 @@ from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.frequency.per_series import LearnedFrequency
 from rekur.data.ingest.covariates import read_covariate, static_values
-from rekur.data.ingest.parsing import plural, series_codes, to_numbers, to_times
+from rekur.data.ingest.parsing import plural, series_codes, to_numbers
 from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
-from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, infer_schema, quoted
+from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, file_attributes, infer_schema, quoted
 from rekur.data.ingest.sorted_rows import to_utc, to_wall_time
+from rekur.data.ingest.times import to_times
 from rekur.data.scaling import BLOCK_ROWS, ExpandingStd
 
 __all__ = ["Columns", "Panel", "PanelOptions", "read_panel", "read_panels"]
@@ -244,9 +245,9 @@ def _offsets(lengths: Array) -> Array:
 class PanelOptions(TypedDict, total=False):
     """Options of `read_panels`."""
 
-    id_col: str | None
+    id_col: str | Sequence[str] | None
     time_col: str | None
-    target_col: str | None
+    target_col: str | Sequence[str] | None
     freq: str | int | None
     future: Sequence[str]
     past: Sequence[str]
@@ -298,9 +299,9 @@ def read_panel(df: Frame, **options: Unpack[PanelOptions]) -> Panel:
 def read_panels(
     df: Frame,
     *,
-    id_col: str | None = None,
+    id_col: str | Sequence[str] | None = None,
     time_col: str | None = None,
-    target_col: str | None = None,
+    target_col: str | Sequence[str] | None = None,
     freq: str | int | None = None,
     future: Sequence[str] = (),
     past: Sequence[str] = (),
@@ -316,7 +317,8 @@ def read_panels(
     df : data frame
         pandas, polars or pyarrow frame, or a pandas Series with a time index.
     id_col, time_col, target_col : str or None, default None
-        Names of the columns; None infers them.
+        Names of the columns; None infers them. Several ids name the series together, as ["store", "dept"]: their
+        labels are "A/3". Several targets are the series of a wide table.
     freq : str, int or None, default None
         Frequency such as "h", "D", "MS" or 1; None infers it from the times.
     future : sequence of str, default ()
@@ -374,8 +376,12 @@ def read_panels(
     future, past, static = (tuple([names] if isinstance(names, str) else names) for names in (future, past, static))
     covariates = (*future, *past, *static)
     schema = infer_schema(table, id_col, time_col, target_col, covariates, source)
+    known = file_attributes(df)
+    source += known.get("place", "")
+    _refuse_doubts(known.get("doubts", {}), (*schema.values, *covariates), source)
     codes, ids = series_codes(table, schema.columns.id, source)
-    times = to_times(table[schema.columns.time], f"{source}, column {schema.columns.time!r}")
+    whole = learned[0].freq.kind == "integer" if learned else isinstance(freq, int)
+    times = to_times(table[schema.columns.time], f"{source}, column {schema.columns.time!r}", whole)
     frequencies = [panel.learned_frequency for panel in learned]
     has_ids = schema.columns.id is not None
     grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, has_ids)
@@ -395,13 +401,17 @@ def read_panels(
         past={name: exogenous[name][0] for name in past},
         static=dict(zip(static, constants, strict=True)),
         labels={name: labels for name, (_, labels) in exogenous.items() if labels},
+        notes=tuple(known.get("notes", ())),
     )
     return [_panel_on_grid(grid, columns) for grid in grids]
 
 
 @dataclass(frozen=True)
 class _PanelColumns:
-    """Columns of a table by role: values (n,) of the input rows by name, static covariates (S,) of all series."""
+    """Columns of a table by role: values (n,) of the input rows by name, static covariates (S,) of all series.
+
+    notes: those on the file of the table.
+    """
 
     schema: Schema
     ids: Array
@@ -410,6 +420,14 @@ class _PanelColumns:
     past: dict[str, Array]
     static: dict[str, Array]
     labels: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def _refuse_doubts(doubts: Mapping[str, str], names: Sequence[str], source: str) -> None:
+    """Raise a DataError if a column that is used can be read in two ways, as `rekur.data.read_file` has noticed."""
+    for name in names:
+        if name in doubts:
+            raise DataError(f"{source}, column {name!r}: {doubts[name]}")
 
 
 def _panel_on_grid(grid: RegularGrid, columns: _PanelColumns) -> Panel:
@@ -441,7 +459,7 @@ def _panel_on_grid(grid: RegularGrid, columns: _PanelColumns) -> Panel:
         static_names=tuple(columns.static),
         labels=labels,
         columns=schema.columns,
-        notes=_notes(schema, grid, y),
+        notes=(*columns.notes, *_notes(schema, grid, y)),
         tz=grid.tz,
         local=grid.local,
         wide=schema.wide,
@@ -454,6 +472,8 @@ def _notes(schema: Schema, grid: RegularGrid, y: Array) -> tuple[str, ...]:
     notes = [schema.note] if schema.note else []
     if schema.wide:
         notes.append(f"a wide table: {len(schema.values)} series, one a column")
+    if schema.unused:
+        notes.append(f"not used: {quoted(schema.unused, limit=6)}")
     notes += grid.notes
     missing = int(np.isnan(y).sum())
     missing_rows = grid.missing_rows * len(schema.values)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 class ColumnOptions(TypedDict, total=False):
     """How the columns of a user's table are read; see `rekur.Forecaster.fit`."""
 
-    id_col: str | None
+    id_col: str | Sequence[str] | None
     time_col: str | None
-    target_col: str | None
+    target_col: str | Sequence[str] | None
     futr_exog_list: Sequence[str]
     hist_exog_list: Sequence[str]
     stat_exog_list: Sequence[str]
@@ -109,13 +111,14 @@ def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions
     if unknown := set(options) - set(ColumnOptions.__annotations__):
         known = ", ".join(ColumnOptions.__annotations__)
         raise OptionError(f"{unknown.pop()!r} is not an option for the columns of a table; the options are {known}")
+    present = _present(df)
     complete: ColumnOptions = {
-        "id_col": options.get("id_col"),
+        "id_col": _one_or_several(options.get("id_col"), present),
         "time_col": options.get("time_col"),
-        "target_col": options.get("target_col"),
-        "futr_exog_list": _names(options.get("futr_exog_list", ())),
-        "hist_exog_list": _names(options.get("hist_exog_list", ())),
-        "stat_exog_list": _names(options.get("stat_exog_list", ())),
+        "target_col": _one_or_several(options.get("target_col"), present),
+        "futr_exog_list": _matching(options.get("futr_exog_list", ()), present),
+        "hist_exog_list": _matching(options.get("hist_exog_list", ()), present),
+        "stat_exog_list": _matching(options.get("stat_exog_list", ()), present),
         "duplicates": options.get("duplicates", "error"),
     }
     if isinstance(df, (Panel, PanelGroup)):
@@ -129,6 +132,29 @@ def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _present(df: Frame) -> list[str]:
+    """Columns of a user's table; none of a panel or of what is no table."""
+    if isinstance(df, pd.DataFrame):
+        return [str(name) for name in df.columns]
+    table = nw.from_native(df, eager_only=True, pass_through=True)
+    return table.columns if isinstance(table, nw.DataFrame) else []
+
+
+def _matching(names: Sequence[str], present: Sequence[str]) -> tuple[str, ...]:
+    """Names with patterns such as "temp*" replaced by the columns of a table that match them."""
+    columns = list[str]()
+    for name in _names(names):
+        matches = [name] if name in present or not present else fnmatch.filter(present, name) or [name]
+        columns += [column for column in matches if column not in columns]
+    return tuple(columns)
+
+
+def _one_or_several(names: str | Sequence[str] | None, present: Sequence[str]) -> str | tuple[str, ...] | None:
+    """One name, or several, from names and patterns; None for none."""
+    columns = () if names is None else _matching(names, present)
+    return columns[0] if len(columns) == 1 else columns or None
 
 
 def read_group(
@@ -189,21 +215,23 @@ def read_group(
     return PanelGroup(tuple(panels))
 
 
-def static_names(static_df: Frame, id_col: str | None, source: str = "the static table") -> tuple[str, ...]:
+def static_names(
+    static_df: Frame, id_col: str | Sequence[str] | None, source: str = "the static table"
+) -> tuple[str, ...]:
     """Columns of a table of static covariates: all but the id."""
     columns = as_table(static_df, source).columns
-    id_name = _id_column(columns, id_col, source)
-    return tuple(name for name in columns if name != id_name)
+    id_names = _id_columns(columns, id_col, source)
+    return tuple(name for name in columns if name not in id_names)
 
 
-def _id_column(columns: Sequence[str], id_col: str | None, source: str) -> str:
-    """Name of the id column of a table of static covariates."""
-    name = id_col if id_col is not None else next((name for name in ID_COLUMNS if name in columns), None)
-    if name is None or name not in columns:
-        raise DataError(
-            f"{source} has no column {name or 'unique_id'!r} that names the series; its columns are {quoted(columns)}"
-        )
-    return name
+def _id_columns(columns: Sequence[str], id_col: str | Sequence[str] | None, source: str) -> tuple[str, ...]:
+    """Names of the id columns of a table of static covariates."""
+    known = next((name for name in ID_COLUMNS if name in columns), "unique_id")
+    names = _names(known if id_col is None else id_col)
+    for name in names:
+        if name not in columns:
+            raise DataError(f"{source} has no column {name!r} that names the series; its columns are {quoted(columns)}")
+    return names
 
 
 def with_static(
@@ -221,8 +249,8 @@ def with_static(
     for name in names:
         if name not in table.columns:
             raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
-    id_name = _id_column(table.columns, panels[0].columns.id, source)
-    codes, ids = series_codes(table, id_name, source)
+    id_names = _id_columns(table.columns, panels[0].columns.id, source)
+    codes, ids = series_codes(table, id_names[0] if len(id_names) == 1 else id_names, source)
     known = learned[0].labels if learned else None
     read = {name: read_covariate(table, name, known, source) for name in names}
     values = [static_values(read[name][0], codes, ids, f"{source}, column {name!r}") for name in names]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rekur.core import Array, DataError, OptionError, positive
-from rekur.data.ingest.schema import Frame
+from rekur.data.ingest.schema import Frame, id_columns
 from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
@@ -286,11 +286,9 @@ def panel_frame(columns: dict[str, Array], frame_type: Frame, panel: PanelGroup)
 
 def index_columns(panel: PanelGroup, series: Array, times: Array) -> dict[str, Array]:
     """Id and time columns (n,) of rows of series (n,); without an id if the table had none."""
-    names, columns = panel.parts[0].columns, dict[str, Array]()
-    if names.id is not None or panel.parts[0].wide:
-        columns[names.id or "unique_id"] = panel.ids[series]
-    columns[names.time] = times
-    return columns
+    names, labels = panel.parts[0].columns, panel.ids[series]
+    columns = {"unique_id": labels} if panel.parts[0].wide else id_columns(names, labels)
+    return {**columns, names.time: times}
 
 
 def forecast_columns(

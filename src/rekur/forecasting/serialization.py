@@ -201,6 +201,11 @@ def restore_architecture(fields: Description) -> Architecture:
     return Architecture(fields["name"], WindowScaling(**fields["scaling"]), fields["likelihood"])
 
 
+def restore_columns(id: str | list[str] | None, time: str, target: str | None) -> Columns:
+    """The names of the columns that were described."""
+    return Columns(tuple(id) if isinstance(id, list) else id, time, target)
+
+
 def restore_panel(fields: Description, tensors: dict[str, Tensor]) -> Panel:
     """The end of the series that the model continues."""
     freq = Frequency(**fields["freq"])
@@ -220,7 +225,7 @@ def restore_panel(fields: Description, tensors: dict[str, Tensor]) -> Panel:
         tensors["panel.static"].numpy(),
         tuple(fields["static_names"]),
         {name: tuple(labels) for name, labels in fields["labels"].items()},
-        Columns(*fields["columns"]),
+        restore_columns(*fields["columns"]),
         tz=fields["tz"],
         local=fields["local"],
         wide=fields["wide"],

@@ -18,6 +18,8 @@ import pandas as pd
 
 from rekur.core import DataError, OptionError, nearest
 from rekur.data.ingest import files
+from rekur.data.ingest.parsing import row_name
+from rekur.data.ingest.schema import file_attributes
 from rekur.inputs import audio, video
 from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
 
@@ -50,6 +52,8 @@ class Dataset:
         Name and reason of each example that was left out.
     table : pandas.DataFrame, optional
         What stands in the source, one row for each example: the columns of a table, or words, text, file.
+    notes : list of str, optional
+        Notes on how the file was read.
 
     Examples
     --------
@@ -62,6 +66,7 @@ class Dataset:
     names: list[str]
     skipped: list[tuple[str, str]] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notes: list[str] = field(default_factory=list)
 
     def subset(self, rows: Sequence[int]) -> Dataset:
         """Select examples by position, without notes on skipped rows.
@@ -155,7 +160,9 @@ def read(
     elif source == "-" or unpacked_suffix(path) == ".txt":
         dataset = read_lines(source, layout)
     else:
-        dataset = read_table(source, layout, columns, targets)
+        frame = files.read_file(source)
+        dataset = read_table(frame, source, layout, columns, targets)
+        dataset.notes = list(file_attributes(frame).get("notes", ()))
     if targets and dataset.y is None and layout.has_targets:
         raise DataError(
             f"{source} holds no targets to learn from: a table with a column {_either(layout.targets)} is needed"
@@ -230,9 +237,10 @@ def read_conll(source: str, columns: DatasetColumns) -> Dataset:
     return Dataset(x, y, [f"sentence {k + 1}" for k in range(len(x))], table=table)
 
 
-def read_table(source: str, layout: DatasetFormat, columns: DatasetColumns, targets: bool) -> Dataset:
+def read_table(
+    frame: pd.DataFrame, source: str, layout: DatasetFormat, columns: DatasetColumns, targets: bool
+) -> Dataset:
     """Read a table with a column of texts or paths (relative to the table's folder), or of readings grouped by `id`."""
-    frame = files.read_file(source)
     for name in (columns.x, columns.y, columns.id):
         if name is not None and name not in frame.columns:
             names = [str(column) for column in frame.columns]
@@ -253,22 +261,17 @@ def read_table(source: str, layout: DatasetFormat, columns: DatasetColumns, targ
     y_name = y_name if targets and layout.has_targets else None
     used = [x_name] if y_name is None else [x_name, y_name]
     unusable = frame[used].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
-    skipped = [(row_name(int(row)), "a value is missing") for row in np.flatnonzero(unusable)]
-    rows = np.flatnonzero(~unusable)
+    skipped = [(row_name(row), "a value is missing") for row in np.flatnonzero(unusable).tolist()]
+    rows = np.flatnonzero(~unusable).tolist()
     texts = [str(cell) for cell in frame[x_name].iloc[rows]]
     x: Sequences = [*texts]
-    names = [row_name(int(row)) for row in rows]
+    names = [row_name(row) for row in rows]
     if x_name in PATH_COLUMNS or layout.sequence_kind == "path":
         x, names = [Path(source).parent / text for text in texts], texts
     elif layout.sequence_kind == "words":
         x = [text.split() for text in texts]
     y = None if y_name is None else _targets(frame[y_name].iloc[rows].tolist(), layout)
     return Dataset(x, y, names, skipped, frame.iloc[rows])
-
-
-def row_name(row: int) -> str:
-    """Name of a row of a table: its line in the file, where the header is row 1."""
-    return f"row {row + 2}"
 
 
 def _targets(cells: list[Any], layout: DatasetFormat) -> Targets:
@@ -299,7 +302,7 @@ def read_readings(
     if missing.to_numpy().any():
         row, column = np.argwhere(missing.to_numpy())[0]
         raise DataError(
-            f"{row_name(int(row))} of {source} has no value in {numeric.columns[column]!r}; fill or remove it first"
+            f"{row_name(row)} of {source} has no value in {numeric.columns[column]!r}; fill or remove it first"
         )
     groups = frame.groupby(id, sort=False).indices
     x: Sequences = [numeric.to_numpy(dtype=np.float32)[rows] for rows in groups.values()]
@@ -330,7 +333,7 @@ def decodable(dataset: Dataset, source: str) -> Dataset:
         reason = skipped[0][1] if skipped else "it has no rows"
         raise DataError(f"no row of {source} can be used: {reason}")
     usable = dataset.subset(rows)
-    usable.skipped = skipped
+    usable.skipped, usable.notes = skipped, dataset.notes
     return usable
 
 

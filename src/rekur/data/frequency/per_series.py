@@ -104,7 +104,7 @@ def frequency_groups(
 
     Examples
     --------
-    >>> from rekur.data.ingest.parsing import TimeColumn
+    >>> from rekur.data.ingest.times import TimeColumn
     >>> from rekur.data.ingest.sorted_rows import sort_rows
     >>> days = TimeColumn(np.arange("2024-01-01", "2024-01-08", dtype="M8[D]").astype("M8[us]"))
     >>> rows = sort_rows(days, np.zeros(7, np.int64), np.array(["a"], object), "the table", True)

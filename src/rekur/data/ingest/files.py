@@ -1,33 +1,36 @@
-"""Table files: CSV, JSON lines and Parquet in, CSV and Parquet out, with one-line errors that name the file."""
+"""Table files: CSV, Excel, JSON, Parquet, Feather in, CSV and Parquet out, with one-line errors that name the file."""
 
 from __future__ import annotations
 
-import codecs
-import csv
+import glob
 import gzip
 import io
-import json
 import lzma
 import os
 import re
 import sys
 import uuid
-import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import narwhals as nw
 import pandas as pd
 
-from rekur.core import DataError
-from rekur.data.ingest.schema import Frame
+from rekur.core import DataError, OptionError
+from rekur.data.ingest.delimited import ParsedTable, ReadOptions, parse_csv, to_utf8
+from rekur.data.ingest.file_formats import NEEDS_PARQUET, parse_columnar, parse_excel, parse_json, parse_json_lines
+from rekur.data.ingest.number_formats import check_separators
+from rekur.data.ingest.schema import FILE_ATTRIBUTES, Frame, quoted
 
-__all__ = ["check_suffix", "read_file", "read_text", "write_bytes", "write_file"]
+__all__ = ["check_suffix", "expand", "read_file", "read_text", "write_bytes", "write_file"]
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
-NEEDS_PARQUET = "Parquet needs pyarrow: pip install pyarrow"
-BYTES_CHECKED = 10_000  # for zeros, which text does not have
-MAX_SHOWN = 40  # characters of a line that an error shows
+COLUMNAR_SUFFIXES = (*PARQUET_SUFFIXES, ".feather", ".arrow")
+TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+MAX_INDENT = 1_000  # blanks before a JSON array
 
 
 def _display_name(path: str) -> str:
@@ -40,6 +43,8 @@ def _read_bytes(path: str) -> bytes:
     name = _display_name(path)
     if path == "-":
         data = sys.stdin.buffer.read()
+    elif ADDRESS.match(path):
+        raise DataError(f"{path} is an address, not a file: download it first, then name the file")
     else:
         try:
             data = Path(path).read_bytes()
@@ -83,109 +88,33 @@ def read_text(path: str) -> str:
     ...     read_text(f"{folder}/a.txt")
     'Grüße'
     """
-    return _utf8(_read_bytes(path), _display_name(path)).decode()
+    return to_utf8(_read_bytes(path), _display_name(path))[0].decode()
 
 
-def _utf8(data: bytes, name: str) -> bytes:
-    """Return UTF-8 text without its byte order mark, or raise a DataError that names the likely file format."""
-    if data[:4] == b"PK\x03\x04":
-        raise DataError(f"{name} is a zip or Excel file; save the sheet as CSV (UTF-8)")
-    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise DataError(f"{name} is not UTF-8 text but UTF-16; save it as CSV (UTF-8)")
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise DataError(f"{name} is not UTF-8 text (line {line}); save it as CSV (UTF-8)") from None
-    if b"\0" in data[:BYTES_CHECKED]:
-        raise DataError(f"{name} is not a text file; use a CSV or Parquet file")
-    return data
+def read_file(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    sheet: str | None = None,
+) -> pd.DataFrame:
+    """Read a table from CSV, Excel, JSON, JSON lines, Parquet or Feather, or from several files of the same columns.
 
-
-def _csv_header(data: bytes, name: str) -> tuple[str, list[str]]:
-    """Return the delimiter (comma, semicolon or tab) and the names in the first line that is not blank."""
-    lines = (line.decode() for line in io.BytesIO(data))
-    header = next((line for line in lines if line.strip()), "").rstrip("\r\n")
-    if not header:
-        raise DataError(f"{name} is empty: there is no data")
-    unquoted = re.sub(r'"[^"]*"', "", header)
-    delimiter = max(",;\t", key=unquoted.count)
-    names = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
-    if re.match(r"\d{4}-\d\d-\d\d", names[0]):
-        raise DataError(f"{name} begins with data ({names[0]!r}), not with a header; put the column names in line 1")
-    duplicate = next((cell for cell in names if cell and names.count(cell) > 1), None)
-    if duplicate is not None:
-        raise DataError(f"{name} has two columns named {duplicate!r}; rename one of them")
-    return delimiter, names
-
-
-def _parse_csv(data: bytes, name: str) -> pd.DataFrame:
-    """Parse the UTF-8 text of a CSV file."""
-    delimiter, names = _csv_header(data, name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                io.BytesIO(data), sep=delimiter, index_col=False, low_memory=False, skipinitialspace=True
-            )
-    except pd.errors.ParserWarning:
-        raise DataError(
-            f"{name}: its rows have more values than the header has names ({len(names)}); correct line 1"
-        ) from None
-    except pd.errors.ParserError as error:
-        why = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DataError(f"{name} is not a regular CSV file: {why}") from None
-    frame.columns = [str(column).strip() for column in frame.columns]
-    first, unnamed = frame.columns[0], [column for column in frame.columns[1:] if column.startswith("Unnamed:")]
-    frame = frame.drop(columns=[column for column in unnamed if frame[column].isna().all()])
-    if first.startswith("Unnamed:"):  # an index that was written along: row numbers, or the times
-        numbered = frame[first].dtype.kind == "i" and frame[first].tolist() == list(range(len(frame)))
-        return frame.drop(columns=first) if numbered and frame.shape[1] > 2 else frame.rename(columns={first: "ds"})
-    return frame
-
-
-def _parse_json_lines(text: str, name: str) -> pd.DataFrame:
-    """Parse JSON lines: one object each, whose keys are the columns."""
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"line {number} of {name} is not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"line {number} of {name} is not a JSON object but {line.strip()[:MAX_SHOWN]!r}")
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _parse_parquet(data: bytes, name: str) -> pd.DataFrame:
-    """Parse the content of a Parquet file."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise DataError(f"{name}: {NEEDS_PARQUET}") from None
-    try:
-        table = parquet.read_table(pyarrow.BufferReader(data))
-        frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)  # each column is freed at once
-        return frame
-    except (OSError, ValueError) as error:
-        raise DataError(f"{name} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
-
-
-def read_file(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table from CSV (comma, semicolon or tab), JSON lines or Parquet.
-
-    CSV and JSON lines may be packed by gzip or xz. The format is recognised by the suffix or the first bytes.
+    The format is recognised by the suffix or the first bytes; text may be packed by gzip or xz. Of a CSV the delimiter
+    (comma, semicolon, tab or |), the encoding (UTF-8, UTF-16, Windows-1252), the header below lines of a title, decimal
+    commas, separators of thousands, and signs of currency and percent are recognised. What was recognised is said in
+    the notes of a forecast.
 
     Parameters
     ----------
-    path : str or path-like
-        File name, or "-" for a CSV on standard input.
+    path : str, path-like or sequence of them
+        File name, folder, pattern such as "sales/*.csv", several of them, or "-" for standard input.
+    decimal : {",", "."}, optional
+        Decimal mark of numbers; None where they show it.
+    thousands : {",", ".", " ", "'"}, optional
+        Separator of thousands; None where the numbers show it.
+    sheet : str, optional
+        Sheet of an Excel file; None for the only one.
 
     Returns
     -------
@@ -195,31 +124,117 @@ def read_file(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is absent, unreadable, empty, damaged or no table; one line that names the file.
+        If a file is absent, unreadable, empty, damaged or no table; one line that names the file.
+    OptionError
+        If the separators contradict each other, or there is no such sheet.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_bytes(Path(folder, "sales.csv"), b"ds;y\\n2024-01-01;1.5\\n")
+    ...     write_bytes(Path(folder, "sales.csv"), b"ds;y\\n2024-01-01;1,5\\n")
     ...     read_file(f"{folder}/sales.csv")
                ds    y
     0  2024-01-01  1.5
     """
-    path = os.fspath(path)
+    check_separators(decimal, thousands)
+    options = ReadOptions(decimal, thousands, sheet)
+    paths = expand(path)
+    if len(paths) == 1:
+        return _with_attributes(_read_table(paths[0], options))
+    return _with_attributes(_concatenated(paths, [_read_table(each, options) for each in paths]))
+
+
+def _read_table(path: str, options: ReadOptions) -> ParsedTable:
+    """Read one file."""
     name = _display_name(path)
     data = _read_bytes(path)
+    suffixes = path.lower().removesuffix(".gz").removesuffix(".xz")
     if not data or data.isspace():
         raise DataError(f"{name} is empty: there is no data")
-    if path.lower().endswith(PARQUET_SUFFIXES) or data[:4] == b"PAR1":
-        frame = _parse_parquet(data, name)
-    elif path.lower().removesuffix(".gz").removesuffix(".xz").endswith((".jsonl", ".ndjson")):
-        frame = _parse_json_lines(_utf8(data, name).decode(), name)
+    if data[:4] == b"PK\x03\x04":
+        table = parse_excel(data, name, options)
+    elif options.sheet is not None:
+        raise OptionError(f"sheet={options.sheet!r}: {name} is no Excel file; leave it out")
+    elif path.lower().endswith(COLUMNAR_SUFFIXES) or data[:4] in (b"PAR1", b"FEA1") or data[:6] == b"ARROW1":
+        table = parse_columnar(data, name, options)
+    elif data[:8] == OLD_EXCEL:
+        raise DataError(f"{name} is an Excel file of the old format (.xls); save it as .xlsx or CSV (UTF-8)")
     else:
-        frame = _parse_csv(_utf8(data, name), name)
-    if not len(frame):
+        text, note = to_utf8(data, name, fallback=True)
+        del data
+        if suffixes.endswith((".jsonl", ".ndjson")):
+            table = parse_json_lines(text.decode(), name, options)
+        elif suffixes.endswith(".json") or text[:MAX_INDENT].lstrip()[:1] == b"[":
+            table = parse_json(text.decode(), name, options)
+        else:
+            table = parse_csv(text, name, options)
+        table = table._replace(notes=[*([note] if note else []), *table.notes])
+    if not len(table.frame):
         raise DataError(f"{name} has a header but no rows: there is no data")
-    return frame
+    return table
+
+
+def expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Return the names of the files that a path, folder, pattern or several of them name.
+
+    Raises
+    ------
+    DataError
+        If a folder or pattern has no table.
+
+    Examples
+    --------
+    >>> expand("sales.csv")
+    ['sales.csv']
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        return [name for each in path for name in expand(each)]
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        names = sorted(os.path.join(name, each) for each in os.listdir(name) if _is_table(each))
+        if not names:
+            raise DataError(f"the folder {name} holds no table ({', '.join(TEXT_SUFFIXES[:2])}, .xlsx, .parquet, …)")
+        return names
+    if glob.has_magic(name) and not os.path.exists(name):
+        names = sorted(each for each in glob.glob(name, recursive=True) if os.path.isfile(each))
+        if not names:
+            raise DataError(f"no file matches {name}")
+        return names
+    return [name]
+
+
+def _is_table(name: str) -> bool:
+    """Return whether a file name has the suffix of a table; hidden files are none."""
+    unpacked = name.lower().removesuffix(".gz").removesuffix(".xz")
+    return not name.startswith((".", "~$")) and unpacked.endswith((*TEXT_SUFFIXES, *COLUMNAR_SUFFIXES, ".xlsx"))
+
+
+def _concatenated(paths: Sequence[str], tables: Sequence[ParsedTable]) -> ParsedTable:
+    """Return the rows of several files of the same columns, one file after another."""
+    first = list(tables[0].frame.columns)
+    for path, table in zip(paths, tables, strict=True):
+        columns = list(table.frame.columns)
+        if set(columns) != set(first):
+            lacking, more = [c for c in first if c not in columns], [c for c in columns if c not in first]
+            differences = [f"lacks {quoted(lacking, 4)}"] if lacking else []
+            differences += [f"has {quoted(more, 4)} besides"] if more else []
+            raise DataError(
+                f"{path} {' and '.join(differences)} in comparison with {paths[0]}; give all the same columns"
+            )
+    frame = pd.concat([table.frame[first] for table in tables], ignore_index=True)
+    notes = [f"{len(paths)} files read as one table: {quoted(map(os.path.basename, paths), limit=3)}"]
+    notes += dict.fromkeys(note for table in tables for note in table.notes)
+    return ParsedTable(frame, notes, {name: text for table in tables for name, text in table.doubts.items()})
+
+
+def _with_attributes(table: ParsedTable) -> pd.DataFrame:
+    """Return the frame of a table with what is known of its file as attributes."""
+    place = f" (header in line {table.lines_before + 1}, which is row 1)" if table.lines_before else ""
+    known = {"notes": list(table.notes), "doubts": dict(table.doubts), "place": place}
+    if any(known.values()):
+        table.frame.attrs[FILE_ATTRIBUTES] = known
+    return table.frame
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:

@@ -12,9 +12,10 @@ import pandas as pd
 from rekur.core import Array, DataError, OptionError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
-from rekur.data.ingest.parsing import MISSING_TEXTS, Table, TimeColumn, plural, series_codes, to_times
-from rekur.data.ingest.schema import Frame, as_table, quoted
+from rekur.data.ingest.parsing import MISSING_TEXTS, Table, plural, series_codes
+from rekur.data.ingest.schema import Frame, as_table, file_attributes, id_columns, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
+from rekur.data.ingest.times import TimeColumn, to_times
 from rekur.data.panel import Panel
 
 __all__ = ["future_columns", "future_notes", "future_rows", "next_covariates"]
@@ -48,7 +49,7 @@ def future_columns(panel: Panel, horizon: int) -> dict[str, Array]:
     columns: dict[str, Array] = {}
     times = panel.at(np.arange(len(panel))[:, None], panel.lengths[:, None] + np.arange(horizon))  # (S, h)
     if panel.columns.id is not None:
-        columns[panel.columns.id] = np.repeat(panel.ids, horizon)
+        columns |= id_columns(panel.columns, np.repeat(panel.ids, horizon))
     elif panel.wide:
         times = times[:1]  # the series of a wide table share their covariates
     columns[panel.columns.time] = times.ravel()
@@ -111,10 +112,13 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     """
     table = as_table(df, source)
     columns = panel.columns
-    for name in (columns.id, columns.time, *panel.future_names):
-        if name is not None and name not in table.columns:
+    for name in (*columns.ids, columns.time, *panel.future_names):
+        if name not in table.columns:
             raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
-    times = _panel_times(panel, to_times(table[columns.time], f"{source}, column {columns.time!r}"), source)
+        if name in (doubts := file_attributes(df).get("doubts", {})):
+            raise DataError(f"{source}, column {name!r}: {doubts[name]}")
+    where, whole = f"{source}, column {columns.time!r}", panel.freq.kind == "integer"
+    times = _panel_times(panel, to_times(table[columns.time], where, whole), source)
     if columns.id is None:
         series = np.zeros(len(table), dtype=np.int64)
     else:
@@ -164,7 +168,7 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
     ("the future table: not used: 'z'", "the future table, column 'x': 1 of 2 values is missing, the first at 5")
     """
     table, columns = as_table(df, source), panel.columns
-    known = {columns.id, columns.time, columns.target, *panel.future_names}
+    known = {*columns.ids, columns.time, columns.target, *panel.future_names}
     unused = [name for name in table.columns if name not in known]
     notes = [f"{source}: not used: {quoted(unused)}"] if unused else []
     for j, name in enumerate(panel.future_names):

@@ -11,8 +11,9 @@ from rekur.core import Array, DataError, choose
 from rekur.data.frequency.frequency import HOUR, Frequency, format_time
 from rekur.data.frequency.irregular import snap_to_grid
 from rekur.data.frequency.per_series import FrequencyGroup, LearnedFrequency, frequency_groups
-from rekur.data.ingest.parsing import TimeColumn, plural, row_name
+from rekur.data.ingest.parsing import plural, row_name
 from rekur.data.ingest.sorted_rows import SortedRows, sort_rows
+from rekur.data.ingest.times import TimeColumn
 
 __all__ = ["RegularGrid", "regular_grids"]
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import narwhals as nw
 import pandas as pd
 
-from rekur.core import DataError, nearest
-from rekur.data.ingest.parsing import Column, Table, is_number, is_text, is_time
+from rekur.core import Array, DataError, nearest
+from rekur.data.ingest.parsing import Column, Table, is_number, is_text, is_time, is_time_text, key_columns
 
 __all__ = [
+    "FILE_ATTRIBUTES",
     "ID_COLUMNS",
     "TARGET_COLUMNS",
     "TIME_COLUMNS",
@@ -19,13 +20,18 @@ __all__ = [
     "Frame",
     "Schema",
     "as_table",
+    "file_attributes",
+    "id_columns",
     "infer_schema",
+    "infer_time_column",
     "quoted",
 ]
 
 Frame: TypeAlias = Any
 """A data frame of the user: pandas, polars or pyarrow, or a pandas Series with a time index; `as_table` checks it."""
 
+FILE_ATTRIBUTES = "rekur.file"
+"""Attribute of a pandas frame with what `rekur.data.read_file` knows of its file."""
 ID_COLUMNS = ("unique_id", "item_id", "series_id")
 TIME_COLUMNS = ("ds", "timestamp", "datetime", "date", "time", "date_time")
 TARGET_COLUMNS = ("y", "target")
@@ -36,13 +42,20 @@ MAX_NAMES = 12  # names that an error lists
 class Columns(NamedTuple):
     """Names of the id, time and target columns; None for the id of a single series and id and target of a wide table.
 
+    Several columns may name the series together.
+
     >>> Columns("unique_id", "ds", "y").time
     'ds'
     """
 
-    id: str | None
+    id: str | tuple[str, ...] | None
     time: str
     target: str | None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the columns that name the series."""
+        return () if self.id is None else (self.id,) if isinstance(self.id, str) else self.id
 
 
 class Schema(NamedTuple):
@@ -60,6 +73,8 @@ class Schema(NamedTuple):
         Each series is a column of its own.
     note : str, default ""
         Note on a role that was inferred.
+    unused : tuple of str, default ()
+        Columns without a role.
     """
 
     columns: Columns
@@ -67,6 +82,29 @@ class Schema(NamedTuple):
     covariates: tuple[str, ...]
     wide: bool
     note: str = ""
+    unused: tuple[str, ...] = ()
+
+
+def file_attributes(df: Frame) -> Mapping[str, Any]:
+    """Return what `rekur.data.read_file` knows of the file of a frame: notes, questions, and the place of its header.
+
+    >>> file_attributes(pd.DataFrame())
+    {}
+    """
+    known: Mapping[str, Any] = df.attrs.get(FILE_ATTRIBUTES, {}) if isinstance(df, pd.DataFrame) else {}
+    return known
+
+
+def id_columns(columns: Columns, labels: Array) -> dict[str, Array]:
+    """Return the columns that name the series of rows (n,) from the labels of these series (n,).
+
+    >>> import numpy as np
+    >>> id_columns(Columns(("shop", "dept"), "ds", "y"), np.array(["a/1", "a/2"], dtype=object))["dept"].tolist()
+    ['1', '2']
+    """
+    if columns.id is None or isinstance(columns.id, str):
+        return {} if columns.id is None else {columns.id: labels}
+    return key_columns(columns.id, labels)
 
 
 def as_table(df: Frame, source: str) -> Table:
@@ -132,8 +170,22 @@ def _match_alias(names: Sequence[str], aliases: Sequence[str]) -> str | None:
     return exact or next((lower[alias] for alias in aliases if alias in lower), None)
 
 
-def _infer_time_column(table: Table, candidates: list[str], source: str) -> str:
-    """Return the column with a known name for times, or the only one that holds times."""
+def infer_time_column(table: Table, candidates: Sequence[str], source: str) -> str:
+    """Return the column with a known name for times, or the only one that holds times.
+
+    candidates: the columns that may be it; source: name of the table in errors.
+
+    Raises
+    ------
+    DataError
+        If none or several could be it.
+
+    Examples
+    --------
+    >>> table = as_table(pd.DataFrame({"sold": [1.5], "day": ["2024-01-31"], "price": [2.0]}), "sales.csv")
+    >>> infer_time_column(table, table.columns, "sales.csv")
+    'day'
+    """
     dates = [name for name in candidates if is_time(table[name])]
     alias = _match_alias(candidates, TIME_COLUMNS)
     if alias is not None and (is_time(table[alias]) or len(dates) != 1):
@@ -156,15 +208,15 @@ def _infer_time_column(table: Table, candidates: list[str], source: str) -> str:
 
 def _looks_like_time(column: Column) -> bool:
     """Return whether the first value of a text column reads as a time."""
-    first = str(column[0])
-    if not any(c.isdigit() for c in first) or first.replace(".", "").isdigit():
-        return False
+    first = str(column[0]).strip()
+    if is_time_text(first):
+        return True
+    if not any(c.isdigit() for c in first) or not any(c.isalpha() or c in ":-/" for c in first):
+        return False  # a number, perhaps with a decimal comma
     return not pd.isna(pd.to_datetime(first, errors="coerce"))
 
 
-def _infer_targets(
-    table: Table, roles: tuple[str | None, str, str | None], candidates: list[str], source: str
-) -> Schema:
+def _infer_targets(table: Table, roles: Columns, candidates: list[str], source: str) -> Schema:
     """Choose the target among the columns that are neither id, time nor covariate.
 
     roles: the id, the time, and the target if the user named it.
@@ -173,7 +225,8 @@ def _infer_targets(
     target = _match_alias(candidates, TARGET_COLUMNS) if target_col is None else target_col
     if target is None and len(candidates) == 1:
         target = candidates[0]
-    numeric = [name for name in candidates if is_number(table[name].dtype)]
+    doubts = file_attributes(table.to_native()).get("doubts", {})
+    numeric = [name for name in candidates if is_number(table[name].dtype) or name in doubts]
     text = [name for name in candidates if name not in numeric]
     if target is None and id_col is not None and len(numeric) == 1:
         target = numeric[0]
@@ -197,9 +250,9 @@ def _infer_targets(
 
 def infer_schema(
     table: Table,
-    id_col: str | None,
+    id_col: str | Sequence[str] | None,
     time_col: str | None,
-    target_col: str | None,
+    target_col: str | Sequence[str] | None,
     covariates: Sequence[str],
     source: str,
 ) -> Schema:
@@ -209,8 +262,11 @@ def infer_schema(
     ----------
     table : narwhals.DataFrame
         The table.
-    id_col, time_col, target_col : str or None
-        Names of the columns; None to infer them.
+    id_col, target_col : str, sequence of str or None
+        Names of the columns; None to infer them. Several ids name the series together; several targets are the series
+        of a wide table.
+    time_col : str or None
+        Name of the time column; None to infer it.
     covariates : sequence of str
         Names of covariates.
     source : str
@@ -231,27 +287,41 @@ def infer_schema(
     >>> infer_schema(table, "shop", None, None, (), "sales.csv").columns
     Columns(id='shop', time='date', target='sales')
     """
-    names = table.columns
+    names, targets, ids = table.columns, _listed(target_col), _listed(id_col)
     for name in covariates:
         if name not in names:
             raise DataError(
                 f"{source} has no column {name!r} (covariate); its columns are {quoted(names)}{nearest(name, names)}"
             )
-    taken = {name for name in (target_col, *covariates) if name is not None}
-    if id_col is None:
-        id_col = _match_alias([name for name in names if name not in taken and name != time_col], ID_COLUMNS)
-    else:
-        _checked_name(table, id_col, "id_col", source)
-    rest = [name for name in names if name not in taken and name != id_col]
+    taken = {*targets, *covariates}
+    if not ids and len(targets) < 2:
+        ids = _listed(_match_alias([name for name in names if name not in taken and name != time_col], ID_COLUMNS))
+    for name in ids:
+        _checked_name(table, name, "id_col", source)
+    rest = [name for name in names if name not in taken and name not in ids]
     if time_col is None:
-        time_col = _infer_time_column(table, rest, source)
+        time_col = infer_time_column(table, rest, source)
     else:
         _checked_name(table, time_col, "time_col", source)
-    roles = [name for name in (id_col, time_col, target_col, *covariates) if name is not None]
+    roles = [*ids, time_col, *targets, *covariates]
     if len(set(roles)) < len(roles):
         name = next(name for name in roles if roles.count(name) > 1)
         raise DataError(f"{source}: column {name!r} has two roles; id, time, target and covariates must differ")
-    if target_col is not None:
-        _checked_name(table, target_col, "target_col", source)
+    for name in targets:
+        _checked_name(table, name, "target_col", source)
     rest = [name for name in rest if name != time_col]
-    return _infer_targets(table, (id_col, time_col, target_col), rest, source)._replace(covariates=tuple(covariates))
+    if len(targets) > 1:
+        if ids:
+            raise DataError(f"{source}: each of several targets is a series of its own; leave out id_col")
+        schema = Schema(Columns(None, time_col, None), targets, (), True)
+    else:
+        columns = Columns(ids if len(ids) > 1 else ids[0] if ids else None, time_col, targets[0] if targets else None)
+        schema = _infer_targets(table, columns, rest, source)
+    used = {*schema.columns.ids, time_col, *schema.values, *covariates}
+    unused = tuple(name for name in names if name not in used)
+    return schema._replace(covariates=tuple(covariates), unused=unused)
+
+
+def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return no, one or several names as a tuple."""
+    return () if names is None else (names,) if isinstance(names, str) else tuple(names)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency, format_time
-from rekur.data.ingest.parsing import TimeColumn, row_name
+from rekur.data.ingest.parsing import row_name
+from rekur.data.ingest.times import TimeColumn
 from rekur.data.windows import portions
 
 __all__ = ["SortedRows", "sort_rows", "to_utc", "to_wall_time"]
