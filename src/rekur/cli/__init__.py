@@ -124,10 +124,8 @@ def _forecast(
     from rekur.cli.forecasting import run
     from rekur.cli.options import ForecastInput, ForecastOptions, Outputs, PanelColumns
 
-    levels = tuple(level or [80.0])
-    options = ForecastOptions(
-        horizon, parameters.whole_or_text(freq), season, cell, seed, windows, time_limit, levels, select or "auto"
-    )
+    steps, levels = parameters.whole_or_text(freq), tuple(level or [80.0])
+    options = ForecastOptions(horizon, steps, season, cell, seed, windows, time_limit, levels, select or "auto")
     covariates = tuple(past or ()), tuple(static or ())
     columns = PanelColumns(parameters.names(id), time, parameters.names(target), *covariates, duplicates)
     tables = ForecastInput(file, future, decimal, thousands, sheet)

@@ -17,7 +17,7 @@ from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.calibration import first_unseen_row
 from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
-from rekur.forecasting.ensemble import BaselineForecasts
+from rekur.forecasting.ensemble import BaselineForecasts, affordable_windows
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import MAX_WINDOWS, PastWindows, TooShortError, spread_windows
@@ -360,40 +360,6 @@ def cross_validate(
             if k == len(group.parts) - 1 and not tests:
                 raise
     return join_backtests(group, tests)
-
-
-def affordable_windows(
-    windows: PastWindows, panel: Panel, season_length: int | None, deadline: Deadline
-) -> tuple[PastWindows, BaselineForecasts]:
-    """As many of the windows, from the last one back, as the baselines forecast in about half of the time left.
-
-    Parameters
-    ----------
-    windows : PastWindows
-        The windows without a time limit.
-    panel : Panel
-        The complete history.
-    season_length : int or None
-        Season length, as in `rekur.Forecaster`.
-    deadline : Deadline
-        End of the backtest.
-
-    Returns
-    -------
-    PastWindows
-        One window at least.
-    BaselineForecasts
-        Those of the last window.
-    """
-    last, clock = replace(windows, n_windows=1), Deadline.after(None)
-    history = last.history(panel)
-    seasons = season_lengths(history, season_length)
-    trial = last.of_series(panel, history, seasons[0])
-    known = BaselineForecasts(panel, seasons, windows.horizon)
-    for name in BASELINES:
-        known.quantiles(name, *trial)
-    more = int(max(deadline.remaining(), 0.0) / 2 / max(clock.elapsed(), 1e-9))
-    return replace(windows, n_windows=min(1 + more, windows.n_windows)), known
 
 
 def _backtest_panel(

@@ -14,7 +14,7 @@ from rekur.core import Array, OptionError, nearest
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
 from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
-from rekur.forecasting.config import LEVELS, ForecastConfig
+from rekur.forecasting.config import LEVELS, ForecastConfig, season_lengths
 from rekur.forecasting.model import ForecastModel
 from rekur.forecasting.model_averaging import (
     AVERAGED_BASELINES,
@@ -25,6 +25,7 @@ from rekur.forecasting.model_averaging import (
     display_name,
 )
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
+from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
 from rekur.forecasting.window_features import actual_values, past_windows, time_blocks, validation_windows
 from rekur.kernels.threads import threads
@@ -112,6 +113,40 @@ class BaselineForecasts:
             known, q = known[order], q[order]
             self._computed[name] = known, q
         return np.asarray(q[np.searchsorted(known, wanted)])
+
+
+def affordable_windows(
+    windows: PastWindows, panel: Panel, season_length: int | None, deadline: Deadline
+) -> tuple[PastWindows, BaselineForecasts]:
+    """As many of the windows, from the last one back, as the baselines forecast in about half of the time left.
+
+    Parameters
+    ----------
+    windows : PastWindows
+        The windows without a time limit.
+    panel : Panel
+        The complete history.
+    season_length : int or None
+        Season length, as in `rekur.Forecaster`.
+    deadline : Deadline
+        End of the backtest.
+
+    Returns
+    -------
+    PastWindows
+        One window at least.
+    BaselineForecasts
+        Those of the last window.
+    """
+    last, clock = replace(windows, n_windows=1), Deadline.after(None)
+    history = last.history(panel)
+    seasons = season_lengths(history, season_length)
+    trial = last.of_series(panel, history, seasons[0])
+    known = BaselineForecasts(panel, seasons, windows.horizon)
+    for name in BASELINES:
+        known.quantiles(name, *trial)
+    more = int(max(deadline.remaining(), 0.0) / 2 / max(clock.elapsed(), 1e-9))
+    return replace(windows, n_windows=min(1 + more, windows.n_windows)), known
 
 
 @dataclass
