@@ -134,7 +134,7 @@ def test_a_silent_work_silences_its_phases(recorder: Recorder) -> None:
 
 def test_a_notebook_has_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     updates: list[str] = []
-    shell = type("ZMQInteractiveShell", (), {})()
+    shell = type("Shell", (type("ZMQInteractiveShell", (), {}),), {})()
     handle = SimpleNamespace(update=updates.append)
     display = SimpleNamespace(HTML=str, display=lambda html, display_id: handle)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, display=display))

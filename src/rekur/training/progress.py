@@ -155,7 +155,7 @@ def new_view(show: bool | None) -> View | None:
     if show is False:
         return None
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if type(shell).__name__ == "ZMQInteractiveShell":
+    if any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__):  # Jupyter, also a subclass of it
         return NotebookBar()
     if sys.stderr.isatty():
         return TerminalBar()
