@@ -46,6 +46,7 @@ MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the 
     "_fit": "the options of a command",
     "_forecast": "the options of a command",
     "_predict": "the options of a command",
+    "_score": "the options of a command",
     "Forecaster": "hyperparameters, each with a default",
     "Classifier": "hyperparameters, each with a default",
     "Regressor": "hyperparameters, each with a default",

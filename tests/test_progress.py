@@ -79,7 +79,7 @@ def test_lines_are_printed_where_there_is_no_terminal(
     lines = err.splitlines()
     assert 1 <= len(lines) <= 9
     assert all(line.startswith("… training gru") for line in lines)
-    assert "… training gru · epoch 1 · loss 0.5 · validation 0.25 · 100% after " in err
+    assert "… training gru · epoch 1 · loss 0.5 · validation 0.25 · 100 % after " in err
 
 
 def test_work_of_several_phases_has_one_display(recorder: Recorder) -> None:
@@ -134,7 +134,7 @@ def test_a_silent_work_silences_its_phases(recorder: Recorder) -> None:
 
 def test_a_notebook_has_a_bar_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     updates: list[str] = []
-    shell = type("ZMQInteractiveShell", (), {})()
+    shell = type("Shell", (type("ZMQInteractiveShell", (), {}),), {})()
     handle = SimpleNamespace(update=updates.append)
     display = SimpleNamespace(HTML=str, display=lambda html, display_id: handle)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, display=display))

@@ -94,8 +94,9 @@ class Lines:
 
     def _write(self) -> None:
         while not self.ended.wait(INTERVAL):
+            share = f"{100 * self.done:.0f} % " if self.done else ""  # work without phases has no share
             seconds = time.monotonic() - self.start
-            print(f"… {self.text} · {self.done:.0%} after {seconds:.0f} s", file=sys.stderr, flush=True)
+            print(f"… {self.text} · {share}after {seconds:.0f} s", file=sys.stderr, flush=True)
 
     def draw(self, text: str, done: float) -> None:
         """Keep the text for the next line."""
@@ -154,7 +155,7 @@ def new_view(show: bool | None) -> View | None:
     if show is False:
         return None
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if type(shell).__name__ == "ZMQInteractiveShell":
+    if any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__):  # Jupyter, also a subclass of it
         return NotebookBar()
     if sys.stderr.isatty():
         return TerminalBar()
