@@ -321,6 +321,17 @@ RIGHT: dict[str, Right] = {
     "twelve hours": Right(
         column([f"06/{13 + k}/2025 11:30 PM" for k in range(6)]), times=[f"2025-06-{13 + k}T23:30" for k in range(6)]
     ),
+    "date and time of day in two columns": Right(
+        lines("Date;Time;kW", *(f"16/12/2006;17:{24 + k}:00;{point(value)}" for k, value in enumerate(VALUES))),
+        times=[f"2006-12-16T17:{24 + k}" for k in range(6)],
+        notes=["columns 'Date' and 'Time' were joined"],
+    ),
+    "years of two digits in front": Right(
+        column([day.removeprefix("20") for day in DAYS]), notes=["dates were read as year-month-day"]
+    ),
+    "years of two digits behind": Right(
+        column([f"{day[-2:]}/06/25" for day in DAYS]), notes=["dates were read as day/month/year"]
+    ),
     # keys
     "two keys": Right(
         panel_rows("store,dept,ds,y", lambda s: f"north,{s + 1}"),
@@ -407,6 +418,9 @@ REFUSED: dict[str, Refused] = {
         "'day', row 5: 'Subtotal' is not a time",
     ),
     "day or month": Refused(column([f"0{k}/06/2025" for k in range(1, 7)]), "day/month or month/day; write them as"),
+    "year in front or behind": Refused(
+        column([f"24-0{k}-01" for k in range(1, 7)]), "'24-01-01' may begin or end with the year; write it with four"
+    ),
     "zone in some times": Refused(
         column(["2025-06-12T00:00Z", *(f"2025-06-{k}T00:00" for k in range(13, 18))]), "some times have a time zone"
     ),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from rekur.core import DataError
-from rekur.data.ingest.header import drop_last_rows, find_header, title_note
+from rekur.data.ingest.header import drop_last_rows, find_header, join_clock, title_note
 from rekur.data.ingest.number_formats import (
     DECIMAL_COMMA,
     NumberFormat,
@@ -246,10 +246,11 @@ def parse_csv(data: bytes, name: str, options: ReadOptions) -> ParsedTable:
         frame, doubt = _parse_numbers_as(data, name, layout, sample, None, shown)
     native = [each for each, form in sample.items() if "," in form.marks and frame[each].dtype.kind == "f"]
     frame, total = drop_last_rows(_without_index(frame))
+    frame, joined = join_clock(frame)
     numbers = read_numbers(frame, options.decimal, options.thousands, doubt, typed=False)
     if native:
         numbers.kinds[DECIMAL_COMMA] = native + numbers.kinds.get(DECIMAL_COMMA, [])
-    notes = [note for note in (layout.note, total, *number_notes(numbers.kinds)) if note]
+    notes = [note for note in (layout.note, total, joined, *number_notes(numbers.kinds)) if note]
     return ParsedTable(numbers.frame, notes, numbers.doubts, layout.lines_before)
 
 

@@ -170,7 +170,8 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
     table, columns = as_table(df, source), panel.columns
     known = {*columns.ids, columns.time, columns.target, *panel.future_names}
     unused = [name for name in table.columns if name not in known]
-    notes = [f"{source}: not used: {quoted(unused)}"] if unused else []
+    notes = [f"{source}: {note}" for note in file_attributes(df).get("notes", ())]
+    notes += [f"{source}: not used: {quoted(unused)}"] if unused else []
     for j, name in enumerate(panel.future_names):
         where, missing = f"{source}, column {name!r}", np.isnan(values[..., j])
         new: dict[str, None] = {}

@@ -10,17 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rekur.data.ingest.number_formats import NumberFormat
+from rekur.data.ingest.number_formats import NumberFormat, holds_text
 from rekur.data.ingest.parsing import is_time_text
 from rekur.data.ingest.schema import quoted
 
-__all__ = ["drop_last_rows", "find_header", "title_note"]
+__all__ = ["drop_last_rows", "find_header", "join_clock", "title_note"]
 
 TOTAL = re.compile(
     r"(grand |sub)?(total|totals|sum|summe|gesamt|gesamtsumme|zwischensumme|totale|suma|somme|totaal|summa|ogółem)"
     r"( général| general)?( ?:)?",
     re.IGNORECASE,
 )
+DATES = ("date", "datum", "day", "tag", "fecha", "dato")
+CLOCKS = ("time", "hour", "clock", "zeit", "uhrzeit", "heure", "hora", "klokkeslett")
+"""Names of columns of dates and of times of day."""
+CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?")
 MAX_COLUMNS = 50  # in which the first row of data is looked for
 MAX_SHOWN = 40  # characters of a line that a note shows
 
@@ -110,6 +114,26 @@ def _with_whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     floats = [name for name, dtype in frame.dtypes.items() if dtype.kind == "f"]
     whole = [name for name in floats if (np.isfinite(frame[name]) & (frame[name] % 1 == 0)).all()]
     return frame.astype(dict.fromkeys(whole, np.int64))
+
+
+def join_clock(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return a table with a column of dates and one of times of day joined, and a note on it.
+
+    Both are recognised by name and content, such as Date and Time.
+
+    >>> join_clock(pd.DataFrame({"Date": ["31/12/2024"], "Time": ["17:30"], "kW": [4.2]}))[0]
+                   Date   kW
+    0  31/12/2024 17:30  4.2
+    """
+    names = {str(name).strip().lower(): name for name in reversed(frame.columns)}
+    date, clock = (next((names[each] for each in known if each in names), None) for known in (DATES, CLOCKS))
+    if date is None or clock is None or not (holds_text(frame[date].dtype) and holds_text(frame[clock].dtype)):
+        return frame, ""
+    days, hours = frame[date].astype(str).str.strip(), frame[clock].astype(str).str.strip()
+    if days.str.contains(":").any() or not hours.str.fullmatch(CLOCK).all():
+        return frame, ""
+    joined = frame.assign(**{date: days + " " + hours}).drop(columns=clock)
+    return joined, f"columns {date!r} and {clock!r} were joined"
 
 
 def _is_label_of_total(frame: pd.DataFrame, word: str) -> bool:

@@ -93,6 +93,10 @@ def _parse_slashed(text: TextSeries, where: str) -> tuple[TextSeries | None, str
     day_first = _try_to_datetime(text, format=f"%d{mark}%m{mark}{year}{clock}")
     if mark == "." and day_first is not None:  # dates with points begin with the day
         month_first = None
+    elif year == "%y":
+        year_first = _try_to_datetime(text, format=f"%y{mark}%m{mark}%d{clock}")
+        if year_first is not None and _begins_with_year(text, mark, where):
+            return year_first, f"dates were read as year{mark}month{mark}day"
     if month_first is not None and day_first is not None and not (month_first == day_first).all():
         raise DataError(
             f"{where}: dates such as {text.iloc[0]!r} can be read as day{mark}month or month{mark}day; "
@@ -101,6 +105,25 @@ def _parse_slashed(text: TextSeries, where: str) -> tuple[TextSeries | None, str
     if month_first is not None:
         return month_first, f"dates were read as month{mark}day{mark}year"
     return day_first, f"dates were read as day{mark}month{mark}year"
+
+
+def _begins_with_year(text: TextSeries, mark: str, where: str) -> bool:
+    """Return whether dates of two digits each, of which either end may be the year, begin with it.
+
+    The year changes less often than the day.
+
+    Raises
+    ------
+    DataError
+        If both ends change equally often.
+    """
+    ends = text.str.extract(rf"^(\d+)\{mark}\d+\{mark}(\d+)")
+    first, last = ends[0].nunique(), ends[1].nunique()
+    if first == last:
+        raise DataError(
+            f"{where}: dates such as {text.iloc[0]!r} may begin or end with the year; write it with four digits"
+        )
+    return bool(first < last)
 
 
 def _text_zones(text: TextSeries, where: str) -> list[str]:
