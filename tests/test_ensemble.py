@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from rekur import Forecaster
 from rekur.core import DataError, OptionError
 from rekur.forecasting.config import LEVELS
 from rekur.forecasting.ensemble import BaselineForecasts
-from rekur.forecasting.sample_paths import draw_paths, random_walk_template, rank_template
+from rekur.forecasting.sample_paths import GRID_SIZE, draw_paths, random_walk_template, rank_template
 from rekur.training.config import Training
 
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
@@ -69,19 +70,35 @@ def test_the_horizon_is_free(fitted: Forecaster, tmp_path: Path) -> None:
 def test_paths_have_the_forecast_distribution_and_the_dependence_held_out() -> None:
     random = np.random.default_rng(0)
     errors = random.normal(size=(400, 12)).cumsum(axis=1)  # errors that pile up
-    from statistics import NormalDist
-
     at = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
     q = np.sqrt(np.arange(1, 13))[:, None] * at
     found = rank_template(np.broadcast_to(q, (400, 12, len(LEVELS))), errors)
     assert found.shape == (200, 12)
     np.testing.assert_allclose(np.sort(found, axis=0)[:, 3], (np.arange(200) + 0.5) / 200)
     for dependence in (found, random_walk_template(300, 12)):
-        paths = draw_paths(q[None], LEVELS, dependence, 2000, 0)[0]
+        (paths,) = next(draw_paths(q[None], LEVELS, dependence, 2000, 0))
         np.testing.assert_allclose(paths.std(axis=0), np.sqrt(np.arange(1, 13)), rtol=0.06)
         np.testing.assert_allclose(np.quantile(paths, 0.9, axis=0), q[:, LEVELS.index(0.9)], rtol=0.12)
         total = np.sqrt(sum(min(i, j) for i in range(1, 13) for j in range(1, 13)))  # of a sum of random walks
         assert paths.sum(axis=1).std() == pytest.approx(total, rel=0.15)  # steps drawn alone: 8.8 instead of 25.5
+
+
+@pytest.mark.parametrize("n", [7, 4000])  # paths of several series at a time, and of one
+def test_paths_are_those_of_one_series_after_another(n: int) -> None:
+    random = np.random.default_rng(1)
+    q, template = np.sort(random.normal(size=(5, 9, len(LEVELS))), axis=-1), random_walk_template(30, 12)
+    got = np.concatenate(list(draw_paths(q, LEVELS, template, n, 3)))
+    random, normal = np.random.default_rng(3), NormalDist()
+    nodes = np.array([normal.inv_cdf(level) for level in LEVELS])
+    grid = np.array([normal.inv_cdf((k + 0.5) / GRID_SIZE) for k in range(GRID_SIZE)])
+    for s in range(5):
+        windows = random.permutation(np.arange(n) % 30)
+        u = template[windows, :9] + (random.random((n, 9)) - 0.5) / 30
+        z = grid[np.clip((u * GRID_SIZE).astype(int), 0, GRID_SIZE - 1)]
+        right = np.clip(np.searchsorted(nodes, z), 1, len(LEVELS) - 1)
+        low, high = q[s, np.arange(9), right - 1], q[s, np.arange(9), right]
+        expected = low + (high - low) * (z - nodes[right - 1]) / (nodes[right] - nodes[right - 1])
+        np.testing.assert_array_equal(got[s], expected)
 
 
 def test_samples_come_as_a_frame(fitted: Forecaster) -> None:

@@ -146,6 +146,20 @@ def test_words_are_read_with_their_letters() -> None:
             made.items(bad)
 
 
+def test_words_are_stored_once_and_read_word_by_word() -> None:
+    sentences = [["The", "cat", "sat", "on", "The", "mat"], ["a", "7th", "cat"], ["zebra", "ΣΑΣ", "The"]]
+    reader = Words(min_count=1, max_letters=4).learn(sentences, rows=np.array([0, 1]))
+    assert reader.words.words == ["cat", "the", "0th", "a", "mat", "on", "sat"]
+    assert reader.letters.words == ["t", "a", "T", "c", "e", "h", "7", "m", "n", "o", "s"]
+    items = reader.items(sentences)
+    expected = [torch.tensor([reader.read(word) for word in words]) for words in sentences]
+    assert items.lengths.tolist() == [6, 3, 3]
+    assert all(torch.equal(items[row], each) for row, each in enumerate(expected))
+    padded, lengths = items.padded(np.array([2, 1]))
+    assert torch.equal(padded, torch.stack([expected[2], expected[1]]))
+    assert lengths.tolist() == [3, 3]
+
+
 def test_numbers_are_scaled_by_what_was_learned() -> None:
     x = [np.random.default_rng(k).normal(3, 2, (k + 2, 2)) for k in range(9)]
     made = Numbers(deltas=True).learn(x)

@@ -175,6 +175,15 @@ def test_only_columns_that_occur_have_weights_and_all_are_restored() -> None:
     assert (again.log_proba(texts) == model.log_proba(texts)).all()
 
 
+def test_labels_of_some_texts_at_a_time_are_those_of_all_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["good film", "bad film", "a good one", "new words", "good"]
+    model = NGramModel.fit(NGrams.of(texts), [0, 1, 2, 1, 0], 3)
+    X = NGrams.of(texts).weighted(model.idf.numpy())[:, model.columns.numpy()]
+    z = np.asarray(X @ model.weights.numpy().T) + model.bias.numpy()
+    monkeypatch.setattr("rekur.sequence.ngram_model.TEXTS_AT_A_TIME", 2)
+    np.testing.assert_array_equal(model.log_proba(texts), log_normalized(-np.logaddexp(0, -z)))
+
+
 def test_columns_that_all_occur_are_restored() -> None:
     """The least frequent n-grams keep their weights where no column is empty; they lost them."""
     columns, idf = np.arange(2**18), np.full(2**18, 2.0, dtype=np.float32)

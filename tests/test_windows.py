@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rekur.data.batching import Batcher, LazySequences
+from rekur.data.frequency.calendar_features import features
 from rekur.data.panel import read_panel
 from rekur.data.scaling import ExpandingStd, WindowScaling
 from rekur.data.windows import AllWindows, WindowIndex
 from rekur.forecasting.calibration import BLOCK_MARGIN, smooth_quantiles
-from rekur.forecasting.config import LEVELS
+from rekur.forecasting.config import LEVELS, default_config
 from rekur.forecasting.ensemble import within_limits
 from rekur.forecasting.model_averaging import (
     ModelAverage,
@@ -22,7 +23,7 @@ from rekur.forecasting.model_averaging import (
     baseline_weights,
     network_share,
 )
-from rekur.forecasting.window_features import past_windows
+from rekur.forecasting.window_features import CovariateEncoders, WindowFeatures, calendar_columns, past_windows
 from rekur.metrics import seasonal_scale
 
 
@@ -297,3 +298,25 @@ def test_a_perfect_season_is_measured_by_its_steps() -> None:
     y = 5.0 + np.arange(120) % 7
     assert seasonal_scale(y, 7, np.array([0, 120]))[0] == pytest.approx(seasonal_scale(y[None], 1)[0])
     assert seasonal_scale(np.full(9, 2.0), 7, np.array([0, 9])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("tz", [None, "Europe/Berlin"])
+def test_the_calendar_holds_each_time_of_the_series_once_and_none_between_them(tz: str | None) -> None:
+    starts = ("2021-03-27 23:00", "2024-05-01", "2024-05-03 07:13", "2031-01-01")
+    frames = [
+        pd.DataFrame({"unique_id": s, "ds": pd.date_range(start, periods=n, freq="min", tz=tz), "y": 1.0})
+        for s, start, n in zip("cadb", starts, (6000, 7000, 5000, 80), strict=True)
+    ]
+    panel = read_panel(pd.concat([frames[1], frames[3], frames[0], frames[2]]))
+    config = default_config((1440,), 30, panel.lengths)
+    columns = calendar_columns(panel)
+    windows = WindowFeatures(panel, config, WindowScaling(), columns, CovariateEncoders.of(panel))
+    margin = config.context_length + config.patches(30) * config.patch_length
+    assert len(windows.calendar) <= panel.lengths.sum() + 4 * margin
+    L, steps = config.context_length, np.arange(0, 200 + config.context_length, config.patch_length)
+    series, stop = np.array([0, 1, 2, 2, 3, 3]), np.array([7000, 80, 0, 5990, 5000, 1])
+    for each in (steps[: L // config.patch_length + 1], steps):  # within the horizon, and beyond it
+        got = windows._calendar_features(windows.windows(series, stop), each)
+        clock = panel.clocks(series[:, None], (stop - L)[:, None] + each)
+        expected = features(panel.freq, clock.ravel())[:, columns].reshape(got.shape)
+        np.testing.assert_array_equal(got, expected)

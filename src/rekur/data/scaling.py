@@ -175,9 +175,10 @@ class ExpandingStd:
             for k, column in enumerate((observed.astype(np.float64), centred, centred * centred)):
                 if len(starts):
                     sums[k, place] = np.add.reduceat(column, starts)
-        for s in np.flatnonzero(blocks):  # one series after another: the sums of each depend on no other
-            part = sums[:, first[s] : first[s + 1]]
-            np.cumsum(part, axis=1, out=part)
+        order = np.argsort(blocks, kind="stable")
+        for series in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1):  # as many blocks each
+            places = first[series][:, None] + np.arange(int(blocks[series[:1]].sum()) + 1)
+            sums[:, places] = np.cumsum(sums[:, places], axis=2)  # the sums of a series depend on no other
         return cls(first, sums, reference)
 
     def before(self, series: Array, stop: Array) -> Array:

@@ -130,9 +130,13 @@ class Forecast:
             raise OptionError(
                 f"paths of {self.horizon} steps cannot be drawn: the model was fitted with a horizon of {learned}"
             )
-        values = np.split(self.values, self.panel.first[1:-1])
-        pairs = zip(values, self.rank_templates, strict=True)
-        return self._rounded(np.concatenate([draw_paths(q, self.levels, each, samples, seed) for q, each in pairs]))
+        out, row = np.empty((len(self.values), samples, self.horizon)), 0
+        counts = self.counts or (False,) * len(self.rank_templates)
+        for k, q in enumerate(np.split(self.values, self.panel.first[1:-1])):
+            for paths in draw_paths(q, self.levels, self.rank_templates[k], samples, seed):
+                out[row : row + len(paths)] = whole_numbers(paths) if counts[k] else paths
+                row += len(paths)
+        return out
 
     def _rounded(self, values: Array) -> Array:
         """Values (S, ...) with those of counts as whole numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
@@ -13,6 +14,9 @@ MAX_TEMPLATES = 300
 
 GRID_SIZE = 4096
 """Values of the standard normal distribution that ranks are rounded to."""
+
+MAX_VALUES = 30_000
+"""Values of paths that are computed at a time, about."""
 
 
 def rank_template(q: Array, actual: Array) -> Array:
@@ -51,8 +55,8 @@ def random_walk_template(n: int, h: int) -> Array:
     return np.asarray((z.argsort(axis=0).argsort(axis=0) + 0.5) / n)
 
 
-def draw_paths(q: Array, levels: tuple[float, ...], template: Array, n: int, seed: int) -> Array:
-    """Draw n paths of each forecast.
+def draw_paths(q: Array, levels: tuple[float, ...], template: Array, n: int, seed: int) -> Iterator[Array]:
+    """Draw n paths of each forecast, some series at a time.
 
     A path takes the ranks of one held-out window, blurred by 1/W, and reads the quantile of each step at its rank,
     between the levels and beyond them along the normal distribution. Each step has the forecast distribution.
@@ -70,10 +74,10 @@ def draw_paths(q: Array, levels: tuple[float, ...], template: Array, n: int, see
     seed : int
         Seed of the random numbers.
 
-    Returns
-    -------
+    Yields
+    ------
     np.ndarray
-        Paths, shape (S, n, h).
+        Paths of the next series, shape (s, n, h).
 
     References
     ----------
@@ -81,18 +85,21 @@ def draw_paths(q: Array, levels: tuple[float, ...], template: Array, n: int, see
     Hydrometeorology 5(1).
     """
     random, normal = np.random.default_rng(seed), NormalDist()
-    S, h, Q = q.shape
+    (S, h, Q), W = q.shape, len(template)
     nodes = np.array([normal.inv_cdf(level) for level in levels])
     grid = np.array([normal.inv_cdf((k + 0.5) / GRID_SIZE) for k in range(GRID_SIZE)])
-    out, steps = np.empty((S, n, h)), np.arange(h)
-    for s in range(S):
-        windows = random.permutation(np.arange(n) % len(template))
-        u = template[windows, :h] + (random.random((n, h)) - 0.5) / len(template)  # (n, h) in (0, 1)
-        z = grid[np.clip((u * GRID_SIZE).astype(int), 0, GRID_SIZE - 1)]
-        right = np.clip(np.searchsorted(nodes, z), 1, Q - 1)
-        low, high = q[s, steps, right - 1], q[s, steps, right]
-        out[s] = low + (high - low) * (z - nodes[right - 1]) / (nodes[right] - nodes[right - 1])
-    return out
+    right_node = np.clip(np.searchsorted(nodes, grid), 1, Q - 1)  # of each value of the grid
+    distance, width = grid - nodes[right_node - 1], nodes[right_node] - nodes[right_node - 1]
+    size = max(1, MAX_VALUES // (n * h))
+    for first in range(0, S, size):
+        series = np.arange(first, min(first + size, S))[:, None, None]
+        draws = [(random.permutation(np.arange(n) % W), random.random((n, h))) for _ in series]
+        windows, noise = np.stack([w for w, _ in draws]), np.stack([u for _, u in draws])  # (s, n), (s, n, h)
+        u = template[windows, :h] + (noise - 0.5) / W  # (s, n, h) in (0, 1)
+        k = np.clip((u * GRID_SIZE).astype(int), 0, GRID_SIZE - 1)
+        right = right_node[k]
+        low, high = q[series, np.arange(h), right - 1], q[series, np.arange(h), right]
+        yield low + (high - low) * distance[k] / width[k]
 
 
 def whole_numbers(values: Array) -> Array:

@@ -105,11 +105,8 @@ class WindowFeatures:
         encoders: CovariateEncoders,
     ) -> None:
         self.panel, self.config, self.scaling, self.columns = panel, config, scaling, columns
-        self.first = np.zeros(len(panel), np.int64)
-        self.calendar = np.zeros((0, len(columns)), np.float32)  # from L steps before the earliest row on
         if columns:
-            self.first = panel.freq.count(panel.start.min(), panel.start)[0]
-            self._extend_calendar(config.context_length + int((self.first + panel.lengths).max()))
+            self._compute_calendar(config.patches(config.horizon) * config.patch_length)
         self.encoders = encoders
         self.future, self.past = encoders.future.apply(panel.future), encoders.past.apply(panel.past)  # (N, ·)
         self.static = encoders.static.apply(panel.static)  # (S, ·)
@@ -195,17 +192,29 @@ class WindowFeatures:
 
     def _calendar_features(self, windows: WindowIndex, steps: Array) -> Array:
         """Calendar features (n, P, C) at steps counted from the beginning of each window."""
-        rows = (self.first[windows.series] + windows.stop)[:, None] + steps
-        self._extend_calendar(int(rows.max()) + 1)
-        return np.asarray(self.calendar[rows])
+        ahead = windows.stop - self.panel.lengths[windows.series] + steps[-1] + 1 - self.config.context_length
+        if (longest := int(ahead.max(initial=0))) > self.ahead:
+            self._compute_calendar(longest)
+        return np.asarray(self.calendar[(self.first[windows.series] + windows.stop)[:, None] + steps])
 
-    def _extend_calendar(self, rows: int) -> None:
-        """Compute the calendar features up to a number of rows."""
-        steps = np.arange(len(self.calendar), rows) - self.config.context_length
-        if len(steps):
-            freq, begin = self.panel.freq, self.panel.start.min()
-            more = features(freq, self.panel.clock(freq.advance(begin, steps)))[:, self.columns]
-            self.calendar = np.concatenate([self.calendar, more])
+    def _compute_calendar(self, ahead: int) -> None:
+        """Compute the calendar features of each time from L steps before a series to `ahead` steps after it, once.
+
+        Times between two series that lie far apart are left out.
+        """
+        panel, earliest = self.panel, self.panel.start.min()
+        begin = panel.freq.count(earliest, panel.start)[0]
+        start, stop = begin - self.config.context_length, begin + panel.lengths + ahead
+        order = np.argsort(start, kind="stable")
+        reach = np.maximum.accumulate(stop[order])
+        is_apart = np.append(True, start[order][1:] > reach[:-1])  # of all series that begin earlier
+        spans = start[order][is_apart], reach[np.append(is_apart[1:], True)]
+        rows = np.cumsum(spans[1] - spans[0])
+        shift = np.append(0, rows[:-1]) - spans[0]  # of a step to its row in the calendar
+        times = panel.freq.advance(earliest, np.arange(rows[-1]) - np.repeat(shift, spans[1] - spans[0]))
+        self.calendar = features(panel.freq, panel.clock(times))[:, self.columns]
+        self.first, self.ahead = start.copy(), ahead
+        self.first[order] += shift[np.cumsum(is_apart) - 1]
 
     @property
     def width(self) -> int:

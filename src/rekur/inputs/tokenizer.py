@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -171,7 +171,11 @@ class Vocabulary:
     @classmethod
     def learn(cls, words: Iterable[str], min_count: int = 1) -> Vocabulary:
         """Vocabulary of the words that occur at least `min_count` times, the most frequent first."""
-        counts = Counter(words)
+        return cls.of_counts(Counter(words), min_count)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, int], min_count: int = 1) -> Vocabulary:
+        """The same of words that are counted already."""
         frequent = sorted(
             (word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word)
         )

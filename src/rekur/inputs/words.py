@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from rekur.core import DataError, positive
 from rekur.data.batching import LazySequences
-from rekur.inputs.reader import training_part
 from rekur.inputs.tokenizer import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -55,10 +58,17 @@ class Words:
             A sentence is no list of words.
         """
         positive("max_letters", self.max_letters)
-        sentences = training_part(checked(values), rows)
-        words = Vocabulary.learn((plain(word) for sentence in sentences for word in sentence), min_count=self.min_count)
-        letters = Vocabulary.learn(letter for sentence in sentences for word in sentence for letter in word)
-        return WordsReader(self, words, letters)
+        training = None if rows is None else set(rows.tolist())
+        counts: Counter[str] = Counter()
+        for row, words in enumerate(split_sentences(values)):  # the others are checked only
+            if training is None or row in training:
+                counts.update(words)
+        plain_words, letters = Counter[str](), Counter[str]()
+        for word, n in counts.items():
+            plain_words[plain(word)] += n
+            for letter in word:
+                letters[letter] += n
+        return WordsReader(self, Vocabulary.of_counts(plain_words, self.min_count), Vocabulary.of_counts(letters))
 
     def restore(self, learned: Learned, tensors: dict[str, Tensor]) -> WordsReader:
         """Reader with what `WordsReader.describe` returned."""
@@ -89,11 +99,21 @@ class WordsReader:
         return len(self.words)
 
     def items(self, values: Sequence[str | Sequence[str]]) -> LazySequences:
-        """Words and letters of each sentence."""
+        """Words and letters of each sentence, stored as the distinct words and one number for each word."""
         import torch
 
-        rows = [torch.tensor([self.read(word) for word in sentence]) for sentence in checked(values)]
-        return LazySequences.from_list(rows)
+        numbers: dict[str, int] = {}  # of the distinct words
+        sequence, lengths = array("i"), []
+        for words in split_sentences(values):
+            sequence.extend(numbers.setdefault(word, len(numbers)) for word in words)
+            lengths.append(len(words))
+        table = torch.tensor([self.read(word) for word in numbers])  # (V, 1 + letters)
+        flat, ends = torch.frombuffer(sequence, dtype=torch.int32), np.cumsum(lengths)
+
+        def read(row: int) -> Tensor:
+            return table[flat[ends[row] - lengths[row] : ends[row]]]
+
+        return LazySequences(read, np.array(lengths, dtype=np.int64), in_memory=True)
 
     def read(self, word: str) -> list[int]:
         """Number of a word and of its letters, with zeros behind them."""
@@ -119,17 +139,20 @@ def plain(word: str) -> str:
 
 def checked(values: Sequence[str | Sequence[str]]) -> list[list[str]]:
     """Sentences as lists of words; the first that is none is named in a DataError."""
+    return list(split_sentences(values))
+
+
+def split_sentences(values: Sequence[str | Sequence[str]]) -> Iterator[list[str]]:
+    """The words of each sentence, one sentence at a time; the first that is none is named in a DataError."""
     if isinstance(values, str) or not len(values):
         raise DataError("x holds no sentence; pass a list of lists of words")
-    sentences = []
     for row, sentence in enumerate(values):
         words = [] if not isinstance(sentence, Iterable) else list(sentence)
         if isinstance(sentence, str):
             words = WORD.findall(sentence) or [sentence]
         if not words or not all(isinstance(word, str) for word in words):
             raise DataError(f"sentence {row} is {sentence!r}; a list of one or more words is needed")
-        sentences.append(words)
-    return sentences
+        yield words
 
 
 def sentence(value: str | Sequence[str]) -> str:

@@ -38,6 +38,9 @@ START = "¶ "
 INVERSE_PENALTY = 64.0
 """C of scikit-learn's logistic regression, selected by cross-validation on three data sets."""
 
+TEXTS_AT_A_TIME = 1000
+"""Texts whose labels are predicted at a time."""
+
 NEEDS = "labels of text need scikit-learn: pip install scikit-learn"
 
 
@@ -151,8 +154,13 @@ class NGramModel:
         """Log-probabilities (N, K) of the labels of texts."""
         ngrams = texts if isinstance(texts, NGrams) else NGrams.of(texts, len(self.idf) >> HASH_BITS)
         X = ngrams.weighted(self.idf.numpy())[:, self.columns.numpy()]
-        z = np.asarray(X @ self.weights.numpy().T) + self.bias.numpy()
-        return log_normalized(-np.logaddexp(0, -z))  # of log sigmoid
+        weights, bias, parts = self.weights.numpy(), self.bias.numpy(), []
+        for first in range(0, X.shape[0], TEXTS_AT_A_TIME):
+            part = X[first : first + TEXTS_AT_A_TIME]
+            occurring = np.unique(part.indices)  # a product copies all weights that it is given
+            z = np.asarray(part[:, occurring] @ weights[:, occurring].T) + bias
+            parts.append(log_normalized(-np.logaddexp(0, -z)))  # of log sigmoid
+        return np.concatenate(parts)
 
     def tensors(self) -> dict[str, Tensor]:
         """Columns with their weights and idf, and the idf of all others."""
