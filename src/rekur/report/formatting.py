@@ -46,7 +46,7 @@ SCORES = {
     "rouge1": "words that the predicted and the true text share, as F1.",
     "rouge2": "pairs of words that both share, as F1.",
     "rougeL": "length of the longest sequence of words that both share, as F1.",
-    "perplexity": "number of equally likely words among which the model would have to guess the next; less is better.",
+    "perplexity": "number of equally likely pieces, words or parts of words, to guess the next from; less is better.",
     "r2": "share of the variance of the values that is explained; 1 is best, 0 is as good as their mean.",
     "rmse": "root mean squared error, in the unit of the values.",
     "mae": "mean absolute error, in the unit of the values.",

@@ -89,7 +89,10 @@ def html(
     """
     task, canvas, charts = task_of(model), Canvas(), dict[str, Json]()
     title = f"{task.estimator}: {plural(len(dataset.x), 'example')}"
-    facts = [source or "", f"{model.reader_.options.kind} to {task.output}" if task.output else ""]
+    facts = [
+        source or "",
+        f"{model.reader_.options.kind} to {task.output.replace('next', 'next piece')}" if task.output else "",
+    ]
     summary = " · ".join(escape(fact) for fact in facts if fact)
     parts = [f'<header><h1>{escape(title)}</h1><p class="summary">{summary}</p></header>', *scores(comparison)]
     if task.report:
