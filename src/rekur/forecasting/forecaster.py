@@ -198,7 +198,8 @@ class Forecaster(BaseEstimator):
         backtest : Backtest, optional
             Backtest of the same series: select="auto" takes the baseline that it shows to be better, if there is one.
         id_col, time_col, target_col : str, optional
-            Names of the columns, see `rekur.data.panel.read_panels`.
+            Names of the columns, see `rekur.data.panel.read_panels`; several of id and target, and patterns of targets
+            and covariates such as "load*".
         futr_exog_list : sequence of str, default ()
             Covariates known for the future too: numbers or labels, which may be missing.
         hist_exog_list : sequence of str, default ()
