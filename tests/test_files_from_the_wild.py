@@ -522,7 +522,7 @@ def test_excel_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The missing extra is named."""
     (tmp_path / "in.xlsx").write_bytes(archive("xl/workbook.xml"))
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(DataError, match=r'in\.xlsx: Excel files need openpyxl: pip install openpyxl'):
+    with pytest.raises(DataError, match=r"in\.xlsx: Excel files need openpyxl: pip install openpyxl"):
         read_file(tmp_path / "in.xlsx")
 
 

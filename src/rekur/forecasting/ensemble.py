@@ -108,10 +108,12 @@ class BaselineForecasts:
             windows = wanted[missing][first]
             pair = windows // self._rows, windows % self._rows
             more = baseline_quantiles(name, self.panel, pair, self.seasons, self.horizon, LEVELS)
-            known, q = np.concatenate([known, windows]), np.concatenate([q, more])
-            order = np.argsort(known)
-            known, q = known[order], q[order]
-            self._computed[name] = known, q
+            if len(known):
+                windows, more = np.concatenate([known, windows]), np.concatenate([q, more])
+            if (np.diff(windows) < 0).any():  # else no copy
+                order = np.argsort(windows)
+                windows, more = windows[order], more[order]
+            known, q = self._computed[name] = windows, more
         return np.asarray(q[np.searchsorted(known, wanted)])
 
 

@@ -78,8 +78,18 @@ def infer(times: Array, offsets: Array | None = None) -> Spacing | None:
 
 
 def infer_each(times: Array, offsets: Array) -> list[Spacing | None]:
-    """Return what `infer` gives for each series of times (N,) on its own, S of them; offsets (S+1,)."""
-    return [infer(times[start:stop]) for start, stop in pairwise(offsets)]
+    """Return what `infer` gives for each series of times (N,) on its own, S of them; offsets (S+1,).
+
+    Series with the same times, as most panels have, share one result.
+    """
+    known: dict[bytes, Spacing | None] = {}
+    spacings = list[Spacing | None]()
+    for start, stop in pairwise(offsets):
+        key = times[start:stop].tobytes()
+        if key not in known:
+            known[key] = infer(times[start:stop])
+        spacings.append(known[key])
+    return spacings
 
 
 def infer_frequency(times: Array, offsets: Array, describe: Callable[[int], str] | None = None) -> Frequency:
