@@ -394,10 +394,6 @@ class SequenceEstimator(BaseEstimator, ABC):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: `config.json` and `model.safetensors`.
 
-        The files hold what was learned: tensors, statistics, words and pieces of the training texts, labels (for a
-        tagger the most frequent one of each word), and for generated texts the most frequent target. They hold no other
-        sequences or targets of the training.
-
         Parameters
         ----------
         folder : path
