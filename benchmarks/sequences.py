@@ -75,6 +75,7 @@ def page(records: pd.DataFrame) -> str:
         rows.append("| " + " | ".join(cells) + " |")
     text = (__doc__ or "").split("\n\n")
     about = f"{text[0]} Written by `make sequences`. Bold scores reach the target. Jobs without a record are omitted."
+    about += " Minutes are those of the wall clock, which are longer where other runs shared the machine."
     return "\n".join(["# Sequence models", "", about.replace("\n", " "), "", *rows, ""])
 
 
