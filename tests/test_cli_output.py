@@ -246,3 +246,17 @@ def test_rekur_alone_says_what_to_type(run: Any) -> None:
     assert run("help") == run("-h")
     assert run("help", "score") == run("score", "-h")
     assert "Did you mean 'score'?" in run("help", "scre", code=2)[1]
+
+
+def test_a_file_that_is_read_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, before = tmp_path / "sales.csv", "ds,y\n" + "".join(f"2024-01-{day:02d},{day % 7}\n" for day in range(1, 31))
+    file.write_text(before)
+    for words in (["forecast", str(file), "-H", "3"], ["fit", "classify", str(file)]):
+        option = "--out" if words[0] == "forecast" else "--report"
+        with pytest.raises(SystemExit, match="2"):
+            main([*words, option, str(file)])
+        assert f"{option} {file} is a file that is read; name another one" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", "classify", str(file), "--test", str(file)])
+    assert "is the data to learn from" in capsys.readouterr().err
+    assert file.read_text() == before

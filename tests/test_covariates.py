@@ -234,3 +234,17 @@ def test_notes_are_those_of_the_table_that_is_forecast() -> None:
         "frequency D",
         "1 of 60 values are missing (1.67%): 1 empty value",
     )
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_whole_numbers_of_the_future_may_be_filled_in(library: str) -> None:
+    """A column of 0 and 1 is of a type without missing values: it is one of floats until it is filled in."""
+    days = pd.date_range("2024-01-01", periods=60)
+    df = pd.DataFrame(
+        {"ds": days, "y": [float(t % 7) for t in range(60)], "holiday": [int(t % 9 == 0) for t in range(60)]}
+    )
+    frame = df if library == "pandas" else pytest.importorskip("polars").from_pandas(df)
+    model = rekur.Forecaster(horizon=3, select="smoothing").fit(frame, futr_exog_list=["holiday"])
+    future = model.make_future_frame()
+    assert future["holiday"].to_numpy().shape == (3,)
+    assert np.isnan(future["holiday"].to_numpy().astype(float)).all()

@@ -157,10 +157,10 @@ def test_the_verdict_says_where_the_forecast_is_a_baseline() -> None:
     """Never "beats smoothing by 0 %": the forecast is smoothing itself, and the others are compared with it."""
     backtest = Forecaster(2).backtest(table(16), n_windows=3)
     text = backtest.verdict()
-    assert text.startswith("rekur, here smoothing (Theta) itself, ")
+    assert text.startswith("rekur, in these windows smoothing (Theta) itself, ")
     assert "0 %" not in text.replace("10 %", "").replace("20 %", "")
     alone = Forecaster(7, select="naive").backtest(table(120, "walk"), n_windows=3)
-    assert alone.verdict().startswith("rekur, here naive itself, ")
+    assert alone.verdict().startswith("rekur, in these windows naive itself, ")
     np.testing.assert_array_equal(alone.forecasts["rekur"][..., 6], alone.forecasts["naive"][..., 6])
 
 
@@ -289,7 +289,7 @@ def test_the_command_line_names_the_model(tmp_path: Path, capsys: pytest.Capture
     code, text, _ = run("forecast", file, "-H", 7, "--model", "naive", "--save", model)
     assert code in (0, None)
     assert "· the forecast is naive alone, as --model 'naive': no network is trained" in text
-    assert "rekur, here naive itself, " in text
+    assert "rekur, in these windows naive itself, " in text
     code, text, _ = run("predict", model, "--model", "drift", "--out", out)
     assert code in (0, None)
     assert "· the model that forecasts is the one named, drift" in text

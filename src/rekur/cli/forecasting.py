@@ -13,7 +13,7 @@ import pandas as pd
 from rekur.cli import results
 from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
-from rekur.cli.outputs import check, fit_and_save, source_name, working, write_table
+from rekur.cli.outputs import check, check_inputs, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
 from rekur.core import DataError, OptionError, positive
 from rekur.data.ingest import files
@@ -43,6 +43,7 @@ def run(
     model.check()
     windows, time_limit = options.windows, options.time_limit
     check(outputs, options.level, windows)
+    check_inputs(outputs, (*(tables.files or ()), tables.future))
     if time_limit is not None:
         positive("--time-limit", time_limit)
     deadline = Deadline.after(time_limit, used=monotonic() - started)
@@ -89,6 +90,7 @@ def predict(
     """`rekur predict` with a saved forecaster; `select` names the model that forecasts in place of the one chosen."""
     if select is not None:
         model.set_params(select=select).check()
+    check_inputs(outputs, (*(tables.files or ()), tables.future))
     df, futr_df = read_tables(tables)
     source = source_name(tables.files or folder)
     panels = None if df is None else model.read(df, source)

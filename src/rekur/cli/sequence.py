@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rekur.cli import results
 from rekur.cli.options import COMMAND, FitOptions, Outputs
-from rekur.cli.outputs import CONLL_SUFFIX, Savable, check, fit_and_save, working, write_conll, write_table
+from rekur.cli.outputs import (
+    CONLL_SUFFIX,
+    Savable,
+    check,
+    check_inputs,
+    fit_and_save,
+    working,
+    write_conll,
+    write_table,
+)
 from rekur.cli.printing import Screen, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import train_validation_split
@@ -73,6 +83,11 @@ def fit(
     """
     choose("task", task, COMMANDS)
     check(outputs)
+    check_inputs(outputs, (source, test))
+    if test is not None and test != "-" and Path(test).resolve() == Path(source).resolve():
+        raise OptionError(
+            f"--test {test} is the data to learn from: name others, or leave --test out to hold a tenth out"
+        )
     row = COMMANDS[task]
     model = build(row, options)
     model.check_libraries()
@@ -181,6 +196,7 @@ def predict(
         raise OptionError(f"--future and --report are for forecasts; {folder} holds a {task.estimator}")
     if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
+    check_inputs(outputs, (file,))
     dataset = read_examples(file, task, columns, outputs, targets=False)
     with working(outputs), phase("predictions"):
         frame, shown = predictions(model, dataset, file)
@@ -234,6 +250,7 @@ def predictions(model: SequenceModel, dataset: Dataset, source: str) -> tuple[pd
 def score(model: SequenceModel, folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
     """`rekur score` with an estimator of sequences, on examples with targets."""
     task = task_of(model)
+    check_inputs(outputs, (source,))
     dataset = read_examples(source, task, columns, outputs)
     with working(outputs), phase("scores"):
         comparison, notes = compared(model, task, dataset)

@@ -126,9 +126,9 @@ def _parse_numbers(column: Column, where: str) -> Array:
 def _number_cure(text: str) -> str:
     """Return the advice for a text that is not a number, such as one with a decimal comma."""
     if re.fullmatch(r"[+-]?[\d. ]*,\d+", text):
-        return "write numbers with a decimal point (in pandas: read_csv(..., decimal=','))"
+        return "write numbers with a decimal point, or give decimal=',' where the file is read"
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", text):
-        return "write numbers without thousands separators (in pandas: read_csv(..., thousands=','))"
+        return "write numbers without separators of thousands, or give thousands=',' where the file is read"
     return "numbers are needed: mend or remove it, or name another column"
 
 

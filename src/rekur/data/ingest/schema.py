@@ -237,7 +237,9 @@ def _infer_targets(table: Table, roles: Columns, candidates: list[str], source: 
     if target is not None:
         return Schema(Columns(id_col, time_col, target), (target,), (), False)
     if not candidates:
-        raise DataError(f"{source} has only the columns {quoted(table.columns)}: no column is left to forecast")
+        raise DataError(
+            f"{source} has only the columns {quoted(table.columns)}: times and values need two columns or more"
+        )
     if id_col is not None or text:
         why = f"column {text[0]!r} is not numeric" if id_col is None else "several columns could be the target"
         raise DataError(

@@ -47,6 +47,8 @@ def _cast(column: Column, dtype: DType | None, tz: str | None) -> Column:
         return column.cast(nw.Datetime(unit, tz))
     if dtype is not None and column.dtype == nw.String and dtype.is_numeric():  # a part of a label
         return column.cast(dtype)
+    if dtype is not None and dtype.is_integer() and column.dtype.is_float() and not column.is_finite().all():
+        return column  # values that are still to be filled in
     if dtype is not None and (dtype.is_integer() or dtype in (nw.String, nw.Categorical, nw.Enum)):
         return column.cast(dtype)
     return column

@@ -58,8 +58,9 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     best = min(rivals, key=lambda name: mase[name].mean) if evidence is None else evidence.name
     called = scores.verdict("MASE", NAME, best)
     outcome = called if evidence is None else -1
-    subject = NAME if itself is None else f"{NAME}, here {describe(itself)} itself,"
-    text = f"{subject} {_comparison(scores, best, outcome, called)} {where}{_intervals(scores, best, outcome)}"
+    subject = NAME if itself is None else f"{NAME}, in these windows {describe(itself)} itself,"
+    compared = _comparison(scores, best, outcome, called, "best" if itself is None else "next")
+    text = f"{subject} {compared} {where}{_intervals(scores, best, outcome)}"
     if used is not None and used != itself:
         reason = "therefore " if used == best and outcome < 0 else ""
         text += f"; the forecast is {reason}{describe(used)} (select='blend': the average)"
@@ -68,15 +69,18 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     return Verdict(text, {1: "beats", 0: "close", -1: "behind"}[outcome])
 
 
-def _comparison(scores: WindowScores, best: str, outcome: int, called: int) -> str:
-    """The MASE of "rekur" against that of the best baseline and of seasonal naive; `called` by the MASE alone."""
+def _comparison(scores: WindowScores, best: str, outcome: int, called: int, rank: str) -> str:
+    """The MASE of "rekur" against that of the best baseline, or the next one, and of seasonal naive.
+
+    `called` is the outcome by the MASE alone.
+    """
     mean = {name: scores.mean("MASE", name) for name in (NAME, best, SEASONAL)}
     spread = "" if np.isinf(mean[NAME].error) else f" ± {mean[NAME].error:.2f}"
     score = f"MASE {mean[NAME].mean:.2f}{spread} vs"
     over_seasonal = f"{describe(SEASONAL)} by {gain(mean[NAME].mean, mean[SEASONAL].mean)}"
     beats_seasonal = best != SEASONAL and scores.verdict("MASE", NAME, SEASONAL) > 0
     if outcome > 0:
-        text = f"the best baseline, {describe(best)}, by {gain(mean[NAME].mean, mean[best].mean)}"
+        text = f"the {rank} baseline, {describe(best)}, by {gain(mean[NAME].mean, mean[best].mean)}"
         if beats_seasonal:
             return f"beats {over_seasonal} ({score} {mean[SEASONAL].mean:.2f}) and {text} ({mean[best].mean:.2f})"
         return f"beats {text} ({score} {mean[best].mean:.2f})"
