@@ -69,6 +69,13 @@ std::pair<size_t, size_t> row_and_step(const Table& table, int cell, Dtype dtype
   return {row, table.need(cell, dtype, p, false).tape - row};
 }
 
+// Bytes of a tape before the order of the rows: the head and the kernel's part.
+size_t bytes_before_rows(const Table& table, int cell, Dtype dtype, int64_t B, int64_t T, int64_t H,
+                         const void* resets) {
+  const auto [row, step] = row_and_step(table, cell, dtype, H, resets);
+  return sizeof(Head) + size_t(B) * (row + size_t(T) * step);
+}
+
 nb::tuple tape_sizes(int cell, int dtype, int64_t H, bool resets) {
   const auto [row, step] = row_and_step(active(), cell, Dtype(dtype), H, resets ? &resets : nullptr);
   const size_t none = rows_bytes(0, 0);
@@ -105,8 +112,7 @@ Tape* forward(int cell, int dtype_number, int64_t B, int64_t T, int64_t I, int64
   Problem p{};
   p.B = B, p.T = T, p.I = I, p.H = H, p.reverse = reverse;
   p.resets = static_cast<const uint8_t*>(in(resets)), p.resets_batch = resets_batch, p.resets_time = resets_time;
-  const auto [row, step] = row_and_step(table, cell, dtype, H, p.resets);
-  const size_t rows = training ? sizeof(Head) + size_t(B) * (row + size_t(T) * step) : 0;
+  const size_t rows = training ? bytes_before_rows(table, cell, dtype, B, T, H, p.resets) : 0;
   const size_t bytes = rows + rows_bytes(B, T);
   Block memory(bytes);
   p.rows = plan_rows(length, B, T, memory.data() + rows);
@@ -134,8 +140,7 @@ const Head& head_of(const char* tape, size_t bytes, int cell, Dtype dtype, int64
   const Head& head = *reinterpret_cast<const Head*>(tape);
   const Table* tables[max_targets];
   const int count = compiled_targets(tables);
-  const auto [row, step] = row_and_step(active(), cell, dtype, H, resets);
-  const size_t rows = sizeof(Head) + size_t(B) * (row + size_t(T) * step);
+  const size_t rows = bytes_before_rows(active(), cell, dtype, B, T, H, resets);
   const bool same = bytes == rows + rows_bytes(B, T) && head.rows == rows && head.cell == cell && head.dtype == dtype &&
                     head.B == B && head.T == T && head.I == I && head.H == H;
   if (!same || head.target < 0 || head.target >= count || !supported(*tables[head.target]) ||

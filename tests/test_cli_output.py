@@ -256,6 +256,10 @@ def test_a_file_that_is_read_is_not_overwritten(tmp_path: Path, capsys: pytest.C
         with pytest.raises(SystemExit, match="2"):
             main([*words, option, str(file)])
         assert f"{option} {file} is a file that is read; name another one" in capsys.readouterr().err
+    for several in (str(tmp_path), str(tmp_path / "*.csv")):
+        with pytest.raises(SystemExit, match="2"):
+            main(["forecast", several, "-H", "3", "--out", str(file)])
+        assert "is a file that is read" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["fit", "classify", str(file), "--test", str(file)])
     assert "is the data to learn from" in capsys.readouterr().err

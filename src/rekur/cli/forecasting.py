@@ -43,7 +43,7 @@ def run(
     model.check()
     windows, time_limit = options.windows, options.time_limit
     check(outputs, options.level, windows)
-    check_inputs(outputs, (*(tables.files or ()), tables.future))
+    check_inputs(outputs, (*files.expand(tables.files or ()), tables.future))
     if time_limit is not None:
         positive("--time-limit", time_limit)
     deadline = Deadline.after(time_limit, used=monotonic() - started)
@@ -90,7 +90,7 @@ def predict(
     """`rekur predict` with a saved forecaster; `select` names the model that forecasts in place of the one chosen."""
     if select is not None:
         model.set_params(select=select).check()
-    check_inputs(outputs, (*(tables.files or ()), tables.future))
+    check_inputs(outputs, (*files.expand(tables.files or ()), tables.future))
     df, futr_df = read_tables(tables)
     source = source_name(tables.files or folder)
     panels = None if df is None else model.read(df, source)

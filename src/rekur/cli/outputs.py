@@ -115,7 +115,7 @@ def write_conll(path: str, sentences: Iterable[Sequence[str]], tags: Iterable[Se
 
 def check_inputs(outputs: Outputs, sources: Iterable[str | None]) -> None:
     """Raise if an output would take the place of a file that is read."""
-    read = {Path(source).resolve(): source for source in sources if source not in (None, STDOUT)}
+    read = {Path(source).resolve() for source in sources if source not in (None, STDOUT)}
     for option, path in (("--out", outputs.out), ("--report", outputs.report)):
         if path is not None and path != STDOUT and Path(path).resolve() in read:
             raise OptionError(f"{option} {path} is a file that is read; name another one")

@@ -382,7 +382,8 @@ def _backtest_panel(
     if known is None or known.seasons != seasons:
         known = BaselineForecasts(panel, seasons, h)
     stage("baselines of the windows")
-    baselines = {name: known.quantiles(name, series, stop) for name in BASELINES}
+    for name in BASELINES:
+        known.quantiles(name, series, stop)  # stored for the forecaster and for the result
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
     step = refit or windows.n_windows
@@ -394,18 +395,31 @@ def _backtest_panel(
         chosen = (number >= first) & (number < first + step)
         pair = series[chosen], stop[chosen]
         q[chosen] = fitted.ensemble_.quantiles(panel, *pair, since=past.lengths, known_baselines=known)
-    scale = np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series]
     short = panel.ids[~windows.long_enough(history, seasons[0])]
+    skipped = tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short)
+    return _backtest_of(q, (series, stop), known, history, windows.n_windows, skipped)
+
+
+def _backtest_of(
+    q: Array,
+    windows: tuple[Array, Array],
+    known: BaselineForecasts,
+    history: Panel,
+    n_windows: int,
+    skipped: tuple[tuple[object, str], ...],
+) -> Backtest:
+    """Quantiles (W, h, Q) of windows (series, stop) beside those of the baselines; the history gives the scale."""
+    (series, stop), panel = windows, known.panel
     return Backtest(
         PanelGroup((panel,)),
         series,
         stop,
-        actual_values(panel, series, stop, h),
+        actual_values(panel, series, stop, known.horizon),
         LEVELS,
-        {NAME: q, **baselines},
-        scale,
-        windows.n_windows,
-        skipped=tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short),
+        {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}},
+        np.nan_to_num(seasonal_scale(history.y, known.seasons[0], history.offsets))[series],
+        n_windows,
+        skipped=skipped,
     )
 
 
@@ -457,18 +471,8 @@ def _windows_of(fitted: PanelForecaster, panel: Panel) -> Backtest | None:
         return None
     stop, known = stops[series, window], BaselineForecasts(panel, seasons, h)
     q = fitted.ensemble_.quantiles(panel, series, stop, since=unseen, known_baselines=known)
-    history = panel.cut(first)
-    return Backtest(
-        PanelGroup((panel,)),
-        series,
-        stop,
-        actual_values(panel, series, stop, h),
-        LEVELS,
-        {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}},
-        np.nan_to_num(seasonal_scale(history.y, seasons[0], history.offsets))[series],
-        int(np.bincount(series).max()),
-        skipped=tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series))),
-    )
+    skipped = tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series)))
+    return _backtest_of(q, (series, stop), known, panel.cut(first), int(np.bincount(series).max()), skipped)
 
 
 def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest:
