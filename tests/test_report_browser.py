@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import queue
 import shutil
 import subprocess
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 import pytest
@@ -19,7 +23,8 @@ BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--virtual-time-budget=15000"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0"]
+PATIENCE = 100  # seconds until the pages must have reported
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +66,21 @@ function measure() {
     wrong,
   };
 }
-addEventListener("load", () => setTimeout(async () => {
+async function until(condition) { // or half a minute: what is then measured shows what is missing
+  for (let k = 0; k < 600 && !condition(); k++) await new Promise((done) => setTimeout(done, 50));
+}
+const drawn = () => all(".plot").filter((plot) => !plot.hidden).every(inked);
+addEventListener("load", async () => {
+  await until(drawn);
   const found = measure(), search = document.getElementById("search"), link = document.getElementById("download");
   found.csv = link ? await blobs.get(link.href).text() : "";
   found.listed = all("#series button").length;
-  found.ticks = inked(document.getElementById("forecast") ?? document.querySelector(".plot"));
-  const whole = document.getElementById("whole");
+  const whole = document.getElementById("whole"), forecast = document.getElementById("forecast");
   if (whole) {
+    const before = inked(forecast);
     whole.click();
-    await new Promise((done) => setTimeout(done, 100));
-    found.whole = inked(document.getElementById("forecast")) !== found.ticks;
+    await until(() => inked(forecast) !== before);
+    found.whole = inked(forecast) !== before;
     whole.click();
   }
   if (search) {
@@ -79,11 +89,10 @@ addEventListener("load", () => setTimeout(async () => {
     found.matches = all("#series button").map((button) => button.firstChild.textContent);
     document.querySelector("#series button").click();
   }
-  setTimeout(() => {
-    found.after = measure();
-    parent.postMessage(found, "*");
-  }, 300);
-}, 900));
+  await until(drawn);
+  found.after = measure();
+  parent.postMessage(found, "*");
+});
 </script>"""
 
 FRAMES = """<!DOCTYPE html><body style="margin:0"><script>
@@ -91,7 +100,7 @@ const found = {}, wanted = WANTED;
 addEventListener("message", (e) => {
   const name = [...document.querySelectorAll("iframe")].find((frame) => frame.contentWindow === e.source).id;
   found[name] = e.data;
-  if (Object.keys(found).length === wanted.length) document.title = JSON.stringify(found);
+  if (Object.keys(found).length === wanted.length) fetch("/", { method: "POST", body: JSON.stringify(found) });
 });
 for (const [name, width] of wanted) {
   const frame = document.createElement("iframe");
@@ -103,18 +112,36 @@ for (const [name, width] of wanted) {
 </script></body>"""
 
 
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the pages and takes what they report."""
+
+    def do_POST(self) -> None:
+        self.server.found.put(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
 def browse(folder: Path, pages: dict[str, str], widths: tuple[int, ...], *flags: str) -> dict:
     """Open every page in frames of these widths and return what it measures of itself, by "name width"."""
     for name, text in pages.items():
         (folder / f"{name}.html").write_text(text.replace("<head>", "<head>" + LISTEN, 1), encoding="utf-8")
     wanted = [[name, width] for name in pages for width in widths]
-    frames = folder / "frames.html"
-    frames.write_text(FRAMES.replace("WANTED", json.dumps(wanted)))
-    command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000"]
-    done = subprocess.run([*command, "--dump-dom", frames.as_uri()], capture_output=True, text=True, timeout=100)
-    title = done.stdout.partition("<title>")[2].partition("</title>")[0]
-    assert title, f"the pages did not report: {done.stderr[-2000:]}"
-    return json.loads(title.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    (folder / "frames.html").write_text(FRAMES.replace("WANTED", json.dumps(wanted)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
+        server.found = queue.Queue()
+        Thread(target=server.serve_forever, daemon=True).start()
+        command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000"]
+        url = f"http://127.0.0.1:{server.server_port}/frames.html"
+        browser = subprocess.Popen([*command, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            return json.loads(server.found.get(timeout=PATIENCE))
+        finally:
+            browser.terminate()
+            browser.wait()
+            server.shutdown()
 
 
 needs_browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine: apt-get install chromium")
