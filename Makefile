@@ -9,13 +9,16 @@ LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test check bench textbook accuracy sequences ensembles rivals referees docs targets sanitize clean
+.PHONY: demo test slow check bench textbook accuracy sequences ensembles rivals referees docs targets sanitize clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
 
 test: .venv/tested ## the test suite, in two processes
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
+slow: .venv/tested ## the tests that train for long, in two processes; minutes
+	$(BIN)/python -m pytest -m slow --numprocesses=2 --dist=worksteal
 
 check: .venv/checked ## format, lint, types
 	$(BIN)/ruff format --check src tests benchmarks examples

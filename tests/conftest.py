@@ -6,6 +6,7 @@ import importlib.util
 import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def _fixed() -> None:
         torch = sys.modules["torch"]
         torch.manual_seed(0)
         torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def short_epochs() -> Iterator[None]:
+    """Epochs of a forecaster of twenty steps, for tests of what a forecaster does rather than of what it learns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rekur.forecasting.training.STEPS_PER_EPOCH", 20)
+        patch.setattr("rekur.forecasting.forecaster.STEPS_PER_EPOCH", 20)
+        yield
 
 
 @pytest.fixture(scope="session")

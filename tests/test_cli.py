@@ -22,6 +22,8 @@ from rekur.cli import app, main, parameters
 from rekur.forecasting.selection.scores import SELECTIONS
 from rekur.registry import COMMANDS
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 
 class Ran:
     """How a command ended."""

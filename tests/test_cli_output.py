@@ -17,6 +17,8 @@ import pytest
 
 from rekur.cli import main
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 GOLDEN = Path(__file__).parent / "golden"
 CODE = "from rekur.cli import main; main()"
 

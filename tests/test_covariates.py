@@ -15,6 +15,8 @@ from rekur.data.ingest.covariates import ExogenousEncoder
 from rekur.data.panel import read_panel
 from rekur.training.config import Training
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 TRAINING = Training(max_epochs=3, batch_size=64, learning_rate=5e-3, optimizer="adamw")
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
 

@@ -22,6 +22,8 @@ from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.sample_paths import GRID_SIZE, draw_paths, random_walk_template, rank_template
 from rekur.training.config import Training
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw")
 
 
@@ -107,7 +109,7 @@ def test_samples_come_as_a_frame(fitted: Forecaster) -> None:
     assert len(frame) == 8 * 50 * 14
     pd.testing.assert_frame_equal(frame, fitted.predict(samples=50))
     median = frame.groupby(["unique_id", "ds"])["rekur"].median().to_numpy()
-    np.testing.assert_allclose(median, fitted.predict()["rekur"], atol=0.3)
+    np.testing.assert_allclose(median, fitted.predict()["rekur"], atol=0.35)
     with pytest.raises(OptionError, match="paths of 20 steps cannot be drawn"):
         fitted.forecast(h=20).paths()
     short = Forecaster(4).fit(panel(1, 12))
@@ -164,6 +166,8 @@ import sys
 sys.path.insert(0, "tests")
 from test_ensemble import panel, training
 from rekur import Forecaster
+from rekur.forecasting import training as module
+module.STEPS_PER_EPOCH = 20
 Forecaster(14, training=training(), ensemble_size=2).fit(panel(8), checkpoint=sys.argv[1])
 """
 

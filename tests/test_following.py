@@ -18,6 +18,8 @@ from rekur.forecasting.calibration import (
 from rekur.forecasting.config import LEVELS
 from rekur.training.config import Training
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3)
 HORIZON = 6
 

@@ -18,6 +18,8 @@ from rekur.data.panel import Panel
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.training.config import Training
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 QUICK = Training(
     max_epochs=1, batch_size=16, learning_rate=2e-3, optimizer="adamw", weight_decay=0.0, warmup=0.0, ema_decay=0.0
 )
@@ -307,7 +309,7 @@ def test_an_interrupt_leaves_the_forecaster_as_it_was(monkeypatch: pytest.Monkey
     from rekur.forecasting import forecaster
 
     def stop(record: dict) -> None:
-        if record["step"] == 160:
+        if record["step"] == 30:
             raise KeyboardInterrupt
 
     options = {"training": Training(max_epochs=3, batch_size=16), "hidden_size": 8, "num_layers": 1}
@@ -366,16 +368,14 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_season_longer_than_the_usual_history_is_kept_by_files(tmp_path: Path) -> None:
-    y = np.sin(2 * np.pi * np.arange(9000) / 2500)
-    model = Forecaster(5, season_length=2500, training=QUICK, hidden_size=np.int64(8)).fit(
-        pd.DataFrame({"ds": np.arange(9000), "y": y})
-    )
+    rows, season = 6500, 2100
+    y = np.sin(2 * np.pi * np.arange(rows) / season)
+    df = pd.DataFrame({"ds": np.arange(rows), "y": y})
+    model = Forecaster(5, season_length=season, training=QUICK, hidden_size=np.int64(8)).fit(df)
     model.save(tmp_path / "m")
     np.testing.assert_array_equal(rekur.load(tmp_path / "m").predict()["rekur"], model.predict()["rekur"])
     np.testing.assert_allclose(
-        model.backtest(pd.DataFrame({"ds": np.arange(9000), "y": y}), n_windows=1).forecasts["seasonal_naive"][0, :, 6],
-        y[6495:6500],
-        atol=1e-9,
+        model.backtest(df, n_windows=1).forecasts["seasonal_naive"][0, :, 6], y[-5 - season : -season], atol=1e-9
     )
 
 

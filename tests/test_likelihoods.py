@@ -71,10 +71,11 @@ def demand(series: int = 30, n: int = 200, more: int = 14) -> tuple[pd.DataFrame
     return pd.DataFrame({"unique_id": ids, "ds": ds, "y": y[:, :n].ravel()}), y[:, n:]
 
 
-def test_counts_of_rare_events_are_found_and_forecast_better(tmp_path: object) -> None:
+def test_counts_of_rare_events_are_found_and_forecast_better(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weighted quantile loss is lower than that of free quantiles, and the median is a count."""
     import rekur
 
+    monkeypatch.setattr("rekur.forecasting.training.STEPS_PER_EPOCH", 20)
     df, actual = demand()
     losses = {}
     for likelihood in ("auto", "quantiles"):
@@ -90,6 +91,7 @@ def test_counts_of_rare_events_are_found_and_forecast_better(tmp_path: object) -
     assert losses["auto"] < losses["quantiles"], losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_heavy_tails_are_learned_better_by_a_student_t_distribution(seed: int) -> None:
     """On draws of t with three degrees of freedom the pinball loss held out is lower than that of free quantiles."""

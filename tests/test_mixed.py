@@ -15,6 +15,8 @@ from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.forecaster import Forecaster
 from rekur.training.config import Training
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 QUICK = Training(max_epochs=1, batch_size=16, learning_rate=2e-3)
 LENGTHS = {"D": 120, "W-SUN": 110, "MS": 60}
 
@@ -117,7 +119,7 @@ def test_an_interrupt_leaves_no_model_of_some_frequencies(monkeypatch: pytest.Mo
 
     def stop(record: dict[str, int]) -> None:
         seen.append(record["step"])
-        if len(seen) == 350:
+        if len(seen) == 70:
             raise KeyboardInterrupt
 
     options = {"training": Training(max_epochs=2, batch_size=16), "hidden_size": 8, "num_layers": 1}

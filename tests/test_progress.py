@@ -18,6 +18,8 @@ from rekur.cli import main
 from rekur.training import Progress, progress
 from rekur.training.progress import displayed, phase, stage
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 RECORD = {"step": 5, "epoch": 1, "loss": 0.5, "rate": 1e-3, "norm": 1.0, "val_loss": 0.25, "mean_loss": 0.5}
 
 

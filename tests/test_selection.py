@@ -22,6 +22,8 @@ from rekur.forecasting.selection.past_windows import spread_windows
 from rekur.forecasting.selection.scores import WindowScores
 from rekur.metrics import clustered_mean
 
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
 QUICK = Training(max_epochs=1, batch_size=16)
 SMALL = {"training": QUICK, "hidden_size": 8, "num_layers": 1}
 

@@ -265,6 +265,7 @@ def test_a_field_forbids_what_never_stands_together() -> None:
     assert rekur.Tagger(**SMALL, crf=False).fit(x, y, epochs=6).score(x, y) > 0.9
 
 
+@pytest.mark.slow
 def test_a_copying_translator_writes_words_it_has_never_written() -> None:
     rng = random.Random(0)
     names = ["".join(rng.choice("bdfgklmnprst") + rng.choice("aeiou") for _ in range(3)) for _ in range(900)]

@@ -179,6 +179,7 @@ def test_checks_of_scikit_learn(kind: type) -> None:
     assert sum(result["status"] == "passed" for result in results) >= 50
 
 
+@pytest.mark.slow
 def test_checks_of_scikit_learn_that_need_training() -> None:
     regressor = Regressor(hidden_size=32, training=Training(max_epochs=150, learning_rate=0.02))
     classifier = Classifier(hidden_size=16, num_layers=1, training=Training(max_epochs=30, learning_rate=0.01))
