@@ -5,6 +5,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 NATIVE := $(wildcard native/*.* native/*/*)
 POOL ?= native/check/pool.cpp
 COMPARED = native/check/targets.cpp $(POOL) $(filter-out native/module.cpp native/pool.cpp,$(wildcard native/*.cpp native/targets/*.cpp))
+COMPILE = $(CXX) -std=c++17 -O2 -Wall -Wextra -ffp-contract=off -Inative
 LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
@@ -53,8 +54,9 @@ docs: .venv/tested ## run every example of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py
 
 targets: ## each instruction set compared with the portable one, without Python; CXX=… RUN=… cross-compiles and emulates
-	mkdir -p build
-	$(CXX) -std=c++17 -O2 -Wall -Wextra -ffp-contract=off -Inative $(COMPARED) -o build/targets $(LIBRARIES)
+	rm -rf build/objects && mkdir -p build/objects
+	printf '%s\n' $(COMPARED) | xargs -P 2 -I % sh -c '$(COMPILE) -c % -o build/objects/$$(basename % .cpp).o'
+	$(CXX) build/objects/*.o -o build/targets $(LIBRARIES)
 	$(RUN) build/targets
 
 sanitize: .venv-sanitize/installed ## the kernels under the address and undefined-behaviour sanitizers; minutes, GCC on Linux
