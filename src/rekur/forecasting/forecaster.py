@@ -39,13 +39,14 @@ from rekur.forecasting.config import (
     season_lengths,
     with_selection,
 )
-from rekur.forecasting.cross_validation import Backtest, cross_validate, unseen_windows
+from rekur.forecasting.cross_validation import Backtest, cross_validate
 from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
 from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
 from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
 from rekur.forecasting.selection.scores import SELECTIONS
+from rekur.forecasting.selection.unseen_windows import unseen_windows
 from rekur.forecasting.training import REFIT_SHARE, TrainingRun, train_ensemble
 from rekur.serialization import Description
 from rekur.training.config import Training
