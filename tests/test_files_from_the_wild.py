@@ -720,7 +720,7 @@ def test_a_calendar_holds_the_covariates_of_the_past_too(command: Callable[..., 
     Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},{k % 3}" for k, day in enumerate(days))))
     words = ("forecast", "in.csv", "--id", "shop", "--target", "y", "--future", "calendar.csv")
     printed = command(*words, *QUICK, "--save", "m")
-    assert "'holiday' of the past are from calendar.csv, for 60 of 60 rows" in printed
+    assert "past values of 'holiday' are from calendar.csv, for 60 of 60 rows" in printed
     assert "the future table: without a column 'shop', its rows were taken for every series" in printed
     assert "not used" not in printed
     panel = rekur.load("m").panel_

@@ -269,7 +269,7 @@ def with_covariates(
         )
     joined = df.assign(**{name: future[name].take(np.maximum(place, 0)).where(place >= 0).array for name in missing})
     known, other = file_attributes(df), file_attributes(future).get("doubts", {})
-    note = f"{quoted(missing, limit=6)} of the past are from {sources[1]}, for {count:,} of {plural(len(df), 'row')}"
+    note = f"past values of {quoted(missing, limit=6)} are from {sources[1]}, for {count:,} of {plural(len(df), 'row')}"
     doubts = {**known.get("doubts", {}), **{name: other[name] for name in missing if name in other}}
     joined.attrs[FILE_ATTRIBUTES] = {**known, "notes": [*known.get("notes", ()), note], "doubts": doubts}
     return joined

@@ -295,8 +295,8 @@ def seen_notes(model: SequenceModel, dataset: Dataset) -> list[str]:
         return []
     least = "at least " if len(learned) == MAX_HASHES else ""
     return [
-        f"{least}{count:,} of the {len(dataset.x):,} examples were trained on, and their scores are higher than "
-        "those of new ones: name others"
+        f"{least}{count:,} of the {len(dataset.x):,} examples were trained on, and their scores are usually higher "
+        "than those of new ones: name others"
     ]
 
 
