@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from test_validation_rows import TINY
 
 X, Y = np.random.default_rng(0).normal(size=(20, 5, 2)), np.arange(20) % 2
 SENTENCES, TAGS = [["a", "b", "a"]] * 6, [["X", "Y", "X"]] * 6
+
+TABLE = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": 1.0})
 
 ERRORS: list[tuple[Callable[[], Any], type[RekurError], str]] = [
     (lambda: Classifier().fit(X, ["a", None] * 10), DataError, "no label in row 1, but None: label the row"),
@@ -52,6 +55,12 @@ ERRORS: list[tuple[Callable[[], Any], type[RekurError], str]] = [
     (lambda: Regressor().fit(X, Y, validation=[X, Y]), OptionError, r"validation must be a share .* got a list"),
     (lambda: Regressor(hiden_size=3), OptionError, "has no parameter 'hiden_size'; .* did you mean 'hidden_size'"),
     (lambda: rekur.Forecaster(horizn=3), OptionError, "did you mean 'horizon'"),
+    (lambda: rekur.Forecaster(h=3), OptionError, "did you mean 'horizon'"),
+    (lambda: rekur.Forecaster(3).fit(TABLE, target="y"), OptionError, "did you mean 'target_col'"),
+    (lambda: rekur.Forecaster(3).fit(TABLE, ds="ds"), OptionError, "did you mean 'time_col'"),
+    (lambda: rekur.Forecaster(3).backtest(TABLE, h=3), OptionError, "pass horizon to rekur.Forecaster"),
+    (lambda: Classifier(**TINY).fit(["a b", "b"] * 5, Y[:10]).predict("a b"), DataError, r"x is one text; pass a list"),
+    (lambda: Regressor(**TINY).fit(X, Y).predict(Path("a.wav")), DataError, r"x is one path; pass a list of paths"),
     (lambda: Tagger().set_params(droput=0.1), OptionError, "did you mean 'dropout'"),
     (lambda: Tagger().set_params(training__learnig_rate=0.1), OptionError, "did you mean 'learning_rate'"),
     (lambda: Training().replace(patince=3), OptionError, "did you mean 'patience'"),

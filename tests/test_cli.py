@@ -144,7 +144,7 @@ def test_a_folder_without_permission(rekur: object, here: Path) -> None:
 
 
 def test_files_that_cannot_be_read(rekur: object, here: Path) -> None:
-    refused(rekur("forecast", "none.csv", "-H", 2), here, "none.csv", "No such file", files=())
+    refused(rekur("forecast", "none.csv", "-H", 2), here, "none.csv", "does not exist", files=())
     refused(rekur("predict", "none", "in.csv"), here, "none", "does not exist", files=())
     Path("in.csv").write_bytes(b"ds,y\n\x81")
     refused(rekur("forecast", "in.csv", "-H", 2), here, "in.csv", "UTF-8")
@@ -416,3 +416,31 @@ def test_the_listed_choices_are_those_of_the_package() -> None:
     """The command line lists them without loading torch."""
     assert parameters.SELECTIONS == SELECTIONS
     assert set(parameters.CELLS) == set(CELLS)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("forecast gone.csv -H 2", "gone.csv does not exist: name a file or folder, or - for standard input"),
+        ("forecast in.csv -H 2 --future gone.csv", "gone.csv does not exist"),
+        ("forecast in.csv -H 0", "--horizon must be above zero, got 0"),
+        ("forecast in.csv -H 2 --cell gur", "did you mean 'gru'"),
+        ("forecast in.csv -H 2 --model nave", "did you mean 'naive'"),
+        ("predict gone", "gone does not exist: name the folder of a saved model"),
+        ("fit sing in.csv", "'classify'"),
+        ("classify in.csv", "classify is a task of rekur fit: rekur fit classify DATA"),
+    ],
+)
+def test_plain_errors_come_before_large_libraries(
+    words: str, text: str, rekur: object, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("rekur.cli.forecasting", "rekur.cli.sequence", "rekur.cli.outputs"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of them fails
+    write(daily(9))
+    refused(rekur(*words.split()), here, text)
+
+
+def test_the_command_line_itself_is_light() -> None:
+    """Neither torch nor pandas nor numpy is loaded for the help and for plain errors."""
+    code = "import sys, rekur.cli, rekur.cli.errors; print({'torch', 'pandas', 'numpy', 'rich'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

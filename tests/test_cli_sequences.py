@@ -162,7 +162,9 @@ def test_a_language_is_learned(run: Any) -> None:
         (("fit", "classify", "data.csv", "--save", "data.csv"), "it is a file"),
         (("fit", "classify", "data.csv", "--copy"), "--copy is for translate"),
         (("fit", "classify", "data.csv", "--cell", "gur"), "'gru'"),
-        (("fit", "transcribe", "data.csv"), "--x"),
+        (("fit", "transcribe", "data.csv"), "its columns are 'text', 'label': name the one to read with --x"),
+        (("fit", "classify", "data.csv", "--y", "stars"), "no column 'stars'; its columns are 'text', 'label'"),
+        (("fit", "translate", "data.csv"), "its columns are 'text', 'label': name the one to learn with --y"),
         (("fit", "classify", "few.csv"), "too few"),
         (("fit", "classify", "both.csv"), "texts in 'text' and paths in 'path'; name the one to read, with --x"),
         (("score", "gone", "data.csv"), "gone does not exist"),
@@ -185,3 +187,31 @@ def test_a_label_that_was_never_learned_is_just_wrong(run: Any) -> None:
     code, out, err = run("score", "m", table(text=x, label=np.where(np.arange(60) < 30, "new", y)))
     assert code in (None, 0), err
     assert float(re.search(r"accuracy +(\S+)", out).group(1)) <= 0.5
+
+
+def test_tables_of_examples_are_read_like_those_of_series(run: Any) -> None:
+    """Sheet and decimal mark are options of fit, predict and score, and examples that were trained on are named."""
+    pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    x, y = moves(40)
+    rows = [
+        (k, *(f"{value:.4f}".replace(".", ",") for value in step), label)
+        for k, (walk, label) in enumerate(zip(x, y, strict=True))
+        for step in walk
+    ]
+    frame = pd.DataFrame(rows, columns=["who", "a", "b", "label"])
+    with pd.ExcelWriter("data.xlsx") as book:
+        frame.to_excel(book, sheet_name="old", index=False)
+        frame.to_excel(book, sheet_name="new", index=False)
+    reading = ("--id", "who", "--sheet", "new", "--decimal", ",")
+    code, out, err = run("fit", "classify", "data.xlsx", *reading, "--epochs", 1, "--hidden", 8, "--save", "m")
+    assert code in (None, 0), err
+    assert "learned from 36 examples" in out
+    code, out, err = run("score", "m", "data.xlsx", *reading)
+    assert code in (None, 0), err
+    assert "36 of the 40 examples were trained on, and their scores are usually higher" in err
+    frame["who"] += 100
+    frame["a"] = [f"9{value.lstrip('-')}" for value in frame["a"]]
+    frame.to_csv("new.csv", index=False, sep=";")
+    code, out, err = run("score", "m", "new.csv", "--id", "who", "--decimal", ",")
+    assert code in (None, 0), err
+    assert "trained on" not in err

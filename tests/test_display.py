@@ -60,3 +60,38 @@ def test_a_model_draws_its_forecast(fitted: Any, engine: str) -> None:
     assert type(chart).__module__.split(".")[0] == engine
     with pytest.raises(rekur.OptionError, match="there is no series 'd'"):
         fitted[0].plot(series="d")
+
+
+@pytest.mark.parametrize("engine", ["plotly", "matplotlib"])
+@pytest.mark.parametrize("h", [1, 3])
+def test_a_backtest_draws_its_windows(engine: str, h: int) -> None:
+    if engine == "matplotlib":
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed").use("Agg")
+    days = pd.date_range("2024-01-01", periods=40)
+    df = pd.concat([pd.DataFrame({"unique_id": u, "ds": days, "y": np.arange(40) % 7.0}) for u in "ab"])
+    backtest = rekur.Forecaster(h, select="naive").backtest(df, n_windows=3, step_size=1)
+    chart = backtest.plot(series="b", engine=engine)
+    with pytest.raises(rekur.OptionError, match="there is no series 'c' in the backtest"):
+        backtest.plot(series="c", engine=engine)
+    if engine == "matplotlib":
+        return
+    names = [trace.name for trace in chart.data]
+    assert names.count("rekur") == (3 if h == 1 else 1)  # of windows that overlap the latest one
+    assert names[:3] == ["95 % interval", "80 % interval", "actual"]
+    assert chart.data[-1].x[-1] == "2024-02-09"
+    assert len(chart.layout.shapes) == (0 if h == 1 else 1)
+    assert "@" not in chart.to_json()
+
+
+@pytest.mark.parametrize("engine", ["plotly", "matplotlib"])
+def test_a_model_of_sequences_draws_its_training(engine: str) -> None:
+    if engine == "matplotlib":
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed").use("Agg")
+    x = np.random.default_rng(0).normal(size=(20, 4, 1))
+    model = rekur.Regressor(hidden_size=4, num_layers=1).fit(x, x.sum(axis=(1, 2)), epochs=2, validation=0.2)
+    chart = model.plot(engine)
+    assert type(chart).__module__.split(".")[0] == engine
+    if engine == "plotly":
+        assert [(trace.name, len(trace.y)) for trace in chart.data] == [("training loss", 2), ("validation loss", 2)]
+    with pytest.raises(rekur.core.NotFittedError):
+        rekur.Regressor().plot()

@@ -18,6 +18,7 @@ import rekur
 from rekur.cli import sequence as commands
 from rekur.cli.options import FitOptions, Outputs
 from rekur.core import RekurError
+from rekur.data.ingest.delimited import ReadOptions
 from rekur.inputs.datasets import Dataset, DatasetColumns
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text
@@ -386,7 +387,7 @@ def test_fit_is_not_shown_the_test_part(
                 "compare",
                 lambda self, x, *y: (scored.extend(x), compare(self, x, *y))[1],  # noqa: B023
             )
-            commands.fit(command, "train", DatasetColumns(), test, FitOptions(), Outputs())
+            commands.fit(command, "train", DatasetColumns(), test, FitOptions(), Outputs(), ReadOptions())
         assert len(scored) == (2 if test is None else 10)
         assert len(seen) == (18 if test is None else 20)
         assert not {id(row) for row in seen} & {id(row) for row in scored} or isinstance(seen[0], str)

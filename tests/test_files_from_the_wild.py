@@ -332,6 +332,37 @@ RIGHT: dict[str, Right] = {
     "years of two digits behind": Right(
         column([f"{day[-2:]}/06/25" for day in DAYS]), notes=["dates were read as day/month/year"]
     ),
+    "days of a spreadsheet": Right(
+        lines("Datum;Preis;Menge", *(f"{45820 + k};{comma(value)};1" for k, value in enumerate(VALUES))),
+        columns={"target_col": "Preis"},
+        notes=["numbers such as 45820 were read as days of a spreadsheet, 2025-06-12"],
+    ),
+    "hours of a spreadsheet": Right(
+        column([f"{45820 + hour / 24:.5f}" for hour in range(6)], header="date,y"), times=HOURS
+    ),
+    "a count that is no date": Right(column(range(45820, 45826)), times=[str(45820 + k) for k in range(6)]),
+    "German months": Right(
+        column([f"{name} 2025" for name in ("Jan", "Feb", "Mär", "Apr", "Mai", "Jun")]), times=MONTHS
+    ),
+    "German months in full": Right(
+        lines(
+            "Monat;Umsatz;Preis",
+            *(
+                f"{name} 2025;{comma(value)};1"
+                for name, value in zip(("Januar", "Februar", "März", "April", "Mai", "Juni"), VALUES, strict=True)
+            ),
+        ),
+        times=MONTHS,
+        columns={"target_col": "Umsatz"},
+    ),
+    "German days": Right(column([f"{day[-2:]}. Juni 2025" for day in DAYS])),
+    "days of months with points": Right(
+        column([f"{k}. Mär. 2025" for k in range(1, 7)]), times=[f"2025-03-0{k}" for k in range(1, 7)]
+    ),
+    "calendar weeks": Right(
+        column([f"KW {k}/2025" for k in range(2, 8)]), times=WEEKS, notes=["read as their Mondays"]
+    ),
+    "calendar weeks behind the year": Right(column([f"2025-KW{k:02}" for k in range(2, 8)]), times=WEEKS),
     # keys
     "two keys": Right(
         panel_rows("store,dept,ds,y", lambda s: f"north,{s + 1}"),
@@ -387,7 +418,34 @@ RIGHT: dict[str, Right] = {
     ),
 }
 
+RIGHT["files of a series each"] = Right(
+    {f"shops/{name}.csv": lines("ds;y", *plain(values=[value + k for value in VALUES])) for k, name in enumerate("ab")},
+    name="shops",
+    values=TWO,
+    ids=["a", "b"],
+    notes=["each file was taken as a series, named 'unique_id' by its file"],
+)
+
 REFUSED: dict[str, Refused] = {
+    "months as columns": Refused(
+        lines("product,Jan 2023,Feb 2023,Mar 2023", "a,1,2,3", "b,2,3,4"),
+        r"has a column for each time \('Jan 2023', 'Feb 2023', 'Mar 2023'\), but a row .* transpose the sheet, or use",
+    ),
+    "German months as columns": Refused(
+        lines("Jahr;Jan;Feb;Mär;Apr;Mai;Jun", "2023;1;2;3;4;5;6", "2024;1;2;3;4;5;6"), "has a column for each time"
+    ),
+    "dates as columns": Refused(
+        lines("product,2023-01,2023-02,2023-03", "a,1,2,3", "b,2,3,4"), "has a column for each time"
+    ),
+    "years as columns": Refused(lines("country,2019,2020,2021", "a,1,2,3", "b,2,3,4"), "has a column for each time"),
+    "two rows of names": Refused(
+        lines("date,North,North,South", ",a,b,c", *(f"{day},1,2,3" for day in DAYS)),
+        "two columns named 'North'; rename",
+    ),
+    "names below the header": Refused(
+        lines("date,North,South", "day,sales,sales", *(f"{day},1,2" for day in DAYS)),
+        "column 'North', row 2: 'sales' is not a number, but all others are; if the header has two rows, keep one",
+    ),
     "commas in doubt": Refused(
         lines("ds,y", *(f'{day},"1,{234 + k}"' for k, day in enumerate(DAYS))),
         r"column 'y': '1,234' can be read as 1\.234 or 1234: say decimal=',' or decimal='\.'",
@@ -651,3 +709,26 @@ def test_several_files_of_the_command_line(command: Callable[..., str]) -> None:
     command("forecast", "?.csv", *QUICK)
     Path("2.csv").write_text("day,z\n2025-01-13,1\n")
     assert "2.csv lacks 'y' and has 'z' besides" in command("forecast", "?.csv", "--save", "m", *QUICK)
+
+
+def test_a_calendar_holds_the_covariates_of_the_past_too(command: Callable[..., str]) -> None:
+    """The history takes the covariates that it lacks from the table of the future, whose rows hold for all series."""
+    Path("in.csv").write_text(
+        lines("shop,day,y", *(f"{shop},{day},{k % 7}" for shop in "ab" for k, day in enumerate(LONG)))
+    )
+    days = [day.replace("-", "/") for day in (*LONG, *AFTER)]  # written otherwise than in the history
+    Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},{k % 3}" for k, day in enumerate(days))))
+    words = ("forecast", "in.csv", "--id", "shop", "--target", "y", "--future", "calendar.csv")
+    printed = command(*words, *QUICK, "--save", "m")
+    assert "past values of 'holiday' are from calendar.csv, for 60 of 60 rows" in printed
+    assert "the future table: without a column 'shop', its rows were taken for every series" in printed
+    assert "not used" not in printed
+    panel = rekur.load("m").panel_
+    assert panel.future[:, 0].tolist() == [k % 3 for k in range(30)] * 2
+    Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in AFTER)))
+    assert "calendar.csv has the column 'holiday', but in.csv has not: add it there, or put" in command(*words, *QUICK)
+    Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in (*LONG, *AFTER[:2]))))
+    short = command("forecast", "in.csv", "--id", "shop", "--target", "y", "--future", "calendar.csv", "-H", "3")
+    assert "2 rows are absent of the 6 that the next 3 steps need: 'a' at 2025-02-14, 'b' at 2025-02-14" in short
+    Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in (*LONG, *AFTER, AFTER[0]))))
+    assert "calendar.csv, row 35: the time 2025-02-12 occurs twice" in command(*words, *QUICK)

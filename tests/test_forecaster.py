@@ -493,3 +493,49 @@ def test_one_forecast_of_the_command_line_reads_once_and_builds_two_forecasters(
         main(["forecast", str(tmp_path / "a.csv"), "--horizon", "3", "--windows", "1"])
     assert sorted(calls) == ["build", "build", "read"]
     assert "over 1 window" in capsys.readouterr().out
+
+
+def weeks(n: int, start: str = "2024-01-01") -> pd.DataFrame:
+    """Days with a weekly season."""
+    return pd.DataFrame({"ds": pd.date_range(start, periods=n), "y": 5.0 + np.arange(n) % 7})
+
+
+def test_a_history_without_the_rows_that_were_learned_is_named() -> None:
+    df = weeks(60)
+    model = Forecaster(3, select="seasonal_naive").fit(df)
+    note = (
+        "the forecast reads the rows of the table alone, 10 since 2024-02-20: the 50 rows before them that the model "
+        "was fitted to are not in it; pass the whole history to forecast from it"
+    )
+    assert note in model.forecast(df.tail(10)).notes
+    with pytest.warns(UserWarning, match="10 since 2024-02-20"):
+        model.predict(df.tail(10))
+    later = model.forecast(weeks(20, "2025-01-01")).notes
+    assert any("20 since 2025-01-01: the 60 rows before them" in each for each in later)
+    assert any("and 306 steps between are missing" in each for each in later)
+    for whole in (df, weeks(70), weeks(10, "2023-12-22")):
+        assert not any("table alone" in each for each in model.forecast(whole).notes)
+    several = pd.concat([df.assign(unique_id="a"), df.assign(unique_id="b")])
+    model = Forecaster(3, select="naive").fit(several)
+    notes = model.forecast(pd.concat([df.assign(unique_id="a"), df.tail(9).assign(unique_id="b")])).notes
+    assert any("the forecast of 1 series reads the rows of the table alone, 9 of 'b' since" in each for each in notes)
+
+
+def test_covariates_that_a_baseline_does_not_read_are_named() -> None:
+    df = weeks(60).assign(promo=[float(t % 5 == 0) for t in range(60)])
+    note = "covariates without effect: 'promo'; the forecast is one of baselines, which read none"
+    model = Forecaster(3, select="naive").fit(df, target_col="y", hist_exog_list=["promo"])
+    assert note in model.notes_
+    assert model.forecast().notes.count(note) == 1
+    small = Training(max_epochs=1)
+    network = Forecaster(3, hidden_size=8, num_layers=1, training=small, select="corrected")
+    network.fit(df, target_col="y", hist_exog_list=["promo"])
+    assert note not in network.forecast().notes
+    assert note in network.set_params(select="naive").forecast().notes
+
+
+def test_steps_after_an_empty_end_are_not_asked_for_without_a_word() -> None:
+    df = weeks(60).assign(promo=0.0, y=lambda d: d.y.where(np.arange(60) < 55))
+    model = Forecaster(3, select="naive").fit(df, target_col="y", futr_exog_list=["promo"])
+    with pytest.raises(DataError, match="they begin after 5 rows of the history without a value: take these out of it"):
+        model.predict(futr_df=df[["ds", "promo"]])

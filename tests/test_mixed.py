@@ -158,7 +158,8 @@ def test_a_short_history_is_forecast_by_the_model_of_its_series() -> None:
     df = panel().drop(columns="x")
     made = model().fit(df)
     w0 = df[df.unique_id == "w0"]
-    predicted = made.predict(w0.tail(4))
+    with pytest.warns(UserWarning, match="4 since 2017-01-15: the 106 rows before them"):
+        predicted = made.predict(w0.tail(4))
     assert (predicted.ds.diff().dropna() == pd.Timedelta("7D")).all()
     monday = w0.assign(unique_id="new", ds=w0.ds + pd.Timedelta("1D"))
     assert made.predict(monday).ds.dt.day_of_week.unique().tolist() == [0]

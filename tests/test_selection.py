@@ -133,11 +133,17 @@ def test_a_backtest_selects_the_better_baseline(fitted: Forecaster) -> None:
     assert "rekur is behind naive by " in behind.verdict()
     assert behind.verdict().endswith("; use naive (select='naive')")
     assert "; the forecast is therefore naive" in behind.verdict(used="naive")
+    itself = made_backtest({"rekur": 1.0, **EQUAL})
+    itself = replace(itself, forecasts={**itself.forecasts, "rekur": itself.forecasts["naive"]})
+    assert "rekur, in these windows naive itself," in itself.verdict()
+    assert "; the forecast, fitted to all rows, is the average" in itself.verdict(used="blend")
+    assert "the average" not in itself.verdict(used="naive")
     model = Forecaster(7, **SMALL).fit(table(), backtest=behind)
     assert model.ensemble_.selected == "naive"
     assert model.predict()["rekur"].nunique() == 1
     assert "naive alone: its quantile loss on the windows of the backtest" in model.notes_[-1]
-    assert "select='blend'" in model.notes_[-1]
+    assert "lower than that of rekur fitted before them" in model.notes_[-1]
+    assert "select='blend' takes the average" in model.notes_[-1]
     blend = model.set_params(select="blend").predict()["rekur"]
     np.testing.assert_array_equal(blend, fitted.set_params(select="blend").predict()["rekur"])
     fitted.set_params(select="auto")

@@ -196,13 +196,29 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
         r"irregular: most rows are h apart, but series 's0', row 7 \(2024-01-01 04:20:00\).*20min",
     ),
     "off the grid": (long(1, 6, "h"), {"freq": "2h"}, r"series 's0', row 3: the time 2024-01-01 01:00:00"),
+    "too fine": (
+        long(2),
+        {"freq": "h"},
+        r"freq='h' does not fit: the times of sales.csv are 24 such steps apart or more",
+    ),
+    "months": (long(1, 9, "MS"), {"freq": "D"}, r"are 29 such steps apart or more \(MS\).* leave freq= out"),
+    "too coarse": (
+        long(1, 40),
+        {"freq": "M"},
+        r"pass the true step as freq=D; for coarser steps combine the rows of each",
+    ),
     "wrong kind": (long().assign(ds=range(20)), {"freq": "h"}, r"freq='h' does not fit.*whole numbers"),
     "twice": (
         pd.concat([long(2), long(2).iloc[[14]]]),
         {},
-        r"series 's1', the time 2024-01-05 occurs twice, in row 16 and row 22.*--duplicates mean",
+        r"series 's1', the time 2024-01-05 occurs twice, in row 16 and row 22.*id_col too .*duplicates=\"mean\"",
     ),
     "panel": (long()[["ds", "y"]], {}, r"2024-01-01 occurs twice, in row 2 and row 12.*id_col"),
+    "two keys": (
+        long(2).assign(shop="A", dept=long(2)["unique_id"])[["shop", "dept", "ds", "y"]],
+        {"id_col": "shop", "target_col": "y"},
+        r"name the column that tells them apart with id_col too \(not used: 'dept'\); else combine them",
+    ),
     "mixed steps": (
         pd.concat([long(1, 99), long(1, 9, "W").assign(unique_id="w")]),
         {},
@@ -427,6 +443,29 @@ def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
         read_panels(df)
     with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
         read_panels(df, freq="h")
+
+
+def test_a_step_that_few_rows_keep_may_still_be_named() -> None:
+    """Rows on Mondays and Thursdays, or without weekends, have days as their step if the user says so."""
+    days = pd.date_range("2024-01-01", periods=60)
+    for kept in (days.day_of_week.isin([0, 3]), days.day_of_week < 5):
+        df = pd.DataFrame({"ds": days[kept], "y": 1.0})
+        assert read_panel(df, freq="D").length(0) > kept.sum()
+
+
+def test_empty_rows_at_the_end_are_named() -> None:
+    df = long(3)
+    df.loc[[9, 18, 19], "y"] = np.nan
+    note = next(note for note in read_panel(df).notes if "at the end" in note)
+    assert note.startswith(
+        "3 rows at the end are empty in 2 of 3 series (column 'y' of series 's0', 2024-01-10): the forecast begins"
+    )
+    assert "in futr_df" in note
+    single = read_panel(long(1, 30).assign(y=[1.0] * 28 + [np.nan] * 2)[["ds", "y"]]).notes
+    assert any("2 rows at the end are empty (column 'y', 2024-01-29 to 2024-01-30)" in note for note in single)
+    wide = pd.DataFrame({"ds": df.ds[:10], "a": 1.0, "b": [1.0] * 9 + [np.nan]})
+    assert any("1 row at the end is empty in 1 of 2 series (column 'b'" in note for note in read_panel(wide).notes)
+    assert not any("at the end" in note for note in read_panel(long(3)).notes)
 
 
 def test_the_face_of_the_package() -> None:

@@ -63,7 +63,7 @@ def test_a_network_that_knows_more_takes_part() -> None:
     choice = choose_powers(evidence(200, network=2.0, linear=0.5))
     assert choice.powers[0] >= 0.8
     assert choice.gain > 2
-    assert "together they are better" in choice.note()
+    assert "labels from the network and the linear model together: they are better" in choice.note()
 
 
 def test_two_independent_models_of_equal_worth_are_mixed() -> None:

@@ -18,6 +18,10 @@ Parameters: TypeAlias = "dict[str, Any]"
 """Constructor arguments by name, of the types of the constructor."""
 
 
+SYNONYMS = {"h": "horizon", "seed": "random_state", "units": "hidden_size", "model": "select", "epochs": "training"}
+"""Names that other libraries have for parameters."""
+
+
 class BaseEstimator:
     """Parameters, fitted state and display of an estimator.
 
@@ -162,7 +166,8 @@ class BaseEstimator:
 def unknown_parameter(kind: type, name: str) -> OptionError:
     """Error for a constructor argument that does not exist, with the nearest name."""
     known = list(inspect.signature(kind).parameters)
-    return OptionError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(known)}{nearest(name, known)}")
+    meant = f"; did you mean {SYNONYMS[name]!r}?" if SYNONYMS.get(name) in known else nearest(name, known)
+    return OptionError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(known)}{meant}")
 
 
 def option_fields(value: Any) -> list[Any]:

@@ -11,8 +11,10 @@ import typer
 
 import rekur
 from rekur.cli import parameters
+from rekur.core import OptionError
 
 __all__ = ["app", "main"]
+
 
 SHORT_HELP = """rekur {version}: recurrent networks for forecasting tables and for learning from sequences
 
@@ -121,6 +123,7 @@ def _forecast(
 ) -> None:
     """Train on a table of series, backtest on its past and forecast the next steps."""
     started = monotonic()  # importing torch takes a part of a time limit, too
+    parameters.check(*file, future, horizon=horizon, cell=cell, duplicates=duplicates, select=select)
     from rekur.cli.forecasting import run
     from rekur.cli.options import ForecastInput, ForecastOptions, Outputs, PanelColumns
 
@@ -154,6 +157,9 @@ def _fit(
     x: parameters.X = None,
     y: parameters.Y = None,
     id: parameters.Steps = None,
+    decimal: parameters.Decimal = None,
+    thousands: parameters.Thousands = None,
+    sheet: parameters.Sheet = None,
     input: parameters.Input = None,
     cell: parameters.OptionalCell = None,
     hidden: Annotated[int | None, typer.Option(metavar="SIZE", help="size of the hidden state")] = None,
@@ -169,12 +175,15 @@ def _fit(
     verbose: parameters.Verbose = False,
 ) -> None:
     """Train an estimator on texts, words, readings, recordings or videos, and print its scores."""
+    parameters.check(data, test, task=task, cell=cell, input=input)
     from rekur.cli.options import FitOptions, Outputs
     from rekur.cli.sequence import fit as run
+    from rekur.data.ingest.delimited import ReadOptions
     from rekur.inputs.datasets import DatasetColumns
 
     options = FitOptions(input, cell, hidden, layers, epochs, copy, seed)
-    run(task, data, DatasetColumns(x, y, id), test, options, Outputs(None, report, save, json, quiet, verbose))
+    outputs, reading = Outputs(None, report, save, json, quiet, verbose), ReadOptions(decimal, thousands, sheet)
+    run(task, data, DatasetColumns(x, y, id), test, options, outputs, reading)
 
 
 @app.command(
@@ -194,28 +203,33 @@ def _score(
     x: parameters.X = None,
     y: parameters.Y = None,
     id: parameters.Steps = None,
+    decimal: parameters.Decimal = None,
+    thousands: parameters.Thousands = None,
+    sheet: parameters.Sheet = None,
     report: parameters.Report = None,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
     verbose: parameters.Verbose = False,
 ) -> None:
     """Print the scores of a saved model on other data."""
+    parameters.check(data, folder=model)
     from rekur.cli import forecasting, sequence
     from rekur.cli.options import Outputs
     from rekur.cli.outputs import check
-    from rekur.core import OptionError
+    from rekur.data.ingest.delimited import ReadOptions
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
+    reading = ReadOptions(decimal, thousands, sheet)
     outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
     check(outputs)
     estimator = rekur.load(model)
     if not isinstance(estimator, Forecaster):
-        sequence.score(estimator, model, data, DatasetColumns(x, y, id), outputs)
+        sequence.score(estimator, model, data, DatasetColumns(x, y, id), outputs, reading)
     elif (x, y, id) != (None, None, None):
         raise OptionError(f"--x, --y and --id are for models of sequences; {model} holds a forecaster")
     else:
-        forecasting.score(estimator, data, outputs, model)
+        forecasting.score(estimator, data, outputs, model, reading)
 
 
 @app.command(
@@ -250,10 +264,11 @@ def _predict(
     verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast or predict with a saved model, without training."""
+    parameters.check(*(file or ()), future, folder=model, select=select)
     from rekur.cli import forecasting, sequence
     from rekur.cli.options import ForecastInput, Outputs
     from rekur.cli.outputs import CONLL_SUFFIX, check
-    from rekur.core import OptionError
+    from rekur.data.ingest.delimited import ReadOptions
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
     from rekur.sequence.tagger import Tagger
@@ -271,12 +286,10 @@ def _predict(
     else:
         if level:
             raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
-        if decimal or thousands or sheet:
-            kind = type(estimator).__name__
-            raise OptionError(f"--decimal, --thousands and --sheet are for forecasts; {model} holds a {kind}")
         if len(file or ()) > 1:
             raise OptionError(f"a {type(estimator).__name__} reads one file, not {len(file or ())}")
-        sequence.predict(estimator, model, file[0] if file else None, future, DatasetColumns(x, None, id), outputs)
+        name, columns = file[0] if file else None, DatasetColumns(x, None, id)
+        sequence.predict(estimator, model, name, future, columns, outputs, ReadOptions(decimal, thousands, sheet))
 
 
 @app.command("demo", epilog=parameters.examples("rekur demo", "rekur demo --out demo"))

@@ -12,6 +12,7 @@ import typer
 
 from rekur.cli.options import COMMAND
 from rekur.core import RekurError
+from rekur.registry import COMMANDS
 
 OPTIONS = {
     "cell": "--cell",
@@ -107,7 +108,9 @@ def _usage(error: Exception) -> str:
     if nearest:
         return f"{getattr(error, 'message', error)}; did you mean {' or '.join(sorted(nearest))}?"
     format_message = getattr(error, "format_message", None)
-    return str(error if format_message is None else format_message())
+    text = str(error if format_message is None else format_message())
+    task = next((name for name in COMMANDS if text == f"No such command {name!r}."), None)
+    return text if task is None else f"{task} is a task of rekur fit: rekur fit {task} DATA"
 
 
 def _fail(text: str) -> int:

@@ -10,20 +10,35 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
+from rekur.baselines import BASELINES
 from rekur.cli import results
 from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, check_inputs, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
 from rekur.core import DataError, OptionError, positive
+from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest import files
-from rekur.data.ingest.schema import ID_COLUMNS, TARGET_COLUMNS, Frame, as_table, infer_time_column, quoted
+from rekur.data.ingest.delimited import ReadOptions
+from rekur.data.ingest.future_covariates import next_covariates
+from rekur.data.ingest.parsing import plural, row_name
+from rekur.data.ingest.schema import (
+    FILE_ATTRIBUTES,
+    ID_COLUMNS,
+    TARGET_COLUMNS,
+    Frame,
+    as_table,
+    file_attributes,
+    infer_time_column,
+    quoted,
+)
+from rekur.data.ingest.times import to_times
 from rekur.data.panel import read_panel
 from rekur.data.panel_group import PanelGroup, column_options, read_group
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import Forecast
 from rekur.forecasting.forecaster import Forecaster
-from rekur.forecasting.multi_frequency import used_baseline
+from rekur.forecasting.multi_frequency import used_model
 from rekur.training.deadline import Deadline
 from rekur.training.progress import phase, stage
 
@@ -54,8 +69,12 @@ def run(
     if futr_df is not None:
         time = time_column(df, columns, source)
         futr_df = with_time_column(futr_df, time, df)
-        covariates = future_covariates(futr_df, df, columns, time)
+        covariates = future_covariates(futr_df, columns, time)
+        df = with_covariates(df, futr_df, covariates, columns, time, (source, str(tables.future)))
     panels = read_history(model, df, covariates, columns, source)
+    if futr_df is not None:  # a table that lacks values is refused before the training
+        for panel in panels.parts:
+            next_covariates(panel, covariates, futr_df, model.horizon)
     tested = testable(panels, model.horizon) if windows is None else windows > 0
     half = deadline.portion(0.5).seconds()
     backtest = None
@@ -101,14 +120,14 @@ def predict(
     finish("predict", Finished(model, forecast, None, source), outputs, level)
 
 
-def score(model: Forecaster, file: str, outputs: Outputs, folder: str) -> None:
+def score(model: Forecaster, file: str, outputs: Outputs, folder: str, reading: ReadOptions) -> None:
     """`rekur score` with a saved forecaster: windows of a table that training has not seen, without training."""
     if outputs.report is not None:
         raise OptionError(
             "--report is of scores of sequences; rekur forecast and rekur predict write one of a forecast"
         )
     source = source_name(file)
-    panels = model.read(files.read_file(file), source)
+    panels = model.read(files.read_file(file, **asdict(reading)), source)
     with working(outputs), phase("forecasts of the windows"):
         backtest = model.compare(panels)
     panel = backtest.panel
@@ -197,18 +216,63 @@ def with_time_column(future: pd.DataFrame, time: str, df: pd.DataFrame) -> pd.Da
     return future.rename(columns={infer_time_column(as_table(future, source), others, source): time})
 
 
-def future_covariates(future: Frame, df: Frame, columns: PanelColumns, time: str) -> tuple[str, ...]:
-    """Columns of the table of future values that are neither id nor time nor target; the history must have them."""
+def future_covariates(future: Frame, columns: PanelColumns, time: str) -> tuple[str, ...]:
+    """Columns of the table of future values that are neither id nor time nor target."""
     others = {*(columns.id_col or ID_COLUMNS), time, *(columns.target_col or TARGET_COLUMNS)}
     covariates = tuple(column for column in future.columns if column not in others)
     if not covariates:
         raise DataError("the future table has only the id and the time column; add columns of known future values")
-    missing = [column for column in covariates if column not in df.columns]
-    if missing:
-        raise DataError(
-            f"the future table has the column {missing[0]!r}, but the table FILE does not; add it there or remove it"
-        )
     return covariates
+
+
+def with_covariates(
+    df: pd.DataFrame,
+    future: pd.DataFrame,
+    names: Sequence[str],
+    columns: PanelColumns,
+    time: str,
+    sources: tuple[str, str],
+) -> pd.DataFrame:
+    """The history with the covariates that it lacks, from the rows of its times in the table of future values.
+
+    Parameters
+    ----------
+    df, future : pandas.DataFrame
+        Both tables; the second one may hold the past too, as a calendar does.
+    names : sequence of str
+        Covariates.
+    columns : PanelColumns
+        Columns of the history.
+    time : str
+        Time column of both.
+    sources : (str, str)
+        Names of both tables.
+    """
+    missing = [name for name in names if name not in df.columns]
+    if not missing:
+        return df
+    ids = [name for name in columns.id_col or ID_COLUMNS if name in df.columns and name in future.columns]
+    keys = []
+    for table, source in zip((df, future), sources, strict=True):
+        times = to_times(as_table(table, source)[time], f"{source}, column {time!r}")
+        keys.append(pd.MultiIndex.from_arrays([times.values, *(table[name].astype(str) for name in ids)]))
+    twice = keys[1].duplicated()
+    if twice.any():
+        row, key = row_name(int(twice.argmax())), format_time(keys[1][twice][0][0])
+        raise DataError(f"{sources[1]}, {row}: the time {key} occurs twice; leave one row of each time and series")
+    place = keys[1].get_indexer(keys[0])
+    count = int((place >= 0).sum())
+    if not count:
+        raise DataError(
+            f"{sources[1]} has the column {missing[0]!r}, but {sources[0]} has not: add it there, or put the rows of "
+            f"the past into {sources[1]} too"
+        )
+    joined = df.assign(**{name: future[name].take(np.maximum(place, 0)).where(place >= 0).array for name in missing})
+    known, other = file_attributes(df), file_attributes(future).get("doubts", {})
+    note = f"past values of {quoted(missing, limit=6)} are from {sources[1]}, for {count:,} of {plural(len(df), 'row')}"
+    doubts = {**known.get("doubts", {}), **{name: other[name] for name in missing if name in other}}
+    joined.attrs[FILE_ATTRIBUTES] = {**known, "notes": [*known.get("notes", ()), note], "doubts": doubts}
+    return joined
 
 
 def testable(panels: PanelGroup, horizon: int) -> bool:
@@ -228,10 +292,10 @@ class Finished:
     untested: str = ""
 
     @property
-    def used(self) -> str | None:
-        """The baseline that the forecast is, if it is one."""
+    def used(self) -> str:
+        """The baseline that the forecast is, if it is one, else "blend"."""
         model = self.model
-        return used_baseline((model,) if model.multi_ is None else model.multi_.parts, model.select)
+        return used_model((model,) if model.multi_ is None else model.multi_.parts, model.select)
 
     def notes(self) -> list[str]:
         """Notes on the data and the model."""
@@ -249,7 +313,7 @@ class Finished:
             "notes": self.notes(),
             "skipped": results.skipped(panel.skipped),
             "backtest": None if self.backtest is None else results.of_backtest(self.backtest, self.used),
-            "baseline": self.used,
+            "baseline": self.used if self.used in BASELINES else None,
             "forecast": results.records(frame),
         }
 

@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rekur.core import DataError, choose, positive
 from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
 
 CELLS = ("rnn", "rnn_relu", "lstm", "gru", "gru_before")
 SELECTIONS = ("auto", "blend", "corrected", "direct", "naive", "seasonal_naive", "drift", "smoothing")
 DUPLICATES = ("error", "mean", "first", "last", "sum")
+CHOICES = {"cell": CELLS, "duplicates": DUPLICATES, "input": INPUTS, "select": SELECTIONS, "task": COMMANDS}
+
+
+def check(*sources: str | None, folder: str | None = None, horizon: int | None = None, **options: str | None) -> None:
+    """Raise for plain errors of a command, before large libraries are loaded: what is named here must exist.
+
+    Parameters
+    ----------
+    *sources : str or None
+        Files and folders to read; None, standard input, patterns and addresses pass.
+    folder : str, optional
+        Folder of a saved model.
+    horizon : int, optional
+        Steps to forecast.
+    **options : str or None
+        Values of options by the keys of `CHOICES`; None passes.
+
+    Raises
+    ------
+    DataError
+        If a file or folder does not exist.
+    OptionError
+        If the value of an option is not known.
+    """
+    if horizon is not None:
+        positive("--horizon", horizon)
+    for name, value in options.items():
+        if value is not None:
+            choose(name, value, CHOICES[name])
+    if folder is not None and not Path(folder).exists():
+        raise DataError(f"{folder} does not exist: name the folder of a saved model")
+    for source in sources:
+        if source is None or source == "-" or glob.has_magic(source) or "://" in source:
+            continue
+        if not Path(source).exists():
+            raise DataError(f"{source} does not exist: name a file or folder, or - for standard input")
 
 
 def completed(names: Iterable[str]) -> Callable[[str], list[str]]:
@@ -74,7 +113,8 @@ Level = Annotated[
     typer.Option(metavar="PERCENT", help="prediction interval in percent, 1 to 95, repeatable [default: 80]"),
 ]
 Future = Annotated[
-    str | None, typer.Option(metavar="TABLE", help="table of known future values; its columns must be in FILE too")
+    str | None,
+    typer.Option(metavar="TABLE", help="table of known future values; of the past too, where FILE lacks its columns"),
 ]
 Out = Annotated[
     str | None,

@@ -78,7 +78,7 @@ def grid(*columns: tuple[str, Literal["left", "right"]]) -> Table:
 
 
 def scores(screen: Screen, backtest: Backtest, used: str | None = None) -> None:
-    """Print the verdict and the metrics of every model, best MASE first; `used` is the baseline of the forecast."""
+    """Print the verdict and the metrics of every model, best MASE first; `used` is the model that forecasts."""
     headings = ("MASE", "sMAPE %", "RMSE", "WQL", "MSIS", "covers 80 %")
     table = grid(("past windows", "left"), *((heading, "right") for heading in headings))
     metrics, errors = backtest.metrics(), backtest.standard_errors()

@@ -69,7 +69,7 @@ def skipped(pairs: Iterable[tuple[object, str]]) -> list[dict[str, object]]:
 
 
 def of_backtest(backtest: Backtest, used: str | None) -> dict[str, object]:
-    """Verdict and metrics of a backtest; `used` is the baseline that the forecast is, if it is one."""
+    """Verdict and metrics of a backtest; `used` is the model that forecasts, see `Backtest.verdict`."""
     verdict = backtest.outcome(used)
     return {
         "windows": backtest.n_windows,

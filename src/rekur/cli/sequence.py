@@ -22,7 +22,8 @@ from rekur.cli.outputs import (
 from rekur.cli.printing import Screen, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import train_validation_split
-from rekur.data.validation import read_labels
+from rekur.data.ingest.delimited import ReadOptions
+from rekur.data.validation import MAX_HASHES, read_labels, row_hashes
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
@@ -54,6 +55,7 @@ class SequenceModel(Savable, Protocol):
     size_: NetworkSize
     history_: list[dict[str, float]]
     notes_: list[str]
+    seen_: list[str]
     fit_record_: FitRecord
 
     @property
@@ -74,7 +76,13 @@ class SequenceModel(Savable, Protocol):
 
 
 def fit(
-    task: str, source: str, columns: DatasetColumns, test: str | None, options: FitOptions, outputs: Outputs
+    task: str,
+    source: str,
+    columns: DatasetColumns,
+    test: str | None,
+    options: FitOptions,
+    outputs: Outputs,
+    reading: ReadOptions,
 ) -> None:
     """`rekur fit`: read, hold a test part out, train, score on the test part, and write the outputs.
 
@@ -91,12 +99,12 @@ def fit(
     row = COMMANDS[task]
     model = build(row, options)
     model.check_libraries()
-    train = read_examples(source, row, columns, outputs)
+    train = read_examples(source, row, columns, outputs, reading)
     skipped = train.skipped
     if test is None:
         train, held_out = split(train, model, row)
     else:
-        held_out = read_examples(test, row, columns, outputs)
+        held_out = read_examples(test, row, columns, outputs, reading)
         skipped = [*skipped, *held_out.skipped]
     with working(outputs):
         with phase("training", 0.9):
@@ -146,9 +154,11 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
     return model
 
 
-def read_examples(source: str, task: Task, columns: DatasetColumns, outputs: Outputs, targets: bool = True) -> Dataset:
+def read_examples(
+    source: str, task: Task, columns: DatasetColumns, outputs: Outputs, reading: ReadOptions, targets: bool = True
+) -> Dataset:
     """Read the examples of a task and name those that were skipped, each in one line on standard error."""
-    dataset, screen = read(source, dataset_format(task), columns, targets), Screen(outputs, error=True)
+    dataset, screen = read(source, dataset_format(task), columns, targets, reading), Screen(outputs, error=True)
     screen.notes(dataset.notes)
     for name, reason in dataset.skipped[:SHOWN]:
         screen.line(f"· left out: {reason if reason.startswith(name) else f'{name}: {reason}'}")
@@ -185,7 +195,13 @@ def train_and_save(model: SequenceModel, task: Task, train: Dataset, epochs: int
 
 
 def predict(
-    model: SequenceModel, folder: str, file: str | None, future: str | None, columns: DatasetColumns, outputs: Outputs
+    model: SequenceModel,
+    folder: str,
+    file: str | None,
+    future: str | None,
+    columns: DatasetColumns,
+    outputs: Outputs,
+    reading: ReadOptions,
 ) -> None:
     """`rekur predict` with an estimator of sequences."""
     task = task_of(model)
@@ -197,7 +213,7 @@ def predict(
     if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     check_inputs(outputs, (file,))
-    dataset = read_examples(file, task, columns, outputs, targets=False)
+    dataset = read_examples(file, task, columns, outputs, reading, targets=False)
     with working(outputs), phase("predictions"):
         frame, shown = predictions(model, dataset, file)
     if outputs.out is not None and outputs.out.lower().endswith(CONLL_SUFFIX):
@@ -247,13 +263,16 @@ def predictions(model: SequenceModel, dataset: Dataset, source: str) -> tuple[pd
     return table.assign(prediction=texts), shown
 
 
-def score(model: SequenceModel, folder: str, source: str, columns: DatasetColumns, outputs: Outputs) -> None:
+def score(
+    model: SequenceModel, folder: str, source: str, columns: DatasetColumns, outputs: Outputs, reading: ReadOptions
+) -> None:
     """`rekur score` with an estimator of sequences, on examples with targets."""
     task = task_of(model)
     check_inputs(outputs, (source,))
-    dataset = read_examples(source, task, columns, outputs)
+    dataset = read_examples(source, task, columns, outputs, reading)
     with working(outputs), phase("scores"):
         comparison, notes = compared(model, task, dataset)
+        notes += seen_notes(model, dataset)
         write_report(model, dataset, comparison, outputs, source)
     if outputs.json:
         values = {"data": source, "model": folder, "estimator": task.estimator}
@@ -266,6 +285,19 @@ def score(model: SequenceModel, folder: str, source: str, columns: DatasetColumn
     Screen(outputs, error=True).notes(notes)
     print_scores(screen, comparison)
     screen.written(outputs, "scores")
+
+
+def seen_notes(model: SequenceModel, dataset: Dataset) -> list[str]:
+    """Note on examples that the model was trained on, if they are many."""
+    learned = set(model.seen_)
+    count = sum(each in learned for each in row_hashes(dataset.x))
+    if not learned or SHOWN * count < min(len(learned), len(dataset.x)):
+        return []
+    least = "at least " if len(learned) == MAX_HASHES else ""
+    return [
+        f"{least}{count:,} of the {len(dataset.x):,} examples were trained on, and their scores are usually higher "
+        "than those of new ones: name others"
+    ]
 
 
 def with_labels_of(model: SequenceModel, dataset: Dataset) -> Dataset:

@@ -13,7 +13,8 @@ from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.frequency.per_series import LearnedFrequency
 from rekur.data.ingest.covariates import read_covariate, static_values
-from rekur.data.ingest.parsing import plural, series_codes, to_numbers
+from rekur.data.ingest.notes import table_notes
+from rekur.data.ingest.parsing import series_codes, to_numbers
 from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
 from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, file_attributes, infer_schema, quoted
 from rekur.data.ingest.sorted_rows import to_utc, to_wall_time
@@ -383,8 +384,7 @@ def read_panels(
     whole = learned[0].freq.kind == "integer" if learned else isinstance(freq, int)
     times = to_times(table[schema.columns.time], f"{source}, column {schema.columns.time!r}", whole)
     frequencies = [panel.learned_frequency for panel in learned]
-    has_ids = schema.columns.id is not None
-    grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, has_ids)
+    grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, schema.unused)
     target = {name: to_numbers(table[name], f"{source}, column {name!r}") for name in schema.values}
     if all(np.isnan(values).all() for values in target.values()):
         raise DataError(f"{source}: all values of {quoted(schema.values)} are missing; at least one value is needed")
@@ -459,26 +459,9 @@ def _panel_on_grid(grid: RegularGrid, columns: _PanelColumns) -> Panel:
         static_names=tuple(columns.static),
         labels=labels,
         columns=schema.columns,
-        notes=(*columns.notes, *_notes(schema, grid, y)),
+        notes=(*columns.notes, *table_notes(schema, grid, ids, offsets, y)),
         tz=grid.tz,
         local=grid.local,
         wide=schema.wide,
         uneven=uneven,
     )
-
-
-def _notes(schema: Schema, grid: RegularGrid, y: Array) -> tuple[str, ...]:
-    """Return the notes on the table and on its missing values."""
-    notes = [schema.note] if schema.note else []
-    if schema.wide:
-        notes.append(f"a wide table: {len(schema.values)} series, one a column")
-    if schema.unused:
-        notes.append(f"not used: {quoted(schema.unused, limit=6)}")
-    notes += grid.notes
-    missing = int(np.isnan(y).sum())
-    missing_rows = grid.missing_rows * len(schema.values)
-    if missing:
-        counts = [(missing_rows, "absent row"), (missing - missing_rows, "empty value")]
-        causes = " and ".join(plural(count, noun) for count, noun in counts if count)
-        notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {causes}")
-    return tuple(notes)

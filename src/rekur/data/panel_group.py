@@ -12,7 +12,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError, OptionError
+from rekur.core import Array, DataError, OptionError, nearest
 from rekur.data.ingest.covariates import read_covariate, static_values
 from rekur.data.ingest.parsing import series_codes
 from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, quoted
@@ -20,6 +20,23 @@ from rekur.data.panel import Panel, read_panels
 
 if TYPE_CHECKING:
     from typing import Unpack
+
+
+MODEL_OPTIONS = {name: name for name in ("cell", "freq", "horizon", "select", "season_length", "training")} | {
+    "h": "horizon",
+    "epochs": "training=Training(max_epochs=…)",
+}
+"""Options of the forecaster that users pass to its methods, and their names."""
+
+SYNONYMS = {
+    **dict.fromkeys(("y", "value", "label"), "target_col"),
+    **dict.fromkeys(("ds", "date", "timestamp"), "time_col"),
+    **dict.fromkeys(("unique_id", "item_id", "series", "group"), "id_col"),
+    **dict.fromkeys(("exog", "covariates", "future", "futr_exog"), "futr_exog_list"),
+    **dict.fromkeys(("past", "hist_exog"), "hist_exog_list"),
+    **dict.fromkeys(("static", "stat_exog"), "stat_exog_list"),
+}
+"""Names that other libraries and users have for `ColumnOptions`."""
 
 
 class ColumnOptions(TypedDict, total=False):
@@ -108,9 +125,8 @@ def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions
     OptionError
         An option is not one of `ColumnOptions`.
     """
-    if unknown := set(options) - set(ColumnOptions.__annotations__):
-        known = ", ".join(ColumnOptions.__annotations__)
-        raise OptionError(f"{unknown.pop()!r} is not an option for the columns of a table; the options are {known}")
+    if unknown := [name for name in options if name not in ColumnOptions.__annotations__]:
+        raise _unknown_option(unknown[0])
     present = _present(df)
     complete: ColumnOptions = {
         "id_col": _one_or_several(options.get("id_col"), present),
@@ -128,6 +144,18 @@ def column_options(df: Frame, **options: Unpack[ColumnOptions]) -> ColumnOptions
         complete["futr_exog_list"], complete["hist_exog_list"] = panel.future_names, panel.past_names
         complete["stat_exog_list"] = panel.static_names
     return complete
+
+
+def _unknown_option(name: str) -> OptionError:
+    """Error for a name that is none of `ColumnOptions`, with the one that is meant."""
+    known = list(ColumnOptions.__annotations__)
+    if name in MODEL_OPTIONS:
+        other = MODEL_OPTIONS[name]
+        return OptionError(f"{name!r} is not an option for the columns of a table; pass {other} to rekur.Forecaster")
+    meant = f"; did you mean {SYNONYMS[name]!r}?" if name in SYNONYMS else nearest(name, known)
+    return OptionError(
+        f"{name!r} is not an option for the columns of a table; the options are {', '.join(known)}{meant}"
+    )
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 
 UserData: TypeAlias = Any
 """Data of a user: an array, a list, a frame or anything else."""
+
+MAX_HASHES = 1000
+"""Rows of the training data by whose hashes a model recognises them, at most."""
+
+HASH_BYTES, HASHED_NUMBERS = 8, 20_000
 
 
 def floats(name: str, values: ArrayLike, axes: str) -> Tensor:
@@ -84,6 +92,7 @@ def row_weights(weights: ArrayLike, B: int) -> Tensor:
 
 def as_sequences(x: UserData, lengths: ArrayLike | None = None) -> UserData:
     """x as an array or a list, with lengths; an array (B, I) becomes sequences of one step, (B, 1, I)."""
+    _refuse_single(x)
     if hasattr(x, "tocsr"):
         raise DataError("sparse input is not supported: pass an array, such as x.toarray()")
     if hasattr(x, "__array__"):
@@ -108,13 +117,47 @@ def is_number_row(row: object) -> bool:
     )
 
 
+def _refuse_single(x: UserData) -> None:
+    """Raise a DataError for one text or one path in place of several."""
+    if isinstance(x, (str, os.PathLike)):
+        kind, text = ("text", x) if isinstance(x, str) else ("path", os.fspath(x))
+        raise DataError(f"x is one {kind}; pass a list of {kind}s, such as [{text[:20]!r}]")
+
+
 def count_rows(x: UserData) -> int:
     """Number of rows of x; a DataError unless it is an array or a list."""
-    if isinstance(x, str):
-        raise DataError(f"x is one text; pass a list of texts, such as [{x[:20]!r}]")
+    _refuse_single(x)
     if not hasattr(x, "__len__"):
         raise DataError(f"x must be an array or a list, got a {type(x).__name__}; pass list(x)")
     return len(x)
+
+
+def row_hashes(x: UserData, rows: Sequence[int] | Array | None = None) -> list[str]:
+    """Hash of each row of x, or of some rows, up to `MAX_HASHES` of them that are spread evenly.
+
+    A file is hashed by its name and size.
+
+    >>> row_hashes(["good", "bad", "good"])[0] in row_hashes(["good"])
+    True
+    """
+    values = x.values if isinstance(x, PaddedArray) else x.tolist() if isinstance(x, pd.Series) else x
+    if rows is None:
+        rows = range(len(values))
+    elif len(rows) > MAX_HASHES:
+        rows = np.asarray(rows)[np.linspace(0, len(rows) - 1, MAX_HASHES).astype(int)]
+    return [hashlib.blake2b(_row_bytes(values[int(row)]), digest_size=HASH_BYTES).hexdigest() for row in rows]
+
+
+def _row_bytes(row: object) -> bytes:
+    """A row as bytes: a text, words, name and size of a file, or the first numbers."""
+    if isinstance(row, os.PathLike):
+        return f"{os.path.basename(row)} {os.path.getsize(row)}".encode()
+    if isinstance(row, str):
+        return row.encode()
+    if isinstance(row, (list, tuple)) and all(isinstance(word, str) for word in row):
+        return "\0".join(row).encode()
+    numbers = as_array(row[0] if isinstance(row, tuple) else row).ravel()[:HASHED_NUMBERS]  # of a pair with a rate
+    return repr(numbers.tolist()).encode() if numbers.dtype.kind == "O" else numbers.tobytes()
 
 
 def check_rows(x: UserData, y: UserData) -> int:

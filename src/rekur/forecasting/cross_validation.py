@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,16 @@ from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
-from rekur.forecasting.calibration import first_unseen_row
-from rekur.forecasting.config import LEVELS, MIN_OBSERVATIONS, season_lengths
+from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.ensemble import BaselineForecasts, affordable_windows
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
-from rekur.forecasting.selection.past_windows import MAX_WINDOWS, PastWindows, TooShortError, spread_windows
+from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows
 from rekur.forecasting.selection.scores import WindowScores
 from rekur.forecasting.selection.verdict import Verdict, verdict
 from rekur.forecasting.window_features import actual_values, time_blocks
 from rekur.metrics import at_level, seasonal_scale, summary
+from rekur.plotting import windows_figure
 from rekur.training.deadline import Deadline
 from rekur.training.progress import displayed, phase, stage
 
@@ -236,6 +237,38 @@ class Backtest:
             scale=self.scale[chosen],
         )
 
+    def plot(self, series: object = None, engine: str = "plotly") -> Any:
+        """Draw the actual values of one series and the forecasts of rekur on its past windows, as `Forecast.plot` does.
+
+        Of windows that overlap the latest ones are drawn.
+
+        Parameters
+        ----------
+        series : label, optional
+            Label of a series; the first one with a window if None.
+        engine : {"plotly", "matplotlib"}, default "plotly"
+            Library that draws; matplotlib is installed apart.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure or matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import pandas as pd, rekur
+        >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=20), "y": [float(t % 7) for t in range(20)]})
+        >>> type(rekur.Forecaster(horizon=2, select="naive").backtest(df, n_windows=3).plot()).__name__
+        'Figure'
+        """
+        tested = self.panel.ids[np.unique(self.series)].tolist()
+        if series is not None and series not in tested:
+            raise OptionError(f"there is no series {series!r} in the backtest; the first one is {tested[0]!r}")
+        s = int(self.series.min()) if series is None else int(np.flatnonzero(self.panel.ids == series)[0])
+        windows = np.flatnonzero(self.series == s)
+        return windows_figure(
+            *self.panel.locate(s), self.stop[windows], self.forecasts[NAME][windows], self.levels, engine
+        )
+
     def verdict(self, used: str | None = None) -> str:
         """One sentence: rekur against seasonal naive and the best baseline, with the spread of the windows.
 
@@ -246,7 +279,7 @@ class Backtest:
         Parameters
         ----------
         used : str, optional
-            The baseline that the forecast of the future uses, if it is one, for the end of the sentence.
+            The model that forecasts the future, for the end of the sentence: a baseline, or "blend" for any other.
 
         Examples
         --------
@@ -397,10 +430,10 @@ def _backtest_panel(
         q[chosen] = fitted.ensemble_.quantiles(panel, *pair, since=past.lengths, known_baselines=known)
     short = panel.ids[~windows.long_enough(history, seasons[0])]
     skipped = tuple((label, f"too short for {windows.n_windows} windows of {h} steps") for label in short)
-    return _backtest_of(q, (series, stop), known, history, windows.n_windows, skipped)
+    return backtest_of(q, (series, stop), known, history, windows.n_windows, skipped)
 
 
-def _backtest_of(
+def backtest_of(
     q: Array,
     windows: tuple[Array, Array],
     known: BaselineForecasts,
@@ -421,58 +454,6 @@ def _backtest_of(
         n_windows,
         skipped=skipped,
     )
-
-
-def unseen_windows(part_for: Callable[[Panel], PanelForecaster], group: PanelGroup) -> Backtest:
-    """Forecast windows that training has not seen by fitted forecasters and by every baseline, without training.
-
-    Parameters
-    ----------
-    part_for : callable
-        The fitted forecaster of a panel.
-    group : PanelGroup
-        Series learned or new. Of a series that was learned the rows after the end of training are tested, of a new one
-        its last quarter; up to eight windows of each.
-
-    Returns
-    -------
-    Backtest
-        Series without such a window are listed in `Backtest.skipped`.
-
-    Raises
-    ------
-    DataError
-        No series has such a window.
-    """
-    tests: dict[int, Backtest] = {}
-    for k, panel in enumerate(group.parts):
-        test = _windows_of(part_for(panel), panel)
-        if test is not None:
-            tests[k] = test
-    if not tests:
-        h = part_for(group.parts[0]).horizon
-        raise DataError(
-            f"no series has {plural(h, 'row')} that the model was not fitted to: pass newer rows or other series, or "
-            f"backtest on the past with a new model"
-        )
-    return join_backtests(group, tests)
-
-
-def _windows_of(fitted: PanelForecaster, panel: Panel) -> Backtest | None:
-    """The windows of a panel that training has not seen; None if there are none."""
-    h, seasons, lengths = fitted.horizon, fitted.seasons_, panel.lengths
-    unseen = first_unseen_row(fitted.panel_, panel)
-    least = max(MIN_OBSERVATIONS, min(h, seasons[0] + 1))
-    learned = pd.Index(panel.ids).isin(fitted.panel_.ids)
-    first = np.maximum(np.where(learned, unseen, lengths - np.maximum(lengths // 4, h)), least)
-    stops = lengths[:, None] - h * np.arange(MAX_WINDOWS, 0, -1)
-    series, window = np.nonzero(stops >= first[:, None])
-    if not len(series):
-        return None
-    stop, known = stops[series, window], BaselineForecasts(panel, seasons, h)
-    q = fitted.ensemble_.quantiles(panel, series, stop, since=unseen, known_baselines=known)
-    skipped = tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series)))
-    return _backtest_of(q, (series, stop), known, panel.cut(first), int(np.bincount(series).max()), skipped)
 
 
 def join_backtests(group: PanelGroup, tests: Mapping[int, Backtest]) -> Backtest:

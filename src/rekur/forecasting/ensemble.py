@@ -191,6 +191,17 @@ class Ensemble:
         return (*self.networks, *BASELINES)
 
     @property
+    def history_rows(self) -> int:
+        """Rows at the end of a series that a forecast reads, at most."""
+        contexts = [network.config.context_length for group in self.networks.values() for network in group]
+        return max([*contexts, history_length(self.seasons)])
+
+    @property
+    def reads_covariates(self) -> bool:
+        """Whether the model in use reads covariates, as networks do and baselines do not."""
+        return bool(set(self.average.weights) & set(self.networks))
+
+    @property
     def average(self) -> ModelAverage:
         """The average in use: that of the members, or one of them alone."""
         if self.selected in ("auto", "blend"):
@@ -321,7 +332,7 @@ class Ensemble:
     def selection_notes(self) -> list[str]:
         """Sentence on the model in use, unless it is the average of networks and baselines."""
         if self.evidence is not None:
-            return [self.evidence.note("held-out windows" if self.networks else "past windows")]
+            return [self.evidence.note()]
         if self.selected in ("auto", "blend"):
             return []
         return [f"the forecast is {display_name(self.selected)} alone, as select={self.selected!r}"]
@@ -384,6 +395,8 @@ class Ensemble:
         final = {name: self.alone[name].combine({name: q}, LEVELS, self.horizon) for name, q in past.forecasts.items()}
         final[NAME] = self.blend.combine(past.forecasts, LEVELS, self.horizon)
         evidence = WindowScores.of(past.actual, final, LEVELS, past.scale, past.blocks).select()
+        if evidence is not None and self.networks:
+            evidence = replace(evidence, windows="held-out windows")
         return replace(self, selected="blend" if evidence is None else evidence.name, evidence=evidence)
 
     def _forecasts(

@@ -39,13 +39,14 @@ from rekur.forecasting.config import (
     season_lengths,
     with_selection,
 )
-from rekur.forecasting.cross_validation import Backtest, cross_validate, unseen_windows
+from rekur.forecasting.cross_validation import Backtest, cross_validate
 from rekur.forecasting.ensemble import Ensemble, baseline_ensemble
 from rekur.forecasting.forecast import Forecast, empty_frame, panel_frame
 from rekur.forecasting.model import NetworkShape
-from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, same_step
+from rekur.forecasting.multi_frequency import MultiFrequencyForecaster, effect_notes, same_step
 from rekur.forecasting.permutation_importance import permutation_importance
 from rekur.forecasting.selection.scores import SELECTIONS
+from rekur.forecasting.selection.unseen_windows import unseen_windows
 from rekur.forecasting.training import REFIT_SHARE, TrainingRun, train_ensemble
 from rekur.serialization import Description
 from rekur.training.config import Training
@@ -372,14 +373,14 @@ class Forecaster(BaseEstimator):
         self.config_, self.history_, self.notes_ = self._config(panel), [], list(panel.notes)
         if self.config_ is None:
             self.ensemble_ = baseline_ensemble(panel, self.seasons_, self.horizon, self.select)
-            self.notes_.append(self.ensemble_.note_without_network())
+            self.notes_ += [self.ensemble_.note_without_network(), *effect_notes(panel, self.ensemble_)]
             return
         deadline = self._deadline(deadline or Deadline.after(None))
         saver = None if checkpoint is None else serialization.checkpoint(self, checkpoint)
         if saver is not None:
             deadline = deadline.resumed(saver.seconds())
         self.ensemble_, self.history_, notes = self._train(panel, self.config_, deadline, progress, saver)
-        self.notes_ += [*notes, *self.ensemble_.notes(self.likelihood)]
+        self.notes_ += [*notes, *self.ensemble_.notes(self.likelihood), *effect_notes(panel, self.ensemble_)]
 
     def _train(
         self,
@@ -524,7 +525,8 @@ class Forecaster(BaseEstimator):
     ) -> Frame:
         """Forecast the steps after each series, as a frame.
 
-        A warning names columns of `futr_df` that are not read, and missing values; `Forecast.notes` holds all notes.
+        A warning names columns of `futr_df` that are not read, missing values, and a history shorter than in `fit`;
+        `Forecast.notes` holds all notes.
 
         Parameters
         ----------
@@ -561,7 +563,7 @@ class Forecaster(BaseEstimator):
             raise OptionError("models=True has no effect on samples, paths of one model: leave one of them out")
         forecast = self.forecast(df, static_df=static_df, futr_df=futr_df, h=h, models=models)
         for note in forecast.notes:
-            if note not in (*self.notes_, *forecast.panel.notes):  # on futr_df
+            if note not in (*self.notes_, *forecast.panel.notes):  # on futr_df, or on what the forecast does not read
                 warnings.warn(note, stacklevel=2)
         return (
             forecast.frame(level, quantiles) if samples is None else forecast.sample_frame(samples, self.random_state)
@@ -881,7 +883,8 @@ class Forecaster(BaseEstimator):
         )
         self.ensemble_, self.history_, notes = self._train(panel, config, deadline, progress, start=self.ensemble_)
         self.config_, self.panel_ = config, panel
-        self.notes_ = [*panel.notes, *notes, *self.ensemble_.notes(self.likelihood)]
+        effects = effect_notes(panel, self.ensemble_)
+        self.notes_ = [*panel.notes, *notes, *self.ensemble_.notes(self.likelihood), *effects]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder, as config.json and model.safetensors.

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from rekur.baselines import BASELINES
 from rekur.core import DataError
-from rekur.data.ingest.schema import Frame
+from rekur.data.frequency.frequency import format_time
+from rekur.data.ingest.schema import Frame, quoted
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.cross_validation import Backtest
-from rekur.forecasting.forecast import NAME, Forecast
+from rekur.forecasting.ensemble import Ensemble
+from rekur.forecasting.forecast import NAME, Forecast, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.training.deadline import Deadline
 from rekur.training.progress import displayed, phase
@@ -60,7 +63,11 @@ class MultiFrequencyForecaster:
 
     def forecast(self, group: PanelGroup, futr_df: Frame, h: int, select: str, models: bool) -> Forecast:
         """Forecast each panel by the forecaster of its frequency; members that one of them lacks are NaN there."""
-        results = [self.part_for(panel).forecast_panel(panel, futr_df, h, select, models) for panel in group.parts]
+        parts = [self.part_for(panel) for panel in group.parts]
+        results = [
+            part.forecast_panel(panel, futr_df, h, select, models)
+            for part, panel in zip(parts, group.parts, strict=True)
+        ]
         templates = tuple(template for result in results for template in result.rank_templates)
         panels = PanelGroup(tuple(panel for result in results for panel in result.panel.parts))
         names = dict.fromkeys(name for result in results for name in result.members)
@@ -69,7 +76,15 @@ class MultiFrequencyForecaster:
             for name in names
         }
         values = np.concatenate([r.values for r in results])
-        notes = tuple(note for result in results for note in result.notes)
+        notes = tuple(
+            note
+            for part, panel, result in zip(parts, group.parts, results, strict=True)
+            for note in (
+                *history_notes(part.panel_, panel, part.ensemble_.history_rows),
+                *effect_notes(panel, part.ensemble_.using(select)),
+                *result.notes,
+            )
+        )
         counts = tuple(count for result in results for count in result.counts)
         return Forecast(panels, results[0].levels, values, None, templates, counts, notes, members)
 
@@ -79,10 +94,12 @@ class MultiFrequencyForecaster:
             part, test = self.part_for(panel), backtest.of_part(k)
             evidence = None if test is None else test.scores.select()
             if evidence is not None:
+                evidence = replace(evidence, windows="the windows of the backtest", rival="rekur fitted before them")
                 before = part.ensemble_.selection_notes()
                 part.ensemble_ = replace(part.ensemble_.using(evidence.name), evidence=evidence)
                 part.notes_ = [note for note in part.notes_ if note not in before]
-                part.notes_.append(evidence.note("the windows of the backtest"))
+                part.notes_.append(evidence.note())
+                part.notes_ += [note for note in effect_notes(panel, part.ensemble_) if note not in part.notes_]
 
     def summary(self) -> list[tuple[str, str]]:
         """Lines on the data, the model in use and its loss, for a notebook."""
@@ -135,10 +152,52 @@ class MultiFrequencyForecaster:
         raise DataError(f"the table has series of the frequency {panel.freq.name}, but the model was fitted to {known}")
 
 
-def used_baseline(parts: Sequence[PanelForecaster], select: str) -> str | None:
-    """The baseline that fitted forecasters forecast by, if it is one alone and the same for all."""
+def used_model(parts: Sequence[PanelForecaster], select: str) -> str:
+    """The baseline that fitted forecasters forecast by, if it is one alone and the same for all, else "blend"."""
     used = {part.ensemble_.using(select).selected for part in parts}
-    return next((name for name in used if len(used) == 1 and name in BASELINES), None)
+    return next((name for name in used if len(used) == 1 and name in BASELINES), "blend")
+
+
+def effect_notes(panel: Panel, ensemble: Ensemble) -> list[str]:
+    """Note on the covariates of a panel where the model in use reads none."""
+    names = (*panel.future_names, *panel.past_names, *panel.static_names)
+    if not names or ensemble.reads_covariates:
+        return []
+    return [f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of baselines, which read none"]
+
+
+def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:
+    """Note on series that go on with less history than was learned, such as a table of the newest rows alone.
+
+    Parameters
+    ----------
+    learned : Panel
+        The series of `fit`.
+    panel : Panel
+        The series to forecast.
+    rows : int
+        Rows of a series that a forecast reads, at most.
+    """
+    place = pd.Index(learned.ids).get_indexer(pd.Index(panel.ids))
+    known = np.flatnonzero(place >= 0)
+    place, lengths = place[known], panel.lengths[known]
+    steps = panel.freq.count(learned.start[place], panel.start[known])[0]
+    before = np.clip(steps, 0, learned.lengths[place])
+    wanted = np.minimum(np.where(steps > before, rows, learned.lengths[place]), rows)
+    short = np.flatnonzero((before > 0) & (lengths < wanted))
+    if not len(short):
+        return []
+    k = int(short[0])
+    s, gap = int(known[k]), int(steps[k] - before[k])
+    several = len(panel) > 1
+    of = f" of {panel.ids[s]!r}" if several else ""
+    which = f"of {len(short):,} series " if several else ""
+    since = format_time(panel.clocks(np.array([s]), np.array([0]))[0])
+    between = f", and {plural(gap, 'step')} between are missing" if gap else ""
+    return [
+        f"the forecast {which}reads the rows of the table alone, {lengths[k]}{of} since {since}: the {before[k]} rows "
+        f"before them that the model was fitted to are not in it{between}; pass the whole history to forecast from it"
+    ]
 
 
 def same_step(one: Panel, other: Panel) -> bool:

@@ -19,7 +19,7 @@ from rekur.data.panel import Columns, Panel
 from rekur.data.panel_group import ColumnOptions
 from rekur.data.scaling import WindowScaling
 from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
-from rekur.forecasting.ensemble import Ensemble, history_length
+from rekur.forecasting.ensemble import Ensemble
 from rekur.forecasting.model import ForecastModel, NetworkShape, build_net
 from rekur.forecasting.model_averaging import ModelAverage
 from rekur.forecasting.panel_forecaster import PanelForecaster
@@ -69,8 +69,7 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
     """Description and tensors of a forecaster of one frequency, with the end of the series that it continues."""
     groups = model.ensemble_.networks.items()
     networks = {f"{name} {k}": network for name, group in groups for k, network in enumerate(group)}
-    context = max((network.config.context_length for network in networks.values()), default=0)
-    panel = model.panel_.tail(max(context, history_length(model.seasons_)))
+    panel = model.panel_.tail(model.ensemble_.history_rows)
     description = {
         "kind": KIND,
         **describe(model),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import pandas as pd
 
 from rekur.core import DataError, OptionError, nearest
 from rekur.data.ingest import files
+from rekur.data.ingest.delimited import ReadOptions
 from rekur.data.ingest.parsing import row_name
-from rekur.data.ingest.schema import file_attributes
+from rekur.data.ingest.schema import file_attributes, quoted
 from rekur.inputs import audio, video
 from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
 
@@ -111,7 +112,11 @@ class DatasetColumns:
 
 
 def read(
-    source: str, layout: DatasetFormat, columns: DatasetColumns = DatasetColumns(), targets: bool = True
+    source: str,
+    layout: DatasetFormat,
+    columns: DatasetColumns = DatasetColumns(),
+    targets: bool = True,
+    reading: ReadOptions | None = None,
 ) -> Dataset:
     """Read the examples of a task from a file or folder.
 
@@ -126,6 +131,8 @@ def read(
         Columns by name, where the names of `layout` do not fit.
     targets : bool, default True
         Whether targets are needed; without them only the sequences are read.
+    reading : ReadOptions, optional
+        Decimal mark, separator of thousands and sheet of a table.
 
     Returns
     -------
@@ -148,7 +155,7 @@ def read(
     >>> reviews.x, reviews.y, reviews.skipped
     (['good', 'bad'], [1, 0], [('row 3', 'a value is missing')])
     """
-    path = Path(source)
+    path, reading = Path(source), reading or ReadOptions()
     if source != "-" and not path.exists():
         raise DataError(f"{source} does not exist: name a file or folder, or - for lines on standard input")
     if path.is_dir():
@@ -160,9 +167,11 @@ def read(
     elif source == "-" or unpacked_suffix(path) == ".txt":
         dataset = read_lines(source, layout)
     else:
-        frame = files.read_file(source)
+        frame = files.read_file(source, **asdict(reading))
         dataset = read_table(frame, source, layout, columns, targets)
-        dataset.notes = list(file_attributes(frame).get("notes", ()))
+        dataset.notes, reading = list(file_attributes(frame).get("notes", ())), ReadOptions()
+    if reading != ReadOptions():
+        raise OptionError(f"--decimal, --thousands and --sheet are for tables, and {source} is none: leave them out")
     if targets and dataset.y is None and layout.has_targets:
         raise DataError(
             f"{source} holds no targets to learn from: a table with a column {_either(layout.targets)} is needed"
@@ -196,7 +205,8 @@ def read_folder(path: Path, layout: DatasetFormat, targets: bool) -> Dataset:
         unlabelled = [file for file in media if file.parent == path]
         if unlabelled:
             raise DataError(
-                f"{unlabelled[0]} is not in a folder of its label: sort files as {path}/LABEL/FILE, or give a table"
+                f"{unlabelled[0]} is not in a folder of its label: sort the files into a folder for each label, or "
+                "give a table"
             )
         return Dataset([*media], [file.parent.name for file in media], names, table=table)
     texts = [file.with_suffix(".txt") for file in media]
@@ -244,9 +254,7 @@ def read_table(
     for name in (columns.x, columns.y, columns.id):
         if name is not None and name not in frame.columns:
             names = [str(column) for column in frame.columns]
-            raise DataError(
-                f"{source} has no column {name!r}; it has {', '.join(map(repr, names))}{nearest(name, names)}"
-            )
+            raise DataError(f"{source} has no column {name!r}; its columns are {quoted(names)}{nearest(name, names)}")
     y_name = columns.y or _first(frame, layout.targets, columns.x)
     if columns.id is not None:
         return read_readings(frame, source, columns.id, y_name, targets, layout)
@@ -255,9 +263,9 @@ def read_table(
     if layout.target_kind == "label" and columns.x is None and path_name not in (None, x_name):
         raise DataError(f"{source} has texts in {x_name!r} and paths in {path_name!r}; name the one to read, with --x")
     if x_name is None:
-        raise DataError(f"{source} has no column {_either(layout.sequences)}; name the one to read, with --x")
+        raise DataError(_no_column(frame, source, layout.sequences, "name the one to read with --x"))
     if targets and y_name is None and layout.has_targets:
-        raise DataError(f"{source} has no column {_either(layout.targets)}; name the one to learn, with --y")
+        raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
     y_name = y_name if targets and layout.has_targets else None
     used = [x_name] if y_name is None else [x_name, y_name]
     unusable = frame[used].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
@@ -286,6 +294,11 @@ def _first(frame: pd.DataFrame, names: Iterable[str], excluded: str | None) -> s
     return next((name for name in names if name in frame.columns and name != excluded), None)
 
 
+def _no_column(frame: pd.DataFrame, source: str, names: Sequence[str], cure: str) -> str:
+    """Message that a table has none of some columns, with those it has."""
+    return f"{source} has no column {_either(names)}; its columns are {quoted(map(str, frame.columns))}: {cure}"
+
+
 def _either(names: Sequence[str]) -> str:
     """Column names for a message: text or sentence or tokens."""
     return " or ".join(names)
@@ -311,7 +324,7 @@ def read_readings(
     if not targets:
         return Dataset(x, None, names, table=table)
     if y_name is None:
-        raise DataError(f"{source} has no column {_either(layout.targets)}; name the one to learn, with --y")
+        raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
     labels = frame[y_name].to_numpy()
     for key, rows in groups.items():
         if len(set(labels[rows].tolist())) > 1:

@@ -1,7 +1,7 @@
-"""Charts of forecasts: history, median and prediction intervals of one series, for plotly and matplotlib."""
+"""Charts of forecasts, past windows and training, for plotly and matplotlib."""
 
 from __future__ import annotations
 
-from rekur.plotting.figures import figure
+from rekur.plotting.figures import figure, loss_figure, windows_figure
 
-__all__ = ["figure"]
+__all__ = ["figure", "loss_figure", "windows_figure"]

@@ -21,6 +21,9 @@ Interval = tuple[Array, Array, Array]
 INTERVALS = (95, 80)
 """The prediction intervals of a chart in percent, the widest first."""
 
+MAX_CUTOFF_LINES = 12
+"""Windows up to which the cutoff of each is marked by a line."""
+
 MIN_HISTORY_ROWS, MAX_HISTORY_ROWS = 30, 2000
 
 
@@ -111,6 +114,32 @@ def step_edges(panel: Panel, s: int, row: int) -> Array:
     """Times half a step before and half a step after a row of series s, (2,)."""
     before, at, after = local_times(panel, s, [row - 1, row, row + 1])
     return np.array([at - (at - before) / 2, at + (after - at) / 2])
+
+
+def drawn_windows(stops: Array, h: int) -> Array:
+    """Positions of the windows (w,) of one series that are drawn: the latest without overlap, that fit the chart."""
+    order = np.argsort(stops)[::-1]
+    drawn: list[int] = []
+    for k in order[stops[order] >= stops.max(initial=0) - MAX_HISTORY_ROWS].tolist():
+        if not drawn or stops[k] + h <= stops[drawn[-1]]:
+            drawn.append(k)
+    return np.array(drawn[::-1], dtype=int)
+
+
+def window_fans(panel: Panel, s: int, stops: Array, quantiles: Array, levels: Sequence[float]) -> list[FanChart]:
+    """Fan charts of the forecasts, quantiles (w, h, Q), of the windows of series s that begin at rows (w,)."""
+    return [fan_chart(panel, s, int(stop), q, levels, False) for stop, q in zip(stops, quantiles, strict=True)]
+
+
+def window_history(panel: Panel, s: int, stops: Array, h: int) -> tuple[Array, Array]:
+    """Times and values of series s from two horizons, or 20 rows, before its windows of h steps to their end."""
+    first = max(0, int(stops.min()) - max(2 * h, 20))
+    return history(panel, s, first, min(int(stops.max()) + h, panel.length(s)))
+
+
+def cutoffs(panel: Panel, s: int, stops: Array, h: int) -> Array:
+    """Times of the last rows before windows of h steps that are marked; none where they are many or single steps."""
+    return local_times(panel, s, (stops if h > 1 and len(stops) <= MAX_CUTOFF_LINES else stops[:0]) - 1)
 
 
 def isolated(y: Array) -> Array:

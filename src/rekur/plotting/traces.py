@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, TypeAlias
 
@@ -15,7 +15,18 @@ from numpy.typing import ArrayLike
 from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.metrics import at_level
-from rekur.plotting.chart_data import FanChart, Interval, axis_names, fan_chart, history, history_rows, isolated
+from rekur.plotting.chart_data import (
+    FanChart,
+    Interval,
+    axis_names,
+    cutoffs,
+    fan_chart,
+    history,
+    history_rows,
+    isolated,
+    window_fans,
+    window_history,
+)
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object: a trace, a layout or a whole chart of plotly."""
@@ -34,6 +45,11 @@ LIGHT = {
 MODEL = "rekur"  # name of the forecast in legends
 VALUE_FORMAT = ":,.6~g"  # of plotly, for the value under the pointer
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+LOSSES = (
+    ("mean_loss", "training loss", "@muted", "dash"),
+    ("val_loss", "validation loss", "@rekur", "solid"),
+)
+"""Losses of a record: key, name, colour and line."""
 MAX_MARKED_STEPS = 14  # steps of a forecast up to which each is marked by a dot
 
 
@@ -148,6 +164,28 @@ def forecast_chart(panel: Panel, s: int, quantiles: Array, levels: Sequence[floa
         data.append({**trace, "hoverinfo": "skip", "hovertemplate": None, "showlegend": False})
     data.append(median_trace(fan, quantiles, levels))
     return {"data": data, "layout": time_layout(panel, json_times(x[-1:]))}
+
+
+def windows_chart(panel: Panel, s: int, stops: Array, quantiles: Array, levels: Sequence[float]) -> Json:
+    """Actual values of series s, and medians and intervals of the forecasts of past windows, quantiles (w, h, Q)."""
+    fans = window_fans(panel, s, stops, quantiles, levels)
+    percents = sorted({percent for fan in fans for percent in fan.intervals}, reverse=True)
+    data = [interval_trace([fan.intervals[p] for fan in fans if p in fan.intervals], p) for p in percents]
+    data.append(history_trace(*window_history(panel, s, stops, quantiles.shape[1]), "actual"))
+    for k, (fan, q) in enumerate(zip(fans, quantiles, strict=True)):
+        data.append({**median_trace(fan, q, levels), "showlegend": k == 0, "legendgroup": MODEL})
+    return {"data": data, "layout": time_layout(panel, json_times(cutoffs(panel, s, stops, quantiles.shape[1])))}
+
+
+def loss_chart(records: Sequence[Mapping[str, float]]) -> Json:
+    """Training and validation loss by epoch, from the records of the epochs."""
+    data = []
+    for key, name, color, dash in LOSSES:
+        losses = [float(record.get(key, np.nan)) for record in records]
+        if np.isfinite(losses).any():
+            trace = line_trace(list(range(1, len(losses) + 1)), json_values(losses), name, color, dash)
+            data.append({**trace, "mode": "lines+markers"} if len(losses) == 1 else trace)
+    return {"data": data, "layout": base_layout("epoch", "loss")}
 
 
 def median_trace(fan: FanChart, quantiles: Array, levels: Sequence[float]) -> Json:

@@ -11,14 +11,13 @@ from rekur.data.panel import Panel
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME
 from rekur.metrics import at_level
-from rekur.plotting.chart_data import MAX_HISTORY_ROWS, history, history_rows, local_times
+from rekur.plotting.chart_data import MAX_HISTORY_ROWS, cutoffs, drawn_windows, history, history_rows, local_times
 from rekur.plotting.traces import MAX_MARKED_STEPS
 from rekur.report.diagnostics import central_levels, coverage_by_level, error_by_step, residual_histogram
 from rekur.report.drawing import RESOLUTION, Canvas, Json, band, line, rounded, seconds, span_of
 from rekur.report.formatting import model_name
 from rekur.report.seasonal import seasonal_profile, trend
 
-MAX_CUTOFF_LINES = 12  # windows up to which the cutoff of each is marked by a line
 SMOOTHED_ROWS = 7  # of the trend of series without a season
 
 
@@ -80,24 +79,12 @@ def half_step(x: Array) -> float:
     return float(np.diff(seconds(x[-2:])).sum()) / 2
 
 
-def drawn_windows(backtest: Backtest, s: int) -> Array:
-    """Positions of the windows of series s that are drawn: the latest ones that do not overlap, and fit the chart."""
-    w = np.flatnonzero(backtest.series == s)
-    w = w[np.argsort(backtest.stop[w])]
-    h = backtest.actual.shape[1]
-    w = w[backtest.stop[w] >= backtest.stop[w[-1]] - MAX_HISTORY_ROWS] if len(w) else w
-    drawn: list[int] = []
-    for k in w[::-1]:
-        if not drawn or backtest.stop[k] + h <= backtest.stop[drawn[-1]]:
-            drawn.append(int(k))
-    return np.array(drawn[::-1], dtype=int)
-
-
 def backtest_chart(canvas: Canvas, backtest: Backtest, s: int, baseline: str, season: int) -> Json:
     """Actual values of series s with the forecasts of rekur and of a baseline on its past windows."""
     panel, position = backtest.panel.locate(s)
     h = backtest.actual.shape[1]
-    w = drawn_windows(backtest, s)
+    w = np.flatnonzero(backtest.series == s)
+    w = w[drawn_windows(backtest.stop[w], h)]
     stops = backtest.stop[w]
     first = max(0, int(stops[0]) - max(2 * h, min(season, MAX_HISTORY_ROWS), 20))
     x, y = history(panel, position, first, min(int(stops[-1]) + h, panel.length(position)))
@@ -113,8 +100,7 @@ def backtest_chart(canvas: Canvas, backtest: Backtest, s: int, baseline: str, se
             point = at_level(backtest.forecasts[model][w[run]], backtest.levels, 0.5).ravel()
             more = {"dash": True} if model != NAME else {"dots": h == 1}
             lines.append(line(model_name(model), color, rounded(point, span), start, **more))
-    cutoffs = seconds(local_times(panel, position, stops - 1)).tolist()
-    marks = cutoffs if h > 1 and len(w) <= MAX_CUTOFF_LINES else []
+    marks = seconds(cutoffs(panel, position, stops, h)).tolist()
     return canvas.chart(canvas.time_axis(panel), x, lines, bands, marks=marks, pad=half_step(x) if h == 1 else 0)
 
 

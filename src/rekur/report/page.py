@@ -19,7 +19,7 @@ from rekur.core import DataError, OptionError, __version__, positive
 from rekur.data.ingest.files import write_bytes
 from rekur.forecasting.cross_validation import Backtest
 from rekur.forecasting.forecast import NAME, Forecast, forecast_columns
-from rekur.forecasting.multi_frequency import used_baseline
+from rekur.forecasting.multi_frequency import used_model
 from rekur.plotting.chart_data import axis_names, series_label
 from rekur.report import sections
 from rekur.report.charts import calibration_chart, residual_chart, step_chart
@@ -126,7 +126,7 @@ def html(
     heading = title or f"Forecast of {label if len(panel) == 1 else plural(len(panel), 'series')}"
     parts, charts = [sections.header(forecast, heading, source, backtest is not None)], dict[str, Json]()
     if backtest is not None:
-        used = None if model is None else used_baseline(parts_of(model), model.select)
+        used = None if model is None else used_model(parts_of(model), model.select)
         parts += [sections.verdict(backtest, used), sections.accuracy(backtest, scores)]
     time = axis_names(first)[0]
     parts.append(sections.forecasts(series, named, time, baseline or None))

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ import torch
 from rekur import inputs, serialization
 from rekur.core import ModelFileError, OptionError, Record
 from rekur.data.batching import Batcher, LazySequences, Targets, cross_validation_folds
-from rekur.data.validation import UserData, as_sequences, check_rows, read_labels
+from rekur.data.validation import UserData, as_sequences, check_rows, read_labels, row_hashes
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.text import strings
+from rekur.plotting import loss_figure
 from rekur.sequence.defaults import (
     Augmentation,
     NetworkSize,
@@ -30,8 +31,16 @@ from rekur.sequence.defaults import (
     task_defaults,
 )
 from rekur.sequence.parameters import check_parameters, describe_parameters, restore_parameters
-from rekur.sequence.targets import SplitKind, Validation, drawn_rows, split_rows, unknown_note, with_known_labels
-from rekur.training.checkpoint import Checkpoint, fingerprint
+from rekur.sequence.targets import (
+    SplitKind,
+    Validation,
+    data_fingerprint,
+    drawn_rows,
+    split_rows,
+    unknown_note,
+    with_known_labels,
+)
+from rekur.training.checkpoint import Checkpoint
 from rekur.training.config import Training
 from rekur.training.loop import Problem, States, fit
 from rekur.training.progress import Progress
@@ -47,9 +56,6 @@ if TYPE_CHECKING:
 
 TargetData: TypeAlias = UserData
 """Targets as users have them: labels, values, tags, texts."""
-
-FINGERPRINTED_FILES = 100
-"""Recordings or videos that are decoded, so that a checkpoint recognises its data, at most."""
 
 FOLDS = 10
 """Folds of few rows, of which each network of an ensemble holds out one."""
@@ -235,7 +241,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _learn_input(self, x: SequenceData, source: Input, rows: Array | None = None) -> None:
         """Learn the reader of the input from some rows."""
         self.reader_ = source.learn(x, rows)
-        self.notes_ = []
+        self.notes_, self.seen_ = [], row_hashes(x, np.arange(len(x)) if rows is None else rows)
 
     def _fit(
         self,
@@ -361,6 +367,11 @@ class SequenceEstimator(BaseEstimator, ABC):
                 results |= zip(batch.rows.tolist(), function(batch), strict=True)
         return [results[row] for row in range(len(results))]
 
+    def plot(self, engine: str = "plotly") -> Any:
+        """Draw the training and validation loss of each epoch by plotly or matplotlib; the figure."""
+        self.check_fitted()
+        return loss_figure(self.history_, f"{type(self).__name__} ({self.cell})", engine)
+
     def _summary(self) -> list[tuple[str, str]]:
         record, size = self.fit_record_, self.size_
         parameters = sum(p.numel() for p in self.net_.parameters())
@@ -411,9 +422,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         tensors |= {f"input.{name}": tensor for name, tensor in self.reader_.tensors().items()}
         for part, value in self._learned_parts().items():
             tensors |= {f"{part}.{name}": tensor for name, tensor in value.tensors().items()}
-        fit_state = {"history": self.history_, "fit": asdict(self.fit_record_), "notes": self.notes_}
-        description = {**self._describe(), **fit_state}
-        serialization.save(folder, description, tensors)
+        fit_state = {"history": self.history_, "fit": asdict(self.fit_record_)}
+        serialization.save(folder, {**self._describe(), **fit_state, "notes": self.notes_, "seen": self.seen_}, tensors)
 
     @classmethod
     def _restore(cls, description: Description, tensors: dict[str, Tensor], folder: str) -> Self:
@@ -428,7 +438,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         size = dict(description["size"])
         model.size_ = NetworkSize(**{**size, "augmentation": Augmentation(**size["augmentation"])})
         model.history_, model.fit_record_ = description["history"], FitRecord(**description["fit"])
-        model.notes_ = description.get("notes", [])  # absent in format 1
+        model.notes_, model.seen_ = (description.get(name, []) for name in ("notes", "seen"))  # absent in older files
         model.reader_ = inputs.restore(description["input"], groups["input"])
         for name, kind in cls.parts.items():
             part = description["parts"].get(name)
@@ -486,15 +496,3 @@ class PairedEstimator(SequenceEstimator, ABC):
             options = FitOptions(validation, epochs, progress, checkpoint)
             self._fit(x, y, options, source=self._choose_input(x))
         return self
-
-
-def data_fingerprint(data: Batcher) -> str:
-    """Hash of the rows of a batcher: all lengths, targets and sequences, of recordings and videos a hundred."""
-    rows = chosen = data.row_numbers
-    if not data.x.in_memory:
-        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, FINGERPRINTED_FILES).astype(int))]
-    targets = torch.empty(0) if data.y is None else data.y
-    if isinstance(targets, LazySequences):
-        targets = torch.cat([targets[int(row)] for row in rows])
-    weight = None if data.weight is None else data.weight.numpy()
-    return fingerprint(data.x.lengths, rows, targets.numpy(), weight, *(data.x[int(row)].numpy() for row in chosen))

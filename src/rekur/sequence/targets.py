@@ -8,15 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
+import torch
 
 from rekur.core import OptionError
-from rekur.data.batching import Batcher, train_validation_split
+from rekur.data.batching import Batcher, LazySequences, train_validation_split
 from rekur.data.validation import UserData
 from rekur.inputs.text import TextReader
+from rekur.training.checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from rekur.core import Array
-    from rekur.data.batching import LazySequences
     from rekur.inputs.reader import Reader
 
 Validation: TypeAlias = "float | tuple[UserData, ...] | None"
@@ -34,6 +35,9 @@ MIN_ROWS_TO_SPLIT = 200
 UNKNOWN = -1
 """Number of a label that does not occur in the training data. No prediction equals it, so that it counts as an error in
 every score; the validation error leaves it out."""
+
+FINGERPRINTED_FILES = 100
+"""Recordings or videos that are decoded, so that a checkpoint recognises its data, at most."""
 
 SHOWN = 5
 """Unknown targets that a note names."""
@@ -120,3 +124,15 @@ def drawn_rows(train: Batcher, x: UserData, y: UserData, reader: Reader, codec: 
         return train
     source, target = cast("Sequence[str]", x), cast("Sequence[str]", y)
     return replace(train, x=reader.sampled(source, alpha), y=codec.sampled(target, alpha))
+
+
+def data_fingerprint(data: Batcher) -> str:
+    """Hash of the rows of a batcher: all lengths, targets and sequences, of recordings and videos a hundred."""
+    rows = chosen = data.row_numbers
+    if not data.x.in_memory:
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, FINGERPRINTED_FILES).astype(int))]
+    targets = torch.empty(0) if data.y is None else data.y
+    if isinstance(targets, LazySequences):
+        targets = torch.cat([targets[int(row)] for row in rows])
+    weight = None if data.weight is None else data.weight.numpy()
+    return fingerprint(data.x.lengths, rows, targets.numpy(), weight, *(data.x[int(row)].numpy() for row in chosen))

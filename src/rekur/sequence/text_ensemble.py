@@ -173,10 +173,8 @@ class PowerChoice:
             return "labels from the linear model alone: too few rows to measure whether the network improves on it"
         if not alpha:
             return f"labels from the linear model alone: the network did not improve on it significantly {measured}"
-        return (
-            f"labels from network (power {alpha:g}) and linear model (power {beta:g}): together they are better than "
-            f"the linear model alone by {self.gain:.1f} standard errors {measured}"
-        )
+        source = "the network and the linear model together: they are" if beta else "the network alone: it is"
+        return f"labels from {source} better than the linear model alone by {self.gain:.1f} standard errors {measured}"
 
 
 def choose_powers(evidence: Evidence) -> PowerChoice:

@@ -107,7 +107,7 @@ def frequency_groups(
     >>> from rekur.data.ingest.times import TimeColumn
     >>> from rekur.data.ingest.sorted_rows import sort_rows
     >>> days = TimeColumn(np.arange("2024-01-01", "2024-01-08", dtype="M8[D]").astype("M8[us]"))
-    >>> rows = sort_rows(days, np.zeros(7, np.int64), np.array(["a"], object), "the table", True)
+    >>> rows = sort_rows(days, np.zeros(7, np.int64), np.array(["a"], object), "the table")
     >>> [group.freq.name for group in frequency_groups(rows, None)]
     ['D']
     """
@@ -129,7 +129,28 @@ def _given_groups(rows: SortedRows, freq: Frequency) -> list[FrequencyGroup]:
     local = freq.kind != "tick" or freq.step >= DAY
     if local and freq.kind == "tick" and rows.tz is not None:  # days of another rhythm than that of the zone
         local = not rows.count_steps(freq)[1].all() or bool(rows.on_clock(True).count_steps(freq)[1].all())
+    clocked = rows.on_clock(local)
+    k, exact = clocked.count_steps(freq.anchored(clocked.times))
+    if exact.all():
+        _refuse_finer(clocked, k, freq)
     return _groups_on(rows, freq, local)
+
+
+def _refuse_finer(rows: SortedRows, k: Array, freq: Frequency) -> None:
+    """Raise an OptionError if all series have a coarser step than the one that the user gave, so that most rows lack.
+
+    k (n,): steps of the rows since the start of their series.
+    """
+    gaps = np.diff(k)[rows.has_next[:-1]]
+    gaps = gaps[gaps > 0]
+    if not len(gaps) or gaps.min() < 2 or not has_coarser_step(rows, k, freq, len(rows.ids)).all():
+        return
+    spacing = infer(rows.times, rows.first)
+    step = "" if spacing is None or spacing.frequency is None else f" ({spacing.frequency.name})"
+    raise OptionError(
+        f"freq={freq.name!r} does not fit: the times of {rows.source} are {gaps.min()} such steps apart or more{step}, "
+        "so that most values would be missing; leave freq= out, or put in the rows between first"
+    )
 
 
 def _inferred_groups(rows: SortedRows) -> list[FrequencyGroup]:

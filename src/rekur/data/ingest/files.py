@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from rekur.core import DataError, OptionError
 from rekur.data.ingest.delimited import ParsedTable, ReadOptions, parse_csv, to_utf8
 from rekur.data.ingest.file_formats import NEEDS_PARQUET, parse_columnar, parse_excel, parse_json, parse_json_lines
-from rekur.data.ingest.number_formats import check_separators
-from rekur.data.ingest.schema import FILE_ATTRIBUTES, Frame, quoted
+from rekur.data.ingest.number_formats import check_separators, holds_text
+from rekur.data.ingest.schema import FILE_ATTRIBUTES, ID_COLUMNS, Frame, as_table, quoted, time_columns
 
 __all__ = ["check_suffix", "expand", "read_file", "read_text", "write_bytes", "write_file"]
 
@@ -225,7 +226,31 @@ def _concatenated(paths: Sequence[str], tables: Sequence[ParsedTable]) -> Parsed
     frame = pd.concat([table.frame[first] for table in tables], ignore_index=True)
     notes = [f"{len(paths)} files read as one table: {quoted(map(os.path.basename, paths), limit=3)}"]
     notes += dict.fromkeys(note for table in tables for note in table.notes)
+    if _is_series_each(frame, [len(table.frame) for table in tables]):
+        frame.insert(0, ID_COLUMNS[0], np.repeat(_file_labels(paths), [len(table.frame) for table in tables]))
+        notes.append(f"each file was taken as a series, named {ID_COLUMNS[0]!r} by its file")
     return ParsedTable(frame, notes, {name: text for table in tables for name, text in table.doubts.items()})
+
+
+def _is_series_each(frame: pd.DataFrame, rows: Sequence[int]) -> bool:
+    """Return whether files, of so many rows each, are series of the same times without a column of their names.
+
+    No time occurs twice in a file, and most of them occur in several files.
+    """
+    times = time_columns(as_table(frame, "the files"))
+    names = {str(name).strip().lower() for name in frame.columns} & set(ID_COLUMNS)
+    texts = [name for name in frame.columns if name not in times and holds_text(frame[name].dtype)]
+    if names or texts or len(times) != 1:
+        return False
+    column, file = frame[times[0]], np.repeat(np.arange(len(rows)), rows)
+    twice = pd.DataFrame({"file": file, "time": column}).duplicated().any()
+    return not twice and bool(2 * column.duplicated(keep=False).sum() > len(frame))
+
+
+def _file_labels(paths: Sequence[str]) -> list[str]:
+    """Return the names of files without folder and suffix, or with the folder where names occur twice."""
+    plain = [re.sub(r"(\.[A-Za-z]+){1,2}$", "", os.path.basename(path)) for path in paths]
+    return plain if len(set(plain)) == len(plain) else [os.fspath(path) for path in paths]
 
 
 def _with_attributes(table: ParsedTable) -> pd.DataFrame:

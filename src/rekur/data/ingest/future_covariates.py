@@ -12,13 +12,14 @@ import pandas as pd
 from rekur.core import Array, DataError, OptionError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
+from rekur.data.ingest.notes import empty_ends
 from rekur.data.ingest.parsing import MISSING_TEXTS, Table, plural, series_codes
 from rekur.data.ingest.schema import Frame, as_table, file_attributes, id_columns, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
 from rekur.data.ingest.times import TimeColumn, to_times
 from rekur.data.panel import Panel
 
-__all__ = ["future_columns", "future_notes", "future_rows", "next_covariates"]
+__all__ = ["future_columns", "future_notes", "future_rows", "is_shared", "next_covariates"]
 
 MAX_ROWS_SHOWN = 3  # in an error
 UNKNOWN = 2
@@ -87,7 +88,8 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     panel : Panel
         The history.
     df : data frame
-        A frame with the id and time columns and all future covariates of the panel; other rows are ignored.
+        A frame with the id and time columns and all future covariates of the panel; other rows are ignored. Without
+        id columns its rows hold for every series, as those of a calendar do.
     horizon : int
         Number of steps h.
     source : str, default "the future table"
@@ -112,19 +114,24 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     """
     table = as_table(df, source)
     columns = panel.columns
-    for name in (*columns.ids, columns.time, *panel.future_names):
+    shared = is_shared(panel, table)
+    for name in (*(() if shared else columns.ids), columns.time, *panel.future_names):
         if name not in table.columns:
             raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
         if name in (doubts := file_attributes(df).get("doubts", {})):
             raise DataError(f"{source}, column {name!r}: {doubts[name]}")
     where, whole = f"{source}, column {columns.time!r}", panel.freq.kind == "integer"
     times = _panel_times(panel, to_times(table[columns.time], where, whole), source)
+    rows = np.arange(len(table))
     if columns.id is None:
         series = np.zeros(len(table), dtype=np.int64)
+    elif shared:
+        rows = np.flatnonzero((times >= panel.next_times(1).min()) & (times <= panel.next_times(horizon).max()))
+        series, rows = np.repeat(np.arange(len(panel)), len(rows)), np.tile(rows, len(panel))
     else:
         codes, ids = series_codes(table, columns.id, source)
         series = pd.Index(panel.ids).get_indexer(pd.Index(ids))[codes]
-    k, exact = panel.freq.count(panel.start[np.maximum(series, 0)], times)
+    k, exact = panel.freq.count(panel.start[np.maximum(series, 0)], times[rows])
     step = k - panel.lengths[np.maximum(series, 0)]
     use = (series >= 0) & exact & (step >= 0) & (step < horizon)
     groups = 1 if columns.id is None else len(panel)
@@ -132,8 +139,13 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     _require_each_step_once(panel, counts.reshape(groups, horizon), source)
     out = np.empty((groups, horizon, len(panel.future_names)))
     for j, name in enumerate(panel.future_names):
-        out[series[use], step[use], j] = read_covariate(table, name, panel.labels, source)[0][use]
+        out[series[use], step[use], j] = read_covariate(table, name, panel.labels, source)[0][rows[use]]
     return np.repeat(out, len(panel), axis=0) if groups < len(panel) else out
+
+
+def is_shared(panel: Panel, table: Table) -> bool:
+    """Return whether a table of future values names no series of the panel, so that its rows hold for all of them."""
+    return panel.columns.id is not None and not set(panel.columns.ids) & set(table.columns)
 
 
 def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the future table") -> tuple[str, ...]:
@@ -172,6 +184,8 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
     unused = [name for name in table.columns if name not in known]
     notes = [f"{source}: {note}" for note in file_attributes(df).get("notes", ())]
     notes += [f"{source}: not used: {quoted(unused)}"] if unused else []
+    if is_shared(panel, table):
+        notes.append(f"{source}: without a column {quoted(columns.ids)}, its rows were taken for every series")
     for j, name in enumerate(panel.future_names):
         where, missing = f"{source}, column {name!r}", np.isnan(values[..., j])
         new: dict[str, None] = {}
@@ -234,5 +248,13 @@ def _require_each_step_once(panel: Panel, counts: Array, source: str) -> None:
     more = f" and {n - MAX_ROWS_SHOWN} more" if n > MAX_ROWS_SHOWN else ""
     raise DataError(
         f"{source}: {plural(n, 'row')} {'is' if n == 1 else 'are'} {problem} of the {counts.size} that the next "
-        f"{horizon} steps need: {', '.join(rows)}{more}"
+        f"{horizon} steps need: {', '.join(rows)}{more}{_after_empty_end(panel, int(series[0]), problem)}"
     )
+
+
+def _after_empty_end(panel: Panel, s: int, problem: str) -> str:
+    """Return the hint that the steps begin after rows of series s without a value, "" where there are none."""
+    count = int(empty_ends(panel.offsets, panel.y)[s])
+    if problem != "absent" or not count:
+        return ""
+    return f"; they begin after {plural(count, 'row')} of the history without a value: take these out of it"

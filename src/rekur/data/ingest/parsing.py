@@ -24,6 +24,7 @@ __all__ = [
     "is_time_text",
     "key_columns",
     "object_series",
+    "plain_time",
     "plural",
     "row_name",
     "series_codes",
@@ -43,6 +44,19 @@ WEEK = re.compile(r"\d{4}-?W\d\d(?:-?[1-7])?")
 TIME_PATTERN = re.compile(
     r"(?:\d{4}[-/]\d{1,2}|\d{1,4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,4})(?:[T ,].*)?|\d{1,2}:\d\d(?::\d\d.*)?"
     rf"|{QUARTER.pattern}|{WEEK.pattern}"
+)
+CALENDAR_WEEK = re.compile(
+    r"(?:KW|CW) ?(?P<week>\d{1,2})[ /.-]+(?P<year>\d{4})|(?P<first>\d{4})[ /.-]+(?:KW|CW) ?(?P<last>\d{1,2})"
+)
+GERMAN_MONTHS = {
+    **{"januar": "January", "februar": "February", "märz": "March", "mai": "May", "juni": "June", "juli": "July"},
+    **{"oktober": "October", "dezember": "December", "mär": "Mar", "mrz": "Mar", "okt": "Oct", "dez": "Dec"},
+    **{"maerz": "March", "jän": "Jan", "jänner": "January", "feber": "February", "sept": "Sep"},
+}
+MONTH_NAMES = re.compile(
+    r"\b(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|"
+    rf"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|{'|'.join(GERMAN_MONTHS)})\b\.?",
+    re.IGNORECASE,
 )
 KEY_PART = re.compile(r"((?:[^\\/]|\\.)*)(?:/|$)")  # of a label that joins several columns
 MAX_SHOWN = 60  # characters of a value that an error shows
@@ -83,6 +97,20 @@ def is_time_text(text: str) -> bool:
     (True, True, False)
     """
     return TIME_PATTERN.fullmatch(text.strip()) is not None
+
+
+def plain_time(text: str) -> str:
+    """Return a time with German names of months in English, and a week such as KW 1/2023 as 2023W01.
+
+    >>> plain_time("1. März 2023"), plain_time("Okt. 2023"), plain_time("KW 1/2023"), plain_time("2024-01-31")
+    ('1 March 2023', 'Oct 2023', '2023W01', '2024-01-31')
+    """
+    if week := CALENDAR_WEEK.fullmatch(text):
+        return f"{week['year'] or week['first']}W{int(week['week'] or week['last']):02}"
+    if not MONTH_NAMES.search(text):
+        return text
+    english = MONTH_NAMES.sub(lambda match: GERMAN_MONTHS.get(match["name"].lower(), match["name"]), text)
+    return re.sub(r"^(\d{1,2})\. ", r"\1 ", english)
 
 
 def object_series(column: Column) -> TextSeries:

@@ -12,6 +12,7 @@ from rekur.data.frequency.frequency import HOUR, Frequency, format_time
 from rekur.data.frequency.irregular import snap_to_grid
 from rekur.data.frequency.per_series import FrequencyGroup, LearnedFrequency, frequency_groups
 from rekur.data.ingest.parsing import plural, row_name
+from rekur.data.ingest.schema import quoted
 from rekur.data.ingest.sorted_rows import SortedRows, sort_rows
 from rekur.data.ingest.times import TimeColumn
 
@@ -138,12 +139,13 @@ def _is_clock_change(rows: SortedRows, freq: Frequency, repeated: Array) -> bool
 def _refuse_duplicates(rows: SortedRows, repeated: Array) -> None:
     """Raise a DataError for the first repeated time."""
     i = int(repeated[0])
-    hint = "" if rows.has_ids else "; if the rows belong to several series, name their column with id_col"
+    others = f" (not used: {quoted(rows.unused, limit=4)})" if rows.unused else ""
+    hint = f"name the column that tells them apart with id_col{' too' if rows.has_ids else ''}{others}"
     first, second = row_name(rows.input_row(i - 1)), row_name(rows.input_row(i))
     raise DataError(
         f"{rows.source}: {rows.describe_series(i)}the time {format_time(rows.times[i])} occurs twice, in {first} "
-        f"and {second} ({len(repeated)} such rows in all){hint}; or combine them with "
-        'duplicates="mean" (--duplicates mean), "first", "last" or "sum"'
+        f"and {second} ({len(repeated)} such rows in all); if the rows belong to several series, {hint}; else combine "
+        'them with duplicates="mean", "first", "last" or "sum"'
     )
 
 
@@ -165,7 +167,7 @@ def regular_grids(
     learned: Sequence[LearnedFrequency],
     duplicates: str,
     source: str,
-    has_ids: bool,
+    unused: tuple[str, ...] = (),
 ) -> list[RegularGrid]:
     """Return the regular grids of series, one for each frequency.
 
@@ -183,8 +185,8 @@ def regular_grids(
         Rule for several rows of a series at one time.
     source : str
         Name of the table in errors.
-    has_ids : bool
-        The table has an id column.
+    unused : tuple of str, default ()
+        Columns of the table without a role, for errors.
 
     Raises
     ------
@@ -195,14 +197,14 @@ def regular_grids(
     --------
     >>> days = TimeColumn(np.array(["2024-01-01", "2024-01-02", "2024-01-04"], dtype="M8[us]"))
     >>> labels = np.array(["a"], dtype=object)
-    >>> [grid] = regular_grids(days, (np.zeros(3, np.int64), labels), None, (), "error", "the table", True)
+    >>> [grid] = regular_grids(days, (np.zeros(3, np.int64), labels), None, (), "error", "the table")
     >>> grid.place(np.array([1.0, 2.0, 4.0]))
     array([ 1.,  2., nan,  4.])
     """
     choose("duplicates", duplicates, DUPLICATE_RULES)
     if learned:
         column = _in_learned_zone(column, learned[0], source)
-    rows = sort_rows(column, *series, source, has_ids)
+    rows = sort_rows(column, *series, source, unused)
     groups = frequency_groups(rows, freq, learned)
     notes = [column.note] if column.note else []
     inferred = "" if learned or freq is not None else " (inferred from the times)"

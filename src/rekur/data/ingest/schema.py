@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -9,7 +10,19 @@ import narwhals as nw
 import pandas as pd
 
 from rekur.core import Array, DataError, nearest
-from rekur.data.ingest.parsing import Column, Table, is_number, is_text, is_time, is_time_text, key_columns
+from rekur.data.ingest.parsing import (
+    MONTH_NAMES,
+    Column,
+    Table,
+    is_number,
+    is_text,
+    is_time,
+    is_time_text,
+    key_columns,
+    object_series,
+    plain_time,
+    row_name,
+)
 
 __all__ = [
     "FILE_ATTRIBUTES",
@@ -25,6 +38,7 @@ __all__ = [
     "infer_schema",
     "infer_time_column",
     "quoted",
+    "time_columns",
 ]
 
 Frame: TypeAlias = Any
@@ -33,9 +47,11 @@ Frame: TypeAlias = Any
 FILE_ATTRIBUTES = "rekur.file"
 """Attribute of a pandas frame with what `rekur.data.read_file` knows of its file."""
 ID_COLUMNS = ("unique_id", "item_id", "series_id")
-TIME_COLUMNS = ("ds", "timestamp", "datetime", "date", "time", "date_time")
+TIME_COLUMNS = ("ds", "timestamp", "datetime", "date", "time", "date_time", "datum")
 TARGET_COLUMNS = ("y", "target")
 TIME_UNITS = ("period", "year", "quarter", "month", "week", "day", "hour", "minute", "step", "t")
+TIME_NAME = re.compile(rf"(?:\d{{4}}[ -])?{MONTH_NAMES.pattern}(?:[ -]\d{{2,4}})?|(?:19|20)\d\d", re.IGNORECASE)
+MIN_TIME_NAMES = 3  # columns named by a time that make a table of times as columns
 MAX_NAMES = 12  # names that an error lists
 
 
@@ -206,9 +222,23 @@ def infer_time_column(table: Table, candidates: Sequence[str], source: str) -> s
     )
 
 
+def time_columns(table: Table) -> list[str]:
+    """Return the columns that hold times by name or content.
+
+    >>> time_columns(as_table(pd.DataFrame({"y": [1.5], "day": ["2024-01-31"]}), "sales.csv"))
+    ['day']
+    """
+
+    def holds_times(name: str) -> bool:
+        column = table[name]
+        return is_time(column) or (is_text(column.dtype) and _looks_like_time(column))
+
+    return [name for name in table.columns if _match_alias([name], TIME_COLUMNS) or holds_times(name)]
+
+
 def _looks_like_time(column: Column) -> bool:
     """Return whether the first value of a text column reads as a time."""
-    first = str(column[0]).strip()
+    first = plain_time(str(column[0]).strip())
     if is_time_text(first):
         return True
     if not any(c.isdigit() for c in first) or not any(c.isalpha() or c in ":-/" for c in first):
@@ -241,6 +271,7 @@ def _infer_targets(table: Table, roles: Columns, candidates: list[str], source: 
             f"{source} has only the columns {quoted(table.columns)}: times and values need two columns or more"
         )
     if id_col is not None or text:
+        _refuse_second_header(table, text, source)
         why = f"column {text[0]!r} is not numeric" if id_col is None else "several columns could be the target"
         raise DataError(
             f"{source}: it is not clear what to forecast ({why}); its columns are {quoted(table.columns)}: "
@@ -248,6 +279,17 @@ def _infer_targets(table: Table, roles: Columns, candidates: list[str], source: 
             + (" (and the column that names the series with id_col)" if id_col is None else "")
         )
     return Schema(Columns(None, time_col, None), tuple(candidates), (), True)
+
+
+def _refuse_second_header(table: Table, names: Sequence[str], source: str) -> None:
+    """Raise a DataError for columns of numbers below a text in the first row, as below a header of two rows."""
+    for name in names:
+        first, *others = object_series(table[name]).tolist()
+        if others and not pd.to_numeric(pd.Series(others), errors="coerce").isna().any():
+            raise DataError(
+                f"{source}, column {name!r}, {row_name(0)}: {str(first)!r} is not a number, but all others are; if the "
+                "header has two rows, keep one"
+            )
 
 
 def infer_schema(
@@ -290,6 +332,8 @@ def infer_schema(
     Columns(id='shop', time='date', target='sales')
     """
     names, targets, ids = table.columns, _listed(target_col), _listed(id_col)
+    if time_col is None:
+        _refuse_times_as_columns(table, source)
     for name in covariates:
         if name not in names:
             raise DataError(
@@ -322,6 +366,19 @@ def infer_schema(
     used = {*schema.columns.ids, time_col, *schema.values, *covariates}
     unused = tuple(name for name in names if name not in used)
     return schema._replace(covariates=tuple(covariates), unused=unused)
+
+
+def _refuse_times_as_columns(table: Table, source: str) -> None:
+    """Raise a DataError for a table with a column for each time, such as Jan 2023, Feb 2023 and so on."""
+    names = table.columns
+    times = [name for name in names if is_time_text(name) or TIME_NAME.fullmatch(plain_time(name.strip()))]
+    if len(times) < MIN_TIME_NAMES or 2 * len(times) < len(names):
+        return
+    if not time_columns(table.select([name for name in names if name not in times])):
+        raise DataError(
+            f"{source} has a column for each time ({quoted(times, limit=3)}), but a row for each time is needed: "
+            "transpose the sheet, or use df.melt() of pandas"
+        )
 
 
 def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency, format_time
+from rekur.data.frequency.inference import infer
 from rekur.data.ingest.parsing import row_name
 from rekur.data.ingest.times import TimeColumn
 from rekur.data.windows import portions
@@ -52,10 +53,10 @@ class SortedRows:
         Labels of the series.
     source : str
         Name of the input in errors.
-    has_ids : bool
-        The input has an id column.
     tz : str or None, default None
         Zone to whose wall-clock time the times can be converted.
+    unused : tuple of str, default ()
+        Columns of the input without a role.
     """
 
     times: Array
@@ -64,8 +65,13 @@ class SortedRows:
     first: Array
     ids: Array
     source: str
-    has_ids: bool
     tz: str | None = None
+    unused: tuple[str, ...] = ()
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether the input has an id column: a single series has the label None."""
+        return len(self.ids) > 0 and self.ids[0] is not None
 
     @cached_property
     def _wall_times(self) -> Array:
@@ -108,7 +114,8 @@ class SortedRows:
         keep = np.arange(first[-1]) + np.repeat(self.first[series] - first[:-1], lengths)
         order = keep if self.order is None else self.order[keep]
         codes = np.repeat(np.arange(len(series)), lengths)
-        return SortedRows(self.times[keep], codes, order, first, self.ids[series], self.source, self.has_ids, self.tz)
+        times, ids = self.times[keep], self.ids[series]
+        return replace(self, times=times, codes=codes, order=order, first=first, ids=ids)
 
     def count_steps(self, freq: Frequency) -> tuple[Array, Array]:
         """Return the steps of each row since the start of its series and whether they are whole, (n,) each."""
@@ -126,7 +133,15 @@ class SortedRows:
             raise DataError(
                 f"{self.source}, {self.describe(i)}: the time {format_time(self.times[i])} is not a whole number of "
                 f"steps ({freq.name}) after the first of its series; round the times or pass the true step as freq="
+                f"{self._finer_step(freq)}"
             )
+
+    def _finer_step(self, freq: Frequency) -> str:
+        """Return the advice for rows of a finer step than `freq`, "" where they have none."""
+        spacing = infer(self.times, self.first)
+        if spacing is None or spacing.frequency is None or spacing.frequency.length >= freq.length:
+            return ""
+        return f"{spacing.frequency.name}; for coarser steps combine the rows of each step first, as their sum or mean"
 
     def input_row(self, i: int) -> int:
         """Return the position in the input of row `i`."""
@@ -152,14 +167,15 @@ def _sort_order(times: Array, codes: Array) -> Array:
     return order
 
 
-def sort_rows(column: TimeColumn, codes: Array, ids: Array, source: str, has_ids: bool) -> SortedRows:
+def sort_rows(column: TimeColumn, codes: Array, ids: Array, source: str, unused: tuple[str, ...] = ()) -> SortedRows:
     """Sort rows by series and time unless they are; equal times keep their order.
 
-    codes (n,): number of the series of each row; ids (S,): labels.
+    codes (n,): number of the series of each row; ids (S,): labels; unused: columns of the input without a role.
     """
     order, times = None, column.values
     if (np.diff(codes) < 0).any() or ((times[1:] < times[:-1]) & (codes[1:] == codes[:-1])).any():
         order = _sort_order(times, codes)
         times, codes = times[order], codes[order]
     first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
-    return SortedRows(times, codes, order, first, ids, source, has_ids, None if column.tz == "UTC" else column.tz)
+    tz = None if column.tz == "UTC" else column.tz
+    return SortedRows(times, codes, order, first, ids, source, tz, unused)

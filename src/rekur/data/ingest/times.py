@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rekur.core import Array, DataError
+from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.parsing import (
     MISSING_TEXTS,
     QUARTER,
@@ -20,6 +21,7 @@ from rekur.data.ingest.parsing import (
     is_number,
     is_text,
     object_series,
+    plain_time,
     row_name,
     to_numbers,
 )
@@ -28,9 +30,10 @@ __all__ = ["TimeColumn", "to_times"]
 
 ZONE_PATTERN = re.compile(r"\d\d?:\d\d.*?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$")
 SLASHED_PATTERN = re.compile(r"^(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(.*)$")
+WORD = re.compile(r"[^\W\d_]{2}")  # as the name of a month or KW
 OTHER_FORMATS = (
     *("%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%Y %b", "%Y %B", "%Y-%b", "%YM%m", "%m/%Y", "%m.%Y", "%m-%Y"),
-    *("%b-%y", "%b %y", "%d-%b-%y", "%d %b %y"),
+    *("%b-%y", "%b %y", "%d-%b-%y", "%d %b %y", "%d %b %Y", "%d %B %Y"),
 )
 NUMBER_FORMATS = {
     6: ("%Y%m", "months"),
@@ -41,6 +44,9 @@ NUMBER_FORMATS = {
 """Formats of times written as whole numbers, and what their last digits are, by the number of digits."""
 UNIX_UNITS = (("s", "seconds"), ("ms", "milliseconds"), ("us", "microseconds"), ("ns", "nanoseconds"))
 UNIX_RANGE = np.array(["2000-01-01", "2100-01-01"], dtype="M8[s]")  # in which numbers are taken for Unix times
+EXCEL_ORIGIN = np.datetime64("1899-12-30", "s")
+EXCEL_RANGE = (36_526, 73_051)  # days from 2000 to 2100 in a spreadsheet, in a column named as one of
+EXCEL_NAMES = ("date", "datum", "fecha", "dato", "data", "datetime", "timestamp", "zeitstempel")
 CLOCKS = (
     *("Europe/Berlin", "Europe/London", "Europe/Helsinki", "America/New_York", "America/Chicago", "America/Denver"),
     *("America/Los_Angeles", "America/Halifax", "America/St_Johns", "America/Santiago", "Australia/Sydney"),
@@ -176,6 +182,8 @@ def _text_times(column: Column, where: str) -> TimeColumn:
     """Parse text as times, each distinct value once."""
     codes, labels = pd.factorize(object_series(column))
     text = pd.Series([str(label).strip() for label in labels], dtype=object)
+    if WORD.search(text.iloc[0] if len(text) else ""):
+        text = text.map(plain_time)
     empty = text.str.lower().isin(MISSING_TEXTS).to_numpy(dtype=bool)
     _refuse_empty_times(np.append(empty, True)[codes], where)
     zones = _text_zones(text, where)
@@ -184,8 +192,9 @@ def _text_times(column: Column, where: str) -> TimeColumn:
         each = pd.to_datetime(text, errors="coerce", utc=bool(zones), format="mixed")
         unreadable = np.flatnonzero(each.isna().to_numpy()[codes])
         i = int(unreadable[0]) if len(unreadable) else 0
+        shown = str(labels[codes[i]]).strip()[:MAX_SHOWN]
         raise DataError(
-            f"{where}, {row_name(i)}: {text[codes[i]][:MAX_SHOWN]!r} is not a time in the format of the others; "
+            f"{where}, {row_name(i)}: {shown!r} is not a time in the format of the others; "
             "write times as 2024-01-31 or 2024-01-31 17:00:00, or name another column with time_col"
         )
     if zones:
@@ -225,8 +234,8 @@ def _numeric_times(column: Column, where: str, whole: bool) -> TimeColumn:
     values = to_numbers(column, where) if as_float else column.to_numpy()
     if values.dtype.kind == "f":
         _refuse_empty_times(np.isnan(values), where)
-    if not whole and (unix := _unix_times(values)):
-        return unix
+    if not whole and (times := _unix_times(values) or _excel_times(values, column.name)):
+        return times
     if values.dtype.kind == "f":
         fractional = values != np.floor(values)
         if fractional.any():
@@ -246,6 +255,16 @@ def _unix_times(values: Array) -> TimeColumn | None:
             note = f"numbers such as {low:.0f} were read as Unix times in {name} (UTC)"
             return TimeColumn(counts.astype("M8[us]"), None, note)
     return None
+
+
+def _excel_times(values: Array, name: str) -> TimeColumn | None:
+    """Read numbers such as 45292 in a column named Date as the days of a spreadsheet."""
+    low, high = EXCEL_RANGE
+    if name.strip().lower() not in EXCEL_NAMES or not (low <= values.min() and values.max() < high):
+        return None
+    times = EXCEL_ORIGIN + np.round(values * 86_400).astype("m8[s]")
+    note = f"numbers such as {values.min():g} were read as days of a spreadsheet, {format_time(times.min())}"
+    return TimeColumn(times.astype("M8[us]"), None, note)
 
 
 def _dates_as_numbers(values: Array) -> TimeColumn | None:

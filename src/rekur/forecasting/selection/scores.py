@@ -115,18 +115,24 @@ class Evidence:
         The difference in standard errors.
     clusters : int
         Independent times of the windows.
+    windows : str, default "past windows"
+        Kind of the windows, in words.
+    rival : str, default "the average"
+        The forecast that the baseline is better than, in words.
     """
 
     name: str
     gain: float
     t: float
     clusters: int
+    windows: str = "past windows"
+    rival: str = "the average"
 
-    def note(self, windows: str) -> str:
-        """Sentence on the choice and its reason, on windows of a kind."""
+    def note(self) -> str:
+        """Sentence on the choice and its reason."""
         errors = f"{self.t:.1f}" if np.isfinite(self.t) else "many"
         return (
-            f"the forecast is {describe(self.name)} alone: its quantile loss on {windows} is {100 * self.gain:.0f} % "
-            f"lower than that of the average ({errors} standard errors over {self.clusters} times); "
-            "select='blend' keeps it"
+            f"the forecast is {describe(self.name)} alone: its quantile loss on {self.windows} is "
+            f"{100 * self.gain:.0f} % lower than that of {self.rival} ({errors} standard errors over "
+            f"{self.clusters} times); select='blend' takes the average"
         )

@@ -15,6 +15,10 @@ CLOSE = 0.2
 """Share of a score up to which another one is called close to it."""
 
 
+KINDS = {1: "beats", 0: "close", -1: "behind"}
+"""Kinds of outcomes."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Outcome of a backtest.
@@ -43,7 +47,7 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     itself : str, optional
         The baseline that "rekur" is on all windows.
     used : str, optional
-        The baseline that the forecast of the future uses, if it is one.
+        The model that forecasts the future, where it is known: a baseline, or "blend" for any other.
 
     Returns
     -------
@@ -61,12 +65,15 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     subject = NAME if itself is None else f"{NAME}, in these windows {describe(itself)} itself,"
     compared = _comparison(scores, best, outcome, called, "best" if itself is None else "next")
     text = f"{subject} {compared} {where}{_intervals(scores, best, outcome)}"
-    if used is not None and used != itself:
+    if used in BASELINES and used != itself:
         reason = "therefore " if used == best and outcome < 0 else ""
         text += f"; the forecast is {reason}{describe(used)} (select='blend': the average)"
-    elif outcome < 0:
+        return Verdict(text, KINDS[outcome])
+    if used == "blend" and itself is not None:
+        text += "; the forecast, fitted to all rows, is the average"
+    if outcome < 0:
         text += f"; use {describe(best)} (select={best!r})"
-    return Verdict(text, {1: "beats", 0: "close", -1: "behind"}[outcome])
+    return Verdict(text, KINDS[outcome])
 
 
 def _comparison(scores: WindowScores, best: str, outcome: int, called: int, rank: str) -> str:

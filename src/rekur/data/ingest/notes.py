@@ -1,0 +1,73 @@
+"""Notes on a table that was read: its layout, its missing values and the empty rows at its end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rekur.core import Array
+from rekur.data.frequency.frequency import format_time
+from rekur.data.ingest.parsing import plural
+from rekur.data.ingest.regular_grid import RegularGrid
+from rekur.data.ingest.schema import Schema, quoted
+from rekur.data.ingest.sorted_rows import to_wall_time
+
+__all__ = ["empty_ends", "table_notes"]
+
+
+def empty_ends(offsets: Array, y: Array) -> Array:
+    """Return how many rows at the end of each series have no value, (S,); 0 for a series without any value.
+
+    offsets (S+1,): first row of each series; y (N,): their values.
+
+    >>> empty_ends(np.array([0, 3, 5]), np.array([1.0, np.nan, np.nan, 2.0, 3.0])).tolist()
+    [2, 0]
+    """
+    last = np.maximum.reduceat(np.where(np.isfinite(y), np.arange(len(y)), -1), offsets[:-1])
+    return np.where(last < 0, 0, offsets[1:] - 1 - last)
+
+
+def table_notes(schema: Schema, grid: RegularGrid, ids: Array, offsets: Array, y: Array) -> tuple[str, ...]:
+    """Return the notes on a table and on its missing values.
+
+    ids (S,), offsets (S+1,), y (N,): labels, first rows and values of the series.
+    """
+    notes = [schema.note] if schema.note else []
+    if schema.wide:
+        notes.append(f"a wide table: {len(schema.values)} series, one a column")
+    if schema.unused:
+        notes.append(f"not used: {quoted(schema.unused, limit=6)}")
+    notes += grid.notes
+    missing = int(np.isnan(y).sum())
+    missing_rows = grid.missing_rows * len(schema.values)
+    if missing:
+        counts = [(missing_rows, "absent row"), (missing - missing_rows, "empty value")]
+        causes = " and ".join(plural(count, noun) for count, noun in counts if count)
+        notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {causes}")
+    rows = empty_ends(offsets, y)
+    if rows.any():
+        notes.append(_end_note(schema, grid, ids, np.diff(offsets), rows))
+    return tuple(notes)
+
+
+def _end_note(schema: Schema, grid: RegularGrid, ids: Array, lengths: Array, rows: Array) -> str:
+    """Return the note on series (S,) that end with rows without a value, which are the future in most tables."""
+    s, count = int(np.argmax(rows > 0)), int((rows > 0).sum())
+    several = len(rows) > 1
+    start = grid.start[0 if schema.wide else s]
+    first, last = (
+        format_time(_shown(grid, grid.freq.advance(start, k))) for k in (lengths[s] - rows[s], lengths[s] - 1)
+    )
+    span = first if rows[s] == 1 else f"{first} to {last}"
+    where = f"{ids[s]!r}" if schema.wide else f"{schema.values[0]!r}" + (f" of series {ids[s]!r}" if several else "")
+    of = f" in {count} of {len(rows)} series" if several else ""
+    verb = "is" if rows.sum() == 1 else "are"
+    return (
+        f"{plural(int(rows.sum()), 'row')} at the end {verb} empty{of} (column {where}, {span}): the forecast begins "
+        "after the last row; to forecast empty rows, take them out of the table and pass their covariates, if any, "
+        "in futr_df"
+    )
+
+
+def _shown(grid: RegularGrid, time: Array) -> object:
+    """Return a time of the grid as the clocks of its zone show it."""
+    return to_wall_time(np.atleast_1d(time), grid.tz)[0] if grid.tz and not grid.local else time
