@@ -56,6 +56,7 @@ def run(
         futr_df = with_time_column(futr_df, time, df)
         covariates = future_covariates(futr_df, df, columns, time)
     panels = read_history(model, df, covariates, columns, source)
+    del df  # its memory
     tested = testable(panels, model.horizon) if windows is None else windows > 0
     half = deadline.portion(0.5).seconds()
     backtest = None
