@@ -101,19 +101,19 @@ class Dealing:
 
 def memory(name: str) -> float:
     """GiB that this process holds (VmRSS) or held at most (VmHWM)."""
-    found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / GIB if found else float("nan")
+    match = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(match[1]) / GIB if match else float("nan")
 
 
 def stage(name: str, work: Callable[..., Any], *arguments: object) -> Any:
     """Call `work`, and print seconds, processor seconds and the memory held at most and at the end."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak of this stage alone
     start, processor = time.perf_counter(), time.process_time()
-    result = work(*arguments)
+    outcome = work(*arguments)
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
     held = f"peak {memory('VmHWM'):.2f} GiB, held after it {memory('VmRSS'):.2f} GiB"
     print(f"{name:12} {seconds:6.1f} s, {processor:6.1f} s CPU, {held}", flush=True)
-    return result
+    return outcome
 
 
 def run(path: str, horizon: int) -> None:
@@ -134,9 +134,9 @@ def run(path: str, horizon: int) -> None:
         print(f"kernels {100 * (1 - dealing.batches / dealing.loops):.0f} % of training")
 
 
-def alone(target: Callable[..., Any], *arguments: object) -> None:
+def alone(work: Callable[..., Any], *arguments: object) -> None:
     """Do it in a process of its own."""
-    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     process.join()
 
