@@ -130,6 +130,28 @@ def test_an_ensemble_is_the_median_of_its_networks(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(rekur.load(tmp_path / "m").predict(level=[80]), model.predict(level=[80]))
 
 
+def test_many_series_are_forecast_a_few_at_a_time(fitted: Forecaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forecast of a series depends on no other, with new history and for every member."""
+    newer = panel(8, 420)
+    whole = [fitted.forecast(models=True), fitted.forecast(newer, models=True)]
+    monkeypatch.setattr("rekur.forecasting.ensemble.CHUNK_SERIES", 3)
+    parts = [fitted.forecast(models=True), fitted.forecast(newer, models=True)]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-5)
+        for name, q in one.members.items():
+            np.testing.assert_allclose(q, other.members[name], rtol=1e-5)
+
+
+def test_forecasts_of_baselines_are_kept_by_window(fitted: Forecaster) -> None:
+    known, table = BaselineForecasts(fitted.panel_, fitted.seasons_, 14), fitted.panel_
+    series, stop = np.arange(8), table.lengths - 14 * (np.arange(8) % 2)
+    first = known.quantiles("naive", series[:5], stop[:5])
+    assert known.quantiles("naive", series[:5], stop[:5]) is first  # no copy
+    mixed = known.quantiles("naive", series[[7, 2, 2, 0]], stop[[7, 2, 2, 0]])
+    np.testing.assert_array_equal(mixed[1:], first[[2, 2, 0]])
+    np.testing.assert_array_equal(mixed[0, :, LEVELS.index(0.5)], table.values(7)[stop[7] - 1])
+
+
 def test_fine_tuning_goes_on_from_what_was_learned(fitted: Forecaster, tmp_path: Path) -> None:
     fitted.save(tmp_path / "m")
     model = rekur.load(tmp_path / "m")

@@ -99,6 +99,16 @@ def test_regular_and_uneven_series_of_one_frequency_make_one_table() -> None:
     assert said["u"].uneven == {"u": -1.0}
 
 
+def test_what_is_kept_of_the_times_of_series_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [regular(f"d{k}", "D", 40 + k) for k in range(3)] + [regular(f"w{k}", "W-MON", 40) for k in range(3)]
+    frames += [uneven("u", "30h", 80), uneven("few", "30h", 5, 1)]
+    found = names(*frames)
+    monkeypatch.setattr("rekur.data.frequency.inference.MAX_KNOWN_TIMES", 1)
+    assert names(*frames) == found
+    assert found["d2"] == found["u"] == "D"
+    assert found["w2"] == "W-MON"
+
+
 def test_a_time_that_is_there_twice_is_an_error_in_uneven_times_too() -> None:
     df = uneven("u", "30h", 80)
     df.loc[41, "ds"] = df.loc[40, "ds"]

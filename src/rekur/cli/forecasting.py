@@ -75,6 +75,7 @@ def run(
     if futr_df is not None:  # a table that lacks values is refused before the training
         for panel in panels.parts:
             next_covariates(panel, covariates, futr_df, model.horizon)
+    del df  # its memory
     tested = testable(panels, model.horizon) if windows is None else windows > 0
     half = deadline.portion(0.5).seconds()
     backtest = None

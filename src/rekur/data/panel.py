@@ -191,14 +191,12 @@ class Panel:
             mask[index] = True
         if mask.all():
             return self
-        rows = np.repeat(mask, self.lengths)
-        return replace(
-            self._take_rows(_offsets(self.lengths[mask]), rows),
-            ids=self.ids[mask],
-            start=self.start[mask],
-            static=self.static[mask] if self.static_names else self.static,
-            earlier=self.earlier[mask] if len(self.earlier) else self.earlier,
-        )
+        return self._take_series(mask, _offsets(self.lengths[mask]), np.repeat(mask, self.lengths))
+
+    def part(self, first: int, stop: int) -> Panel:
+        """Return the panel of the series from number `first` up to `stop`, which is left out; its columns are views."""
+        offsets = self.offsets[first : stop + 1]
+        return self._take_series(slice(first, stop), offsets - offsets[0], slice(int(offsets[0]), int(offsets[-1])))
 
     def skip(self, mask: Array, reason: str) -> Panel:
         """Return the panel without the series of `mask` (S,) bool, which `skipped` lists with the reason."""
@@ -231,6 +229,16 @@ class Panel:
         keep = np.arange(len(self.y)) >= np.repeat(self.offsets[1:] - lengths, self.lengths)
         start, earlier = self.freq.advance(self.start, dropped), ExpandingStd.of(self.y, self.offsets, self.earlier)
         return replace(self._take_rows(_offsets(lengths), keep), start=start, earlier=earlier.state(dropped))
+
+    def _take_series(self, series: Array | slice, offsets: Array, rows: Array | slice) -> Panel:
+        """Return the panel with a part of its series and their rows."""
+        return replace(
+            self._take_rows(offsets, rows),
+            ids=self.ids[series],
+            start=self.start[series],
+            static=self.static[series] if self.static_names else self.static,
+            earlier=self.earlier[series] if len(self.earlier) else self.earlier,
+        )
 
     def _take_rows(self, offsets: Array, rows: Array | slice) -> Panel:
         """Return the panel with a part of its rows and new offsets."""

@@ -224,6 +224,8 @@ class Backtest:
 
     def of_part(self, k: int) -> Backtest | None:
         """The windows of the panel of one frequency; None if its series are too short."""
+        if len(self.panel.parts) == 1:
+            return self
         chosen = np.flatnonzero((self.series >= self.panel.first[k]) & (self.series < self.panel.first[k + 1]))
         if not len(chosen):
             return None
@@ -365,7 +367,6 @@ def cross_validate(
     --------
     >>> import pandas as pd, rekur
     >>> from rekur.data.panel import read_panel
-    >>> import pandas as pd, rekur
     >>> df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=90), "y": [float(t % 7) for t in range(90)]})
     >>> cross_validate(rekur.Forecaster(horizon=3), read_panel(df), n_windows=2).stop.tolist()
     [84, 87]

@@ -38,6 +38,9 @@ MIN_HISTORY = 2048
 CHUNK_VALUES = 4_000_000
 """Values of histories that a baseline reads at a time."""
 
+CHUNK_SERIES = 2048
+"""Series whose next steps are forecast at a time."""
+
 TWO_THREAD_HIDDEN_SIZE = 128
 """Hidden size from which on a second thread pays."""
 
@@ -69,14 +72,14 @@ def baseline_quantiles(
     """
     series, stop = windows
     rows = int(min(history_length(seasons), stop.max(initial=1)))
-    index, out = WindowIndex(panel.offsets, rows, 0, series, stop), []
+    index, out = WindowIndex(panel.offsets, rows, 0, series, stop), np.empty((len(series), horizon, len(levels)))
     for chunk in np.array_split(np.arange(len(series)), max(1, len(series) * rows // CHUNK_VALUES)):
         y = index.take(chunk).gather(panel.y)
         q = baselines.forecast(name, y, seasons[0], horizon, levels)
         if name == "smoothing" and len(seasons) > 1:
             q = (q + baselines.forecast(name, y, seasons[0], horizon, levels, seasons[1:])) / 2
-        out.append(q)
-    return np.concatenate(out)
+        out[chunk] = q
+    return out
 
 
 class BaselineForecasts:
@@ -98,10 +101,11 @@ class BaselineForecasts:
         self._computed: dict[str, tuple[Array, Array]] = {}
 
     def quantiles(self, name: str, series: Array, stop: Array) -> Array:
-        """Quantiles (n, h, Q) of one baseline for windows (series, stop), both (n,)."""
+        """Quantiles (n, h, Q) of one baseline for windows (series, stop), both (n,), which are not to be changed."""
         wanted = series * self._rows + stop
         known, q = self._computed.get(name, (np.zeros(0, np.int64), np.zeros((0, self.horizon, len(LEVELS)))))
-        missing = ~np.isin(wanted, known)
+        place = np.searchsorted(known, wanted)
+        missing = known.take(place, mode="clip") != wanted if len(known) else np.ones(len(wanted), bool)
         if missing.any():
             windows, first = np.unique(wanted[missing], return_index=True)
             first.sort()  # in the order of the request
@@ -114,7 +118,7 @@ class BaselineForecasts:
                 order = np.argsort(windows)
                 windows, more = windows[order], more[order]
             known, q = self._computed[name] = windows, more
-        return np.asarray(q[np.searchsorted(known, wanted)])
+        return q if np.array_equal(known, wanted) else np.asarray(q[np.searchsorted(known, wanted)])
 
 
 def affordable_windows(
@@ -326,8 +330,14 @@ class Ensemble:
         self, names: Sequence[str], panel: Panel, future: Array | None, h: int, since: Array
     ) -> list[Array]:
         """Quantiles (S, h, Q) of the steps after each series by each of some models, see `using` and `quantiles`."""
-        known, series = BaselineForecasts(panel, self.seasons, max(h, self.horizon)), np.arange(len(panel))
-        return [self.using(name).quantiles(panel, series, panel.lengths, future, h, since, known) for name in names]
+        models, out = [self.using(name) for name in names], np.empty((len(names), len(panel), h, len(LEVELS)))
+        for first in range(0, len(panel), CHUNK_SERIES):
+            chunk = slice(first, min(first + CHUNK_SERIES, len(panel)))
+            part, ahead = panel.part(chunk.start, chunk.stop), None if future is None else future[chunk]
+            known, series = BaselineForecasts(part, self.seasons, max(h, self.horizon)), np.arange(len(part))
+            for model, q in zip(models, out, strict=True):
+                q[chunk] = model.quantiles(part, series, part.lengths, ahead, h, since[chunk], known)
+        return list(out)
 
     def selection_notes(self) -> list[str]:
         """Sentence on the model in use, unless it is the average of networks and baselines."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ __all__ = ["Spacing", "infer", "infer_each", "infer_frequency"]
 MIN_STEPS_IRREGULAR = 20  # smallest number of steps to distinguish irregular times from a single wrong time
 MAX_STEPS_PER_ROW = 20.0  # grid steps per row of a sparse series, at most
 MAX_BINCOUNT_RANGE = 1 << 20
+MAX_KNOWN_TIMES = 1_000  # of series, whose spacing is kept
 MIN_MONTH = 28 * DAY
 MIN_IRREGULAR_MONTH = 26 * DAY
 
@@ -77,19 +79,18 @@ def infer(times: Array, offsets: Array | None = None) -> Spacing | None:
     return spacing._replace(frequency=_common_frequency(times, spacing))
 
 
-def infer_each(times: Array, offsets: Array) -> list[Spacing | None]:
-    """Return what `infer` gives for each series of times (N,) on its own, S of them; offsets (S+1,).
+def infer_each(times: Array, offsets: Array) -> Iterator[Spacing | None]:
+    """Yield what `infer` gives for each series of times (N,) on its own, S of them; offsets (S+1,).
 
-    Series with the same times, as most panels have, share one result.
+    Series with the same times, as most panels have, share one result; the last 1,000 are kept.
     """
-    known: dict[bytes, Spacing | None] = {}
-    spacings = list[Spacing | None]()
+
+    @lru_cache(maxsize=MAX_KNOWN_TIMES)
+    def known(times_of_series: bytes) -> Spacing | None:
+        return infer(np.frombuffer(times_of_series, times.dtype))
+
     for start, stop in pairwise(offsets):
-        key = times[start:stop].tobytes()
-        if key not in known:
-            known[key] = infer(times[start:stop])
-        spacings.append(known[key])
-    return spacings
+        yield known(times[start:stop].tobytes())
 
 
 def infer_frequency(times: Array, offsets: Array, describe: Callable[[int], str] | None = None) -> Frequency:

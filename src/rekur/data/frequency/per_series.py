@@ -276,12 +276,12 @@ def _group(
     phases = np.full(len(clocked.ids), np.nan) if phases is None else phases.copy()
     irregular = ~np.isnan(phases)
     off_grid = np.flatnonzero(~irregular & ~clocked.all_by_series(exact))
-    part = clocked.select(off_grid)
-    spacings, lengths = infer_each(part.times, part.first), np.diff(part.first)
     for others_irregular in (False, True):
         if not others_irregular or irregular.any():
-            for s, spacing, n in zip(off_grid, spacings, lengths, strict=True):
-                irregular[s] = irregular[s] or is_irregular(spacing, int(n), freq, others_irregular)
+            left = off_grid[~irregular[off_grid]]
+            part = clocked.select(left)
+            for s, spacing, n in zip(left, infer_each(part.times, part.first), np.diff(part.first), strict=True):
+                irregular[s] = is_irregular(spacing, int(n), freq, others_irregular)
     if not irregular.any():
         return FrequencyGroup(anchored, series, local, None, (k, exact))
     base = freq if learned and freq.kind != "month" else freq.anchored(clocked.times[~irregular[clocked.codes]])

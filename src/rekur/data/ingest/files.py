@@ -274,18 +274,17 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
 
 def _encode(frame: Frame, path: Path) -> bytes:
     """Return a table in the format of the suffix of `path`."""
-    table = nw.from_native(frame, eager_only=True)
+    table, buffer = nw.from_native(frame, eager_only=True), io.BytesIO()
     suffix = path.name.lower()
     if suffix.endswith(PARQUET_SUFFIXES):
-        buffer = io.BytesIO()
         try:
             table.write_parquet(buffer)
         except ImportError:
             raise DataError(f"{path}: {NEEDS_PARQUET}") from None
         return buffer.getvalue()
     check_suffix(path)
-    text = table.write_csv(None).encode()
-    return gzip.compress(text, mtime=0) if suffix.endswith(".gz") else text
+    table.write_csv(buffer)
+    return gzip.compress(buffer.getvalue(), mtime=0) if suffix.endswith(".gz") else buffer.getvalue()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -27,6 +27,9 @@ SELECTION_LEVEL = 0.9
 SHOWN_GAIN = 0.005
 """Share of a score below which two models are equal: it reads as 0 %."""
 
+CHUNK_WINDOWS = 4096
+"""Windows scored at a time."""
+
 
 @dataclass(frozen=True)
 class WindowScores:
@@ -51,16 +54,12 @@ class WindowScores:
         """Scores of quantile forecasts (W, h, Q) of actual values (W, h), by model, in units of a scale (W,)."""
         unit = np.where(scale > 0, scale, np.nan)
         of_windows: dict[str, dict[str, Array]] = {"MASE": {}, "MSIS80": {}, "loss": {}}
+        starts = range(0, max(len(actual), 1), CHUNK_WINDOWS)
         for name, q in forecasts.items():
-            low, median, high = (at_level(q, levels, level) for level in (0.1, 0.5, 0.9))
-            outside = np.maximum(low - actual, 0.0) + np.maximum(actual - high, 0.0)
-            loss = pinball_error(actual[..., None] - q, np.asarray(levels)).mean(axis=-1)
-            for metric, steps in (
-                ("MASE", np.abs(actual - median)),
-                ("MSIS80", high - low + 10 * outside),
-                ("loss", loss),
-            ):
-                of_windows[metric][name] = masked_row_means(steps, np.isfinite(actual)) / unit
+            chunks = (slice(start, start + CHUNK_WINDOWS) for start in starts)
+            errors = np.concatenate([_window_errors(actual[chunk], q[chunk], levels) for chunk in chunks], axis=1)
+            for metric, each in zip(of_windows, errors, strict=True):
+                of_windows[metric][name] = each / unit
         return cls(of_windows, clusters)
 
     def mean(self, metric: str, name: str) -> ClusteredMean:
@@ -99,6 +98,15 @@ class WindowScores:
         if not better or difference.clusters < MIN_CLUSTERS:
             return None
         return Evidence(best, difference.mean / loss, difference.t, difference.clusters)
+
+
+def _window_errors(actual: Array, q: Array, levels: tuple[float, ...]) -> Array:
+    """Absolute error, 80 % interval score and pinball loss of quantiles (n, h, Q), mean over each window; (3, n)."""
+    low, median, high = (at_level(q, levels, level) for level in (0.1, 0.5, 0.9))
+    outside = np.maximum(low - actual, 0.0) + np.maximum(actual - high, 0.0)
+    loss = pinball_error(actual[..., None] - q, np.asarray(levels)).mean(axis=-1)
+    steps, observed = (np.abs(actual - median), high - low + 10 * outside, loss), np.isfinite(actual)
+    return np.stack([masked_row_means(each, observed) for each in steps])
 
 
 @dataclass(frozen=True)
