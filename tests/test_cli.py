@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -237,11 +238,10 @@ def test_known_future_values(rekur: object, here: Path) -> None:
 
 
 def start(*words: object, **options: object) -> subprocess.Popen:
-    """Start the command line as a process of its own."""
-    code = "from rekur.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)], text=True, stdout=-1, stderr=-1, stdin=-1, **options
-    )
+    """Start the command line as a process of its own, which heeds an interrupt even if this one runs in the background."""
+    command = [sys.executable, "-c", "from rekur.cli import main; main()", *map(str, words)]
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, text=True, stdout=-1, stderr=-1, stdin=-1, preexec_fn=heed, **options)
 
 
 def test_standard_input_in_a_process_of_its_own(here: Path) -> None:
