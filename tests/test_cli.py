@@ -238,7 +238,7 @@ def test_known_future_values(rekur: object, here: Path) -> None:
 
 
 def start(*words: object, **options: object) -> subprocess.Popen:
-    """Start the command line as a process of its own, which heeds an interrupt even if this one runs in the background."""
+    """Start the command line as a process of its own, which heeds an interrupt though this one may not."""
     command = [sys.executable, "-c", "from rekur.cli import main; main()", *map(str, words)]
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, text=True, stdout=-1, stderr=-1, stdin=-1, preexec_fn=heed, **options)
