@@ -725,6 +725,8 @@ def test_a_calendar_holds_the_covariates_of_the_past_too(command: Callable[..., 
     assert "not used" not in printed
     panel = rekur.load("m").panel_
     assert panel.future[:, 0].tolist() == [k % 3 for k in range(30)] * 2
+    again = command("predict", "m", "in.csv", "--future", "calendar.csv", "--out", "next.csv")
+    assert "past values of 'holiday' are from calendar.csv, for 60 of 60 rows" in again
     Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in AFTER)))
     assert "calendar.csv has the column 'holiday', but in.csv has not: add it there, or put" in command(*words, *QUICK)
     Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in (*LONG, *AFTER[:2]))))
