@@ -332,7 +332,7 @@ def read_panels(
         Panels read before: their series keep their frequency, a new one gets the coarsest of them that fits, and new
         labels of covariates are missing values.
     duplicates : {"error", "mean", "first", "last", "sum"}, default "error"
-        Rule for several rows of a series at one time.
+        Rule for several rows of a series at one time, or in one step of `freq`.
     source : str, default "the table"
         Name of the frame in errors, for example the file.
 
