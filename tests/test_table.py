@@ -462,6 +462,14 @@ def test_months_of_other_languages(months: str) -> None:
     assert len(panel.y) == 12
 
 
+def test_a_covariate_of_one_value_or_none_is_named() -> None:
+    df = long(1, 10).assign(promo=["yes", None] * 5, deal=["yes", "no"] * 5)
+    [panel] = read_panels(df, future=["promo", "deal"])
+    assert [note for note in panel.notes if "covariate" in note] == [
+        "covariate 'promo' is 'yes' or empty, and empty is taken as unknown: fill in no or 0 if it means none"
+    ]
+
+
 def test_rows_are_summed_to_a_coarser_step_if_both_are_named() -> None:
     quarters = pd.DataFrame({"ds": pd.date_range("2024-03-04", periods=10 * 96, freq="15min"), "y": 1.0})
     with pytest.raises(DataError, match="for coarser steps say how their rows are combined, duplicates='sum' or"):
