@@ -725,6 +725,8 @@ def test_a_calendar_holds_the_covariates_of_the_past_too(command: Callable[..., 
     assert "not used" not in printed
     panel = rekur.load("m").panel_
     assert panel.future[:, 0].tolist() == [k % 3 for k in range(30)] * 2
+    again = command("predict", "m", "in.csv", "--future", "calendar.csv", "--out", "next.csv")
+    assert "past values of 'holiday' are from calendar.csv, for 60 of 60 rows" in again
     Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in AFTER)))
     assert "calendar.csv has the column 'holiday', but in.csv has not: add it there, or put" in command(*words, *QUICK)
     Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in (*LONG, *AFTER[:2]))))
@@ -732,3 +734,19 @@ def test_a_calendar_holds_the_covariates_of_the_past_too(command: Callable[..., 
     assert "2 rows are absent of the 6 that the next 3 steps need: 'a' at 2025-02-14, 'b' at 2025-02-14" in short
     Path("calendar.csv").write_text(lines("date,holiday", *(f"{day},1" for day in (*LONG, *AFTER, AFTER[0]))))
     assert "calendar.csv, row 35: the time 2025-02-12 occurs twice" in command(*words, *QUICK)
+
+
+def test_a_meter_with_units_and_a_clock(command: Callable[..., str]) -> None:
+    """Date and hour are joined, and both are named where the hour is asked for; units are no part of numbers."""
+    rows = [f"{day};00:00;{k % 7},25 kWh" for k, day in enumerate(LONG)]
+    Path("in.csv").write_text(lines("Fecha;Hora;Consumo", *rows))
+    printed = command("forecast", "in.csv", *QUICK)
+    assert "columns 'Fecha' and 'Hora' were joined" in printed
+    assert "unit 'kWh' removed in 'Consumo'" in printed
+    joined = command("forecast", "in.csv", "--time", "Hora", *QUICK)
+    assert "the columns 'Fecha' and 'Hora' were joined; name the first of them with --time" in joined
+
+
+def test_two_columns_of_dates_are_named(command: Callable[..., str]) -> None:
+    Path("in.csv").write_text(lines("Fecha;Fecha valor;Saldo", *(f"{day};{day};{k}" for k, day in enumerate(LONG))))
+    assert "no unambiguous time column ('Fecha', 'Fecha valor' hold times)" in command("forecast", "in.csv", *QUICK)

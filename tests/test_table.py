@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import rekur
 from rekur import data
 from rekur.core import DataError, OptionError
 from rekur.data.ingest.future_covariates import future_rows
@@ -205,7 +206,7 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
     "too coarse": (
         long(1, 40),
         {"freq": "M"},
-        r"pass the true step as freq=D; for coarser steps combine the rows of each",
+        r"pass the true step as freq=D; for coarser steps say how their rows are combined",
     ),
     "wrong kind": (long().assign(ds=range(20)), {"freq": "h"}, r"freq='h' does not fit.*whole numbers"),
     "twice": (
@@ -443,6 +444,56 @@ def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
         read_panels(df)
     with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
         read_panels(df, freq="h")
+
+
+@pytest.mark.parametrize(
+    "months",
+    [
+        "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "ene feb mar abr may jun jul ago sep oct nov dic",
+        "januari februari mars april maj juni juli augusti september oktober november december",
+    ],
+)
+def test_months_of_other_languages(months: str) -> None:
+    [panel] = read_panels(pd.DataFrame({"ds": [f"{month} 2024" for month in months.split()], "y": range(12)}))
+    assert panel.freq.name == "MS"
+    assert panel.start[0] == np.datetime64("2024-01-01")
+    assert len(panel.y) == 12
+
+
+def test_a_covariate_of_one_value_or_none_is_named() -> None:
+    df = long(1, 10).assign(promo=["yes", None] * 5, deal=["yes", "no"] * 5)
+    [panel] = read_panels(df, future=["promo", "deal"])
+    assert [note for note in panel.notes if "covariate" in note] == [
+        "covariate 'promo' is 'yes' or empty, and empty is taken as unknown: fill in no or 0 if it means none"
+    ]
+
+
+def test_rows_are_summed_to_a_coarser_step_if_both_are_named() -> None:
+    quarters = pd.DataFrame({"ds": pd.date_range("2024-03-04", periods=10 * 96, freq="15min"), "y": 1.0})
+    with pytest.raises(DataError, match="for coarser steps say how their rows are combined, duplicates='sum' or"):
+        read_panels(quarters, freq="D")
+    [days] = read_panels(quarters, freq="D", duplicates="sum")
+    assert days.y.tolist() == [96.0] * 10
+    assert "the rows of each step of D were combined: duplicates='sum'" in days.notes
+    assert not any("last step" in note for note in days.notes)
+    [days] = read_panels(quarters[:-60], freq="D", duplicates="sum")
+    assert days.y[-2:].tolist() == [96.0, 36.0]
+    assert any("the last step sums 36 rows, others 96: if it is not over" in note for note in days.notes)
+    [hours] = read_panels(quarters.assign(y=range(960)), freq="h", duplicates="mean")
+    assert hours.y[:2].tolist() == [1.5, 5.5]
+    model = rekur.Forecaster(horizon=2, freq="D", select="naive").fit(quarters[:-96], duplicates="sum")
+    assert model.predict(quarters)["rekur"].tolist() == [96.0] * 2
+
+
+def test_summed_evenings_belong_to_their_day() -> None:
+    days = pd.date_range("2024-01-01", periods=30)
+    minutes = np.random.default_rng(0).integers(18 * 60, 24 * 60, 30 * 4)
+    till = pd.DataFrame({"ds": days.repeat(4) + pd.to_timedelta(minutes, unit="min"), "y": 1.0})
+    [panel] = read_panels(till, freq="D", duplicates="sum")
+    assert panel.start[0] == np.datetime64("2024-01-01")
+    assert panel.y.tolist() == [4.0] * 30
 
 
 def test_a_step_that_few_rows_keep_may_still_be_named() -> None:

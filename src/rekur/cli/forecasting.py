@@ -113,12 +113,28 @@ def predict(
     check_inputs(outputs, (*files.expand(tables.files or ()), tables.future))
     df, futr_df = read_tables(tables)
     source = source_name(tables.files or folder)
+    if df is not None and futr_df is not None:
+        columns = learned_columns(model)
+        time = time_column(df, columns, source)
+        futr_df = with_time_column(futr_df, time, df)
+        names = [name for name in model.columns_["futr_exog_list"] if name in futr_df.columns]
+        df = with_covariates(df, futr_df, names, columns, time, (source, str(tables.future)))
     panels = None if df is None else model.read(df, source)
     with working(outputs), phase("forecast"):
         forecast = model.forecast(panels, futr_df=futr_df)
     if select is not None:
         forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
     finish("predict", Finished(model, forecast, None, source), outputs, level)
+
+
+def learned_columns(model: Forecaster) -> PanelColumns:
+    """Columns of the table that a saved forecaster was trained on."""
+    learned = model.columns_
+    ids, targets = (
+        None if names is None else (names,) if isinstance(names, str) else tuple(names)
+        for names in (learned["id_col"], learned["target_col"])
+    )
+    return PanelColumns(ids, learned["time_col"], targets)
 
 
 def score(model: Forecaster, file: str, outputs: Outputs, folder: str, reading: ReadOptions) -> None:

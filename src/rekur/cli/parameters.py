@@ -162,7 +162,7 @@ Duplicates = Annotated[
     str,
     typer.Option(
         metavar="RULE",
-        help=f"rows of one series at one time: {either(DUPLICATES)}",
+        help=f"rows of one series at one time, or in one step of --freq: {either(DUPLICATES)}",
         autocompletion=completed(DUPLICATES),
     ),
 ]

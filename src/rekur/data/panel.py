@@ -13,7 +13,7 @@ from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.frequency.per_series import LearnedFrequency
 from rekur.data.ingest.covariates import read_covariate, static_values
-from rekur.data.ingest.notes import table_notes
+from rekur.data.ingest.notes import single_values, table_notes
 from rekur.data.ingest.parsing import series_codes, to_numbers
 from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
 from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, file_attributes, infer_schema, quoted
@@ -340,7 +340,7 @@ def read_panels(
         Panels read before: their series keep their frequency, a new one gets the coarsest of them that fits, and new
         labels of covariates are missing values.
     duplicates : {"error", "mean", "first", "last", "sum"}, default "error"
-        Rule for several rows of a series at one time.
+        Rule for several rows of a series at one time, or in one step of `freq`.
     source : str, default "the table"
         Name of the frame in errors, for example the file.
 
@@ -409,7 +409,7 @@ def read_panels(
         past={name: exogenous[name][0] for name in past},
         static=dict(zip(static, constants, strict=True)),
         labels={name: labels for name, (_, labels) in exogenous.items() if labels},
-        notes=tuple(known.get("notes", ())),
+        notes=(*known.get("notes", ()), *([] if learned else single_values(exogenous, [*future, *past]))),
     )
     return [_panel_on_grid(grid, columns) for grid in grids]
 

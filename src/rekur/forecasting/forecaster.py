@@ -208,7 +208,7 @@ class Forecaster(BaseEstimator):
         stat_exog_list : sequence of str, default ()
             Covariates with one value a series.
         duplicates : {"error", "mean", "first", "last", "sum"}, default "error"
-            Treatment of rows of one series at one time.
+            Treatment of rows of one series at one time, or in one step of `freq`.
 
         Returns
         -------

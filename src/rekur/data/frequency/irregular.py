@@ -18,7 +18,7 @@ from rekur.data.frequency.frequency import (
 )
 from rekur.data.frequency.inference import MIN_IRREGULAR_MONTH, MIN_STEPS_IRREGULAR, Spacing
 
-__all__ = ["circular_phase", "fits_usual_step", "is_irregular", "snap_to_grid", "usual_frequency"]
+__all__ = ["NO_PHASE", "circular_phase", "fits_usual_step", "is_irregular", "snap_to_grid", "usual_frequency"]
 
 USUAL_TICKS = [
     *(n * SECOND for n in (1, 2, 5, 10, 15, 20, 30)),
@@ -36,7 +36,7 @@ MIN_RESULTANT_LENGTH = 0.6  # mean resultant length from which on times are conc
 MAX_STEP_RATIO = 2.0  # between the median step of irregular times and the step of their grid
 MIN_ROWS = 5  # rows from which on a series has a frequency of its own
 NEXT_STEP_PHASE = 0.75  # phase from which on concentrated times belong to the next step
-NO_PHASE = -1.0
+NO_PHASE = -1.0  # steps begin at their grid time
 
 
 def usual_frequency(gap: float, integers: bool) -> Frequency:

@@ -13,6 +13,7 @@ from rekur.data.frequency.frequency import DAY, Frequency, month_positions
 from rekur.data.frequency.inference import MAX_STEPS_PER_ROW, Spacing, infer, infer_each, infer_frequency
 from rekur.data.frequency.irregular import (
     MIN_ROWS,
+    NO_PHASE,
     circular_phase,
     fits_usual_step,
     is_irregular,
@@ -82,7 +83,7 @@ class LearnedFrequency(NamedTuple):
 
 
 def frequency_groups(
-    rows: SortedRows, freq: str | int | None, learned: Sequence[LearnedFrequency] = ()
+    rows: SortedRows, freq: str | int | None, learned: Sequence[LearnedFrequency] = (), combine: bool = False
 ) -> list[FrequencyGroup]:
     """Return the series of a panel grouped by frequency, the largest group first.
 
@@ -94,6 +95,8 @@ def frequency_groups(
         The frequency of all series; None to infer it.
     learned : sequence of LearnedFrequency, default ()
         Frequencies of panels read before, which take precedence.
+    combine : bool, default False
+        The user said how rows are combined, so that `freq` may be coarser than their step.
 
     Raises
     ------
@@ -113,11 +116,11 @@ def frequency_groups(
     """
     if learned:
         return _learned_groups(rows, learned, freq is not None)
-    return _inferred_groups(rows) if freq is None else _given_groups(rows, Frequency.parse(freq))
+    return _inferred_groups(rows) if freq is None else _given_groups(rows, Frequency.parse(freq), combine)
 
 
-def _given_groups(rows: SortedRows, freq: Frequency) -> list[FrequencyGroup]:
-    """Return all series on the frequency that the user gave."""
+def _given_groups(rows: SortedRows, freq: Frequency, combine: bool) -> list[FrequencyGroup]:
+    """Return all series on the frequency that the user gave, where `combine` says so in steps of several rows each."""
     integers = rows.times.dtype.kind == "i"
     if integers != (freq.kind == "integer"):
         kind, cure = (
@@ -133,7 +136,19 @@ def _given_groups(rows: SortedRows, freq: Frequency) -> list[FrequencyGroup]:
     k, exact = clocked.count_steps(freq.anchored(clocked.times))
     if exact.all():
         _refuse_finer(clocked, k, freq)
-    return _groups_on(rows, freq, local)
+    return _groups_on(rows, freq, local, phases=_phases_combined(clocked, exact, freq) if combine else None)
+
+
+def _phases_combined(rows: SortedRows, exact: Array, freq: Frequency) -> Array:
+    """Return no phase for the series of several rows a step, which are those of the calendar, NaN for others, (S,)."""
+    phases = np.full(len(rows.ids), np.nan)
+    off_grid = np.flatnonzero(~rows.all_by_series(exact))
+    part = rows.select(off_grid)
+    for s, spacing, n in zip(off_grid, infer_each(part.times, part.first), np.diff(part.first), strict=True):
+        regular = spacing is not None and spacing.frequency is not None and spacing.frequency.length < freq.length
+        if regular or is_irregular(spacing, int(n), freq):
+            phases[s] = NO_PHASE
+    return phases
 
 
 def _refuse_finer(rows: SortedRows, k: Array, freq: Frequency) -> None:

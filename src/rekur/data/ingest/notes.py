@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from rekur.core import Array
@@ -11,7 +13,28 @@ from rekur.data.ingest.regular_grid import RegularGrid
 from rekur.data.ingest.schema import Schema, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
 
-__all__ = ["empty_ends", "table_notes"]
+__all__ = ["empty_ends", "single_values", "table_notes"]
+
+
+def single_values(covariates: Mapping[str, tuple[Array, tuple[str, ...]]], names: Sequence[str]) -> list[str]:
+    """Return notes on covariates of one value beside empty cells, as where only the days of an event are marked.
+
+    covariates: values (n,) and labels by name; names: those that change with time.
+
+    >>> single_values({"promo": (np.array([np.nan, 0.0, 0.0]), ("yes",))}, ["promo"])
+    ["covariate 'promo' is 'yes' or empty, and empty is taken as unknown: fill in no or 0 if it means none"]
+    """
+    notes = []
+    for name in names:
+        values, labels = covariates[name]
+        known = values[~np.isnan(values)]
+        if 0 < len(known) < len(values) and (known == known[0]).all():
+            value = repr(labels[int(known[0])]) if labels else f"{known[0]:g}"
+            notes.append(
+                f"covariate {name!r} is {value} or empty, and empty is taken as unknown: fill in no or 0 if it means "
+                "none"
+            )
+    return notes
 
 
 def empty_ends(offsets: Array, y: Array) -> Array:

@@ -28,7 +28,8 @@ __all__ = [
 
 SYMBOLS = "€$£¥₹₽₩₺₪฿₴₦₫₱"
 CODES = "EUR|USD|GBP|CHF|JPY|CNY|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BRL|MXN|INR|RUB|TRY|ZAR|KRW|kr|zł|Kč|Ft|R\\$"
-SIGN = rf"[{SYMBOLS}%]|{CODES}"
+UNITS = "[kMG]?Wh|[kMG]W|°[CF]|hPa"
+SIGN = rf"[{SYMBOLS}%]|{CODES}|{UNITS}"
 SPACES = " \u00a0\u202f"
 NUMBER = re.compile(
     rf"(?P<open>\()?[{SPACES}]*(?P<sign>[+\-\u2212])?[{SPACES}]*(?:(?P<before>{SIGN})[{SPACES}]*)?(?P<later>[+\-\u2212])?"
@@ -307,4 +308,5 @@ def _kinds(form: NumberFormat, mark: str) -> list[str]:
     sign = next(iter(form.signs))
     if sign == "%":
         return [*kinds, "percent sign removed (values are in percent)"]
-    return [*kinds, f"sign {sign!r} removed"] if sign else kinds
+    kind = "unit" if re.fullmatch(UNITS, sign) else "sign"
+    return [*kinds, f"{kind} {sign!r} removed"] if sign else kinds

@@ -48,14 +48,23 @@ TIME_PATTERN = re.compile(
 CALENDAR_WEEK = re.compile(
     r"(?:KW|CW) ?(?P<week>\d{1,2})[ /.-]+(?P<year>\d{4})|(?P<first>\d{4})[ /.-]+(?:KW|CW) ?(?P<last>\d{1,2})"
 )
-GERMAN_MONTHS = {
+OTHER_MONTHS = {
     **{"januar": "January", "februar": "February", "märz": "March", "mai": "May", "juni": "June", "juli": "July"},
     **{"oktober": "October", "dezember": "December", "mär": "Mar", "mrz": "Mar", "okt": "Oct", "dez": "Dec"},
     **{"maerz": "March", "jän": "Jan", "jänner": "January", "feber": "February", "sept": "Sep"},
+    **{"janvier": "January", "janv": "Jan", "février": "February", "fevrier": "February", "févr": "Feb", "fév": "Feb"},
+    **{"mars": "March", "avril": "April", "avr": "Apr", "juin": "June", "juillet": "July", "juil": "Jul"},
+    **{"août": "August", "aout": "August", "septembre": "September", "octobre": "October", "novembre": "November"},
+    **{"décembre": "December", "decembre": "December", "déc": "Dec"},
+    **{"enero": "January", "ene": "Jan", "febrero": "February", "marzo": "March", "abril": "April", "abr": "Apr"},
+    **{"mayo": "May", "junio": "June", "julio": "July", "agosto": "August", "ago": "Aug", "septiembre": "September"},
+    **{"setiembre": "September", "octubre": "October", "noviembre": "November", "diciembre": "December", "dic": "Dec"},
+    **{"januari": "January", "februari": "February", "maj": "May", "augusti": "August", "maart": "March"},
+    **{"mrt": "Mar", "mei": "May", "augustus": "August"},
 }
 MONTH_NAMES = re.compile(
     r"\b(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|"
-    rf"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|{'|'.join(GERMAN_MONTHS)})\b\.?",
+    rf"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|{'|'.join(OTHER_MONTHS)})\b\.?",
     re.IGNORECASE,
 )
 KEY_PART = re.compile(r"((?:[^\\/]|\\.)*)(?:/|$)")  # of a label that joins several columns
@@ -100,16 +109,17 @@ def is_time_text(text: str) -> bool:
 
 
 def plain_time(text: str) -> str:
-    """Return a time with German names of months in English, and a week such as KW 1/2023 as 2023W01.
+    """Return a time with the names of months as in Jan 2023, and a week such as KW 1/2023 as 2023W01.
 
-    >>> plain_time("1. März 2023"), plain_time("Okt. 2023"), plain_time("KW 1/2023"), plain_time("2024-01-31")
-    ('1 March 2023', 'Oct 2023', '2023W01', '2024-01-31')
+    >>> plain_time("1. März 2023"), plain_time("5 de mayo de 2023"), plain_time("KW 1/2023"), plain_time("2024-01-31")
+    ('1 Mar 2023', '5 May 2023', '2023W01', '2024-01-31')
     """
     if week := CALENDAR_WEEK.fullmatch(text):
         return f"{week['year'] or week['first']}W{int(week['week'] or week['last']):02}"
     if not MONTH_NAMES.search(text):
         return text
-    english = MONTH_NAMES.sub(lambda match: GERMAN_MONTHS.get(match["name"].lower(), match["name"]), text)
+    english = MONTH_NAMES.sub(lambda match: OTHER_MONTHS.get(match["name"].lower(), match["name"]).title()[:3], text)
+    english = english.replace(" de ", " ")  # 5 de mayo de 2023
     return re.sub(r"^(\d{1,2})\. ", r"\1 ", english)
 
 

@@ -23,6 +23,7 @@ MAX_STEPS_PER_ROW, MAX_STEPS = 100, 1_000_000  # of a grid; either may be exceed
 CLOCK_CHANGE_MONTHS = (3, 4, 10, 11)  # in which clocks are set back, in either hemisphere
 LATEST_CLOCK_CHANGE = 4 * HOUR  # after midnight
 CLOCK_CHANGES_PER_YEAR = 2
+FEW_ROWS = 0.7  # of the usual number in a step, below which a last one seems incomplete
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def regular_grids(
     if learned:
         column = _in_learned_zone(column, learned[0], source)
     rows = sort_rows(column, *series, source, unused)
-    groups = frequency_groups(rows, freq, learned)
+    groups = frequency_groups(rows, freq, learned, duplicates != "error")
     notes = [column.note] if column.note else []
     inferred = "" if learned or freq is not None else " (inferred from the times)"
     return [
@@ -236,10 +237,13 @@ def _regular_grid(
     irregular_rows = irregular[rows.codes]
     if irregular.any():
         rows = _snapped(rows, freq, irregular_rows, phases, duplicates)
-        notes.append(_irregular_note(irregular, freq))
     k, exact = group.steps or rows.count_steps(freq)
     rows.refuse_off_grid(freq, exact)
     repeated = np.flatnonzero((np.diff(k) == 0) & rows.has_next[:-1]) + 1
+    if irregular.any():
+        notes += _irregular_notes(irregular, freq, duplicates)
+        if duplicates == "sum":
+            notes += _incomplete_notes(rows, k)
     repeated_regular = repeated[~irregular_rows[repeated]]
     if len(repeated_regular):
         duplicates, note = _duplicate_rule(rows, freq, repeated_regular, duplicates, tz is None)
@@ -269,12 +273,36 @@ def _regular_grid(
     )
 
 
-def _irregular_note(irregular: Array, freq: Frequency) -> str:
-    """Return the note on series (S,) whose times were irregular."""
+def _irregular_notes(irregular: Array, freq: Frequency, duplicates: str) -> list[str]:
+    """Return the note on series (S,) whose times were irregular, or whose rows the user combines to steps."""
     of = "" if irregular.all() else f" of {irregular.sum()} of {len(irregular)} series"
+    if duplicates != "error":
+        return [f"the rows{of} of each step of {freq.name} were combined: {duplicates=}"]
     if freq.kind == "month":
-        return f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"
-    return f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step combined"
+        return [f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"]
+    return [
+        f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step averaged; duplicates='sum' "
+        "adds them"
+    ]
+
+
+def _incomplete_notes(rows: SortedRows, k: Array) -> list[str]:
+    """Return a note on sums of a last step that has far fewer rows than the others, as a month that goes on has.
+
+    k (n,): step of each row.
+    """
+    last = rows.first[1:] - 1
+    steps = np.cumsum(np.append(True, (np.diff(k) != 0) | ~rows.has_next[:-1])) - 1
+    count = np.bincount(steps)
+    usual, final = np.median(count), count[steps[last]]
+    few = np.flatnonzero(final < FEW_ROWS * usual)
+    if not len(few):
+        return []
+    of = "" if len(rows.ids) == 1 else f" of {len(few)} of {len(rows.ids)} series"
+    return [
+        f"the last step{of} sums {plural(int(final[few[0]]), 'row')}, others {usual:.0f}: if it is not over, take its "
+        "rows out of the table"
+    ]
 
 
 def _snapped(rows: SortedRows, freq: Frequency, irregular: Array, phases: Array, duplicates: str) -> SortedRows:

@@ -172,6 +172,10 @@ def quoted(names: Iterable[str], limit: int = MAX_NAMES) -> str:
 def _checked_name(table: Table, name: str, option: str, source: str) -> str:
     """Return `name` if it is a column, else raise a DataError that lists the columns."""
     if name not in table.columns:
+        notes = file_attributes(table.to_native()).get("notes", ())
+        joined = next((note for note in notes if note.endswith("were joined") and repr(name) in note), None)
+        if joined is not None:
+            raise DataError(f"{source}: the {joined}; name the first of them with {option}")
         raise DataError(
             f"{source} has no column {name!r}; its columns are {quoted(table.columns)}: name one of them with {option}"
             f"{nearest(name, table.columns)}"
@@ -217,8 +221,10 @@ def infer_time_column(table: Table, candidates: Sequence[str], source: str) -> s
     others = [name for name in candidates if name.lower().strip() not in TARGET_COLUMNS]
     if others and len(candidates) <= 2 and not dates:
         return others[0]
+    several = f" ({quoted(text or dates)} hold times)" if len(text or dates) > 1 else ""
     raise DataError(
-        f"{source} has no unambiguous time column; its columns are {quoted(table.columns)}: name it with time_col"
+        f"{source} has no unambiguous time column{several}; its columns are {quoted(table.columns)}: name it with "
+        "time_col"
     )
 
 

@@ -141,7 +141,9 @@ class SortedRows:
         spacing = infer(self.times, self.first)
         if spacing is None or spacing.frequency is None or spacing.frequency.length >= freq.length:
             return ""
-        return f"{spacing.frequency.name}; for coarser steps combine the rows of each step first, as their sum or mean"
+        return (
+            f"{spacing.frequency.name}; for coarser steps say how their rows are combined, duplicates='sum' or 'mean'"
+        )
 
     def input_row(self, i: int) -> int:
         """Return the position in the input of row `i`."""
