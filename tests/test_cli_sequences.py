@@ -66,6 +66,9 @@ def test_texts_are_classified(run: Any) -> None:
     code, out, _ = run("score", "m", source)
     right = float((told.prediction == y).mean())
     assert f"{right:.4g}" in out
+    soundfile.write("a.wav", np.zeros(8000), 8000)
+    code, _, err = run("predict", "m", "a.wav")
+    assert (code, err) == (2, "rekur: m holds a Classifier of texts, and a.wav holds recordings or videos\n")
 
 
 def test_words_are_tagged(run: Any) -> None:
@@ -168,17 +171,19 @@ def test_a_language_is_learned(run: Any) -> None:
         (("fit", "classify", "few.csv"), "too few"),
         (("fit", "classify", "both.csv"), "texts in 'text' and paths in 'path'; name the one to read, with --x"),
         (("score", "gone", "data.csv"), "gone does not exist"),
+        (("fit", "classify", "headless.csv"), "such as 'text' and 'label', which looks like data"),
     ],
 )
 def test_bad_input_ends_with_one_line(run: Any, words: tuple[str, ...], text: str) -> None:
     x, y = reviews(20)
     table(text=x, label=y)
     pd.DataFrame({"text": x[:3], "label": y[:3]}).to_csv("few.csv", index=False)
+    Path("headless.csv").write_text("a warm and funny film that everyone should see,1\ndull,0\n")
     pd.DataFrame({"text": x, "label": y, "path": x}).to_csv("both.csv", index=False)
     code, out, err = run(*words)
     assert (code, err.count("\n"), out) == (2, 1, ""), (out, err)
     assert text in err
-    assert sorted(path.name for path in Path().iterdir()) == ["both.csv", "data.csv", "few.csv"]
+    assert sorted(path.name for path in Path().iterdir()) == ["both.csv", "data.csv", "few.csv", "headless.csv"]
 
 
 def test_a_label_that_was_never_learned_is_just_wrong(run: Any) -> None:

@@ -40,7 +40,10 @@ def compared(model: Array, baseline: Array) -> Comparison:
 
 
 def test_a_better_model_is_called_better() -> None:
-    verdict = compared(right(400, 40), right(400, 100, 1)).verdict()
+    comparison = compared(right(400, 40), right(400, 100, 1))
+    verdict = comparison.verdict()
+    assert str(comparison) == verdict
+    assert "array" not in repr(comparison)
     expected = "accuracy 0.9 on 400 rows: better than the best baseline, linear n-gram model (0.75, p < 0.001)"
     assert verdict == f"{expected}; most frequent label 0"
 

@@ -331,6 +331,12 @@ def test_examples_are_read_from_conll_files(tmp_path: Path) -> None:
     assert (named.x, named.y) == (found.x, found.y)
     (tmp_path / "d.conll").write_text("# id 12 of train\nfly O\n# O\n\n# O\n1 B-no\n")
     assert read(str(tmp_path / "d.conll"), COMMANDS["tag"].dataset).x == [["fly", "#"], ["#", "1"]]
+    (tmp_path / "tabs.conll").write_text("# x = 1\nNew York\tB-city\t\n\nnow \tO\n")
+    tabs = read(str(tmp_path / "tabs.conll"), COMMANDS["tag"].dataset)
+    assert (tabs.x, tabs.y) == ([["New York"], ["now"]], [["B-city"], ["O"]])
+    (tmp_path / "blank.conll").write_text("Rome\tproper noun\n")
+    with pytest.raises(DataError, match=r"the tag 'proper noun' in line 1 of .* holds a blank: write 'proper_noun'"):
+        read(str(tmp_path / "blank.conll"), COMMANDS["tag"].dataset)
     (tmp_path / "c.conll").write_text("fly O\nRome\n")
     with pytest.raises(DataError, match="line 2 of"):
         read(str(tmp_path / "c.conll"), COMMANDS["tag"].dataset)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import rekur
-from rekur.core import Array
+from rekur.core import Array, DataError
 from rekur.sequence.ngram_model import NGramModel, NGrams, log_normalized
 from rekur.sequence.text_ensemble import (
     EVIDENCE_ROWS,
@@ -205,6 +206,13 @@ def test_the_linear_model_alone_predicts_without_the_network() -> None:
     model.ensemble_ = TextEnsemble(model.ensemble_.ngrams, (0.0, 1.0))
     del model.net_.head
     assert model.predict(["a good one"]).tolist() == [1]
+    for rows, text in (
+        (["good", None], "row 1 of x is not a text but of type NoneType"),
+        ([], "x holds no text"),
+        (pd.DataFrame({"text": x}), r"x is a table with texts: pass one of its columns, such as x\['text'\]"),
+    ):
+        with pytest.raises(DataError, match=text):
+            model.predict(rows)
 
 
 def test_notes_are_saved(tmp_path: object) -> None:

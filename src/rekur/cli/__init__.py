@@ -287,7 +287,7 @@ def _predict(
         if level:
             raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
         if len(file or ()) > 1:
-            raise OptionError(f"a {type(estimator).__name__} reads one file, not {len(file or ())}")
+            raise OptionError(f"a {type(estimator).__name__} reads one file, not {len(file or ())}: name their folder")
         name, columns = file[0] if file else None, DatasetColumns(x, None, id)
         sequence.predict(estimator, model, name, future, columns, outputs, ReadOptions(decimal, thousands, sheet))
 

@@ -214,6 +214,7 @@ def predict(
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     check_inputs(outputs, (file,))
     dataset = read_examples(file, task, columns, outputs, reading, targets=False)
+    check_kind(model, dataset, folder, file)
     with working(outputs), phase("predictions"):
         frame, shown = predictions(model, dataset, file)
     if outputs.out is not None and outputs.out.lower().endswith(CONLL_SUFFIX):
@@ -270,6 +271,7 @@ def score(
     task = task_of(model)
     check_inputs(outputs, (source,))
     dataset = read_examples(source, task, columns, outputs, reading)
+    check_kind(model, dataset, folder, source)
     with working(outputs), phase("scores"):
         comparison, notes = compared(model, task, dataset)
         notes += seen_notes(model, dataset)
@@ -285,6 +287,12 @@ def score(
     Screen(outputs, error=True).notes(notes)
     print_scores(screen, comparison)
     screen.written(outputs, "scores")
+
+
+def check_kind(model: SequenceModel, dataset: Dataset, folder: str, source: str) -> None:
+    """Raise a DataError for recordings or videos where the model has learned from texts."""
+    if isinstance(dataset.x[0], Path) and model.reader_.options.kind in ("text", "words"):
+        raise DataError(f"{folder} holds a {type(model).__name__} of texts, and {source} holds recordings or videos")
 
 
 def seen_notes(model: SequenceModel, dataset: Dataset) -> list[str]:

@@ -96,7 +96,9 @@ def as_sequences(x: UserData, lengths: ArrayLike | None = None) -> UserData:
     if hasattr(x, "tocsr"):
         raise DataError("sparse input is not supported: pass an array, such as x.toarray()")
     if hasattr(x, "__array__"):
-        x = as_array(x)
+        table, x = hasattr(x, "columns"), as_array(x)
+        if table and x.dtype.kind in "OU" and any(isinstance(cell, str) for cell in x.flat):
+            raise DataError("x is a table with texts: pass one of its columns, such as x['text']")
         x = list(x) if x.dtype == object and x.ndim == 1 else x
     if is_matrix(x):
         x = np.asarray(x)[:, None, :]

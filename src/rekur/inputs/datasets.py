@@ -30,6 +30,9 @@ CONLL = (".conll", ".conllu", ".bio", ".iob")
 CONLLU = re.compile(r"\d+(-\d+)?(\t[^\t]*){9}$")
 """A line of CoNLL-U: a number and nine other columns."""
 
+LONG_NAME = 40
+"""A column name of more characters looks like data: the table lacks a header."""
+
 COMMENT = re.compile(r"#\s*(\w+\s*=|(id|newdoc|newpar)\b)")
 """A comment of a CoNLL file, which begins with a key; a word # is followed by columns."""
 
@@ -210,18 +213,22 @@ def read_folder(path: Path, layout: DatasetFormat, targets: bool) -> Dataset:
             )
         return Dataset([*media], [file.parent.name for file in media], names, table=table)
     texts = [file.with_suffix(".txt") for file in media]
-    missing = [(name, "no text stands beside it") for name, text in zip(names, texts, strict=True) if not text.exists()]
+    missing = [
+        (name, f"no transcript {text.name} stands beside {name}")
+        for name, text in zip(names, texts, strict=True)
+        if not text.exists()
+    ]
     rows = [row for row, text in enumerate(texts) if text.exists()]
     y = [files.read_text(str(texts[row])).strip() for row in rows]
     return Dataset([media[row] for row in rows], y, [names[row] for row in rows], missing, table.iloc[rows])
 
 
 def read_conll(source: str, columns: DatasetColumns) -> Dataset:
-    """Read the sentences of a CoNLL file: a word a line, columns split by blanks, an empty line between sentences.
+    """Read the sentences of a CoNLL file: a word a line, an empty line between sentences.
 
-    In CoNLL-U, ten columns split by tabs, the words stand in the second column and the tags (UPOS) in the fourth, else
-    in the first and the last; `columns` may name others by number, counted from 1. Comments before a sentence are left
-    out.
+    Columns are split by tabs where the first line holds one, else by blanks. In CoNLL-U, ten columns split by tabs, the
+    words stand in the second column and the tags (UPOS) in the fourth, else in the first and the last; `columns` may
+    name others by number, counted from 1. Comments before a sentence are left out.
     """
     lines = files.read_text(source).splitlines()
     first = next((line for line in lines if line.strip() and line[0] != "#"), "")
@@ -230,21 +237,31 @@ def read_conll(source: str, columns: DatasetColumns) -> Dataset:
     if not all(number.isdigit() for number in numbers):
         raise OptionError(f"the columns of a CoNLL file are numbers, counted from 1, not {' and '.join(numbers)}")
     word, tag = (int(number) - 1 for number in numbers)
+    separator = "\t" if "\t" in first.strip() else None
+    width = len(_cells(first, separator))
     x: Sequences = [[]]
     y: Targets = [[]]
     for number, line in enumerate(lines, start=1):
-        cells = line.split("\t") if universal else line.split()
-        comment = line.startswith("#") and not x[-1] and (len(cells) != len(first.split()) or COMMENT.match(line))
+        cells = line.split("\t") if universal else _cells(line, separator)
+        comment = line.startswith("#") and not x[-1] and (len(cells) != width or COMMENT.match(line))
         if not line.strip() or line.startswith("-DOCSTART-"):
             x, y = ([*x, []], [*y, []]) if x[-1] else (x, y)
         elif not (comment or (universal and not cells[0].isdigit())):
             if len(cells) <= max(word, tag, 1):
                 raise DataError(f"line {number} of {source} has {len(cells)} columns: {line!r}")
+            if len(cells[tag].split()) != 1:
+                cure = f"write {'_'.join(cells[tag].split())!r}"
+                raise DataError(f"the tag {cells[tag]!r} in line {number} of {source} holds a blank: {cure}")
             x[-1].append(cells[word])
             y[-1].append(cells[tag])
     x, y = [row for row in x if row], [row for row in y if row]
     table = pd.DataFrame({"sentence": range(1, len(x) + 1), "words": [" ".join(words) for words in x]})
     return Dataset(x, y, [f"sentence {k + 1}" for k in range(len(x))], table=table)
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    """The columns of a line that are not empty, without blanks around them."""
+    return [cell.strip() for cell in line.split(separator) if cell.strip()]
 
 
 def read_table(
@@ -263,7 +280,12 @@ def read_table(
     if layout.target_kind == "label" and columns.x is None and path_name not in (None, x_name):
         raise DataError(f"{source} has texts in {x_name!r} and paths in {path_name!r}; name the one to read, with --x")
     if x_name is None:
-        raise DataError(_no_column(frame, source, layout.sequences, "name the one to read with --x"))
+        headless = any(len(str(name)) > LONG_NAME for name in frame.columns)
+        header = " and ".join(repr(names[0]) for names in (layout.sequences, layout.targets) if names)
+        above = f"name the columns in a line above the first, such as {header}, which looks like data"
+        raise DataError(
+            _no_column(frame, source, layout.sequences, above if headless else "name the one to read with --x")
+        )
     if targets and y_name is None and layout.has_targets:
         raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
     y_name = y_name if targets and layout.has_targets else None

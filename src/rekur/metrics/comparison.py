@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -165,10 +165,13 @@ class Comparison:
 
     scores: Mapping[str, float]
     score: str
-    model: Array
-    baselines: Mapping[str, Array]
-    total: Total = ratio
+    model: Array = field(repr=False)
+    baselines: Mapping[str, Array] = field(repr=False)
+    total: Total = field(default=ratio, repr=False)
     less_is_better: bool = False
+
+    def __str__(self) -> str:
+        return self.verdict()
 
     @property
     def baseline_name(self) -> str:

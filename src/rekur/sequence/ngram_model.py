@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rekur.core import library
+from rekur.core import DataError, library
 from rekur.inputs.words import sentence
 
 if TYPE_CHECKING:
@@ -189,7 +189,14 @@ def check_scikit_learn() -> None:
 
 
 def joined(x: Sequence[str | Sequence[str]]) -> list[str]:
-    """Texts as strings; lists of words are joined by blanks."""
+    """Texts as strings; lists of words are joined by blanks; a row that is neither is named in a DataError."""
+    if not len(x):
+        raise DataError("x holds no text; pass a list of texts")
+    for row, text in enumerate(x):
+        if isinstance(text, str):
+            continue
+        if not isinstance(text, Iterable) or not all(isinstance(word, str) for word in text):
+            raise DataError(f"row {row} of x is not a text but of type {type(text).__name__}: pass texts, as in fit")
     return [sentence(text) for text in x]
 
 
