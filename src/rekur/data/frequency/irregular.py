@@ -16,9 +16,10 @@ from rekur.data.frequency.frequency import (
     month_spans,
     months_of,
 )
-from rekur.data.frequency.inference import MIN_IRREGULAR_MONTH, MIN_STEPS_IRREGULAR, Spacing
+from rekur.data.frequency.inference import MIN_IRREGULAR_MONTH, MIN_STEPS_IRREGULAR, Spacing, infer_each
+from rekur.data.ingest.sorted_rows import SortedRows
 
-__all__ = ["NO_PHASE", "circular_phase", "fits_usual_step", "is_irregular", "snap_to_grid", "usual_frequency"]
+__all__ = ["circular_phase", "combined_phases", "fits_usual_step", "is_irregular", "snap_to_grid", "usual_frequency"]
 
 USUAL_TICKS = [
     *(n * SECOND for n in (1, 2, 5, 10, 15, 20, 30)),
@@ -125,3 +126,15 @@ def snap_to_grid(times: Array, codes: Array, freq: Frequency, phases: Array) -> 
     if freq.kind == "business":
         k -= np.maximum((k + 3) % 7 - 4, 0)  # a weekend belongs to its Friday
     return np.asarray((k * step + origin).astype(times.dtype))
+
+
+def combined_phases(rows: SortedRows, exact: Array, freq: Frequency) -> Array:
+    """Return no phase for the series of several rows a step, which are those of the calendar, NaN for others, (S,)."""
+    phases = np.full(len(rows.ids), np.nan)
+    off_grid = np.flatnonzero(~rows.all_by_series(exact))
+    part = rows.select(off_grid)
+    for s, spacing, n in zip(off_grid, infer_each(part.times, part.first), np.diff(part.first), strict=True):
+        regular = spacing is not None and spacing.frequency is not None and spacing.frequency.length < freq.length
+        if regular or is_irregular(spacing, int(n), freq):
+            phases[s] = NO_PHASE
+    return phases

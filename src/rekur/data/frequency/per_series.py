@@ -13,7 +13,7 @@ from rekur.data.frequency.frequency import DAY, Frequency, month_positions
 from rekur.data.frequency.inference import MAX_STEPS_PER_ROW, Spacing, infer, infer_each, infer_frequency
 from rekur.data.frequency.irregular import (
     MIN_ROWS,
-    NO_PHASE,
+    combined_phases,
     circular_phase,
     fits_usual_step,
     is_irregular,
@@ -136,19 +136,7 @@ def _given_groups(rows: SortedRows, freq: Frequency, combine: bool) -> list[Freq
     k, exact = clocked.count_steps(freq.anchored(clocked.times))
     if exact.all():
         _refuse_finer(clocked, k, freq)
-    return _groups_on(rows, freq, local, phases=_phases_combined(clocked, exact, freq) if combine else None)
-
-
-def _phases_combined(rows: SortedRows, exact: Array, freq: Frequency) -> Array:
-    """Return no phase for the series of several rows a step, which are those of the calendar, NaN for others, (S,)."""
-    phases = np.full(len(rows.ids), np.nan)
-    off_grid = np.flatnonzero(~rows.all_by_series(exact))
-    part = rows.select(off_grid)
-    for s, spacing, n in zip(off_grid, infer_each(part.times, part.first), np.diff(part.first), strict=True):
-        regular = spacing is not None and spacing.frequency is not None and spacing.frequency.length < freq.length
-        if regular or is_irregular(spacing, int(n), freq):
-            phases[s] = NO_PHASE
-    return phases
+    return _groups_on(rows, freq, local, phases=combined_phases(clocked, exact, freq) if combine else None)
 
 
 def _refuse_finer(rows: SortedRows, k: Array, freq: Frequency) -> None:
