@@ -13,8 +13,8 @@ from rekur.data.frequency.frequency import DAY, Frequency, month_positions
 from rekur.data.frequency.inference import MAX_STEPS_PER_ROW, Spacing, infer, infer_each, infer_frequency
 from rekur.data.frequency.irregular import (
     MIN_ROWS,
-    combined_phases,
     circular_phase,
+    combined_phases,
     fits_usual_step,
     is_irregular,
     usual_frequency,
@@ -288,8 +288,7 @@ def _group(
     if not irregular.any():
         return FrequencyGroup(anchored, series, local, None, (k, exact))
     base = freq if learned and freq.kind != "month" else freq.anchored(clocked.times[~irregular[clocked.codes]])
-    if base.end and not freq.end:
-        base = Frequency.of_months(freq.step)
+    base = Frequency.of_months(freq.step) if base.end and not freq.end else base
     new = irregular & ~np.isfinite(phases)
     if new.any():
         phases[new] = circular_phase(clocked.times, clocked.codes, base)[new]
