@@ -25,9 +25,9 @@ from rekur.core import RekurError
 
 def run(name: str, job: Job, seed: int, show: bool) -> dict[str, object]:
     """Train and test one job."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     scores = {display_name(name): value * scale(name) for name, value in job.run(seed, show).items()}
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
         "job": name,
@@ -75,7 +75,7 @@ def page(records: pd.DataFrame) -> str:
         rows.append("| " + " | ".join(cells) + " |")
     text = (__doc__ or "").split("\n\n")
     about = f"{text[0]} Written by `make sequences`. Bold scores reach the target. Jobs without a record are omitted."
-    about += " Minutes are those of the wall clock, which are longer where other runs shared the machine."
+    about += " Minutes are processor time; all records but that of captions count the wall clock of a shared machine."
     return "\n".join(["# Sequence models", "", about.replace("\n", " "), "", *rows, ""])
 
 
