@@ -500,6 +500,16 @@ def weeks(n: int, start: str = "2024-01-01") -> pd.DataFrame:
     return pd.DataFrame({"ds": pd.date_range(start, periods=n), "y": 5.0 + np.arange(n) % 7})
 
 
+def test_a_loaded_model_names_the_same_rows_that_lack(tmp_path: Path) -> None:
+    """Though the file holds the end of a long history alone."""
+    df = weeks(3000)
+    model = Forecaster(3, select="naive").fit(df)
+    model.save(tmp_path / "m")
+    notes = model.forecast(df.tail(10)).notes
+    assert any("the 2038 rows before them" in each for each in notes), notes
+    assert rekur.load(tmp_path / "m").forecast(df.tail(10)).notes == notes
+
+
 def test_a_history_without_the_rows_that_were_learned_is_named() -> None:
     df = weeks(60)
     model = Forecaster(3, select="seasonal_naive").fit(df)

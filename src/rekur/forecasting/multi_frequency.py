@@ -181,14 +181,14 @@ def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:
     place = pd.Index(learned.ids).get_indexer(pd.Index(panel.ids))
     known = np.flatnonzero(place >= 0)
     place, lengths = place[known], panel.lengths[known]
-    steps = panel.freq.count(learned.start[place], panel.start[known])[0]
-    before = np.clip(steps, 0, learned.lengths[place])
-    wanted = np.minimum(np.where(steps > before, rows, learned.lengths[place]), rows)
-    short = np.flatnonzero((before > 0) & (lengths < wanted))
+    after = panel.freq.count(learned.next_times(1)[place, 0], panel.start[known])[0]  # steps since the last one learned
+    held = np.minimum(learned.lengths[place], rows)  # a loaded model holds little more
+    before, gaps = np.clip(held + after, 0, held), np.maximum(after, 0)
+    short = np.flatnonzero((before > 0) & (lengths < np.where(gaps > 0, rows, held)))
     if not len(short):
         return []
     k = int(short[0])
-    s, gap = int(known[k]), int(steps[k] - before[k])
+    s, gap = int(known[k]), int(gaps[k])
     several = len(panel) > 1
     of = f" of {panel.ids[s]!r}" if several else ""
     which = f"of {len(short):,} series " if several else ""
