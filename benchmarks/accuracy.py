@@ -197,8 +197,8 @@ def page(records: dict[str, dict[str, Any]], seed: int) -> str:
     rows += [line(name, SETS[name], records[name]) for name in SETS if name in records] + means(records)
     left = [name for name in SETS if name not in records]
     text = "# Accuracy\n\nThe default forecaster, `rekur.Forecaster(horizon)`; written by `make accuracy` with seed "
-    text += f"{seed} on {platform.machine()}, {os.cpu_count()} cores. Seconds are processor time; all records but that "
-    text += "of ettm1_96 count the wall clock of a shared machine. "
+    text += f"{seed} on {platform.machine()}, {os.cpu_count()} cores. Seconds are processor time, in older "
+    text += "records those of the wall clock of a shared machine. "
     text += "Bold scores reach the target.\n\n"
     text += "\n".join(rows) + "\n\n" + (f"Not run: {', '.join(left)}.\n\n" if left else "")
     return (

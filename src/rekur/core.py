@@ -12,7 +12,7 @@ No option chooses an axis order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from numbers import Real
 from types import ModuleType
@@ -186,8 +186,10 @@ def library(name: str, needs: str) -> ModuleType:
         raise MissingDependencyError(needs) from error
 
 
-def nearest(value: str, known: Iterable[str]) -> str:
+def nearest(value: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
     """Return a suggestion for a misspelt name as the end of a message, or "" if no known name is close.
+
+    `synonyms` gives the known names of names that users bring from elsewhere.
 
     Examples
     --------
@@ -198,6 +200,9 @@ def nearest(value: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = {name.lower(): name for name in reversed(list(known))}
+    meant = (synonyms or {}).get(value)
+    if meant in names.values():
+        return f"; did you mean {meant!r}?"
     close = get_close_matches(value.lower(), names, n=1)
     return f"; did you mean {names[close[0]]!r}?" if close else ""
 

@@ -166,7 +166,7 @@ class BaseEstimator:
 def unknown_parameter(kind: type, name: str) -> OptionError:
     """Error for a constructor argument that does not exist, with the nearest name."""
     known = list(inspect.signature(kind).parameters)
-    meant = f"; did you mean {SYNONYMS[name]!r}?" if SYNONYMS.get(name) in known else nearest(name, known)
+    meant = nearest(name, known, SYNONYMS)
     return OptionError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(known)}{meant}")
 
 

@@ -15,7 +15,6 @@ from rekur.core import OptionError
 
 __all__ = ["app", "main"]
 
-
 SHORT_HELP = """rekur {version}: recurrent networks for forecasting tables and for learning from sequences
 
   rekur demo                                        forecast two bundled data sets

@@ -67,10 +67,7 @@ def run(
     source = source_name(tables.files or ())
     covariates: tuple[str, ...] = ()
     if futr_df is not None:
-        time = time_column(df, columns, source)
-        futr_df = with_time_column(futr_df, time, df)
-        covariates = future_covariates(futr_df, columns, time)
-        df = with_covariates(df, futr_df, covariates, columns, time, (source, str(tables.future)))
+        df, futr_df, covariates = join_future(df, futr_df, columns, (source, str(tables.future)))
     panels = read_history(model, df, covariates, columns, source)
     if futr_df is not None:  # a table that lacks values is refused before the training
         for panel in panels.parts:
@@ -114,11 +111,8 @@ def predict(
     df, futr_df = read_tables(tables)
     source = source_name(tables.files or folder)
     if df is not None and futr_df is not None:
-        columns = learned_columns(model)
-        time = time_column(df, columns, source)
-        futr_df = with_time_column(futr_df, time, df)
-        names = [name for name in model.columns_["futr_exog_list"] if name in futr_df.columns]
-        df = with_covariates(df, futr_df, names, columns, time, (source, str(tables.future)))
+        names = model.columns_["futr_exog_list"]
+        df, futr_df, _ = join_future(df, futr_df, learned_columns(model), (source, str(tables.future)), names)
     panels = None if df is None else model.read(df, source)
     with working(outputs), phase("forecast"):
         forecast = model.forecast(panels, futr_df=futr_df)
@@ -240,6 +234,26 @@ def future_covariates(future: Frame, columns: PanelColumns, time: str) -> tuple[
     if not covariates:
         raise DataError("the future table has only the id and the time column; add columns of known future values")
     return covariates
+
+
+def join_future(
+    df: pd.DataFrame,
+    future: pd.DataFrame,
+    columns: PanelColumns,
+    sources: tuple[str, str],
+    learned: Sequence[str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+    """The history with the covariates that it lacks, the table of future values with its time column, and their names.
+
+    These are all other columns of the future values, or those of them that a saved forecaster has `learned`.
+    """
+    time = time_column(df, columns, sources[0])
+    future = with_time_column(future, time, df)
+    if learned is None:
+        names = future_covariates(future, columns, time)
+    else:
+        names = tuple(name for name in learned if name in future.columns)
+    return with_covariates(df, future, names, columns, time, sources), future, names
 
 
 def with_covariates(

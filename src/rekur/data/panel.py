@@ -453,7 +453,7 @@ def _panel_on_grid(grid: RegularGrid, columns: _PanelColumns) -> Panel:
         start, future, past = np.repeat(start, count), np.tile(future, (count, 1)), np.tile(past, (count, 1))
         static = [np.repeat(values, count) for values in static]
         uneven = dict.fromkeys(ids.tolist(), uneven[None]) if uneven else uneven
-    return Panel(
+    panel = Panel(
         ids=ids,
         offsets=offsets,
         start=start,
@@ -467,9 +467,9 @@ def _panel_on_grid(grid: RegularGrid, columns: _PanelColumns) -> Panel:
         static_names=tuple(columns.static),
         labels=labels,
         columns=schema.columns,
-        notes=(*columns.notes, *table_notes(schema, grid, ids, offsets, y)),
         tz=grid.tz,
         local=grid.local,
         wide=schema.wide,
         uneven=uneven,
     )
+    return replace(panel, notes=(*columns.notes, *table_notes(schema, grid, panel)))

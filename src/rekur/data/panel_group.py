@@ -152,7 +152,7 @@ def _unknown_option(name: str) -> OptionError:
     if name in MODEL_OPTIONS:
         other = MODEL_OPTIONS[name]
         return OptionError(f"{name!r} is not an option for the columns of a table; pass {other} to rekur.Forecaster")
-    meant = f"; did you mean {SYNONYMS[name]!r}?" if name in SYNONYMS else nearest(name, known)
+    meant = nearest(name, known, SYNONYMS)
     return OptionError(
         f"{name!r} is not an option for the columns of a table; the options are {', '.join(known)}{meant}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.parsing import plural
 from rekur.data.ingest.regular_grid import RegularGrid
 from rekur.data.ingest.schema import Schema, quoted
-from rekur.data.ingest.sorted_rows import to_wall_time
+
+if TYPE_CHECKING:
+    from rekur.data.panel import Panel
 
 __all__ = ["empty_ends", "single_values", "table_notes"]
 
@@ -49,39 +52,33 @@ def empty_ends(offsets: Array, y: Array) -> Array:
     return np.where(last < 0, 0, offsets[1:] - 1 - last)
 
 
-def table_notes(schema: Schema, grid: RegularGrid, ids: Array, offsets: Array, y: Array) -> tuple[str, ...]:
-    """Return the notes on a table and on its missing values.
-
-    ids (S,), offsets (S+1,), y (N,): labels, first rows and values of the series.
-    """
+def table_notes(schema: Schema, grid: RegularGrid, panel: Panel) -> tuple[str, ...]:
+    """Return the notes on a table and on its missing values; the panel has the series of the grid."""
     notes = [schema.note] if schema.note else []
     if schema.wide:
         notes.append(f"a wide table: {len(schema.values)} series, one a column")
     if schema.unused:
         notes.append(f"not used: {quoted(schema.unused, limit=6)}")
     notes += grid.notes
-    missing = int(np.isnan(y).sum())
+    missing, total = int(np.isnan(panel.y).sum()), len(panel.y)
     missing_rows = grid.missing_rows * len(schema.values)
     if missing:
         counts = [(missing_rows, "absent row"), (missing - missing_rows, "empty value")]
         causes = " and ".join(plural(count, noun) for count, noun in counts if count)
-        notes.append(f"{missing} of {len(y)} values are missing ({missing / len(y):.2%}): {causes}")
-    rows = empty_ends(offsets, y)
+        notes.append(f"{missing} of {total} values are missing ({missing / total:.2%}): {causes}")
+    rows = empty_ends(panel.offsets, panel.y)
     if rows.any():
-        notes.append(_end_note(schema, grid, ids, np.diff(offsets), rows))
+        notes.append(_end_note(schema, panel, rows))
     return tuple(notes)
 
 
-def _end_note(schema: Schema, grid: RegularGrid, ids: Array, lengths: Array, rows: Array) -> str:
+def _end_note(schema: Schema, panel: Panel, rows: Array) -> str:
     """Return the note on series (S,) that end with rows without a value, which are the future in most tables."""
     s, count = int(np.argmax(rows > 0)), int((rows > 0).sum())
-    several = len(rows) > 1
-    start = grid.start[0 if schema.wide else s]
-    first, last = (
-        format_time(_shown(grid, grid.freq.advance(start, k))) for k in (lengths[s] - rows[s], lengths[s] - 1)
-    )
+    several, label, length = len(rows) > 1, panel.ids[s], panel.length(s)
+    first, last = map(format_time, panel.clocks(np.array([s]), np.array([length - rows[s], length - 1])))
     span = first if rows[s] == 1 else f"{first} to {last}"
-    where = f"{ids[s]!r}" if schema.wide else f"{schema.values[0]!r}" + (f" of series {ids[s]!r}" if several else "")
+    where = repr(label) if schema.wide else f"{schema.values[0]!r}" + (f" of series {label!r}" if several else "")
     of = f" in {count} of {len(rows)} series" if several else ""
     verb = "is" if rows.sum() == 1 else "are"
     return (
@@ -89,8 +86,3 @@ def _end_note(schema: Schema, grid: RegularGrid, ids: Array, lengths: Array, row
         "after the last row; to forecast empty rows, take them out of the table and pass their covariates, if any, "
         "in futr_df"
     )
-
-
-def _shown(grid: RegularGrid, time: Array) -> object:
-    """Return a time of the grid as the clocks of its zone show it."""
-    return to_wall_time(np.atleast_1d(time), grid.tz)[0] if grid.tz and not grid.local else time
