@@ -1,4 +1,4 @@
-"""Baseline forecasts: naive, seasonal naive, drift and exponential smoothing, with prediction intervals.
+"""Baseline forecasts: naive, seasonal naive, drift, smoothing and dynamic regression, with prediction intervals.
 
     B series · T time · h horizon · Q quantile levels · m season
 
@@ -9,6 +9,6 @@ a limited number of series at a time, so that memory stays bounded.
 
 from __future__ import annotations
 
-from rekur.baselines.methods import BASELINES, describe, forecast
+from rekur.baselines.methods import BASELINES, REGRESSION, describe, forecast
 
-__all__ = ["BASELINES", "describe", "forecast"]
+__all__ = ["BASELINES", "REGRESSION", "describe", "forecast"]

@@ -12,7 +12,7 @@ import numpy as np
 from rekur.baselines.simple import Fit, fold, shift
 from rekur.core import Array
 
-__all__ = ["smoothing"]
+__all__ = ["smoothing", "stabilized"]
 
 _POWER = 0.5  # series without negative values are smoothed as √y, which stabilises the variance of counts
 # γ: no season, the mean of all seasons, ..., the last season
@@ -186,28 +186,36 @@ def _smooth(z: Array, horizon: int, floor: Array) -> tuple[Array, Callable[[int]
     return point, ahead
 
 
-def smoothing(y: Array, seasons: Sequence[int], horizon: int) -> Fit:
+def stabilized(y: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """Return z (b, T), y in units of the largest of each row, √ of it for rows without negative values, and y of z."""
+    unit = np.fmax.reduce(np.abs(y), axis=1, keepdims=True)
+    nonnegative = ~(y < 0).any(axis=1, keepdims=True)  # (b, 1)
+
+    def undo(z: Array) -> Array:
+        return np.asarray(unit * np.where(nonnegative, np.maximum(z, 0.0) ** (1.0 / _POWER), z))
+
+    return np.where(nonnegative, np.abs(y / unit) ** _POWER, y / unit), undo
+
+
+def smoothing(y: Array, seasons: Sequence[int], horizon: int, effects: Array | None = None) -> Fit:
     """Seasonal adjustment, then the mean of Theta and damped trend smoothing, of √y where no value is negative.
+
+    The effects (b, T + h) of covariates on the values of `stabilized`, if there are any, are left out and added again.
 
     References: V. Assimakopoulos, K. Nikolopoulos, 2000, "The theta model", International Journal of Forecasting
     16, in the form of R. J. Hyndman, B. Billah, 2003, "Unmasking the Theta method", same journal, 19; E. S.
     Gardner, E. McKenzie, 1985, "Forecasting trends in time series", Management Science 31.
     """
-    b, T = y.shape
-    unit = np.fmax.reduce(np.abs(y), axis=1, keepdims=True)
-    nonnegative = ~(y < 0).any(axis=1, keepdims=True)  # (b, 1)
-    z = np.where(nonnegative, np.abs(y / unit) ** _POWER, y / unit)
+    (b, T), (z, undo) = y.shape, stabilized(y)
+    known = np.zeros((b, T + horizon)) if effects is None else effects
     floor = 1e-20 * np.where(np.isnan(z), 0.0, z * z).sum(axis=1) + _NEAR_ZERO  # (b,)
-    season = np.zeros((b, T + horizon))
+    adjusted, season = z - known[:, :T], np.zeros((b, T + horizon))
     for m in seasons:
         if 1 < m <= T // 3:
-            adjusted = z - season[:, :T]
-            rows = np.flatnonzero(_is_seasonal(adjusted, m))
+            rest = adjusted - season[:, :T]
+            rows = np.flatnonzero(_is_seasonal(rest, m))
             if rows.size:
-                season[rows] += _next_season(adjusted[rows], m, floor[rows])[:, np.arange(-T, horizon) % m]
-    point, ahead = _smooth(z - season[:, :T], horizon, floor)
-
-    def undo(x: Array) -> Array:
-        return np.asarray(unit * np.where(nonnegative, np.maximum(x, 0.0) ** (1.0 / _POWER), x))
-
-    return Fit(z, point + season[:, T:], lambda k: ahead(k) + season[:, :T], undo)
+                season[rows] += _next_season(rest[rows], m, floor[rows])[:, np.arange(-T, horizon) % m]
+    point, ahead = _smooth(adjusted - season[:, :T], horizon, floor)
+    known = known + season
+    return Fit(z, point + known[:, T:], lambda k: ahead(k) + known[:, :T], undo)

@@ -14,7 +14,7 @@ from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
 
 CELLS = ("rnn", "rnn_relu", "lstm", "gru", "gru_before")
-SELECTIONS = ("auto", "blend", "corrected", "direct", "naive", "seasonal_naive", "drift", "smoothing")
+SELECTIONS = ("auto", "blend", "corrected", "direct", "naive", "seasonal_naive", "drift", "smoothing", "regression")
 DUPLICATES = ("error", "mean", "first", "last", "sum")
 CHOICES = {"cell": CELLS, "duplicates": DUPLICATES, "input": INPUTS, "select": SELECTIONS, "task": COMMANDS}
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rekur.baselines import BASELINES
 from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
@@ -302,7 +301,7 @@ class Backtest:
     def _itself(self) -> str | None:
         """The baseline whose medians are those of rekur in all windows."""
         medians = {name: at_level(q, self.levels, 0.5) for name, q in self.forecasts.items()}
-        same = (name for name in BASELINES if np.allclose(medians[name], medians[NAME], 1e-9, 0.0, True))
+        same = (name for name in medians if name != NAME and np.allclose(medians[name], medians[NAME], 1e-9, 0.0, True))
         return next(same, None)
 
     def notes(self) -> list[str]:
@@ -414,9 +413,9 @@ def _backtest_panel(
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
     if known is None or known.seasons != seasons:
-        known = BaselineForecasts(panel, seasons, h)
+        known = BaselineForecasts.learned(history, panel, seasons, h)
     stage("baselines of the windows")
-    for name in BASELINES:
+    for name in known.names:
         known.quantiles(name, series, stop)  # stored for the forecaster and for the result
     q = np.empty((len(series), h, len(LEVELS)))
     number = np.arange(len(series)) % windows.n_windows
@@ -450,7 +449,7 @@ def backtest_of(
         stop,
         actual_values(panel, series, stop, known.horizon),
         LEVELS,
-        {NAME: q, **{name: known.quantiles(name, series, stop) for name in BASELINES}},
+        {NAME: q, **{name: known.quantiles(name, series, stop) for name in known.names}},
         np.nan_to_num(seasonal_scale(history.y, known.seasons[0], history.offsets))[series],
         n_windows,
         skipped=skipped,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from rekur import baselines
-from rekur.baselines import BASELINES
+from rekur.baselines import BASELINES, REGRESSION
 from rekur.core import Array, OptionError, nearest
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
 from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
 from rekur.forecasting.config import LEVELS, ForecastConfig, season_lengths
+from rekur.forecasting.covariate_regression import CovariateRegression
 from rekur.forecasting.model import ForecastModel
 from rekur.forecasting.model_averaging import (
     AVERAGED_BASELINES,
@@ -27,7 +29,13 @@ from rekur.forecasting.model_averaging import (
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
 from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
-from rekur.forecasting.window_features import actual_values, past_windows, time_blocks, validation_windows
+from rekur.forecasting.window_features import (
+    HISTORY_SHARE,
+    actual_values,
+    past_windows,
+    time_blocks,
+    validation_windows,
+)
 from rekur.kernels.threads import threads
 from rekur.metrics import seasonal_scale
 from rekur.training.deadline import Deadline
@@ -58,30 +66,6 @@ def history_length(seasons: tuple[int, ...]) -> int:
     return max(MIN_HISTORY, 3 * max(seasons) + 1)
 
 
-def baseline_quantiles(
-    name: str,
-    panel: Panel,
-    windows: tuple[Array, Array],
-    seasons: tuple[int, ...],
-    horizon: int,
-    levels: tuple[float, ...],
-) -> Array:
-    """Forecasts (n, h, Q) of one baseline for windows (series, stop).
-
-    With two seasons, smoothing is the mean of two runs, with the main season and with both.
-    """
-    series, stop = windows
-    rows = int(min(history_length(seasons), stop.max(initial=1)))
-    index, out = WindowIndex(panel.offsets, rows, 0, series, stop), np.empty((len(series), horizon, len(levels)))
-    for chunk in np.array_split(np.arange(len(series)), max(1, len(series) * rows // CHUNK_VALUES)):
-        y = index.take(chunk).gather(panel.y)
-        q = baselines.forecast(name, y, seasons[0], horizon, levels)
-        if name == "smoothing" and len(seasons) > 1:
-            q = (q + baselines.forecast(name, y, seasons[0], horizon, levels, seasons[1:])) / 2
-        out[chunk] = q
-    return out
-
-
 class BaselineForecasts:
     """Forecasts of the baselines for windows of one panel, cached by window.
 
@@ -93,15 +77,39 @@ class BaselineForecasts:
         Season lengths, the main one first.
     horizon : int
         Steps to forecast.
+    regression : CovariateRegression, optional
+        Covariates as the baseline "regression" reads them; None without any.
     """
 
-    def __init__(self, panel: Panel, seasons: tuple[int, ...], horizon: int) -> None:
-        self.panel, self.seasons, self.horizon = panel, seasons, horizon
+    def __init__(
+        self, panel: Panel, seasons: tuple[int, ...], horizon: int, regression: CovariateRegression | None = None
+    ) -> None:
+        self.panel, self.seasons, self.horizon, self.regression = panel, seasons, horizon, regression
         self._rows = int(panel.lengths.max(initial=0)) + 1
         self._computed: dict[str, tuple[Array, Array]] = {}
 
-    def quantiles(self, name: str, series: Array, stop: Array) -> Array:
-        """Quantiles (n, h, Q) of one baseline for windows (series, stop), both (n,), which are not to be changed."""
+    @classmethod
+    def learned(cls, history: Panel, panel: Panel, seasons: tuple[int, ...], horizon: int) -> BaselineForecasts:
+        """Baselines on a panel that have learned what covariates mean from its history."""
+        regression = CovariateRegression.of(history, seasons, history_length(seasons))
+        return cls(panel, seasons, horizon, regression)
+
+    def with_covariates(self, panel: Panel) -> BaselineForecasts:
+        """Baselines on the same series with other covariates; the forecasts of those that read none are kept."""
+        other = BaselineForecasts(panel, self.seasons, self.horizon, self.regression)
+        other._computed = {name: each for name, each in self._computed.items() if name != REGRESSION}
+        return other
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the baselines."""
+        return baseline_names(self.regression)
+
+    def quantiles(self, name: str, series: Array, stop: Array, future: Array | None = None) -> Array:
+        """Quantiles (n, h, Q) of one baseline for windows (series, stop), both (n,), which are not to be changed.
+
+        `future` (n, h', F) holds known covariates of rows beyond the panel; None reads them from the panel.
+        """
         wanted = series * self._rows + stop
         known, q = self._computed.get(name, (np.zeros(0, np.int64), np.zeros((0, self.horizon, len(LEVELS)))))
         place = np.searchsorted(known, wanted)
@@ -111,7 +119,7 @@ class BaselineForecasts:
             first.sort()  # in the order of the request
             windows = wanted[missing][first]
             pair = windows // self._rows, windows % self._rows
-            more = baseline_quantiles(name, self.panel, pair, self.seasons, self.horizon, LEVELS)
+            more = self._forecast(name, *pair, None if future is None else future[missing][first])
             if len(known):
                 windows, more = np.concatenate([known, windows]), np.concatenate([q, more])
             if (np.diff(windows) < 0).any():  # else no copy
@@ -119,6 +127,42 @@ class BaselineForecasts:
                 windows, more = windows[order], more[order]
             known, q = self._computed[name] = windows, more
         return q if np.array_equal(known, wanted) else np.asarray(q[np.searchsorted(known, wanted)])
+
+    def _forecast(self, name: str, series: Array, stop: Array, future: Array | None) -> Array:
+        """Forecasts (n, h, Q) of one baseline for windows (series, stop).
+
+        With two seasons, smoothing is the mean of two runs, with the main season and with both.
+        """
+        rows, h, (season, *others) = (
+            int(min(history_length(self.seasons), stop.max(initial=1))),
+            self.horizon,
+            self.seasons,
+        )
+        index, out = WindowIndex(self.panel.offsets, rows, 0, series, stop), np.empty((len(series), h, len(LEVELS)))
+        width = 1 if name != REGRESSION else 1 + self._inputs.shape[1]
+        for chunk in np.array_split(np.arange(len(series)), max(1, len(series) * rows * width // CHUNK_VALUES)):
+            windows = index.take(chunk)
+            y = windows.gather(self.panel.y)
+            if self.regression is not None and name == REGRESSION:
+                ahead = None if future is None else future[chunk]
+                x = self.regression.of_windows(self._inputs, replace(windows, horizon=h), ahead)
+                out[chunk] = baselines.forecast(name, y, season, h, LEVELS, others, x, self.regression.prior)
+                continue
+            out[chunk] = baselines.forecast(name, y, season, h, LEVELS)
+            if name == "smoothing" and others:
+                out[chunk] = (out[chunk] + baselines.forecast(name, y, season, h, LEVELS, others)) / 2
+        return out
+
+    @cached_property
+    def _inputs(self) -> Array:
+        """Inputs of the regression of all rows, (N, K)."""
+        assert self.regression is not None
+        return self.regression.inputs(self.panel.future)
+
+
+def baseline_names(regression: CovariateRegression | None) -> tuple[str, ...]:
+    """Names of the baselines: "regression" is one of them where there are covariates known for the future."""
+    return BASELINES if regression is not None else tuple(name for name in BASELINES if name != REGRESSION)
 
 
 def affordable_windows(
@@ -148,8 +192,8 @@ def affordable_windows(
     history = last.history(panel)
     seasons = season_lengths(history, season_length)
     trial = last.of_series(panel, history, seasons[0])
-    known = BaselineForecasts(panel, seasons, windows.horizon)
-    for name in BASELINES:
+    known = BaselineForecasts.learned(history, panel, seasons, windows.horizon)
+    for name in known.names:
         known.quantiles(name, *trial)
     more = int(max(deadline.remaining(), 0.0) / 2 / max(clock.elapsed(), 1e-9))
     return replace(windows, n_windows=min(1 + more, windows.n_windows)), known
@@ -178,6 +222,8 @@ class Ensemble:
         Each network and baseline alone, with calibrated intervals.
     evidence : Evidence, optional
         Reason of the choice of a baseline.
+    regression : CovariateRegression, optional
+        Covariates as the baseline "regression" reads them; None without covariates known for the future.
     """
 
     seasons: tuple[int, ...]
@@ -188,11 +234,12 @@ class Ensemble:
     selected: str = "auto"
     alone: dict[str, ModelAverage] = field(default_factory=dict)
     evidence: Evidence | None = None
+    regression: CovariateRegression | None = None
 
     @property
     def members(self) -> tuple[str, ...]:
         """Networks and baselines that can forecast alone."""
-        return (*self.networks, *BASELINES)
+        return (*self.networks, *baseline_names(self.regression))
 
     @property
     def history_rows(self) -> int:
@@ -200,10 +247,12 @@ class Ensemble:
         contexts = [network.config.context_length for group in self.networks.values() for network in group]
         return max([*contexts, history_length(self.seasons)])
 
-    @property
-    def reads_covariates(self) -> bool:
-        """Whether the model in use reads covariates, as networks do and baselines do not."""
-        return bool(set(self.average.weights) & set(self.networks))
+    def unread_covariates(self, panel: Panel) -> tuple[str, ...]:
+        """Covariates of a panel that the model in use does not read: networks read all, the regression future ones."""
+        if set(self.average.weights) & set(self.networks):
+            return ()
+        known = () if REGRESSION in self.average.weights else panel.future_names
+        return (*known, *panel.past_names, *panel.static_names)
 
     @property
     def average(self) -> ModelAverage:
@@ -267,7 +316,7 @@ class Ensemble:
         h = self.horizon if horizon is None else horizon
 
         def averaged(series: Array, stop: Array, future: Array | None = None) -> Array:
-            known = known_baselines or BaselineForecasts(panel, self.seasons, max(h, self.horizon))
+            known = known_baselines or self.baselines(panel, max(h, self.horizon))
             steps = max(h, self.horizon) if self.average.smooth else h  # smoothed along all that was learned
             return self._averaged(panel, known, series, stop, future, steps)[:, :h]
 
@@ -276,6 +325,10 @@ class Ensemble:
         predicted = None if future is None else averaged(series, stop, future)
         q = adaptive_quantiles(averaged, predicted, panel, (series, stop), since, (h, self.horizon))
         return self._rounded(q)
+
+    def baselines(self, panel: Panel, horizon: int) -> BaselineForecasts:
+        """The baselines on a panel."""
+        return BaselineForecasts(panel, self.seasons, horizon, self.regression)
 
     def _rounded(self, q: Array) -> Array:
         """Quantiles (n, h, Q) of counts as whole numbers: those of the rounded values of the average."""
@@ -320,7 +373,7 @@ class Ensemble:
     ) -> Array:
         """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture, limited."""
         if name in BASELINES:
-            return known.quantiles(name, *windows)[:, :horizon]
+            return known.quantiles(name, *windows, future)[:, :horizon]
         with limited_threads(self.networks[name][0]):
             q = [network.quantiles(panel, *windows, future, horizon) for network in self.networks[name]]
         median = q[0] if len(q) == 1 else np.asarray(np.median(q, axis=0))
@@ -334,7 +387,7 @@ class Ensemble:
         for first in range(0, len(panel), CHUNK_SERIES):
             chunk = slice(first, min(first + CHUNK_SERIES, len(panel)))
             part, ahead = panel.part(chunk.start, chunk.stop), None if future is None else future[chunk]
-            known, series = BaselineForecasts(part, self.seasons, max(h, self.horizon)), np.arange(len(part))
+            known, series = self.baselines(part, max(h, self.horizon)), np.arange(len(part))
             for model, q in zip(models, out, strict=True):
                 q[chunk] = model.quantiles(part, series, part.lengths, ahead, h, since[chunk], known)
         return list(out)
@@ -359,21 +412,32 @@ class Ensemble:
 
         Under a time limit there are fewer windows where all would take more than half of the time that remains.
         """
+        judged = self._with_regression(panel.cut(np.ceil(HISTORY_SHARE * panel.lengths).astype(int)))
+        return judged._averaged_on(panel, errors, deadline)._with_regression(panel)
+
+    def _with_regression(self, panel: Panel) -> Ensemble:
+        """The same ensemble with the regression on covariates learned from a panel."""
+        rows = history_length(self.seasons)
+        return replace(self, regression=CovariateRegression.of(panel, self.seasons, rows))
+
+    def _averaged_on(self, panel: Panel, errors: Array, deadline: Deadline) -> Ensemble:
+        """Weights, intervals and the model in use from past windows of a panel."""
         limit = min(MAX_AVERAGING_WINDOWS, MAX_AVERAGING_ROWS // history_length(self.seasons))
-        known, h = BaselineForecasts(panel, self.seasons, self.horizon), self.horizon
+        known, h = self.baselines(panel, self.horizon), self.horizon
         if deadline.limit is not None:
             limit = self._affordable_windows(panel, errors, known, limit, deadline.portion(0.5))
         windows = past_windows(panel, self.seasons[0], h, limit)
-        past = self._forecasts(panel, windows, errors, known, BASELINES) if len(windows[0]) else None
+        past = self._forecasts(panel, windows, errors, known, known.names) if len(windows[0]) else None
         held_out = None
         if self.networks:
             windows = validation_windows(panel, self._config, limit)
             held_out = self._forecasts(panel, windows, errors, known, self.members)
         growth = trend_growth(panel.lengths, self.seasons[0], h)
-        may_smooth = not panel.future_names  # whose values differ from step to step
+        has_covariates = bool(panel.future_names)
+        may_smooth = not has_covariates  # whose values differ from step to step
         names = (*self.networks, *AVERAGED_BASELINES)
         averaged, compared = (None if each is None else each.of_members(names) for each in (held_out, past))
-        ensemble = replace(self, blend=average_models(averaged, compared, growth, may_smooth), alone={})
+        ensemble = replace(self, blend=average_models(averaged, compared, growth, may_smooth, has_covariates), alone={})
         final = past if held_out is None else held_out
         if final is None:
             return replace(ensemble, selected="blend" if self.selected == "auto" else self.selected)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rekur import baselines
+from rekur.baselines import REGRESSION
 from rekur.core import Array
 from rekur.forecasting.calibration import (
     HORIZON_PARTS,
@@ -22,7 +23,7 @@ from rekur.forecasting.calibration import (
 )
 from rekur.metrics import clustered_mean, pinball_error
 
-AVERAGED_BASELINES = ("smoothing", "seasonal_naive", "naive")
+AVERAGED_BASELINES = ("smoothing", REGRESSION, "seasonal_naive", "naive")
 """Baselines that may have a weight."""
 
 SELECTION_ROUNDS = 20
@@ -209,6 +210,7 @@ def average_models(
     past: PastForecasts | None = None,
     growth: Array | None = None,
     may_smooth: bool = True,
+    has_covariates: bool = False,
 ) -> ModelAverage:
     """Choose weights by the pinball loss on past windows, and the interval factors by the coverage.
 
@@ -230,12 +232,14 @@ def average_models(
         Logarithm of the factor on intervals of baselines expected without evidence, shape (h,).
     may_smooth : bool, default True
         Whether forecasts may be smoothed along the horizon, see `smoothness`.
+    has_covariates : bool, default False
+        Whether there are covariates known for the future.
 
     References
     ----------
     R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, 2004, "Ensemble selection from libraries of models", ICML.
     """
-    weights = baseline_weights(past)
+    weights = baseline_weights(past, has_covariates)
     if held_out is not None and len(held_out.usable):
         weights = _with_networks(held_out, weights)
     elif held_out is not None:
@@ -296,26 +300,30 @@ def networks_of(held_out: PastForecasts) -> list[str]:
     return [name for name in held_out.forecasts if name not in AVERAGED_BASELINES]
 
 
-def baseline_weights(past: PastForecasts | None) -> dict[str, float]:
+def baseline_weights(past: PastForecasts | None, has_covariates: bool = False) -> dict[str, float]:
     """Weights of the baselines by their losses on past windows.
 
-    Smoothing alone, unless the average that ensemble selection finds is better by two standard errors (of clusters,
-    the windows of a block of time); its weights are then shrunk to smoothing alone with the strength of ten blocks.
+    One alone, regression where there are covariates known for the future and its loss is not above that of smoothing,
+    else smoothing; unless the average that ensemble selection finds is better by two standard errors (of clusters, the
+    windows of a block of time): its weights are then shrunk to the one alone with the strength of ten blocks.
 
     Parameters
     ----------
     past : PastForecasts or None
         Forecasts of all baselines; None without any past window.
+    has_covariates : bool, default False
+        Whether there are covariates known for the future.
     """
     if past is None or not len(past.usable):
-        return {"smoothing": 1.0}
+        return {REGRESSION if has_covariates else "smoothing": 1.0}
+    losses = {name: past.losses(past.forecasts[name]) for name in (REGRESSION, "smoothing") if name in past.forecasts}
+    alone = min(losses, key=lambda name: float(losses[name].mean()))
     selected = past.select(past.forecasts)
-    gains = past.losses(past.forecasts["smoothing"]) - past.losses(past.mean(selected))
-    gain = clustered_mean(gains, past.used_blocks)
+    gain = clustered_mean(losses[alone] - past.losses(past.mean(selected)), past.used_blocks)
     if gain.mean < MIN_T * gain.error or gain.mean <= 0:
-        return {"smoothing": 1.0}
+        return {alone: 1.0}
     trust = evidence(past.used_blocks)
-    return _shared({"smoothing": 1.0}, {name: trust * weight for name, weight in selected.items()})
+    return _shared({alone: 1.0}, {name: trust * weight for name, weight in selected.items()})
 
 
 def _with_networks(held_out: PastForecasts, base: Mapping[str, float]) -> dict[str, float]:

@@ -160,10 +160,13 @@ def used_model(parts: Sequence[PanelForecaster], select: str) -> str:
 
 def effect_notes(panel: Panel, ensemble: Ensemble) -> list[str]:
     """Note on the covariates of a panel where the model in use reads none."""
-    names = (*panel.future_names, *panel.past_names, *panel.static_names)
-    if not names or ensemble.reads_covariates:
+    names, all_names = ensemble.unread_covariates(panel), (*panel.future_names, *panel.past_names, *panel.static_names)
+    if not names:
         return []
-    return [f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of baselines, which read none"]
+    reason = (
+        "baselines, which read none" if len(names) == len(all_names) else "a regression on those known for the future"
+    )
+    return [f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of {reason}"]
 
 
 def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:

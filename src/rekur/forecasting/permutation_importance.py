@@ -10,7 +10,7 @@ from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.config import LEVELS, season_lengths
-from rekur.forecasting.ensemble import BaselineForecasts, Ensemble
+from rekur.forecasting.ensemble import Ensemble
 from rekur.forecasting.model_averaging import mean_pinball
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import PastWindows, TooShortError
@@ -92,10 +92,10 @@ def importances(ensemble: Ensemble, panel: Panel, windows: tuple[Array, Array], 
     y = actual_values(panel, *windows, ensemble.horizon)
     observed = np.isfinite(y) & (scale > 0)[:, None]
     unit = np.broadcast_to(scale[:, None], y.shape)[observed]
-    known = BaselineForecasts(panel, ensemble.seasons, ensemble.horizon)  # the baselines read no covariate
+    known = ensemble.baselines(panel, ensemble.horizon)
 
     def loss(other: Panel) -> float:
-        q = ensemble.quantiles(other, *windows, known_baselines=known)
+        q = ensemble.quantiles(other, *windows, known_baselines=known.with_covariates(other))
         return mean_pinball(q[observed], y[observed], unit, LEVELS)
 
     base, random, growth = loss(panel), np.random.default_rng(seed), []

@@ -19,6 +19,7 @@ from rekur.data.panel import Columns, Panel
 from rekur.data.panel_group import ColumnOptions
 from rekur.data.scaling import WindowScaling
 from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
+from rekur.forecasting.covariate_regression import CovariateRegression
 from rekur.forecasting.ensemble import Ensemble
 from rekur.forecasting.model import ForecastModel, NetworkShape, build_net
 from rekur.forecasting.model_averaging import ModelAverage
@@ -77,6 +78,7 @@ def contents(model: PanelForecaster) -> tuple[Description, dict[str, Tensor]]:
         "blend": asdict(model.ensemble_.blend),
         "selected": model.ensemble_.selected,
         "alone": {name: asdict(average) for name, average in model.ensemble_.alone.items()},
+        "regression": asdict(regression) if (regression := model.ensemble_.regression) is not None else None,
         "notes": model.notes_,
         "history": model.history_,
         "levels": list(LEVELS),
@@ -163,7 +165,16 @@ def restore_part(
     blend = restore_average(description["blend"])
     selected = description.get("selected", "blend")  # models of earlier releases forecast by the average
     alone = {name: restore_average(fields) for name, fields in description.get("alone", {}).items()}
-    ensemble = Ensemble(seasons, model.horizon, {}, blend, tensors["rank_template"].numpy(), selected, alone)
+    ensemble = Ensemble(
+        seasons,
+        model.horizon,
+        {},
+        blend,
+        tensors["rank_template"].numpy(),
+        selected,
+        alone,
+        regression=restore_regression(description.get("regression")),  # not in models of earlier releases
+    )
     shape = NetworkShape(model.cell, model.hidden_size, model.num_layers)
     for name, network_fields in description["networks"].items():
         if config is None:
@@ -181,6 +192,19 @@ def restore_part(
         history=description["history"],
     )
     return model
+
+
+def restore_regression(fields: Description | None) -> CovariateRegression | None:
+    """The regression on covariates that was described."""
+    if fields is None:
+        return None
+    columns = {name: tuple(fields[name]) for name in ("squared", "low", "high", "prior")}
+    return CovariateRegression(restore_encoder(fields["encoder"]), **columns)
+
+
+def restore_encoder(fields: Description) -> ExogenousEncoder:
+    """The encoder that was described."""
+    return ExogenousEncoder(tuple(EncodedColumn(**column) for column in fields["columns"]))
 
 
 def restore_average(fields: Description) -> ModelAverage:
@@ -239,12 +263,7 @@ def restore_network(
     """One network, in evaluation mode."""
     config = replace(config, context_length=fields["context_length"])
     architecture = restore_architecture(fields["architecture"])
-    encoders = CovariateEncoders(
-        **{
-            role: ExogenousEncoder(tuple(EncodedColumn(**column) for column in each["columns"]))
-            for role, each in fields["encoders"].items()
-        }
-    )
+    encoders = CovariateEncoders(**{role: restore_encoder(each) for role, each in fields["encoders"].items()})
     known = len(fields["calendar"]) + encoders.width(config)
     net = build_net(config, architecture, known, shape, 0.0, 0)
     state = {name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")}

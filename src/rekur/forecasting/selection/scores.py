@@ -76,18 +76,20 @@ class WindowScores:
         small = abs(difference.mean) < SHOWN_GAIN * self.mean(metric, other).mean
         return 0 if small or not difference.is_significant else -int(np.sign(difference.mean))
 
-    def select(self, names: Iterable[str] = BASELINES) -> Evidence | None:
-        """The model among `names` with the lowest loss, if it is better than "rekur" and not worse by MASE.
+    def select(self, names: Iterable[str] | None = None) -> Evidence | None:
+        """The model with the lowest loss, if it is better than "rekur" and not worse by MASE.
 
-        Better is a loss that is lower by half a percent or more and by a one-sided t test at 10 %, over five times of
-        windows or more. On 21 rehearsed sets, eight windows and this level lowered the loss of the following windows by
-        1.5 % on average, and raised it by 0.3 % on the worst set (level 2.5 %: 0.4 % lower; no test: 1.4 % lower, 1.5 %
-        higher on the worst).
+        It is one of `names`, of all baselines if None. Better is a loss that is lower by half a percent or more and by
+        a one-sided t test at 10 %, over five times of windows or more. On 21 rehearsed sets, eight windows and this
+        level lowered the loss of the following windows by 1.5 % on average, and raised it by 0.3 % on the worst set
+        (level 2.5 %: 0.4 % lower; no test: 1.4 % lower, 1.5 % higher on the worst).
 
         Returns
         -------
         Evidence or None
         """
+        scored = self.values["MASE"]
+        names = [name for name in BASELINES if name in scored] if names is None else list(names)
         mase = {name: self.mean("MASE", name).mean for name in (NAME, *names)}
         rivals = [name for name in names if mase[name] <= mase[NAME]]
         best = min(rivals, key=lambda name: self.mean("loss", name).mean, default=None)

@@ -13,7 +13,6 @@ from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.calibration import first_unseen_row
 from rekur.forecasting.config import MIN_OBSERVATIONS
 from rekur.forecasting.cross_validation import Backtest, backtest_of, join_backtests
-from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.forecast import plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import MAX_WINDOWS
@@ -65,7 +64,7 @@ def _windows_of(fitted: PanelForecaster, panel: Panel) -> Backtest | None:
     series, window = np.nonzero(stops >= first[:, None])
     if not len(series):
         return None
-    stop, known = stops[series, window], BaselineForecasts(panel, seasons, h)
+    stop, known = stops[series, window], fitted.ensemble_.baselines(panel, h)
     q = fitted.ensemble_.quantiles(panel, series, stop, since=unseen, known_baselines=known)
     skipped = tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series)))
     return backtest_of(q, (series, stop), known, panel.cut(first), int(np.bincount(series).max()), skipped)

@@ -53,11 +53,11 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     -------
     Verdict
     """
-    mase = {name: scores.mean("MASE", name) for name in (NAME, *BASELINES)}
+    mase = {name: scores.mean("MASE", name) for name in scores.values["MASE"]}
     where = f"over {n_windows} window{'s' if n_windows > 1 else ''}"
     if not np.isfinite(mase[NAME].mean):
         return Verdict(f"no verdict: the actual values of the test are constant or missing {where}", "none")
-    rivals = [name for name in BASELINES if name != itself]
+    rivals = [name for name in mase if name not in (NAME, itself)]
     evidence = scores.select(rivals)
     best = min(rivals, key=lambda name: mase[name].mean) if evidence is None else evidence.name
     called = scores.verdict("MASE", NAME, best)
