@@ -147,9 +147,6 @@ def forecast(
     rows = min(max(1, _MAX_VALUES // (a.shape[1] * width)), _MAX_ROWS)
     for start in range(0, varying.size, rows):
         part = varying[start : start + rows]
-        if x is None:
-            method = _METHODS[name][0]
-        else:
-            method = partial(regression, covariates=x[part], prior=shrunk_to)
+        method = _METHODS[name][0] if x is None else partial(regression, covariates=x[part], prior=shrunk_to)
         out[part] = forecast_quantiles(method(a[part], (season, *seasons), horizon), p)
     return out
