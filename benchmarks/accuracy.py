@@ -35,7 +35,6 @@ import rekur
 from rekur import metrics
 from rekur.data.panel import Panel, read_panel
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.ensemble import baseline_quantiles
 from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.window_features import actual_values
 from sets import ROOT, SETS, Set
@@ -57,6 +56,11 @@ def forecasts(predict: Any, series: Array, stop: Array) -> Array:
     return np.concatenate(
         [predict(series[rows], stop[rows])[..., FORECAST_LEVELS].astype(np.float32) for rows in parts]
     )
+
+
+def baseline_quantiles(model: rekur.Forecaster, full: Panel, name: str, series: Array, stop: Array) -> Array:
+    """Quantiles (W, h, Q) of a baseline for windows of a panel."""
+    return model.ensemble_.baselines(full, model.horizon).quantiles(name, series, stop)
 
 
 def score(task: Set, full: Panel, history: Panel, y: Array, point: Array, series: Array) -> float:
@@ -115,10 +119,7 @@ def run(name: str, task: Set, options: argparse.Namespace) -> dict[str, Any]:
         "score": score(task, full, history, y, q[..., 1], series),
     }
     for each in () if options.alone else ("seasonal_naive", "smoothing"):
-        predict = partial(baseline_quantiles, each, full)
-        theirs = forecasts(
-            lambda s, t, predict=predict: predict((s, t), model.seasons_, task.horizon, LEVELS), series, stop
-        )
+        theirs = forecasts(partial(baseline_quantiles, model, full, each), series, stop)
         record[each] = score(task, full, history, y, theirs[..., 1], series)
     record["smape"] = metrics.smape(y, q[..., 1])
     record.update({f"covers_{k + 1}": 100 * share for k, share in enumerate(covers(y, q))})

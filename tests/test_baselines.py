@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rekur import metrics as M
-from rekur.baselines import BASELINES, describe, forecast, methods
+from rekur.baselines import BASELINES, METHODS, describe, forecast, methods
 from rekur.core import DataError, OptionError
 from test_metrics import ragged
 
@@ -136,9 +136,82 @@ def test_second_season_helps():
     assert two < 0.3 < one
 
 
+def promotions(B: int, T: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Sales with promotions and a useless second covariate, (B, T), and the covariates (B, T, 2)."""
+    rng, t = np.random.default_rng(seed), np.arange(T)
+    promo = (rng.random((B, T)) < 0.15).astype(float)
+    y = 50 + 6 * np.sin(2 * np.pi * t / 52) + 25 * promo + 2 * rng.normal(size=(B, T))
+    return y, np.stack([promo, rng.normal(size=(B, T))], axis=2)
+
+
+def test_regression_adds_the_effect_of_a_promotion():
+    """From 24 promotions of 160 weeks: the error is near that of the noise, and smoothing alone is far behind."""
+    y, x = promotions(20, 168)
+    past, actual = y[:, :160], y[:, 160:]
+    told = forecast("regression", past, 52, 8, [0.5], covariates=x)[..., 0]
+    alone = forecast("smoothing", past, 52, 8, [0.5])[..., 0]
+    noise = 2 * np.sqrt(2 / np.pi)
+    assert M.mae(actual, told) < 1.5 * noise
+    assert M.mae(actual, alone) > 4 * noise
+    effect = forecast("regression", past, 52, 8, [0.5], covariates=with_ahead(x, 8, 1.0))[..., 0]
+    effect -= forecast("regression", past, 52, 8, [0.5], covariates=with_ahead(x, 8, 0.0))[..., 0]
+    assert effect.mean() == pytest.approx(25, rel=0.1)
+
+
+def with_ahead(x: np.ndarray, h: int, value: float) -> np.ndarray:
+    """The covariates with the first one set in the last h steps."""
+    x = x.copy()
+    x[:, -h:, 0] = value
+    return x
+
+
+def test_regression_on_noise_is_smoothing():
+    y, x = promotions(30, 108)
+    y = y - 25 * x[..., 0]
+    useless = np.random.default_rng(1).normal(size=(30, 108, 3))
+    told, alone = (
+        forecast(name, y[:, :100], 52, 8, [0.5], covariates=each)[..., 0]
+        for name, each in (("regression", useless), ("smoothing", None))
+    )
+    assert M.mae(y[:, 100:], told) == pytest.approx(M.mae(y[:, 100:], alone), rel=0.03)
+
+
+def test_regression_is_that_of_each_row():
+    """A row depends neither on its neighbours nor on the missing values before it, and a prior that fits helps."""
+    y, x = promotions(5, 66)
+    y[1, :30], y[2, 5], y[3, :-10] = np.nan, np.nan, np.nan
+    told = forecast("regression", y[:, :-6], 4, 6, LEVELS, [12], x)
+    for i in range(5):
+        alone = forecast("regression", y[i : i + 1, :-6], 4, 6, LEVELS, [12], x[i : i + 1])[0]
+        assert alone == pytest.approx(told[i], rel=1e-7)
+    wide = np.concatenate([np.full((5, 37), np.nan), y[:, :-6]], axis=1), np.pad(x, ((0, 0), (37, 0), (0, 0)))
+    assert forecast("regression", wide[0], 4, 6, LEVELS, [12], wide[1]) == pytest.approx(told, rel=1e-6)
+    few, x_few = y[:1, 50:60], with_ahead(x[:1, 50:66], 16, 0.0)  # without any promotion
+    x_few[:, -6:, 0] = 1.0
+    plain, informed = (forecast("regression", few, 1, 6, [0.5], (), x_few, [a, 0.0]) for a in (0.0, 0.2))
+    assert (informed > plain + 5).all()
+
+
+def test_regression_at_its_edges():
+    for T in (1, 2, 3, 5):
+        told = forecast("regression", np.arange(2.0 * T).reshape(2, T), 4, 3, LEVELS, [12], np.ones((2, T + 3, 2)))
+        assert np.isfinite(told).all()
+    y = np.full((2, 20), np.nan)
+    y[1] = 4.0
+    told = forecast("regression", y, 4, 3, LEVELS, covariates=np.ones((2, 23, 1)))
+    assert np.isnan(told[0]).all()
+    assert (told[1] == 4.0).all()
+    with pytest.raises(OptionError, match="needs covariates"):
+        forecast("regression", [[1.0, 2.0]], 1, 1, [0.5])
+    with pytest.raises(OptionError, match="reads no covariates"):
+        forecast("naive", [[1.0, 2.0]], 1, 1, [0.5], covariates=np.ones((1, 3, 1)))
+    with pytest.raises(DataError, match=r"shape \(1, 3, K\), got the shape \(1, 2, 1\)"):
+        forecast("regression", [[1.0, 2.0]], 1, 1, [0.5], covariates=np.ones((1, 2, 1)))
+
+
 def test_names_and_options():
     assert BASELINES == ("naive", "seasonal_naive", "drift", "smoothing")
-    assert len({describe(name) for name in BASELINES}) == 4
+    assert len({describe(name) for name in METHODS}) == 5
     assert doctest.testmod(methods).failed == 0
     with pytest.raises(OptionError, match="'drift'"):
         forecast("arima", [[1.0]], 1, 1, [0.5])

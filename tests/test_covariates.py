@@ -61,6 +61,73 @@ def test_labels_known_for_the_future_are_used_and_new_ones_are_let_in(tmp_path: 
     assert np.isfinite(model.predict(new, futr_df=rows)["rekur"]).all()
 
 
+def weeks(n: int = 178, seed: int = 0) -> pd.DataFrame:
+    """Weekly sales of one shop with a season of a year, and promotions that raise them by half."""
+    random, t = np.random.default_rng(seed), np.arange(n)
+    promo = (random.random(n) < 0.15).astype(float)
+    y = 5000 + 600 * np.sin(2 * np.pi * t / 52) + 2500 * promo + random.normal(0, 200, n)
+    return pd.DataFrame({"ds": pd.date_range("2021-01-04", periods=n, freq="W-MON"), "y": y, "promo": promo})
+
+
+def test_promotions_of_a_short_history_move_the_forecast(tmp_path: Path) -> None:
+    """Three years of weeks with 26 promotions: networks alone hardly learn them, the regression does."""
+    df = weeks()
+    past, last = df[:170], df[170:].drop(columns="y")
+    model = Forecaster(8, training=TRAINING).fit(past, futr_exog_list=["promo"])
+    without, with_promotion = (model.predict(futr_df=last.assign(promo=p))["rekur"].to_numpy() for p in (0.0, 1.0))
+    assert (with_promotion - without).mean() == pytest.approx(2500, rel=0.15)
+    model.save(tmp_path / "m")
+    pd.testing.assert_frame_equal(
+        rekur.load(tmp_path / "m").predict(futr_df=last, models=True), model.predict(futr_df=last, models=True)
+    )
+    backtest = model.backtest(past, n_windows=3)
+    assert backtest.metrics()["regression"]["MASE"] < 0.6 * backtest.metrics()["smoothing"]["MASE"]
+    assert "regression" not in Forecaster(8, training=QUICK).backtest(past[["ds", "y"]], n_windows=2).metrics()
+
+
+def test_the_regression_alone() -> None:
+    """It needs no training and reads what is known for the future; a column known for the past alone is named."""
+    df = weeks().assign(visits=1.0)
+    past, last = df[:170], df[170:].drop(columns=["y", "visits"])
+    model = Forecaster(8, select="regression").fit(past, futr_exog_list=["promo"], hist_exog_list=["visits"])
+    notes = " ".join(model.notes_)
+    assert "covariates without effect: 'visits'; the forecast is one of a regression on those known" in notes
+    assert "the forecast is dynamic regression alone" in notes
+    frame = model.predict(futr_df=last, level=[80])
+    assert np.abs(frame["rekur"] - df.y[170:].to_numpy()).mean() < 300
+    assert (frame["rekur-lo-80"] < frame["rekur"]).all()
+    with pytest.raises(OptionError, match="select='regression' needs covariates known for the future"):
+        Forecaster(8, select="regression").fit(past[["ds", "y"]])
+
+
+def test_a_temperature_acts_on_both_sides() -> None:
+    """A load that grows with cold and heat: the regression reads squares, as straight lines beyond their range."""
+    random, t = np.random.default_rng(0), np.arange(420)
+    heat = 15 - 12 * np.cos(2 * np.pi * t / 365) + random.normal(0, 4, t.size)
+    y = 200 + 0.4 * (heat - 16) ** 2 + 10 * (t % 7 < 5) + random.normal(0, 3, t.size)
+    df = pd.DataFrame({"ds": pd.date_range("2023-01-01", periods=t.size), "y": y, "heat": heat})
+    model = Forecaster(7, select="regression").fit(df[:413], futr_exog_list=["heat"])
+    future = df[413:].drop(columns="y")
+    assert np.abs(model.predict(futr_df=future)["rekur"] - y[413:]).mean() < 6
+    extreme = [float(model.predict(futr_df=future.assign(heat=h))["rekur"].mean()) for h in (40.0, 60.0, 80.0)]
+    assert extreme[1] - extreme[0] > 100
+    assert extreme[2] / extreme[1] < 2.5
+
+
+def test_series_share_what_promotions_do() -> None:
+    """A series without any promotion so far gets the effect that they have on the others."""
+    parts = [weeks(70, seed).assign(unique_id=f"s{seed}") for seed in range(6)]
+    parts[0].loc[:65, "y"] -= 2500 * parts[0].promo[:66]
+    parts[0].loc[:65, "promo"] = 0.0
+    df = pd.concat(parts)
+    past, last = df.groupby("unique_id").head(66), df.groupby("unique_id").tail(4)
+    model = Forecaster(4, select="regression").fit(past, futr_exog_list=["promo"])
+    without, with_promotion = (
+        model.predict(futr_df=last[["unique_id", "ds"]].assign(promo=p))["rekur"].to_numpy()[:4] for p in (0.0, 1.0)
+    )
+    assert (with_promotion - without).mean() == pytest.approx(2500, rel=0.25)
+
+
 def test_what_is_known_of_the_past_alone_tells_the_next_value() -> None:
     past, last = ends(shops(400), 1)
     truth = last["y"].to_numpy()

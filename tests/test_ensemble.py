@@ -17,8 +17,8 @@ import pytest
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError, OptionError
+from rekur.forecasting.baselines.window_forecasts import BaselineForecasts
 from rekur.forecasting.config import LEVELS
-from rekur.forecasting.ensemble import BaselineForecasts
 from rekur.forecasting.sample_paths import GRID_SIZE, draw_paths, random_walk_template, rank_template
 from rekur.training.config import Training
 

@@ -43,7 +43,8 @@ def series(n: int, seed: int = 0, freq: str = "h", name: str = "a", **options: o
 def assert_loaded_equals_fitted(model: Forecaster, folder: Path, history: pd.DataFrame, **newer: pd.DataFrame) -> None:
     """Forecasts of the table of the fit, passed again or not, and of newer tables, are the same to the last bit."""
     for part in model._parts().parts:  # every member has a weight
-        members = (*part.ensemble_.networks, *AVERAGED_BASELINES)
+        averaged = (*part.ensemble_.networks, *AVERAGED_BASELINES)
+        members = [name for name in averaged if name in part.ensemble_.members]
         average = replace(part.ensemble_.blend, weights=dict.fromkeys(members, 1 / len(members)))
         part.ensemble_ = replace(part.ensemble_, blend=average, selected="blend")
     model.save(folder)

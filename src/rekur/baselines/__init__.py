@@ -9,6 +9,6 @@ a limited number of series at a time, so that memory stays bounded.
 
 from __future__ import annotations
 
-from rekur.baselines.methods import BASELINES, REGRESSION, describe, forecast
+from rekur.baselines.methods import BASELINES, METHODS, REGRESSION, describe, forecast
 
-__all__ = ["BASELINES", "REGRESSION", "describe", "forecast"]
+__all__ = ["BASELINES", "METHODS", "REGRESSION", "describe", "forecast"]

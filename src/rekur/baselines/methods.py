@@ -14,21 +14,24 @@ from rekur.baselines.simple import Fit, drift, naive, seasonal_naive
 from rekur.baselines.smoothing import smoothing
 from rekur.core import Array, DataError, OptionError, choose, positive
 
-__all__ = ["BASELINES", "REGRESSION", "describe", "forecast"]
+__all__ = ["BASELINES", "METHODS", "REGRESSION", "describe", "forecast"]
 
 _MAX_VALUES, _MAX_ROWS = 1 << 19, 512  # of y at a time
 REGRESSION = "regression"
 """Name of the baseline that reads covariates."""
 
-_METHODS: dict[str, tuple[Callable[[Array, Sequence[int], int], Fit], str]] = {
+_OF_SERIES: dict[str, tuple[Callable[[Array, Sequence[int], int], Fit], str]] = {
     "naive": (naive, "naive"),
     "seasonal_naive": (seasonal_naive, "seasonal naive"),
     "drift": (drift, "drift"),
     "smoothing": (smoothing, "smoothing (Theta)"),
 }
-_WORDS = {**{name: words for name, (_, words) in _METHODS.items()}, REGRESSION: "dynamic regression"}
-BASELINES = (*_METHODS, REGRESSION)
-"""Names of the baselines; the last one needs covariates known for the future."""
+_WORDS = {**{name: words for name, (_, words) in _OF_SERIES.items()}, REGRESSION: "dynamic regression"}
+BASELINES = tuple(_OF_SERIES)
+"""Names of the baselines that read a series alone."""
+
+METHODS = (*BASELINES, REGRESSION)
+"""Names of all baselines."""
 
 
 def describe(name: str) -> str:
@@ -37,7 +40,7 @@ def describe(name: str) -> str:
     Parameters
     ----------
     name : str
-        One of `BASELINES`.
+        One of `METHODS`.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def describe(name: str) -> str:
     >>> describe("seasonal_naive")
     'seasonal naive'
     """
-    return _WORDS[choose("name", name, BASELINES)]
+    return _WORDS[choose("name", name, METHODS)]
 
 
 def forecast(
@@ -119,7 +122,7 @@ def forecast(
     >>> forecast("drift", [[1.0, 2.0, 3.0, 4.0]], season=1, horizon=2, levels=[0.5])[..., 0]
     array([[5., 6.]])
     """
-    choose("name", name, BASELINES)
+    choose("name", name, METHODS)
     if (name == REGRESSION) != (covariates is not None):
         text = "needs covariates" if name == REGRESSION else "reads no covariates: leave them out or use 'regression'"
         raise OptionError(f"the baseline {name!r} {text}")
@@ -147,6 +150,6 @@ def forecast(
     rows = min(max(1, _MAX_VALUES // (a.shape[1] * width)), _MAX_ROWS)
     for start in range(0, varying.size, rows):
         part = varying[start : start + rows]
-        method = _METHODS[name][0] if x is None else partial(regression, covariates=x[part], prior=shrunk_to)
+        method = _OF_SERIES[name][0] if x is None else partial(regression, covariates=x[part], prior=shrunk_to)
         out[part] = forecast_quantiles(method(a[part], (season, *seasons), horizon), p)
     return out

@@ -10,7 +10,7 @@ from time import monotonic
 import numpy as np
 import pandas as pd
 
-from rekur.baselines import BASELINES
+from rekur.baselines import METHODS
 from rekur.cli import results
 from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
@@ -344,7 +344,7 @@ class Finished:
             "notes": self.notes(),
             "skipped": results.skipped(panel.skipped),
             "backtest": None if self.backtest is None else results.of_backtest(self.backtest, self.used),
-            "baseline": self.used if self.used in BASELINES else None,
+            "baseline": self.used if self.used in METHODS else None,
             "forecast": results.records(frame),
         }
 

@@ -15,8 +15,8 @@ from rekur.core import Array, DataError, OptionError
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
+from rekur.forecasting.baselines.window_forecasts import BaselineForecasts, affordable_windows
 from rekur.forecasting.config import LEVELS, season_lengths
-from rekur.forecasting.ensemble import BaselineForecasts, affordable_windows
 from rekur.forecasting.forecast import NAME, forecast_columns, index_columns, panel_frame, plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import PastWindows, TooShortError, spread_windows

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 
-from rekur import baselines
-from rekur.baselines import BASELINES, REGRESSION
+from rekur.baselines import METHODS, REGRESSION
 from rekur.core import Array, OptionError, nearest
 from rekur.data.panel import Panel
-from rekur.data.windows import WindowIndex
+from rekur.forecasting.baselines.covariate_regression import CovariateRegression
+from rekur.forecasting.baselines.window_forecasts import BaselineForecasts, baseline_names, history_length
 from rekur.forecasting.calibration import adaptive_quantiles, trend_growth
-from rekur.forecasting.config import LEVELS, ForecastConfig, season_lengths
-from rekur.forecasting.covariate_regression import CovariateRegression
+from rekur.forecasting.config import LEVELS, ForecastConfig
 from rekur.forecasting.model import ForecastModel
 from rekur.forecasting.model_averaging import (
     AVERAGED_BASELINES,
@@ -27,7 +25,6 @@ from rekur.forecasting.model_averaging import (
     display_name,
 )
 from rekur.forecasting.sample_paths import MAX_TEMPLATES, random_walk_template, rank_template, whole_numbers
-from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.forecasting.selection.scores import NAME, SELECTIONS, Evidence, WindowScores
 from rekur.forecasting.window_features import (
     HISTORY_SHARE,
@@ -39,12 +36,6 @@ from rekur.forecasting.window_features import (
 from rekur.kernels.threads import threads
 from rekur.metrics import seasonal_scale
 from rekur.training.deadline import Deadline
-
-MIN_HISTORY = 2048
-"""Rows of a series that a baseline reads, unless its seasons need more."""
-
-CHUNK_VALUES = 4_000_000
-"""Values of histories that a baseline reads at a time."""
 
 CHUNK_SERIES = 2048
 """Series whose next steps are forecast at a time."""
@@ -59,144 +50,6 @@ MAX_AVERAGING_WINDOWS = 500
 MAX_AVERAGING_ROWS = 1_000_000
 TRIAL_WINDOWS = 4
 """Past windows that the weights are chosen on, and rows of their histories, at most; windows to time."""
-
-
-def history_length(seasons: tuple[int, ...]) -> int:
-    """Rows of a series that a baseline reads: three of the longest season at least."""
-    return max(MIN_HISTORY, 3 * max(seasons) + 1)
-
-
-class BaselineForecasts:
-    """Forecasts of the baselines for windows of one panel, cached by window.
-
-    Parameters
-    ----------
-    panel : Panel
-        Series that hold the windows.
-    seasons : tuple of int
-        Season lengths, the main one first.
-    horizon : int
-        Steps to forecast.
-    regression : CovariateRegression, optional
-        Covariates as the baseline "regression" reads them; None without any.
-    """
-
-    def __init__(
-        self, panel: Panel, seasons: tuple[int, ...], horizon: int, regression: CovariateRegression | None = None
-    ) -> None:
-        self.panel, self.seasons, self.horizon, self.regression = panel, seasons, horizon, regression
-        self._rows = int(panel.lengths.max(initial=0)) + 1
-        self._computed: dict[str, tuple[Array, Array]] = {}
-
-    @classmethod
-    def learned(cls, history: Panel, panel: Panel, seasons: tuple[int, ...], horizon: int) -> BaselineForecasts:
-        """Baselines on a panel that have learned what covariates mean from its history."""
-        regression = CovariateRegression.of(history, seasons, history_length(seasons))
-        return cls(panel, seasons, horizon, regression)
-
-    def with_covariates(self, panel: Panel) -> BaselineForecasts:
-        """Baselines on the same series with other covariates; the forecasts of those that read none are kept."""
-        other = BaselineForecasts(panel, self.seasons, self.horizon, self.regression)
-        other._computed = {name: each for name, each in self._computed.items() if name != REGRESSION}
-        return other
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the baselines."""
-        return baseline_names(self.regression)
-
-    def quantiles(self, name: str, series: Array, stop: Array, future: Array | None = None) -> Array:
-        """Quantiles (n, h, Q) of one baseline for windows (series, stop), both (n,), which are not to be changed.
-
-        `future` (n, h', F) holds known covariates of rows beyond the panel; None reads them from the panel.
-        """
-        wanted = series * self._rows + stop
-        known, q = self._computed.get(name, (np.zeros(0, np.int64), np.zeros((0, self.horizon, len(LEVELS)))))
-        place = np.searchsorted(known, wanted)
-        missing = known.take(place, mode="clip") != wanted if len(known) else np.ones(len(wanted), bool)
-        if missing.any():
-            windows, first = np.unique(wanted[missing], return_index=True)
-            first.sort()  # in the order of the request
-            windows = wanted[missing][first]
-            pair = windows // self._rows, windows % self._rows
-            more = self._forecast(name, *pair, None if future is None else future[missing][first])
-            if len(known):
-                windows, more = np.concatenate([known, windows]), np.concatenate([q, more])
-            if (np.diff(windows) < 0).any():  # else no copy
-                order = np.argsort(windows)
-                windows, more = windows[order], more[order]
-            known, q = self._computed[name] = windows, more
-        return q if np.array_equal(known, wanted) else np.asarray(q[np.searchsorted(known, wanted)])
-
-    def _forecast(self, name: str, series: Array, stop: Array, future: Array | None) -> Array:
-        """Forecasts (n, h, Q) of one baseline for windows (series, stop).
-
-        With two seasons, smoothing is the mean of two runs, with the main season and with both.
-        """
-        rows, h, (season, *others) = (
-            int(min(history_length(self.seasons), stop.max(initial=1))),
-            self.horizon,
-            self.seasons,
-        )
-        index, out = WindowIndex(self.panel.offsets, rows, 0, series, stop), np.empty((len(series), h, len(LEVELS)))
-        width = 1 if name != REGRESSION else 1 + self._inputs.shape[1]
-        for chunk in np.array_split(np.arange(len(series)), max(1, len(series) * rows * width // CHUNK_VALUES)):
-            windows = index.take(chunk)
-            y = windows.gather(self.panel.y)
-            if self.regression is not None and name == REGRESSION:
-                ahead = None if future is None else future[chunk]
-                x = self.regression.of_windows(self._inputs, replace(windows, horizon=h), ahead)
-                out[chunk] = baselines.forecast(name, y, season, h, LEVELS, others, x, self.regression.prior)
-                continue
-            out[chunk] = baselines.forecast(name, y, season, h, LEVELS)
-            if name == "smoothing" and others:
-                out[chunk] = (out[chunk] + baselines.forecast(name, y, season, h, LEVELS, others)) / 2
-        return out
-
-    @cached_property
-    def _inputs(self) -> Array:
-        """Inputs of the regression of all rows, (N, K)."""
-        assert self.regression is not None
-        return self.regression.inputs(self.panel.future)
-
-
-def baseline_names(regression: CovariateRegression | None) -> tuple[str, ...]:
-    """Names of the baselines: "regression" is one of them where there are covariates known for the future."""
-    return BASELINES if regression is not None else tuple(name for name in BASELINES if name != REGRESSION)
-
-
-def affordable_windows(
-    windows: PastWindows, panel: Panel, season_length: int | None, deadline: Deadline
-) -> tuple[PastWindows, BaselineForecasts]:
-    """As many of the windows, from the last one back, as the baselines forecast in about half of the time left.
-
-    Parameters
-    ----------
-    windows : PastWindows
-        The windows without a time limit.
-    panel : Panel
-        The complete history.
-    season_length : int or None
-        Season length, as in `rekur.Forecaster`.
-    deadline : Deadline
-        End of the backtest.
-
-    Returns
-    -------
-    PastWindows
-        One window at least.
-    BaselineForecasts
-        Those of the last window.
-    """
-    last, clock = replace(windows, n_windows=1), Deadline.after(None)
-    history = last.history(panel)
-    seasons = season_lengths(history, season_length)
-    trial = last.of_series(panel, history, seasons[0])
-    known = BaselineForecasts.learned(history, panel, seasons, windows.horizon)
-    for name in known.names:
-        known.quantiles(name, *trial)
-    more = int(max(deadline.remaining(), 0.0) / 2 / max(clock.elapsed(), 1e-9))
-    return replace(windows, n_windows=min(1 + more, windows.n_windows)), known
 
 
 @dataclass
@@ -372,7 +225,7 @@ class Ensemble:
         known: BaselineForecasts,
     ) -> Array:
         """Quantiles (n, h, Q) of one member: a baseline, or the median of the networks of one architecture, limited."""
-        if name in BASELINES:
+        if name in METHODS:
             return known.quantiles(name, *windows, future)[:, :horizon]
         with limited_threads(self.networks[name][0]):
             q = [network.quantiles(panel, *windows, future, horizon) for network in self.networks[name]]
@@ -402,7 +255,7 @@ class Ensemble:
 
     def note_without_network(self) -> str:
         """Sentence on a forecast by baselines alone."""
-        if self.evidence is None and self.selected in BASELINES:
+        if self.evidence is None and self.selected in METHODS:
             return f"{self.selection_notes()[0]}: no network is trained"
         reason = "the series are too short to train on"
         return "; ".join([f"{reason}: the average is {self.blend.describe()}", *self.selection_notes()])
@@ -441,7 +294,7 @@ class Ensemble:
         final = past if held_out is None else held_out
         if final is None:
             return replace(ensemble, selected="blend" if self.selected == "auto" else self.selected)
-        windows_of = {name: past if name in BASELINES and past is not None else final for name in final.forecasts}
+        windows_of = {name: past if name in METHODS and past is not None else final for name in final.forecasts}
         alone = {name: calibrated({name: 1.0}, each, growth, may_smooth) for name, each in windows_of.items()}
         ensemble = replace(ensemble, alone=alone)._selected(final)
         template = rank_template(ensemble.average.combine(final.forecasts, LEVELS, h), final.actual)
@@ -510,4 +363,4 @@ def baseline_ensemble(panel: Panel, seasons: tuple[int, ...], horizon: int, sele
     errors = np.nan_to_num(seasonal_scale(panel.y, seasons[0], panel.offsets))
     ensemble = Ensemble(seasons, horizon, {}, ModelAverage({"smoothing": 1.0}), template, select)
     ensemble = ensemble.averaged(panel, errors, Deadline.after(None))
-    return replace(ensemble, blend=ModelAverage({})) if select in BASELINES else ensemble
+    return replace(ensemble, blend=ModelAverage({})) if select in METHODS else ensemble

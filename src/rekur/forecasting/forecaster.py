@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rekur.baselines import BASELINES
+from rekur.baselines import METHODS, REGRESSION
 from rekur.core import DataError, OptionError, choose, positive
 from rekur.data.ingest.future_covariates import future_columns, next_covariates
 from rekur.data.ingest.schema import Frame
@@ -71,8 +71,9 @@ class Forecaster(BaseEstimator):
     where the scale is the level and spread of each window, the linear path is an autoregression solved in closed form
     and shrunk to seasonal naive, and the network, recurrent blocks over patches of the window, corrects it and gives
     its quantiles. Long series get a second network that keeps the size of a window within its series and forecasts
-    directly. On held-out windows the networks are averaged with exponential smoothing, seasonal naive and naive, and
-    the intervals are calibrated by their coverage of past windows. Series of several frequencies get a forecaster each.
+    directly. On held-out windows the networks are averaged with exponential smoothing, a regression on the covariates
+    known for the future, seasonal naive and naive, and the intervals are calibrated by their coverage of past windows.
+    Series of several frequencies get a forecaster each.
 
     Parameters
     ----------
@@ -101,8 +102,9 @@ class Forecaster(BaseEstimator):
         counts and a fifth of them 0, else quantiles.
     select : str, default "auto"
         Model that forecasts: "blend" for the average, "corrected" or "direct" for one network, "naive",
-        "seasonal_naive", "drift" or "smoothing" for a baseline, without training; "auto" for the average unless a
-        baseline is better by evidence, on the held-out windows or in a backtest that is passed to `fit`.
+        "seasonal_naive", "drift", "smoothing" or "regression" (on covariates known for the future) for a baseline,
+        without training; "auto" for the average unless a baseline is better by evidence, on the held-out windows or in
+        a backtest that is passed to `fit`.
 
     Attributes
     ----------
@@ -369,6 +371,8 @@ class Forecaster(BaseEstimator):
         progress, checkpoint
             As in `fit`.
         """
+        if self.select == REGRESSION and not panel.future_names:
+            raise OptionError("select='regression' needs covariates known for the future: name them in futr_exog_list")
         self.panel_, self.seasons_ = panel, seasons
         self.config_, self.history_, self.notes_ = self._config(panel), [], list(panel.notes)
         if self.config_ is None:
@@ -403,7 +407,7 @@ class Forecaster(BaseEstimator):
 
     def _config(self, panel: Panel) -> ForecastConfig | None:
         """Configuration of the networks of a panel; None without any, as it is too short or a baseline is selected."""
-        if self.select in BASELINES:
+        if self.select in METHODS:
             return None
         likelihood, nonnegative = choose_likelihood(panel, self.likelihood), not (panel.y < 0).any()
         config = default_config(self.seasons_, self.horizon, panel.lengths, nonnegative, likelihood)

@@ -270,9 +270,9 @@ def calibrated(
     if not len(past.usable):
         return ModelAverage(weights)
     mean = past.mean(weights)
-    smooth = smoothness(mean, past) if may_smooth and not set(weights) <= set(baselines.BASELINES) else ""
+    smooth = smoothness(mean, past) if may_smooth and not set(weights) <= set(baselines.METHODS) else ""
     mean = smooth_quantiles(mean, past.levels, smooth)
-    share = sum(weight for name, weight in weights.items() if name in baselines.BASELINES)
+    share = sum(weight for name, weight in weights.items() if name in baselines.METHODS)
     expected = np.zeros(mean.shape[1]) if growth is None else share * growth
     distance = np.where(past.observed, interval_distance(mean, past.actual, past.levels), np.nan)
     return ModelAverage(weights, calibrated_scale(distance, len(np.unique(past.used_blocks)), expected), smooth=smooth)
@@ -377,7 +377,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
 
 def display_name(name: str) -> str:
     """Readable name of a member."""
-    return baselines.describe(name) if name in baselines.BASELINES else f"{name} network"
+    return baselines.describe(name) if name in baselines.METHODS else f"{name} network"
 
 
 def greedy_selection(

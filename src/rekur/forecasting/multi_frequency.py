@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rekur.baselines import BASELINES
+from rekur.baselines import METHODS
 from rekur.core import DataError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.schema import Frame, quoted
@@ -155,7 +155,7 @@ class MultiFrequencyForecaster:
 def used_model(parts: Sequence[PanelForecaster], select: str) -> str:
     """The baseline that fitted forecasters forecast by, if it is one alone and the same for all, else "blend"."""
     used = {part.ensemble_.using(select).selected for part in parts}
-    return next((name for name in used if len(used) == 1 and name in BASELINES), "blend")
+    return next((name for name in used if len(used) == 1 and name in METHODS), "blend")
 
 
 def effect_notes(panel: Panel, ensemble: Ensemble) -> list[str]:

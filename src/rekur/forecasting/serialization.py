@@ -18,8 +18,8 @@ from rekur.data.ingest.covariates import EncodedColumn, ExogenousEncoder
 from rekur.data.panel import Columns, Panel
 from rekur.data.panel_group import ColumnOptions
 from rekur.data.scaling import WindowScaling
+from rekur.forecasting.baselines.covariate_regression import CovariateRegression
 from rekur.forecasting.config import LEVELS, Architecture, ForecastConfig
-from rekur.forecasting.covariate_regression import CovariateRegression
 from rekur.forecasting.ensemble import Ensemble
 from rekur.forecasting.model import ForecastModel, NetworkShape, build_net
 from rekur.forecasting.model_averaging import ModelAverage

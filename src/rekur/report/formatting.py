@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from rekur.baselines import BASELINES, describe
+from rekur.baselines import METHODS, describe
 from rekur.data.frequency.frequency import DAY, HOUR, MINUTE, SECOND, WEEK, Frequency
 from rekur.forecasting.forecast import NAME
 
@@ -110,7 +110,7 @@ def distance_to_best(name: str, value: float) -> float:
 
 def model_name(name: str) -> str:
     """Readable name of a model: rekur or a baseline."""
-    return describe(name) if name in BASELINES else NAME if name == NAME else name.replace("_", " ")
+    return describe(name) if name in METHODS else NAME if name == NAME else name.replace("_", " ")
 
 
 def format_frequency(freq: Frequency) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rekur.baselines import BASELINES, describe
+from rekur.baselines import METHODS, describe
 from rekur.core import Array
 from rekur.metrics import ClusteredMean, at_level, clustered_mean, pinball_error
 from rekur.metrics.point_forecast import masked_row_means
@@ -15,7 +15,7 @@ from rekur.metrics.point_forecast import masked_row_means
 NAME = "rekur"
 """Name of the forecast that is compared with the baselines."""
 
-SELECTIONS = ("auto", "blend", "corrected", "direct", *BASELINES)
+SELECTIONS = ("auto", "blend", "corrected", "direct", *METHODS)
 """Values of the parameter `select`: by evidence, the average, a network, or a baseline."""
 
 MIN_CLUSTERS = 5
@@ -89,7 +89,7 @@ class WindowScores:
         Evidence or None
         """
         scored = self.values["MASE"]
-        names = [name for name in BASELINES if name in scored] if names is None else list(names)
+        names = [name for name in METHODS if name in scored] if names is None else list(names)
         mase = {name: self.mean("MASE", name).mean for name in (NAME, *names)}
         rivals = [name for name in names if mase[name] <= mase[NAME]]
         best = min(rivals, key=lambda name: self.mean("loss", name).mean, default=None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rekur.baselines import BASELINES, describe
+from rekur.baselines import METHODS, describe
 from rekur.forecasting.selection.scores import NAME, WindowScores
 
 SEASONAL = "seasonal_naive"
@@ -65,7 +65,7 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     subject = NAME if itself is None else f"{NAME}, in these windows {describe(itself)} itself,"
     compared = _comparison(scores, best, outcome, called, "best" if itself is None else "next")
     text = f"{subject} {compared} {where}{_intervals(scores, best, outcome)}"
-    if used in BASELINES and used != itself:
+    if used in METHODS and used != itself:
         reason = "therefore " if used == best and outcome < 0 else ""
         text += f"; the forecast is {reason}{describe(used)} (select='blend': the average)"
         return Verdict(text, KINDS[outcome])

@@ -1,0 +1,1 @@
+"""Baselines on the windows of a panel, and the covariates that they read."""
