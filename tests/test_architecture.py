@@ -38,6 +38,7 @@ MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the 
     "Training": "the options of one training run as one value, each with a default",
     "Panel": "the columns of one table; built by `read_panels` only",
     "ForecastConfig": "the configuration of one forecaster as one value; built by `default_config` only",
+    "Ensemble": "the parts of one forecast; built by `train_ensemble`, `baseline_ensemble` and `restore_part` only",
     "Backtest": "the windows of one backtest; built by `cross_validate` only",
     "scan": "lengths, resets, direction and precision of the kernels beyond a plain fold",
     "read_panels": "the column names of a table are chosen by the user",
