@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,6 @@ import pytest
 import rekur
 from rekur import Forecaster
 from rekur.core import DataError, ModelFileError, NotFittedError, OptionError
-from rekur.data.panel import Panel
 from rekur.forecasting.config import LEVELS, default_config
 from rekur.training.config import Training
 
@@ -432,19 +432,20 @@ def test_series_too_short_for_the_windows_are_listed() -> None:
 
 def test_each_baseline_is_run_once_for_a_set_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The average, the intervals and the table of a backtest share the forecasts of the same windows."""
-    from rekur.forecasting import ensemble
+    from rekur.forecasting.baselines.window_forecasts import BaselineForecasts
 
     windows_of: dict[tuple[int, str], list[tuple[int, int]]] = {}
-    original = ensemble.baseline_quantiles
+    original = BaselineForecasts._forecast
 
-    def counted(name: str, table: Panel, windows: tuple[np.ndarray, np.ndarray], *rest: object) -> np.ndarray:
-        pairs = zip(windows[0].tolist(), windows[1].tolist(), strict=True)
-        windows_of.setdefault((int(table.lengths.sum()), name), []).extend(pairs)
-        return original(name, table, windows, *rest)  # type: ignore[arg-type]
+    def counted(self: BaselineForecasts, name: str, series: np.ndarray, stop: np.ndarray, *rest: Any) -> np.ndarray:
+        pairs = zip(series.tolist(), stop.tolist(), strict=True)
+        windows_of.setdefault((int(self.panel.lengths.sum()), name), []).extend(pairs)
+        return original(self, name, series, stop, *rest)
 
-    monkeypatch.setattr(ensemble, "baseline_quantiles", counted)
-    Forecaster(7, training=QUICK).backtest(panel(2, 120, noise=2.0), n_windows=2)
-    assert {name for _, name in windows_of} == {"drift", "naive", "seasonal_naive", "smoothing"}
+    monkeypatch.setattr(BaselineForecasts, "_forecast", counted)
+    df = panel(2, 120, noise=2.0)
+    Forecaster(7, training=QUICK).backtest(df.assign(x=np.arange(len(df)) % 5), n_windows=2, futr_exog_list=["x"])
+    assert {name for _, name in windows_of} == {"drift", "naive", "regression", "seasonal_naive", "smoothing"}
     assert all(len(pairs) == len(set(pairs)) for pairs in windows_of.values())
 
 

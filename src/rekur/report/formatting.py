@@ -62,6 +62,7 @@ NETWORKS = {
 """Description of each kind of network."""
 
 MODELS = {
+    "regression": "the effects of the covariates known for the future, and the Theta method for the rest.",
     "smoothing": "the Theta method: exponential smoothing of the values without their season, with half of the trend.",
     "seasonal_naive": "the value of one season before.",
     "naive": "the last value.",
