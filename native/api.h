@@ -82,7 +82,7 @@ struct Table {
   int cell_count;
   const CellFacts* cells;
   Need (*need)(int cell, Dtype, const Problem&, bool backward);
-  void (*forward)(int cell, Dtype, const Problem&, void* tape, void* scratch, bool training);
+  void (*forward)(int cell, Dtype, const Problem&, void* tape, void* scratch);
   void (*backward)(int cell, Dtype, const Problem&, const Gradient&, const void* tape, void* scratch);
   void (*math)(Function, Dtype, const void* in, void* out, int64_t n);  // (n,) in, (n,) out
 };

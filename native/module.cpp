@@ -125,12 +125,12 @@ Tape* forward(int cell, int dtype_number, int64_t B, int64_t T, int64_t I, int64
   const Need need = table.need(cell, dtype, p, false);
   const Block scratch(need.scratch);
   if (!training) {
-    table.forward(cell, dtype, p, nullptr, scratch.data(), false);
+    table.forward(cell, dtype, p, nullptr, scratch.data());
     return nullptr;
   }
   if (sizeof(Head) + need.tape > rows) throw std::logic_error("the tape is not linear in B and T");
   new (memory.data()) Head{number_of(table), cell, dtype, reverse, B, T, I, H, rows};
-  table.forward(cell, dtype, p, memory.data() + sizeof(Head), scratch.data(), true);
+  table.forward(cell, dtype, p, memory.data() + sizeof(Head), scratch.data());
   return new Tape{std::move(memory), bytes};
 }
 

@@ -137,11 +137,11 @@ std::vector<std::vector<double>> solve(const Table& table, int cell, const Case&
   }
   const Need ahead = table.need(cell, Type::dtype, p, false), back = table.need(cell, Type::dtype, p, true);
   const Block tape(ahead.tape), scratch(ahead.scratch), back_scratch(back.scratch);
-  table.forward(cell, Type::dtype, p, tape.data(), scratch.data(), true);
+  table.forward(cell, Type::dtype, p, tape.data(), scratch.data());
   table.backward(cell, Type::dtype, p, g, tape.data(), back_scratch.data());
   p.y = y_again.data();
   for (int64_t i = 0; i < states; ++i) p.last[i] = last_again.data() + i * BH;
-  table.forward(cell, Type::dtype, p, nullptr, scratch.data(), false);
+  table.forward(cell, Type::dtype, p, nullptr, scratch.data());
   return {values(y),  values(last), values(dx),    values(dW),      values(dR),
           values(dbW), values(dbR), values(dinit), values(y_again), values(last_again)};
 }

@@ -206,7 +206,7 @@ struct Backward {
           const int m = tile_rows<V>(run.r1 - r);
           q.a = (const P*)(run.da + (r - run.r0) * da_row + G::h_first * shape.Hp);
           q.out = out + r * shape.Hp + 4 * j * V::W;
-          product<Format, true>(m, n, q);
+          product<Format>(m, n, q);
           r += m;
         }
       }
@@ -223,7 +223,7 @@ struct Backward {
     for (int64_t r = run.r0; r < run.r1;) {
       const int m = tile_rows<V>(run.r1 - r);
       q.a = (const P*)(run.da + (r - run.r0) * da_row + F::x_first * shape.Hp);
-      product<Format, true>(m, n, q);
+      product<Format>(m, n, q);
       for (int i = 0; i < m; ++i) {
         const int64_t row = p.rows.order[r + i], t = time_of(p, s, p.rows.length[r + i]), first = 4 * j * V::W;
         S* dx = (S*)g.dx + row * g.dx_batch + t * g.dx_time + first;

@@ -4,10 +4,11 @@
 // broadcast for each of the M rows. Sums run over k in order, alone for each row: no result depends on M.
 
 #define REKUR_INLINE inline __attribute__((always_inline))
+#define REKUR_APART __attribute__((noinline))
 
 // acc[m][first + v] += Σ_k a[m][k·a_step] · panel[k·p_step + v·W], k over groups
 template <class Format, int M, int N, int first, int count>
-static REKUR_INLINE void accumulate(typename Format::V (&acc)[M][N], const typename Format::P* const (&rows)[M],
+static REKUR_INLINE void accumulate(typename Format::V (&acc)[M][N], const typename Format::P* const* rows,
                                     int64_t a_step, const typename Format::P* panel, int64_t p_step, int64_t size) {
   using V = typename Format::V;
   const typename Format::P* a[M];
@@ -28,6 +29,23 @@ static REKUR_INLINE void accumulate(typename Format::V (&acc)[M][N], const typen
   }
 }
 
+// The same for one row and two panels, the second `next` behind the first: sums that do not wait for each other.
+template <class Format, int N, int first, int count>
+static REKUR_INLINE void accumulate_two(typename Format::V (&acc)[2][N], const typename Format::P* a,
+                                        const typename Format::P* panel, int64_t next, int64_t size) {
+  using V = typename Format::V;
+#pragma GCC unroll 1
+  for (int64_t k = 0; k < size; ++k) {
+    const V b = Format::spread(a + k);
+#pragma GCC unroll 8
+    for (int v = 0; v < count; ++v) {
+      acc[0][first + v] = Format::dot(b, Format::panel(panel + v * V::W), acc[0][first + v]);
+      acc[1][first + v] = Format::dot(b, Format::panel(panel + next + v * V::W), acc[1][first + v]);
+    }
+    panel += count * V::W;
+  }
+}
+
 // One product of M rows with a panel of N vectors.
 //   a      in   row m starts at a + m·a_row, its k-th group lies a_step·k further
 //   panel  in   (size, N·W) groups, p_step groups from one k to the next
@@ -43,7 +61,7 @@ struct Product {
   bool add;
 };
 
-template <class Format, int M, int N, bool unit>
+template <class Format, int M, int N>
 static void product_tile(const Product<Format>& p) {
   using V = typename Format::V;
   const typename Format::P* rows[M];
@@ -54,7 +72,7 @@ static void product_tile(const Product<Format>& p) {
 #pragma GCC unroll 8
     for (int v = 0; v < N; ++v) acc[m][v] = V::set(0);
   }
-  accumulate<Format, M, N, 0, N>(acc, rows, unit ? 1 : p.a_step, p.panel, unit ? N * V::W : p.p_step, p.size);
+  accumulate<Format, M, N, 0, N>(acc, rows, p.a_step, p.panel, p.p_step, p.size);
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 8
@@ -65,30 +83,105 @@ static void product_tile(const Product<Format>& p) {
   }
 }
 
-template <class Format, int M, bool unit>
+template <class Format, int M>
 static void product_vectors(int n, const Product<Format>& p) {
   switch (n) {
-    case 1: return product_tile<Format, M, 1, unit>(p);
-    case 2: return product_tile<Format, M, 2, unit>(p);
-    case 3: return product_tile<Format, M, 3, unit>(p);
-    default: return product_tile<Format, M, 4, unit>(p);
+    case 1: return product_tile<Format, M, 1>(p);
+    case 2: return product_tile<Format, M, 2>(p);
+    case 3: return product_tile<Format, M, 3>(p);
+    default: return product_tile<Format, M, 4>(p);
   }
 }
 
-// m rows (1 … V::rows), n vectors (1 … 4). `unit`: rows contiguous in k (a_step 1), panel dense (p_step n·W).
-template <class Format, bool unit, int M = Format::V::rows>
+// m rows (1 … V::rows), n vectors (1 … 4).
+template <class Format, int M = Format::V::rows>
 static void product(int m, int n, const Product<Format>& p) {
   if constexpr (M > 1) {
-    if (m < M) return product<Format, unit, M - 1>(m, n, p);
+    if (m < M) return product<Format, M - 1>(m, n, p);
   }
-  product_vectors<Format, M, unit>(n, p);
+  product_vectors<Format, M>(n, p);
 }
 
-// How many rows the next tile takes of `left`, so that tiles are as even as they can be.
+// The sums of a step for M rows and N vectors: the bias, then x times one panel, then h times another. All vectors see
+// both but for `apart` ones: the first of them see x alone, the last h alone.
+//   x       in   (M,) rows of x_size groups
+//   h       in   row m starts at h + m·h_row, h_size groups
+//   panels  in   (x_size or h_row, (N - apart)·W) groups
+//   bias    in   (N·W,)
+//   out     out  row m starts at out + m·4·W, N·W elements; aliases nothing
+template <class Format>
+struct Sums {
+  const typename Format::P *const *x, *h, *panel_x, *panel_h;
+  int64_t x_size, h_size, h_row;
+  const typename Format::T* bias;
+  typename Format::T* out;
+};
+
+template <class Format, int M, int N, int apart>
+static void sums_tile(const Sums<Format>& p) {
+  using V = typename Format::V;
+  constexpr int count = N - apart;
+  const typename Format::P* h[M];
+  V acc[M][N];
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+    h[m] = p.h + m * p.h_row;
+#pragma GCC unroll 8
+    for (int v = 0; v < N; ++v) acc[m][v] = V::load(p.bias + v * V::W);
+  }
+  accumulate<Format, M, N, 0, count>(acc, p.x, 1, p.panel_x, count * V::W, p.x_size);
+  accumulate<Format, M, N, apart, count>(acc, h, 1, p.panel_h, count * V::W, p.h_size);
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+    for (int v = 0; v < N; ++v) acc[m][v].store(p.out + (4 * m + v) * V::W);
+  }
+}
+
+// m rows (1 … V::rows), n vectors (1 … 4, and 4 if some are apart).
+template <class Format, int apart, int M = Format::V::rows>
+static void sums(int m, int n, const Sums<Format>& p) {
+  if constexpr (M > 1) {
+    if (m < M) return sums<Format, apart, M - 1>(m, n, p);
+  }
+  if constexpr (apart == 0) {
+    switch (n) {
+      case 1: return sums_tile<Format, M, 1, 0>(p);
+      case 2: return sums_tile<Format, M, 2, 0>(p);
+      case 3: return sums_tile<Format, M, 3, 0>(p);
+      default: break;
+    }
+  }
+  sums_tile<Format, M, 4, apart>(p);
+}
+
+// The same for one row and two blocks of four vectors, whose sums lie 4·W apart.
+template <class Format, int apart>
+static REKUR_APART void sums_two(const Sums<Format>& p) {
+  using V = typename Format::V;
+  constexpr int N = 4, count = N - apart;
+  V acc[2][N];
+#pragma GCC unroll 8
+  for (int v = 0; v < 2 * N; ++v) acc[v / N][v % N] = V::load(p.bias + v * V::W);
+  accumulate_two<Format, N, 0, count>(acc, *p.x, p.panel_x, p.x_size * count * V::W, p.x_size);
+  accumulate_two<Format, N, apart, count>(acc, p.h, p.panel_h, p.h_row * count * V::W, p.h_size);
+#pragma GCC unroll 8
+  for (int v = 0; v < 2 * N; ++v) acc[v / N][v % N].store(p.out + v * V::W);
+}
+
+// A division of `all` rows into as few tiles of at most `most` as can be, which are as even as they can be.
+struct Even {
+  int count, least, larger;
+  Even(int all, int most) : count((all + most - 1) / most), least(count ? all / count : 0), larger(all - least * count) {}
+  int size(int tile) const { return least + (tile < larger); }
+};
+
+// How many rows the next tile takes of `left` (below 2³¹: short divisions), so that tiles are as even as they can be.
 template <class V>
 static inline int tile_rows(int64_t left) {
-  const int64_t tiles = (left + V::rows - 1) / V::rows;
-  return int((left + tiles - 1) / tiles);
+  if (left <= V::rows) return int(left);
+  const uint32_t rows = uint32_t(left), tiles = (rows + V::rows - 1) / V::rows;
+  return int((rows + tiles - 1) / tiles);
 }
 
 // How many of `vectors` vectors the j-th group of four holds.
@@ -119,7 +212,7 @@ static void product_share(const Product<Format>& p, int64_t rows, int64_t vector
       const int m = tile_rows<V>(rows - r);
       if (tiles.next >= tiles.mine && tiles.next < tiles.end) {
         q.a = p.a + r * p.a_row, q.panel = p.panel + column, q.out = p.out + r * p.out_row + column;
-        product<Format, false>(m, group(vectors, j), q);
+        product<Format>(m, group(vectors, j), q);
       }
       r += m;
     }

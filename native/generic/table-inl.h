@@ -20,20 +20,14 @@ struct Entry {
       return {carver.used, 0};
     }
     Carver trained{nullptr, 0};
-    const Forward<Cell, Format, false> counted(p, nullptr, carver);
-    const Forward<Cell, Format, true> counted_too(p, nullptr, trained);
+    const Forward<Cell, Format> counted(p, nullptr, carver), counted_too(p, &trained, trained);  // any tape
     const Shape<Cell, Format> shape(p);
     return {carver.used > trained.used ? carver.used : trained.used, shape.tape_bytes()};
   }
-  static void forward(const Problem& p, void* tape, void* scratch, bool training) {
+  static void forward(const Problem& p, void* tape, void* scratch) {
     Carver carver{(char*)scratch, 0};
-    if (training) {
-      Forward<Cell, Format, true> run(p, tape, carver);
-      run_team(p.threads, &Forward<Cell, Format, true>::work, &run);
-    } else {
-      Forward<Cell, Format, false> run(p, nullptr, carver);
-      run_team(p.threads, &Forward<Cell, Format, false>::work, &run);
-    }
+    Forward<Cell, Format> run(p, tape, carver);
+    run_team(p.threads, &Forward<Cell, Format>::work, &run);
   }
   static void backward(const Problem& p, const Gradient& g, const void* tape, void* scratch) {
     Carver carver{(char*)scratch, 0};
@@ -45,7 +39,7 @@ struct Entry {
 // The functions of one cell in one format.
 struct Functions {
   Need (*need)(const Problem&, bool backward);
-  void (*forward)(const Problem&, void* tape, void* scratch, bool training);
+  void (*forward)(const Problem&, void* tape, void* scratch);
   void (*backward)(const Problem&, const Gradient&, const void* tape, void* scratch);
 };
 
@@ -80,8 +74,8 @@ static Need need(int cell, Dtype dtype, const Problem& p, bool backward) {
   return functions(cell, dtype).need(p, backward);
 }
 
-static void forward(int cell, Dtype dtype, const Problem& p, void* tape, void* scratch, bool training) {
-  functions(cell, dtype).forward(p, tape, scratch, training);
+static void forward(int cell, Dtype dtype, const Problem& p, void* tape, void* scratch) {
+  functions(cell, dtype).forward(p, tape, scratch);
 }
 
 static void backward(int cell, Dtype dtype, const Problem& p, const Gradient& g, const void* tape, void* scratch) {

@@ -38,8 +38,8 @@ Need need(int cell, Dtype dtype, const Problem& p, bool backward) {
   return (half(dtype) ? avx512bf16::need : table_avx512.need)(cell, dtype, p, backward);
 }
 
-void forward(int cell, Dtype dtype, const Problem& p, void* tape, void* scratch, bool training) {
-  (half(dtype) ? avx512bf16::forward : table_avx512.forward)(cell, dtype, p, tape, scratch, training);
+void forward(int cell, Dtype dtype, const Problem& p, void* tape, void* scratch) {
+  (half(dtype) ? avx512bf16::forward : table_avx512.forward)(cell, dtype, p, tape, scratch);
 }
 
 void backward(int cell, Dtype dtype, const Problem& p, const Gradient& g, const void* tape, void* scratch) {
