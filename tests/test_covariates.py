@@ -128,6 +128,18 @@ def test_series_share_what_promotions_do() -> None:
     assert (with_promotion - without).mean() == pytest.approx(2500, rel=0.25)
 
 
+@pytest.mark.parametrize("time_limit", [None, 60.0])
+def test_the_regression_of_a_window_reads_nothing_after_it(time_limit: float | None) -> None:
+    df = pd.concat([weeks(90, seed).assign(unique_id=f"s{seed}") for seed in range(3)])
+    changed = df.assign(y=df.y.where(df.groupby("unique_id").cumcount() < 86, 9e9))
+    first, second = (
+        Forecaster(4, select="naive").backtest(d, n_windows=2, time_limit=time_limit, futr_exog_list=["promo"])
+        for d in (df, changed)
+    )
+    before = first.stop == 82
+    np.testing.assert_array_equal(first.forecasts["regression"][before], second.forecasts["regression"][before])
+
+
 def test_what_is_known_of_the_past_alone_tells_the_next_value() -> None:
     past, last = ends(shops(400), 1)
     truth = last["y"].to_numpy()

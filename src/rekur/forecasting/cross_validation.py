@@ -412,8 +412,9 @@ def _backtest_panel(
     fitted = forecaster.unfitted()
     seasons = season_lengths(history, forecaster.season_length)
     series, stop = windows.of_series(panel, history, seasons[0])
-    if known is None or known.seasons != seasons:
-        known = BaselineForecasts.learned(history, panel, seasons, h)
+    timed, known = known, BaselineForecasts.learned(history, panel, seasons, h)
+    if timed is not None and timed.seasons == seasons:
+        known.reuse(timed)
     stage("baselines of the windows")
     for name in known.names:
         known.quantiles(name, series, stop)  # stored for the forecaster and for the result

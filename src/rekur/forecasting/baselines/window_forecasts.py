@@ -60,8 +60,12 @@ class BaselineForecasts:
     def with_covariates(self, panel: Panel) -> BaselineForecasts:
         """Baselines on the same series with other covariates; the forecasts of those that read none are kept."""
         other = BaselineForecasts(panel, self.seasons, self.horizon, self.regression)
-        other._computed = {name: each for name, each in self._computed.items() if name != REGRESSION}
+        other.reuse(self)
         return other
+
+    def reuse(self, other: BaselineForecasts) -> None:
+        """Take over the forecasts of the same series, seasons and horizon that read no covariates."""
+        self._computed |= {name: each for name, each in other._computed.items() if name != REGRESSION}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,11 +100,8 @@ class BaselineForecasts:
 
         With two seasons, smoothing is the mean of two runs, with the main season and with both.
         """
-        rows, h, (season, *others) = (
-            int(min(history_length(self.seasons), stop.max(initial=1))),
-            self.horizon,
-            self.seasons,
-        )
+        rows, h = int(min(history_length(self.seasons), stop.max(initial=1))), self.horizon
+        season, *others = self.seasons
         index, out = WindowIndex(self.panel.offsets, rows, 0, series, stop), np.empty((len(series), h, len(LEVELS)))
         width = 1 if name != REGRESSION else 1 + self._inputs.shape[1]
         for chunk in np.array_split(np.arange(len(series)), max(1, len(series) * rows * width // CHUNK_VALUES)):
