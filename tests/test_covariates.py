@@ -131,7 +131,7 @@ def test_series_share_what_promotions_do() -> None:
 @pytest.mark.parametrize("time_limit", [None, 60.0])
 def test_the_regression_of_a_window_reads_nothing_after_it(time_limit: float | None) -> None:
     df = pd.concat([weeks(90, seed).assign(unique_id=f"s{seed}") for seed in range(3)])
-    changed = df.assign(y=df.y.where(df.groupby("unique_id").cumcount() < 86, 9e9))
+    changed = df.assign(y=df.y.where(df.groupby("unique_id").cumcount() < 82, 9e9))
     first, second = (
         Forecaster(4, select="naive").backtest(d, n_windows=2, time_limit=time_limit, futr_exog_list=["promo"])
         for d in (df, changed)
