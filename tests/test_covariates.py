@@ -133,10 +133,11 @@ def test_the_regression_of_a_window_reads_nothing_after_it(time_limit: float | N
     df = pd.concat([weeks(90, seed).assign(unique_id=f"s{seed}") for seed in range(3)])
     changed = df.assign(y=df.y.where(df.groupby("unique_id").cumcount() < 82, 9e9))
     first, second = (
-        Forecaster(4, select="naive").backtest(d, n_windows=2, time_limit=time_limit, futr_exog_list=["promo"])
+        Forecaster(4, select="naive").backtest(d, time_limit=time_limit, futr_exog_list=["promo"])
         for d in (df, changed)
     )
-    before = first.stop == 82
+    before = first.stop <= 82
+    assert before.any()
     np.testing.assert_array_equal(first.forecasts["regression"][before], second.forecasts["regression"][before])
 
 
