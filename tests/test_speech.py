@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from torch import nn
 
 import rekur
 from rekur.core import DataError, OptionError
+from rekur.data.batching import Batcher, LazySequences, unpad_targets
 from rekur.inputs.audio import DECIBELS, Audio
 from rekur.inputs.text import Text
+from rekur.layers.ctc import CTCHead, collapse_path, forced_alignment
 from rekur.layers.speech.augmentation import (
     FLUCTUATION,
     SpectrumAugmentation,
@@ -19,6 +23,7 @@ from rekur.layers.speech.augmentation import (
     speed_and_silence,
 )
 from rekur.layers.speech.encoder import SpeechEncoder
+from rekur.layers.speech.splicing import SplicedBatches
 from rekur.sequence.defaults import DEFAULTS, FEW_ROWS, task_defaults
 from rekur.sequence.language_model import CharLMScorer
 from rekur.sequence.transcriber import closed_vocabulary
@@ -182,3 +187,60 @@ def test_a_language_model_scores_a_word_as_its_characters() -> None:
     assert words((), 2) == pytest.approx(sum(spelled[:3]), abs=1e-5)
     assert words((2,), 1) == pytest.approx(sum(spelled[3:]), abs=1e-5)
     assert words((2, 1), 0) == pytest.approx(letters(tuple(spell), 0), abs=1e-5)
+
+
+def test_forced_alignment_is_the_most_probable_path() -> None:
+    """Against all paths of a short recording that give the target."""
+    log_p = np.log(np.random.default_rng(0).dirichlet(np.ones(3), size=6))
+    for labels in ([1], [1, 2], [1, 1], [2, 1, 2]):
+        paths = [p for p in product(range(3), repeat=6) if [k for k, _ in collapse_path(p, 0)] == labels]
+        best = max(paths, key=lambda path: sum(log_p[t, k] for t, k in enumerate(path)))
+        starts = [t for _, t in collapse_path(best, 0)]
+        spans = forced_alignment(log_p, labels, 0)
+        assert [first for first, _ in spans] == starts
+        assert all(
+            best[first : last + 1] == (k,) * (last - first + 1) for k, (first, last) in zip(labels, spans, strict=True)
+        )
+
+
+class Recogniser(nn.Module):
+    """A network that hears which of two bands is loud; silence is the blank."""
+
+    head = CTCHead(1, 3)
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        quiet = (x.amax(2, keepdim=True) < 0.5).float()
+        return 9 * torch.cat([quiet, x], dim=2), lengths, None
+
+
+def test_strings_are_spliced_from_words() -> None:
+    """From the first epoch named on, most strings are new ones, of whole words with their pauses and their labels."""
+    sound = torch.eye(2)
+    said = [[1, 2], [2, 1, 1], [2]]
+    x = [torch.cat([torch.cat([torch.zeros(2, 2), sound[k - 1].expand(3, 2)]) for k in labels]) for labels in said]
+    train = Batcher(LazySequences.from_list(x), LazySequences.from_list([torch.tensor(labels) for labels in said]))
+    batches = SplicedBatches(Recogniser(), train, 1, 0.9, first_epoch=2)
+    assert [len(piece) for piece, _ in batches.words()[0]] == [5, 5, 5, 5, 5, 5]
+    assert {tuple(labels) for batch in batches(1) for labels in unpad_targets(batch)} == set(map(tuple, said))
+    strings = set()
+    for epoch in range(2, 8):
+        for batch, again in zip(batches(epoch), batches(epoch), strict=True):
+            torch.testing.assert_close(batch.x, again.x, rtol=0, atol=0)
+            assert batch.lengths is not None
+            for row, n, labels in zip(batch.x, batch.lengths.tolist(), unpad_targets(batch), strict=True):
+                heard = Recogniser()(row[None, :n], None)[0][0].argmax(1).tolist()
+                assert [k for k, _ in collapse_path(heard, 0)] == labels
+                strings.add(tuple(labels))
+    assert len(strings) > 6
+
+
+def test_splicing_is_for_strings_of_words_of_few_recordings() -> None:
+    rng = np.random.default_rng(0)
+    words = {"on": [1.0, 0.0], "off": [0.0, 1.0]}
+    y = [" ".join(rng.choice(list(words), size=3)) for _ in range(12)]
+    waves = [np.sin(np.arange(4800) * 0.3 * (1 + (k % 3))) for k in range(12)]
+    model = rekur.Transcriber(hidden_size=8, num_layers=1).fit([(w, 8000) for w in waves], y, epochs=3)
+    assert model.codec_.units == "word"
+    assert model.size_.augmentation.splicing > 0
+    other = rekur.Transcriber(hidden_size=8, num_layers=1, units="char").fit([(w, 8000) for w in waves], y, epochs=1)
+    assert other.codec_.units == "char"

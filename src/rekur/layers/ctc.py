@@ -15,6 +15,8 @@ from rekur.layers.heads import LinearHead
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rekur.core import Array
+
 MIN_LOG_PROBABILITY = -8.0
 """Labels below this log-probability are pruned from the prefix beam search of a step."""
 
@@ -178,3 +180,47 @@ def collapse_path(path: Sequence[int], blank: int, previous: int | None = None) 
     """
     before = [blank if previous is None else previous, *path[:-1]]
     return [(k, t) for t, (k, b) in enumerate(zip(path, before, strict=True)) if k not in (b, blank)]
+
+
+def forced_alignment(log_p: Array, labels: Sequence[int], blank: int) -> list[tuple[int, int]]:
+    """First and last step of each label of a target on its most probable path (Viterbi).
+
+    Parameters
+    ----------
+    log_p : array (T, K)
+        Log-probabilities of the labels at each step.
+    labels : sequence of int
+        Target of U labels, which needs T steps at most.
+    blank : int
+        Label of the blank.
+
+    Returns
+    -------
+    list of (int, int)
+        U pairs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_p = np.log([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.4, 0.1, 0.5]])
+    >>> forced_alignment(log_p, [1, 2], blank=0)
+    [(1, 2), (3, 3)]
+    """
+    path = np.full(2 * len(labels) + 1, blank)  # states: blank, label, blank, ..., label, blank
+    path[1::2] = labels
+    may_skip = np.concatenate([[False, False], (path[2:] != blank) & (path[2:] != path[:-2])])
+    score, sources = np.full(len(path), -np.inf), np.zeros((len(log_p), len(path)), np.int64)
+    score[:2] = log_p[0, path[:2]]
+    for t in range(1, len(log_p)):
+        one, two = (np.concatenate([np.full(k, -np.inf), score[: len(path) - k]]) for k in (1, 2))
+        options = np.stack([score, one, np.where(may_skip, two, -np.inf)])
+        sources[t] = options.argmax(axis=0)
+        score = options.max(axis=0) + log_p[t, path]
+    state = len(path) - 1 - int(len(path) > 1 and score[-2] > score[-1])
+    states = [state]
+    for t in range(len(log_p) - 1, 0, -1):
+        state -= int(sources[t, state])
+        states.append(state)
+    steps = np.array(states[::-1])
+    at = [np.flatnonzero(steps == 2 * k + 1) for k in range(len(labels))]
+    return [(int(each[0]), int(each[-1])) for each in at]

@@ -149,11 +149,7 @@ class PreparedObjective(Protocol):
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Arguments of `fit` that all tasks share.
-
-    validation : rows held out; epochs : replaces `training.max_epochs`; progress : whether to show a bar;
-    checkpoint : folder of the checkpoint.
-    """
+    """Arguments of `fit` that all tasks share, see `PairedEstimator.fit`."""
 
     validation: Validation = None
     epochs: int | None = None
@@ -317,7 +313,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         validation = None if split.validation is None else replace(split.validation, size=2 * batch_size)
         problem = Problem(
             objective.net,
-            train.shuffled,
+            self._batches(objective, train, training.max_epochs),
             len(train),
             objective.loss,
             None if validation is None or validation.folds is not None else lambda: objective.error(validation),
@@ -333,6 +329,10 @@ class SequenceEstimator(BaseEstimator, ABC):
             epoch = f"epoch {max(1, len(self.history_))} of {training.max_epochs}"
             self.notes_.append(f"training ended in {epoch}, at its time limit of {training.max_seconds:g} s")
         self.fit_record_, self.net_ = self._record(split, objective, validation), objective.net
+
+    def _batches(self, objective: Objective, train: Batcher, epochs: int) -> Callable[[int], Iterable[Batch]]:
+        """Batches of each of the epochs."""
+        return train.shuffled
 
     def _record(self, split: Split, objective: Objective, validation: Batcher | None) -> FitRecord:
         """Data seen, and the best validation error with that of the baseline."""

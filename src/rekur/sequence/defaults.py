@@ -71,6 +71,9 @@ class Augmentation:
         Exponent of the random segmentations of words into tokens (text), see `rekur.inputs.text.TextReader.sampled`.
     speed : float, default 0.0
         Strength of random spans and speeds (numbers), see `rekur.layers.augmentation.random_speed`.
+    splicing : float, default 0.0
+        Share of the strings of words that are spliced from words of all recordings, after a third of the training
+        (audio, transcripts of words), see `rekur.layers.speech.splicing`.
     """
 
     token_dropout: float = 0.0
@@ -85,6 +88,7 @@ class Augmentation:
     subword_sampling: float | None = None
     offset_std: float = 0.0
     speed: float = 0.0
+    splicing: float = 0.0
 
     def spectra(self) -> SpectrumAugmentation:
         """The options that concern spectra."""
@@ -197,6 +201,7 @@ SPEECH = TaskDefaults(
 )
 SPOKEN = Augmentation(spec_mask=0.15, mask_steps=10, band_warp=0.2, tempo=0.2, noise=2.5e-3)
 STRINGS = replace(SPOKEN, mask_steps=15, band_warp=0.1, tempo=0.1, noise=1e-4, silence=30)
+SPLICED = replace(STRINGS, splicing=0.9)
 SHORT = BASE.replace(batch_size=8)
 RECORDINGS = Audio(dynamic_range=25.0)
 """Recordings of few speakers: the augmentation makes up for those that are missing."""
@@ -256,7 +261,7 @@ FEW_ROWS: Mapping[tuple[str, str], Sequence[tuple[int, TaskDefaults]]] = {
         (5_000, TaskDefaults(NetworkSize(128, 128, 2, True, 0.2, SPOKEN, True, 4), BASE, 3_000, (10, 100), RECORDINGS)),
     ),
     ("transcript", "audio"): (
-        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500), RECORDINGS)),
+        (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, SPLICED), SHORT, 1_500, (10, 500), RECORDINGS)),
     ),
     ("transcript", "numbers"): (
         (500, TaskDefaults(NetworkSize(128, 128, 2, True, 0.3, STRINGS), SHORT, 1_500, (10, 500))),

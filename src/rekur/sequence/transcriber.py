@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,11 +20,12 @@ from rekur.inputs.reader import training_part
 from rekur.layers.ctc import CTCHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.speech.encoder import SpeechEncoder
+from rekur.layers.speech.splicing import SplicedBatches
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import word_error_rows
 from rekur.metrics.sequence import scoring_library
-from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
+from rekur.sequence.base import LearnedPart, Objective, PairedEstimator, TrainingData
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.language_model import CharLMScorer, LanguageModel
 from rekur.sequence.streaming import StreamingTranscriber
@@ -55,6 +56,10 @@ MAX_WORDS = 100
 
 MIN_WORD_COUNT = 5
 """Times that each word of a closed vocabulary occurs at least."""
+
+
+UNSPLICED = 3
+"""Splicing begins after a third of the epochs."""
 
 
 @dataclass(frozen=True)
@@ -458,6 +463,13 @@ class Transcriber(PairedEstimator):
         scores |= {f"baseline_{name}": 1.0 for name in scores}
         rows, empty = word_error_rows(y, predicted), word_error_rows(y, [""] * len(y))
         return Comparison(scores, "word_error_rate", rows, {"empty transcripts": empty}, less_is_better=True)
+
+    def _batches(self, objective: Objective, train: Batcher, epochs: int) -> Callable[[int], Iterable[Batch]]:
+        """Batches of each epoch, with strings spliced from words where the transcripts are strings of words."""
+        share = self.size_.augmentation.splicing
+        if not share or self.codec_.units != "word" or not isinstance(objective, TranscriptObjective):
+            return train.shuffled
+        return SplicedBatches(objective.net, train, self.codec_.reduction, share, epochs // UNSPLICED)
 
     def _objective(self) -> TranscriptObjective:
         size, codec, seed = self.size_, self.codec_, self.random_state
