@@ -85,6 +85,36 @@ def test_promotions_of_a_short_history_move_the_forecast(tmp_path: Path) -> None
     assert "regression" not in Forecaster(8, training=QUICK).backtest(past[["ds", "y"]], n_windows=2).metrics()
 
 
+@pytest.mark.parametrize("kind", ["weekly", "monthly"])
+def test_the_effect_is_not_halved_where_one_block_of_time_is_held_out(kind: str) -> None:
+    """The network of a short history does not learn the effect: the average does not believe in it by half."""
+    random, t = np.random.default_rng(1), np.arange(164 if kind == "weekly" else 84)
+    if kind == "weekly":
+        x = (random.random(t.size) < 0.15).astype(float)
+        y = 500 * (1 + 0.5 * x) * (1 + 0.1 * np.sin(t / 8)) + random.normal(0, 20, t.size)
+        freq, horizon = "W-MON", 8
+    else:
+        x = random.integers(18, 24, t.size).astype(float)
+        y = 5000 * x * (1 + 0.003 * t) + random.normal(0, 2000, t.size)
+        freq, horizon = "MS", 12
+    df = pd.DataFrame({"ds": pd.date_range("2018-01-01", periods=t.size, freq=freq), "y": y, "x": x})
+    past, last = df[:-horizon], df[-horizon:].drop(columns="y")
+    model = Forecaster(horizon).fit(past, futr_exog_list=["x"])
+    frames = [model.predict(futr_df=last.assign(x=level)) for level in (x.min(), x.max())]
+    effect = frames[1]["rekur"].mean() / frames[0]["rekur"].mean() - 1
+    assert effect == pytest.approx(0.5 if kind == "weekly" else 23 / 18 - 1, rel=0.25)
+
+
+def test_labels_of_the_future_table() -> None:
+    """No label that was learned is an error; where empty cells are learned, all may be empty."""
+    df = weeks(60).drop(columns="promo").assign(promo=np.where(np.arange(60) % 7 == 2, "x", None))
+    past, last = df[:56], df[56:].drop(columns="y")
+    model = Forecaster(4, select="regression").fit(past, futr_exog_list=["promo"])
+    assert np.isfinite(model.forecast(futr_df=last.assign(promo=None)).values).all()
+    with pytest.raises(DataError, match="column 'promo': 'X' was not learned, as all other values: write 'x'"):
+        model.predict(futr_df=last.assign(promo="X"))
+
+
 def test_the_regression_alone() -> None:
     """It needs no training and reads what is known for the future; a column known for the past alone is named."""
     df = weeks().assign(visits=1.0)

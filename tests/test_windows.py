@@ -181,10 +181,14 @@ def test_the_prior_share_of_networks_follows_the_significance_of_their_gain() ->
     means = np.random.default_rng(0).normal(size=12)
     means -= means.mean()
     gains, error = means[blocks], means.std(ddof=1) / np.sqrt(12)
-    assert network_share(gains, blocks) == pytest.approx(0.5)
-    assert network_share(gains + error, blocks) == pytest.approx(0.75)
-    assert network_share(gains - 3 * error, blocks) == 0.0
-    assert network_share(gains - 1, blocks * 0) == 0.5  # one block proves nothing
+    best = np.full(240, 4.0)
+    assert network_share(best + gains, best, blocks) == pytest.approx(0.5)
+    assert network_share(best + gains + error, best, blocks) == pytest.approx(0.75)
+    assert network_share(best + gains - 3 * error, best, blocks) == 0.0
+    # one block proves little
+    assert network_share(best, 1.1 * best, blocks * 0) == pytest.approx(0.45)
+    assert network_share(best, 2 * best, blocks * 0) == pytest.approx(0.0)
+    assert network_share(best, 0.1 * best, blocks * 0) == 0.5
 
 
 def test_forecasts_are_smooth_along_the_horizon_where_no_season_speaks_against_it() -> None:

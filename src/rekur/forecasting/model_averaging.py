@@ -332,7 +332,7 @@ def _with_networks(held_out: PastForecasts, base: Mapping[str, float]) -> dict[s
     selected = held_out.select({**networks, BASELINES: held_out.mean(base)})
     losses = held_out.losses(held_out.mean(base))
     best = min((held_out.losses(q) for q in networks.values()), key=lambda loss: float(loss.mean()))
-    trust, share = evidence(held_out.used_blocks), network_share(losses - best, held_out.used_blocks)
+    trust, share = evidence(held_out.used_blocks), network_share(losses, best, held_out.used_blocks)
     prior = (1 - trust) * share / len(networks)
     return _shared(base, {name: trust * selected.get(name, 0.0) + prior for name in networks})
 
@@ -351,22 +351,25 @@ def evidence(blocks: Array) -> float:
     return count / (count + PRIOR_BLOCKS)
 
 
-def network_share(gains: Array, blocks: Array) -> float:
+def network_share(losses: Array, best: Array, blocks: Array) -> float:
     """Share of the networks believed in without selection: one half, moved by the significance of their gain.
 
         share = 1/2 + t/4 within 0 … 1,  t = mean gain / standard error
 
-    where the standard error is that of clusters, the windows of a block of time; one half for a single block.
+    where the standard error is that of clusters, the windows of a block of time. A single block proves no gain; a loss
+    is compared with half of that of the baselines, so that no network is believed in that loses twice as much.
 
     Parameters
     ----------
-    gains : np.ndarray
-        Loss of the baselines less that of the best network in each window, shape (n,).
+    losses, best : np.ndarray
+        Losses of the baselines and of the best network in each window, shapes (n,).
     blocks : np.ndarray
         Number of the block of time of each window, shape (n,).
     """
-    gain = clustered_mean(gains, blocks)
-    return float(np.clip(0.5 + gain.mean / max(gain.error, TINY) / 4, 0.0, 1.0))
+    gain = clustered_mean(losses - best, blocks)
+    several = gain.clusters > 1
+    mean, error = (gain.mean, gain.error) if several else (min(gain.mean, 0.0), losses.mean() / 2)
+    return float(np.clip(0.5 + mean / max(error, TINY) / 4, 0.0, 1.0))
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:

@@ -154,7 +154,7 @@ class MultiFrequencyForecaster:
 
 def used_model(parts: Sequence[PanelForecaster], select: str) -> str:
     """The baseline that fitted forecasters forecast by, if it is one alone and the same for all, else "blend"."""
-    used = {part.ensemble_.using(select).selected for part in parts}
+    used = {name for part in parts for name in part.ensemble_.using(select).average.weights}
     return next((name for name in used if len(used) == 1 and name in METHODS), "blend")
 
 

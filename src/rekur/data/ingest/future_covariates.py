@@ -169,7 +169,8 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
     Raises
     ------
     DataError
-        If all values of a covariate are missing, as in a frame of `future_columns` that was not filled in.
+        If all values of a covariate are missing, as in a frame of `future_columns` that was not filled in, unless each
+        was one label or empty in the history too; or if no value is a label that was learned.
 
     Examples
     --------
@@ -195,7 +196,11 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
             state = future_rows(plain, states, values.shape[1], source)[..., 0]
             missing = state > 0
             new = new if (state == UNKNOWN).any() else {}
-        if missing.all() and not new and np.isfinite(panel.future[:, j]).any():
+            if (state == UNKNOWN).all():
+                learned = quoted(panel.labels[name], limit=MAX_ROWS_SHOWN)
+                raise DataError(f"{where}: {next(iter(new))!r} was not learned, as all other values: write {learned}")
+        may_be_empty = len(panel.labels.get(name, ())) == 1 and np.isnan(panel.future[:, j]).any()
+        if missing.all() and not new and not may_be_empty and np.isfinite(panel.future[:, j]).any():
             raise DataError(f"{where}: all values are missing: fill them in")
         if missing.any():
             notes.append(f"{where}: {_missing_note(panel, missing, list(new))}")

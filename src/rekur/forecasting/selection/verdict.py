@@ -66,8 +66,9 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     compared = _comparison(scores, best, outcome, called, "best" if itself is None else "next")
     text = f"{subject} {compared} {where}{_intervals(scores, best, outcome)}"
     if used in METHODS and used != itself:
-        reason = "therefore " if used == best and outcome < 0 else ""
-        text += f"; the forecast is {reason}{describe(used)} (select='blend': the average)"
+        follows = used == best and outcome < 0
+        text += f"; the forecast is {'therefore ' if follows else ''}{describe(used)}"
+        text += " (select='blend': the average)" if follows else ""
         return Verdict(text, KINDS[outcome])
     if used == "blend" and itself is not None:
         text += "; the forecast, fitted to all rows, is the average"
