@@ -279,3 +279,19 @@ def whole(name: str, value: object) -> None:
     positive(name, value)
     if number(name, value) % 1:
         raise OptionError(f"{name} must be a whole number, got {value!r}")
+
+
+def percentage(name: str, value: object) -> None:
+    """Raise an OptionError unless the level of an interval is a percentage of 1 or more.
+
+    Examples
+    --------
+    >>> from rekur.core import percentage
+    >>> percentage("level", 80)
+    """
+    if not 0 < number(name, value) < 100:
+        raise OptionError(f"{name} must be a number between 0 and 100, in percent, got {value!r}")
+    if number(name, value) < 1:
+        raise OptionError(
+            f"{name} {value} is below 1 %: levels are in percent, {100 * number(name, value):g} for {value}"
+        )

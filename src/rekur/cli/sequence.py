@@ -198,7 +198,6 @@ def predict(
     model: SequenceModel,
     folder: str,
     file: str | None,
-    future: str | None,
     columns: DatasetColumns,
     outputs: Outputs,
     reading: ReadOptions,
@@ -208,8 +207,6 @@ def predict(
     layout = dataset_format(task)
     if file is None:
         raise OptionError(f"{folder} holds a {task.estimator}: name a file to read, or - for lines of text")
-    if future is not None or outputs.report is not None:
-        raise OptionError(f"--future and --report are for forecasts; {folder} holds a {task.estimator}")
     if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     check_inputs(outputs, (file,))
