@@ -100,6 +100,7 @@ def fit(
     model = build(row, options)
     model.check_libraries()
     train = read_examples(source, row, columns, outputs, reading)
+    check_labels(train, row, source)
     skipped = train.skipped
     if test is None:
         train, held_out = split(train, model, row)
@@ -172,6 +173,19 @@ def dataset_format(task: Task) -> DatasetFormat:
     if task.dataset is None:
         raise OptionError(f"the model is a {task.estimator} of arrays of numbers: use it from Python")
     return task.dataset
+
+
+def check_labels(dataset: Dataset, task: Task, source: str) -> None:
+    """Raise a DataError if all examples that a classifier is to learn from have one and the same label."""
+    if dataset.y is None or dataset_format(task).target_kind != "label" or len(set(dataset.y)) > 1:
+        return
+    column, other = "", ""
+    if dataset.target is not None:
+        column, other = f", column {dataset.target!r}", ", or name another column with --y"
+    cure = f"add examples of another one{other}"
+    raise DataError(
+        f"{source}{column}: all examples have the label {dataset.y[0]!r}, and two or more are needed: {cure}"
+    )
 
 
 def split(dataset: Dataset, model: SequenceModel, task: Task) -> tuple[Dataset, Dataset]:
