@@ -98,7 +98,6 @@ def fit(
         )
     row = COMMANDS[task]
     model = build(row, options)
-    model.check_libraries()
     train = read_examples(source, row, columns, outputs, reading)
     check_labels(train, row, source)
     skipped = train.skipped
@@ -134,7 +133,7 @@ def fit(
 
 
 def build(task: Task, options: FitOptions) -> SequenceModel:
-    """The estimator of a task, with the options that are not None."""
+    """The estimator of a task, with the options that are not None; an error if a library of its scores is missing."""
     arguments: dict[str, Any] = {
         "cell": options.cell,
         "hidden_size": options.hidden_size,
@@ -152,6 +151,7 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
     model: SequenceModel = task.estimator_class()(
         **{name: value for name, value in arguments.items() if value is not None}
     )
+    model.check_libraries()
     return model
 
 
