@@ -289,9 +289,8 @@ def percentage(name: str, value: object) -> None:
     >>> from rekur.core import percentage
     >>> percentage("level", 80)
     """
-    if not 0 < number(name, value) < 100:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 100:
         raise OptionError(f"{name} must be a number between 0 and 100, in percent, got {value!r}")
-    if number(name, value) < 1:
-        raise OptionError(
-            f"{name} {value} is below 1 %: levels are in percent, {100 * number(name, value):g} for {value}"
-        )
+    if float(value) < 1:
+        hint = f"{100 * float(value):g} for {value}"
+        raise OptionError(f"{name} {value} is below 1 %: levels are in percent, {hint}")
