@@ -63,6 +63,8 @@ ERRORS: list[tuple[Callable[[], Any], type[RekurError], str]] = [
     (lambda: Regressor(**TINY).fit(X, Y).predict(Path("a.wav")), DataError, r"x is one path; pass a list of paths"),
     (lambda: Tagger().set_params(droput=0.1), OptionError, "did you mean 'dropout'"),
     (lambda: Tagger().set_params(training__learnig_rate=0.1), OptionError, "did you mean 'learning_rate'"),
+    (lambda: Training(learnig_rate=0.1), OptionError, "Training has no field 'learnig_rate'; .* 'learning_rate'"),
+    (lambda: Training(max_time=5), OptionError, "did you mean 'max_seconds'"),
     (lambda: Training().replace(patince=3), OptionError, "did you mean 'patience'"),
     (lambda: Classifier(**TINY).fit(X, Y).score(X, Y[:-1]), DataError, "x has 20 rows but y has 19"),
     (lambda: Tagger(**TINY).fit(SENTENCES, TAGS).score(SENTENCES, ["X Y X"] * 6), DataError, "pass a list of labels"),

@@ -20,6 +20,7 @@ import typer
 
 from rekur.cells import CELLS
 from rekur.cli import app, main, parameters
+from rekur.forecasting.config import MAX_LEVEL
 from rekur.forecasting.selection.scores import SELECTIONS
 from rekur.registry import COMMANDS
 
@@ -206,7 +207,11 @@ def test_notes_are_those_of_the_table_that_is_forecast(rekur: object, here: Path
 def test_options_without_effect_are_refused(rekur: object, here: Path) -> None:
     golden, names = Path(__file__).parent / "golden", ("in.csv",)
     write(daily())
-    refused(rekur("predict", golden / "text_classifier", "in.csv", "--level", 80), here, "--level is for forecasts")
+    for option, value in (("--level", 80), ("--horizon", 3), ("--future", "in.csv"), ("--model", "naive")):
+        ran = rekur("predict", golden / "text_classifier", "in.csv", option, value)
+        refused(ran, here, f"{option} is for forecasts; ", "holds a Classifier: leave it out")
+    ran = rekur("score", golden / "text_classifier", "in.csv", "--future", "in.csv")
+    refused(ran, here, "--future is for forecasts; ")
     refused(rekur("predict", golden / "forecaster", "in.csv", "--x", "y"), here, "--x and --id are for models of")
     refused(rekur("score", golden / "forecaster", "in.csv", "--y", "y"), here, "--x, --y and --id are for models of")
     refused(
@@ -235,6 +240,35 @@ def test_known_future_values(rekur: object, here: Path) -> None:
     refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
     df.tail(7)[["ds"]].assign(rain=1).to_csv("future.csv", index=False)
     refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "'rain'", files=names)
+
+
+def test_a_saved_model_forecasts_any_number_of_steps(rekur: object, here: Path) -> None:
+    write(daily())
+    assert rekur("forecast", "in.csv", "-H", 3, "--model", "seasonal_naive", "--save", "m").code in (0, None)
+    assert rekur("predict", "m", "-H", 9, "--out", "o.csv").code in (0, None)
+    np.testing.assert_allclose(pd.read_csv("o.csv").rekur, 5 + np.arange(70, 79) % 7)
+    refused(rekur("predict", "m", "--horizon", 0), here, "--horizon must be above zero", files=("in.csv", "m", "o.csv"))
+
+
+def test_scores_read_the_covariates_of_the_table_or_of_the_calendar(rekur: object, here: Path) -> None:
+    """A table fitted with a calendar of its own is scored with that calendar."""
+    df = daily(60).assign(holiday=np.arange(60) % 5 == 0)
+    df["y"] += 9 * df.holiday
+    write(df.drop(columns="y"), "calendar.csv")
+    write(df, "full.csv")
+    write(df.drop(columns="holiday"))
+    write(df.drop(columns="holiday").head(50), "old.csv")
+    future = ("--future", "calendar.csv")
+    assert rekur("forecast", "old.csv", "-H", 5, "--model", "regression", "--save", "m", *future).code in (0, None)
+    full, joined = rekur("score", "m", "full.csv"), rekur("score", "m", "in.csv", *future)
+    assert "over 2 windows" in full.out
+    assert joined.out.split("\n", 1)[1] == full.out
+    assert "past values of 'holiday' are from calendar.csv, for 60 of 60 rows" in joined.out
+    files = ("in.csv", "calendar.csv", "full.csv", "old.csv", "m")
+    refused(rekur("score", "m", "in.csv"), here, "in.csv has no column 'holiday' (covariate)", files=files)
+    refused(
+        rekur("score", "m", "full.csv", *future), here, "has nothing that full.csv lacks: leave it out", files=files
+    )
 
 
 def start(*words: object, **options: object) -> subprocess.Popen:
@@ -416,6 +450,7 @@ def test_the_listed_choices_are_those_of_the_package() -> None:
     """The command line lists them without loading torch."""
     assert parameters.SELECTIONS == SELECTIONS
     assert set(parameters.CELLS) == set(CELLS)
+    assert parameters.MAX_LEVEL == MAX_LEVEL
 
 
 @pytest.mark.parametrize(
@@ -424,6 +459,9 @@ def test_the_listed_choices_are_those_of_the_package() -> None:
         ("forecast gone.csv -H 2", "gone.csv does not exist: name a file or folder, or - for standard input"),
         ("forecast in.csv -H 2 --future gone.csv", "gone.csv does not exist"),
         ("forecast in.csv -H 0", "--horizon must be above zero, got 0"),
+        ("forecast in.csv -H 2 --level 99", "--level must be at most 95, got 99"),
+        ("forecast in.csv -H 2 --windows -1", "--windows must not be negative, got -1"),
+        ("forecast in.csv -H 2 --time-limit 0", "--time-limit must be above zero, got 0"),
         ("forecast in.csv -H 2 --cell gur", "did you mean 'gru'"),
         ("forecast in.csv -H 2 --model nave", "did you mean 'naive'"),
         ("predict gone", "gone does not exist: name the folder of a saved model"),

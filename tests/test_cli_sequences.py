@@ -169,6 +169,10 @@ def test_a_language_is_learned(run: Any) -> None:
         (("fit", "classify", "data.csv", "--y", "stars"), "no column 'stars'; its columns are 'text', 'label'"),
         (("fit", "translate", "data.csv"), "its columns are 'text', 'label': name the one to learn with --y"),
         (("fit", "classify", "few.csv"), "too few"),
+        (
+            ("fit", "classify", "one.csv"),
+            "one.csv, column 'label': all examples have the label 'good', and two or more",
+        ),
         (("fit", "classify", "both.csv"), "texts in 'text' and paths in 'path'; name the one to read, with --x"),
         (("score", "gone", "data.csv"), "gone does not exist"),
         (("fit", "classify", "headless.csv"), "such as 'text' and 'label', which looks like data"),
@@ -177,13 +181,15 @@ def test_a_language_is_learned(run: Any) -> None:
 def test_bad_input_ends_with_one_line(run: Any, words: tuple[str, ...], text: str) -> None:
     x, y = reviews(20)
     table(text=x, label=y)
-    pd.DataFrame({"text": x[:3], "label": y[:3]}).to_csv("few.csv", index=False)
+    pd.DataFrame({"text": x[:3], "label": ["a", "b", "b"]}).to_csv("few.csv", index=False)
+    pd.DataFrame({"text": x, "label": "good"}).to_csv("one.csv", index=False)
     Path("headless.csv").write_text("a warm and funny film that everyone should see,1\ndull,0\n")
     pd.DataFrame({"text": x, "label": y, "path": x}).to_csv("both.csv", index=False)
     code, out, err = run(*words)
     assert (code, err.count("\n"), out) == (2, 1, ""), (out, err)
     assert text in err
-    assert sorted(path.name for path in Path().iterdir()) == ["both.csv", "data.csv", "few.csv", "headless.csv"]
+    files = sorted(path.name for path in Path().iterdir())
+    assert files == ["both.csv", "data.csv", "few.csv", "headless.csv", "one.csv"]
 
 
 def test_a_label_that_was_never_learned_is_just_wrong(run: Any) -> None:

@@ -118,12 +118,21 @@ def parquet() -> bytes:
     return buffer.getvalue()
 
 
-def archive(name: str) -> bytes:
-    """A zip file with one member."""
+def archive(**members: bytes | str) -> bytes:
+    """A zip file with members by name, _ for the point."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr(name, "ds,y\n2025-06-12,1\n")
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name.replace("_", "."), content)
     return buffer.getvalue()
+
+
+def encrypted() -> bytes:
+    """A zip file whose member is marked as encrypted."""
+    data = bytearray(archive(a_csv=column(DAYS)))
+    for place in (6, data.index(b"PK\x01\x02") + 8):  # flags of the member, and of its entry in the directory
+        data[place] |= 1
+    return bytes(data)
 
 
 def panel_rows(header: str, key: Callable[[int], str]) -> str:
@@ -252,6 +261,16 @@ RIGHT: dict[str, Right] = {
     "UTF-16 little": Right(b"\xff\xfe" + column(DAYS).encode("utf-16-le"), notes=["UTF-16"]),
     "UTF-16 big": Right(b"\xfe\xff" + lines("ds\ty", *plain(separator="\t")).encode("utf-16-be")),
     "gzip": Right(gzip.compress(column(DAYS).encode()), name="in.csv.gz"),
+    "zip": Right(lambda: archive(a_csv=column(DAYS)), name="in.zip"),
+    "zip of JSON lines and a licence": Right(
+        lambda: archive(
+            a_jsonl="".join(json.dumps({"ds": d, "y": v}) + "\n" for d, v in zip(DAYS, VALUES, strict=True)),
+            licence_txt="free",
+        ),
+        notes=["table 'a.jsonl'"],
+        name="in.csv.zip",
+    ),
+    "zip of Excel": Right(lambda: archive(a_xlsx=excel(A=cells())), name="in.zip"),
     "xz": Right(lzma.compress(column(DAYS).encode()), name="in.csv.xz"),
     # title, totals, blanks
     "title": Right(
@@ -494,8 +513,21 @@ REFUSED: dict[str, Refused] = {
     "old Excel": Refused(
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, r"\.xls\).*save it as \.xlsx", name="in.xls"
     ),
-    "other sheets": Refused(lambda: archive("mimetype"), r"another format than \.xlsx", name="in.ods"),
-    "zip archive": Refused(lambda: archive("a.csv"), "zip archive; unpack it", name="in.zip"),
+    "other sheets": Refused(lambda: archive(mimetype="ods"), r"another format than \.xlsx", name="in.ods"),
+    "zip archive of two tables": Refused(
+        lambda: archive(a_csv=column(DAYS), b_csv=column(DAYS), c_txt="c"),
+        r"in\.zip is a zip archive of 2 tables, 'a\.csv', 'b\.csv'; unpack it and name the file to read",
+        name="in.zip",
+    ),
+    "zip archive of recordings": Refused(
+        lambda: archive(a_wav="RIFF", a_txt="one"),
+        r"zip archive without a table, 'a\.wav', 'a\.txt'; unpack it",
+        name="in.zip",
+    ),
+    "zip archive of an empty table": Refused(
+        lambda: archive(a_csv="ds,y\n"), r"a\.csv of .*in\.zip has a header but no rows", name="in.zip"
+    ),
+    "encrypted": Refused(encrypted, r"a\.csv of .*in\.zip cannot be unpacked: .*encrypted", name="in.zip"),
     "two sheets": Refused(
         lambda: excel(A=cells(), B=cells()), "has 2 sheets, 'A', 'B': name one of them with sheet=", name="in.xlsx"
     ),
@@ -578,7 +610,7 @@ def test_addresses_are_refused(address: str) -> None:
 
 def test_excel_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The missing extra is named."""
-    (tmp_path / "in.xlsx").write_bytes(archive("xl/workbook.xml"))
+    (tmp_path / "in.xlsx").write_bytes(archive(**{"xl/workbook.xml": ""}))
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(DataError, match=r"in\.xlsx: Excel files need openpyxl: pip install openpyxl"):
         read_file(tmp_path / "in.xlsx")

@@ -487,6 +487,20 @@ def test_rows_are_summed_to_a_coarser_step_if_both_are_named() -> None:
     assert model.predict(quarters)["rekur"].tolist() == [96.0] * 2
 
 
+@pytest.mark.parametrize(
+    ("freq", "first", "note"),
+    [
+        ("W", "2023-12-31", "steps begin on Sunday and have its date; freq='W-MON' begins them on Monday"),
+        ("W-MON", "2024-01-01", "steps begin on Monday and have its date"),
+    ],
+)
+def test_the_note_on_summed_weeks_names_their_first_day(freq: str, first: str, note: str) -> None:
+    days = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=28), "y": 1.0})
+    [weeks] = read_panels(days, freq=freq, duplicates="sum")
+    assert str(weeks.start[0]).startswith(first)
+    assert f"the rows of each step of {weeks.freq.name} were combined: duplicates='sum'; {note}" in weeks.notes
+
+
 def test_summed_evenings_belong_to_their_day() -> None:
     days = pd.date_range("2024-01-01", periods=30)
     minutes = np.random.default_rng(0).integers(18 * 60, 24 * 60, 30 * 4)

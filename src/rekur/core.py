@@ -279,3 +279,18 @@ def whole(name: str, value: object) -> None:
     positive(name, value)
     if number(name, value) % 1:
         raise OptionError(f"{name} must be a whole number, got {value!r}")
+
+
+def percentage(name: str, value: object) -> None:
+    """Raise an OptionError unless the level of an interval is a percentage of 1 or more.
+
+    Examples
+    --------
+    >>> from rekur.core import percentage
+    >>> percentage("level", 80)
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 100:
+        raise OptionError(f"{name} must be a number between 0 and 100, in percent, got {value!r}")
+    if float(value) < 1:
+        hint = f"{100 * float(value):g} for {value}"
+        raise OptionError(f"{name} {value} is below 1 %: levels are in percent, {hint}")

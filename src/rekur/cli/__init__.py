@@ -113,16 +113,15 @@ def _forecast(
     select: parameters.Select = None,
     cell: parameters.Cell = "gru",
     seed: parameters.Seed = 0,
-    time_limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="time that the command may take in all")
-    ] = None,
+    time_limit: parameters.TimeLimit = None,
     json: parameters.Json = False,
     quiet: parameters.Quiet = False,
     verbose: parameters.Verbose = False,
 ) -> None:
     """Train on a table of series, backtest on its past and forecast the next steps."""
     started = monotonic()  # importing torch takes a part of a time limit, too
-    parameters.check(*file, future, horizon=horizon, cell=cell, duplicates=duplicates, select=select)
+    parameters.check_numbers(horizon, level, windows, time_limit)
+    parameters.check(*file, future, cell=cell, duplicates=duplicates, select=select)
     from rekur.cli.forecasting import run
     from rekur.cli.options import ForecastInput, ForecastOptions, Outputs, PanelColumns
 
@@ -191,17 +190,25 @@ def _fit(
         "rekur score model others.csv",
         "rekur score model others.csv --report report.html",
         "rekur score forecaster newer.csv",
+        "rekur score forecaster newer.csv --future holidays.csv",
     ),
 )
 def _score(
     model: parameters.Model,
     data: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="data with targets, as for rekur fit; for a forecaster a table of series"),
+        typer.Argument(
+            metavar="DATA",
+            help="data with targets, as for rekur fit; for a forecaster a table of series, with its covariates",
+        ),
     ],
     x: parameters.X = None,
     y: parameters.Y = None,
     id: parameters.Steps = None,
+    future: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="table of the covariates that DATA lacks, as of rekur forecast --future"),
+    ] = None,
     decimal: parameters.Decimal = None,
     thousands: parameters.Thousands = None,
     sheet: parameters.Sheet = None,
@@ -211,24 +218,25 @@ def _score(
     verbose: parameters.Verbose = False,
 ) -> None:
     """Print the scores of a saved model on other data."""
-    parameters.check(data, folder=model)
+    parameters.check(data, future, folder=model)
     from rekur.cli import forecasting, sequence
-    from rekur.cli.options import Outputs
+    from rekur.cli.options import ForecastInput, Outputs
     from rekur.cli.outputs import check
     from rekur.data.ingest.delimited import ReadOptions
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
-    reading = ReadOptions(decimal, thousands, sheet)
     outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
     check(outputs)
     estimator = rekur.load(model)
     if not isinstance(estimator, Forecaster):
+        parameters.refuse_forecast_options(f"{model} holds a {type(estimator).__name__}", future=future)
+        reading = ReadOptions(decimal, thousands, sheet)
         sequence.score(estimator, model, data, DatasetColumns(x, y, id), outputs, reading)
     elif (x, y, id) != (None, None, None):
         raise OptionError(f"--x, --y and --id are for models of sequences; {model} holds a forecaster")
     else:
-        forecasting.score(estimator, data, outputs, model, reading)
+        forecasting.score(estimator, ForecastInput([data], future, decimal, thousands, sheet), outputs, model)
 
 
 @app.command(
@@ -236,7 +244,7 @@ def _score(
     epilog=parameters.examples(
         "rekur predict model --out next.csv",
         "rekur predict model newer.csv --level 95 --out next.csv",
-        "rekur predict model --model naive",
+        "rekur predict model --horizon 28 --model naive",
         "rekur predict classifier unlabelled.csv --x text --out labels.csv",
     ),
 )
@@ -248,6 +256,7 @@ def _predict(
             metavar="FILE…", help="newer table, by default the one of the training; or the sequences to read"
         ),
     ] = None,
+    horizon: parameters.Horizon = None,
     x: parameters.X = None,
     id: parameters.Steps = None,
     future: parameters.Future = None,
@@ -263,6 +272,7 @@ def _predict(
     verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast or predict with a saved model, without training."""
+    parameters.check_numbers(horizon, level)
     parameters.check(*(file or ()), future, folder=model, select=select)
     from rekur.cli import forecasting, sequence
     from rekur.cli.options import ForecastInput, Outputs
@@ -274,21 +284,19 @@ def _predict(
 
     outputs, levels = Outputs(out, report, None, json, quiet, verbose), tuple(level or [80.0])
     estimator = rekur.load(model)
-    check(outputs, levels, suffixes=(CONLL_SUFFIX,) if isinstance(estimator, Tagger) else ())
+    check(outputs, suffixes=(CONLL_SUFFIX,) if isinstance(estimator, Tagger) else ())
     if isinstance(estimator, Forecaster):
         if x is not None or id is not None:
             raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
         tables = ForecastInput(file or None, future, decimal, thousands, sheet)
-        forecasting.predict(estimator, tables, outputs, levels, model, select)
-    elif select is not None:
-        raise OptionError(f"--model {select}: a {type(estimator).__name__} has one model; leave it out")
+        forecasting.predict(estimator, tables, outputs, levels, model, select, horizon)
     else:
-        if level:
-            raise OptionError(f"--level is for forecasts; {model} holds a {type(estimator).__name__}")
+        kind, others = type(estimator).__name__, {"level": level or None, "model": select, "report": report}
+        parameters.refuse_forecast_options(f"{model} holds a {kind}", future=future, horizon=horizon, **others)
         if len(file or ()) > 1:
-            raise OptionError(f"a {type(estimator).__name__} reads one file, not {len(file or ())}: name their folder")
+            raise OptionError(f"a {kind} reads one file, not {len(file or ())}: name their folder")
         name, columns = file[0] if file else None, DatasetColumns(x, None, id)
-        sequence.predict(estimator, model, name, future, columns, outputs, ReadOptions(decimal, thousands, sheet))
+        sequence.predict(estimator, model, name, columns, outputs, ReadOptions(decimal, thousands, sheet))
 
 
 @app.command("demo", epilog=parameters.examples("rekur demo", "rekur demo --out demo"))

@@ -16,10 +16,9 @@ from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check, check_inputs, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
-from rekur.core import DataError, OptionError, positive
+from rekur.core import DataError, OptionError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest import files
-from rekur.data.ingest.delimited import ReadOptions
 from rekur.data.ingest.future_covariates import next_covariates
 from rekur.data.ingest.parsing import plural, row_name
 from rekur.data.ingest.schema import (
@@ -56,12 +55,10 @@ def run(
         select=options.select,
     )
     model.check()
-    windows, time_limit = options.windows, options.time_limit
-    check(outputs, options.level, windows)
+    windows = options.windows
+    check(outputs)
     check_inputs(outputs, (*files.expand(tables.files or ()), tables.future))
-    if time_limit is not None:
-        positive("--time-limit", time_limit)
-    deadline = Deadline.after(time_limit, used=monotonic() - started)
+    deadline = Deadline.after(options.time_limit, used=monotonic() - started)
     df, futr_df = read_tables(tables)
     assert df is not None
     source = source_name(tables.files or ())
@@ -103,8 +100,12 @@ def predict(
     level: Sequence[float],
     folder: str,
     select: str | None = None,
+    horizon: int | None = None,
 ) -> None:
-    """`rekur predict` with a saved forecaster; `select` names the model that forecasts in place of the one chosen."""
+    """`rekur predict` with a saved forecaster.
+
+    `select` names the model that forecasts in place of the one chosen, `horizon` the steps in place of those learned.
+    """
     if select is not None:
         model.set_params(select=select).check()
     check_inputs(outputs, (*files.expand(tables.files or ()), tables.future))
@@ -115,7 +116,7 @@ def predict(
         df, futr_df, _ = join_future(df, futr_df, learned_columns(model), (source, str(tables.future)), names)
     panels = None if df is None else model.read(df, source)
     with working(outputs), phase("forecast"):
-        forecast = model.forecast(panels, futr_df=futr_df)
+        forecast = model.forecast(panels, futr_df=futr_df, h=horizon)
     if select is not None:
         forecast = replace(forecast, notes=(*forecast.notes, f"the model that forecasts is the one named, {select}"))
     finish("predict", Finished(model, forecast, None, source), outputs, level)
@@ -131,14 +132,24 @@ def learned_columns(model: Forecaster) -> PanelColumns:
     return PanelColumns(ids, learned["time_col"], targets)
 
 
-def score(model: Forecaster, file: str, outputs: Outputs, folder: str, reading: ReadOptions) -> None:
-    """`rekur score` with a saved forecaster: windows of a table that training has not seen, without training."""
+def score(model: Forecaster, tables: ForecastInput, outputs: Outputs, folder: str) -> None:
+    """`rekur score` with a saved forecaster: windows of a table that training has not seen, without training.
+
+    A table of known future values gives the covariates that the table lacks, in its own rows.
+    """
     if outputs.report is not None:
         raise OptionError(
             "--report is of scores of sequences; rekur forecast and rekur predict write one of a forecast"
         )
-    source = source_name(file)
-    panels = model.read(files.read_file(file, **asdict(reading)), source)
+    source = source_name(tables.files or ())
+    df, futr_df = read_tables(tables)
+    assert df is not None
+    if futr_df is not None:
+        lacking = [name for name in model.columns_["futr_exog_list"] if name not in df.columns]
+        if not lacking:
+            raise OptionError(f"--future {tables.future} has nothing that {source} lacks: leave it out")
+        df, _, _ = join_future(df, futr_df, learned_columns(model), (source, str(tables.future)), lacking)
+    panels = model.read(df, source)
     with working(outputs), phase("forecasts of the windows"):
         backtest = model.compare(panels)
     panel = backtest.panel

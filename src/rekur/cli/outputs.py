@@ -18,8 +18,6 @@ from rekur.core import DataError, OptionError, library
 from rekur.data.ingest import files
 from rekur.data.ingest.file_formats import NEEDS_PARQUET
 from rekur.data.ingest.schema import Frame
-from rekur.forecasting.config import MAX_LEVEL
-from rekur.forecasting.forecast import check_percent
 from rekur.serialization import refuse_foreign
 from rekur.training.checkpoint import Checkpoint
 from rekur.training.progress import LOGGER, displayed
@@ -121,19 +119,11 @@ def check_inputs(outputs: Outputs, sources: Iterable[str | None]) -> None:
             raise OptionError(f"{option} {path} is a file that is read; name another one")
 
 
-def check(
-    outputs: Outputs, level: Sequence[float] = (), windows: int | None = None, suffixes: tuple[str, ...] = ()
-) -> None:
-    """Raise unless every output can be written and the options of a forecast are in range.
+def check(outputs: Outputs, suffixes: tuple[str, ...] = ()) -> None:
+    """Raise unless every output can be written.
 
     `suffixes` are those of files that `--out` may name in addition to tables.
     """
-    for percent in level:
-        check_percent("--level", percent)
-        if percent > MAX_LEVEL:
-            raise OptionError(f"--level must be at most {MAX_LEVEL:g}, got {percent:g}")
-    if windows is not None and windows < 0:
-        raise OptionError(f"--windows must not be negative, got {windows}")
     if outputs.quiet and outputs.verbose:
         raise OptionError("--quiet and --verbose exclude each other: leave one of them out")
     if outputs.json and outputs.out == STDOUT:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rekur.core import DataError, choose, positive
+from rekur.core import DataError, OptionError, choose, percentage, positive
 from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
 
@@ -18,8 +18,11 @@ SELECTIONS = ("auto", "blend", "corrected", "direct", "naive", "seasonal_naive",
 DUPLICATES = ("error", "mean", "first", "last", "sum")
 CHOICES = {"cell": CELLS, "duplicates": DUPLICATES, "input": INPUTS, "select": SELECTIONS, "task": COMMANDS}
 
+MAX_LEVEL = 95.0
+"""Widest prediction interval in percent."""
 
-def check(*sources: str | None, folder: str | None = None, horizon: int | None = None, **options: str | None) -> None:
+
+def check(*sources: str | None, folder: str | None = None, **options: str | None) -> None:
     """Raise for plain errors of a command, before large libraries are loaded: what is named here must exist.
 
     Parameters
@@ -28,8 +31,6 @@ def check(*sources: str | None, folder: str | None = None, horizon: int | None =
         Files and folders to read; None, standard input, patterns and addresses pass.
     folder : str, optional
         Folder of a saved model.
-    horizon : int, optional
-        Steps to forecast.
     **options : str or None
         Values of options by the keys of `CHOICES`; None passes.
 
@@ -40,8 +41,6 @@ def check(*sources: str | None, folder: str | None = None, horizon: int | None =
     OptionError
         If the value of an option is not known.
     """
-    if horizon is not None:
-        positive("--horizon", horizon)
     for name, value in options.items():
         if value is not None:
             choose(name, value, CHOICES[name])
@@ -52,6 +51,28 @@ def check(*sources: str | None, folder: str | None = None, horizon: int | None =
             continue
         if not Path(source).exists():
             raise DataError(f"{source} does not exist: name a file or folder, or - for standard input")
+
+
+def check_numbers(
+    horizon: int | None, level: Sequence[float] | None, windows: int | None = None, time_limit: float | None = None
+) -> None:
+    """Raise an OptionError, before large libraries are loaded, unless the numbers of a forecast are in range."""
+    for name, value in (("--horizon", horizon), ("--time-limit", time_limit)):
+        if value is not None:
+            positive(name, value)
+    for percent in level or ():
+        percentage("--level", percent)
+        if percent > MAX_LEVEL:
+            raise OptionError(f"--level must be at most {MAX_LEVEL:g}, got {percent:g}")
+    if windows is not None and windows < 0:
+        raise OptionError(f"--windows must not be negative, got {windows}")
+
+
+def refuse_forecast_options(reason: str, **options: object) -> None:
+    """Raise an OptionError with the reason for an option of forecasts that is not None."""
+    for name, value in options.items():
+        if value is not None:
+            raise OptionError(f"--{name} is for forecasts; {reason}: leave it out")
 
 
 def completed(names: Iterable[str]) -> Callable[[str], list[str]]:
@@ -108,6 +129,9 @@ Thousands = Annotated[
     str | None, typer.Option(metavar="MARK", help="separator of thousands; inferred where it is unambiguous")
 ]
 Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="sheet of an Excel file; the only one by default")]
+Horizon = Annotated[
+    int | None, typer.Option("--horizon", "-H", metavar="STEPS", help="steps to forecast; as learned by default")
+]
 Level = Annotated[
     list[float] | None,
     typer.Option(metavar="PERCENT", help="prediction interval in percent, 1 to 95, repeatable [default: 80]"),
@@ -158,6 +182,7 @@ Input = Annotated[
     str | None,
     typer.Option(metavar="INPUT", help=f"{either(INPUTS)}; inferred by default", autocompletion=completed(INPUTS)),
 ]
+TimeLimit = Annotated[float | None, typer.Option(metavar="SECONDS", help="time that the command may take in all")]
 Duplicates = Annotated[
     str,
     typer.Option(

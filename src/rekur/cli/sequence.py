@@ -98,8 +98,8 @@ def fit(
         )
     row = COMMANDS[task]
     model = build(row, options)
-    model.check_libraries()
     train = read_examples(source, row, columns, outputs, reading)
+    check_labels(train, row, source)
     skipped = train.skipped
     if test is None:
         train, held_out = split(train, model, row)
@@ -133,7 +133,7 @@ def fit(
 
 
 def build(task: Task, options: FitOptions) -> SequenceModel:
-    """The estimator of a task, with the options that are not None."""
+    """The estimator of a task, with the options that are not None; an error if a library of its scores is missing."""
     arguments: dict[str, Any] = {
         "cell": options.cell,
         "hidden_size": options.hidden_size,
@@ -151,6 +151,7 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
     model: SequenceModel = task.estimator_class()(
         **{name: value for name, value in arguments.items() if value is not None}
     )
+    model.check_libraries()
     return model
 
 
@@ -172,6 +173,19 @@ def dataset_format(task: Task) -> DatasetFormat:
     if task.dataset is None:
         raise OptionError(f"the model is a {task.estimator} of arrays of numbers: use it from Python")
     return task.dataset
+
+
+def check_labels(dataset: Dataset, task: Task, source: str) -> None:
+    """Raise a DataError if all examples that a classifier is to learn from have one and the same label."""
+    if dataset.y is None or dataset_format(task).target_kind != "label" or len(set(dataset.y)) > 1:
+        return
+    column, other = "", ""
+    if dataset.target is not None:
+        column, other = f", column {dataset.target!r}", ", or name another column with --y"
+    cure = f"add examples of another one{other}"
+    raise DataError(
+        f"{source}{column}: all examples have the label {dataset.y[0]!r}, and two or more are needed: {cure}"
+    )
 
 
 def split(dataset: Dataset, model: SequenceModel, task: Task) -> tuple[Dataset, Dataset]:
@@ -198,7 +212,6 @@ def predict(
     model: SequenceModel,
     folder: str,
     file: str | None,
-    future: str | None,
     columns: DatasetColumns,
     outputs: Outputs,
     reading: ReadOptions,
@@ -208,8 +221,6 @@ def predict(
     layout = dataset_format(task)
     if file is None:
         raise OptionError(f"{folder} holds a {task.estimator}: name a file to read, or - for lines of text")
-    if future is not None or outputs.report is not None:
-        raise OptionError(f"--future and --report are for forecasts; {folder} holds a {task.estimator}")
     if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     check_inputs(outputs, (file,))

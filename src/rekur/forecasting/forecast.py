@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError, OptionError, positive
+from rekur.core import Array, DataError, OptionError, percentage, positive
 from rekur.data.ingest.schema import Frame, id_columns
 from rekur.data.ingest.to_frame import to_frame
 from rekur.data.panel import Panel
@@ -306,7 +306,7 @@ def forecast_columns(
     columns = {name: at_level(values, levels, 0.5)}
     level, quantiles = ([v] if isinstance(v, (int, float)) else v for v in (level, quantiles))
     for percent in level or ():
-        check_percent("level", percent)
+        percentage("level", percent)
         for side, tail in (("lo", 0.5 - percent / 200), ("hi", 0.5 + percent / 200)):
             columns[f"{name}-{side}-{percent:g}"] = quantile_column(values, levels, tail, f"level={percent:g}")
     for q in quantiles or ():
@@ -314,14 +314,6 @@ def forecast_columns(
             raise OptionError(f"quantiles must lie between 0 and 1, got {q!r}")
         columns[f"{name}_ql{q:g}"] = quantile_column(values, levels, q, f"quantile {q:g}")
     return columns
-
-
-def check_percent(name: str, percent: object) -> None:
-    """Raise an OptionError unless the level of an interval is a percentage of 1 or more."""
-    if not isinstance(percent, NUMBERS) or isinstance(percent, bool) or not 0 < percent < 100:
-        raise OptionError(f"{name} must be a number between 0 and 100, in percent, got {percent!r}")
-    if percent < 1:
-        raise OptionError(f"{name} {percent:g} is below 1 %: levels are in percent, {100 * percent:g} for {percent:g}")
 
 
 def quantile_column(values: Array, levels: Sequence[float], q: float, request: str) -> Array:

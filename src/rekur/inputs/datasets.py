@@ -58,6 +58,8 @@ class Dataset:
         What stands in the source, one row for each example: the columns of a table, or words, text, file.
     notes : list of str, optional
         Notes on how the file was read.
+    target : str, optional
+        Column of the targets in a table.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class Dataset:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
+    target: str | None = None
 
     def subset(self, rows: Sequence[int]) -> Dataset:
         """Select examples by position, without notes on skipped rows.
@@ -301,7 +304,7 @@ def read_table(
     elif layout.sequence_kind == "words":
         x = [text.split() for text in texts]
     y = None if y_name is None else _targets(frame[y_name].iloc[rows].tolist(), layout)
-    return Dataset(x, y, names, skipped, frame.iloc[rows])
+    return Dataset(x, y, names, skipped, frame.iloc[rows], target=y_name)
 
 
 def _targets(cells: list[Any], layout: DatasetFormat) -> Targets:
@@ -351,7 +354,7 @@ def read_readings(
     for key, rows in groups.items():
         if len(set(labels[rows].tolist())) > 1:
             raise DataError(f"{id} {key!r} has several labels in {y_name!r}; give each sequence one label")
-    return Dataset(x, [labels[rows[0]] for rows in groups.values()], names, table=table)
+    return Dataset(x, [labels[rows[0]] for rows in groups.values()], names, table=table, target=y_name)
 
 
 def decodable(dataset: Dataset, source: str) -> Dataset:
@@ -368,7 +371,7 @@ def decodable(dataset: Dataset, source: str) -> Dataset:
         reason = skipped[0][1] if skipped else "it has no rows"
         raise DataError(f"no row of {source} can be used: {reason}")
     usable = dataset.subset(rows)
-    usable.skipped, usable.notes = skipped, dataset.notes
+    usable.skipped, usable.notes, usable.target = skipped, dataset.notes, dataset.target
     return usable
 
 

@@ -44,7 +44,8 @@ class LabelCodec:
         """Labels of the targets; there must be two or more."""
         classes, counts = np.unique(read_labels(data.y)[data.rows], return_counts=True)
         if len(classes) < 2:
-            raise DataError(f"y holds one class, {classes.tolist()[0]!r}, in every row: two or more classes are needed")
+            cure = "two or more classes are needed: add rows of another one"
+            raise DataError(f"y holds one class, {classes.tolist()[0]!r}, in every row that is learned, and {cure}")
         return cls(classes.tolist(), counts.tolist())
 
     def encode(self, y: ArrayLike, lengths: Array) -> Tensor:

@@ -15,14 +15,24 @@ SCHEDULES = ("constant", "cosine")
 
 Options = TypeVar("Options")
 
+SYNONYMS = {"lr": "learning_rate", "max_time": "max_seconds", "time_limit": "max_seconds"}
+"""Names that other libraries have for options of training."""
+
 
 def remember_explicit(options: type[Options]) -> type[Options]:
-    """Let a dataclass with a field `explicit` record which of its other fields the caller has passed."""
+    """Let a dataclass with a field `explicit` record which of its other fields the caller has passed.
+
+    A name that is no field is an OptionError that suggests the nearest one.
+    """
     initialize = cast(Callable[..., None], options.__init__)
     defaults = {each.name: each.default for each in fields(cast(Any, options)) if each.name != "explicit"}
 
     @wraps(initialize)
     def init(self: Options, *args: object, **keywords: object) -> None:
+        unknown = [name for name in keywords if name not in (*defaults, "explicit")]
+        if unknown:
+            meant = nearest(unknown[0], defaults, SYNONYMS)
+            raise OptionError(f"{options.__name__} has no field {unknown[0]!r}; it has {', '.join(defaults)}{meant}")
         initialize(self, *args, **keywords)
         before = keywords.get("explicit")
         names = {*list(defaults)[: len(args)], *keywords}
@@ -84,7 +94,7 @@ class Training:
     Raises
     ------
     OptionError
-        If a field has a value outside its range.
+        If a field is unknown or has a value outside its range.
 
     Examples
     --------
@@ -156,10 +166,6 @@ class Training:
         >>> Training(batch_size=64).replace(patience=3)
         Training(batch_size=64, patience=3)
         """
-        unknown = set(changes) - set(FIELDS)
-        if unknown:
-            name = min(unknown)
-            raise OptionError(f"Training has no field {name!r}; it has {', '.join(FIELDS)}{nearest(name, FIELDS)}")
         return Training(**{name: getattr(self, name) for name in self.explicit} | changes)
 
     def merged_with(self, defaults: Training) -> Training:

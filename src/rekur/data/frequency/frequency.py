@@ -21,7 +21,8 @@ MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 WEEK = 7 * DAY
 MONTH = 30.44 * DAY
 """Lengths in microseconds; that of a month is its mean."""
-WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS = tuple(name[:3].upper() for name in DAY_NAMES)
 UNITS = {"us": 1, "ms": 1000, "s": SECOND, "min": MINUTE, "h": HOUR, "D": DAY, "W": WEEK}
 MONTH_UNITS = {"M": 1, "Q": 3, "Y": 12}
 MONTH_WORDS = {"month": 1, "quarter": 3, "year": 12}

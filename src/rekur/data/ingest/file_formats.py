@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -15,7 +17,16 @@ from rekur.data.ingest.header import drop_last_rows, find_header, title_note
 from rekur.data.ingest.number_formats import number_notes, read_numbers
 from rekur.data.ingest.schema import quoted
 
-__all__ = ["NEEDS_EXCEL", "NEEDS_PARQUET", "parse_columnar", "parse_excel", "parse_json", "parse_json_lines"]
+__all__ = [
+    "NEEDS_EXCEL",
+    "NEEDS_PARQUET",
+    "parse_columnar",
+    "parse_excel",
+    "parse_json",
+    "parse_json_lines",
+    "unzip",
+    "zip_members",
+]
 
 NEEDS_PARQUET = "Parquet and Feather need pyarrow: pip install pyarrow"
 NEEDS_EXCEL = "Excel files need openpyxl: pip install openpyxl"
@@ -87,11 +98,10 @@ def parse_excel(data: bytes, name: str, options: ReadOptions) -> ParsedTable:
     Raises
     ------
     DataError
-        If it is another kind of zip file, or has several sheets.
+        If it cannot be read, or has several sheets.
     OptionError
         If there is no sheet of that name.
     """
-    _refuse_other_zip(data, name)
     try:
         import openpyxl  # noqa: F401
     except ImportError:
@@ -134,14 +144,50 @@ def _sheet(book: pd.ExcelFile, name: str, sheet: str | None) -> tuple[pd.DataFra
     return table, [f"sheet {filled[0]!r}"] if len(sheets) > 1 else []
 
 
-def _refuse_other_zip(data: bytes, name: str) -> None:
-    """Raise a DataError unless a zip file is an Excel file (.xlsx)."""
+def zip_members(data: bytes, name: str) -> list[str]:
+    """Return the names of the files in a zip archive; none for an Excel file (.xlsx), which is one, too.
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged, or a sheet of another format.
+
+    Examples
+    --------
+    >>> buffer = io.BytesIO()
+    >>> with zipfile.ZipFile(buffer, "w") as archive:
+    ...     archive.writestr("sales.csv", "ds,y")
+    >>> zip_members(buffer.getvalue(), "sales.zip")
+    ['sales.csv']
+    """
     try:
         members = zipfile.ZipFile(io.BytesIO(data)).namelist()
     except zipfile.BadZipFile:
         raise DataError(f"{name} is a damaged zip or Excel file; save the sheet again, or as CSV (UTF-8)") from None
     if "xl/workbook.xml" in members:
-        return
+        return []
     if "xl/workbook.bin" in members or "mimetype" in members:
         raise DataError(f"{name} is a sheet of another format than .xlsx; save it as .xlsx or CSV (UTF-8)")
-    raise DataError(f"{name} is a zip archive; unpack it and name the file in it")
+    return [member for member in members if not member.endswith("/")]
+
+
+def unzip(data: bytes, member: str, name: str) -> bytes:
+    """Return the content of a file in a zip archive.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, encrypted or packed by another method.
+
+    Examples
+    --------
+    >>> buffer = io.BytesIO()
+    >>> with zipfile.ZipFile(buffer, "w") as archive:
+    ...     archive.writestr("sales.csv", "ds,y")
+    >>> unzip(buffer.getvalue(), "sales.csv", "sales.zip")
+    b'ds,y'
+    """
+    try:
+        return zipfile.ZipFile(io.BytesIO(data)).read(member)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:  # encrypted, too
+        raise DataError(f"{member} of {name} cannot be unpacked: {error}; unpack it, then name the file") from None

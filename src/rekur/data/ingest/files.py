@@ -20,7 +20,15 @@ import pandas as pd
 
 from rekur.core import DataError, OptionError
 from rekur.data.ingest.delimited import ParsedTable, ReadOptions, parse_csv, to_utf8
-from rekur.data.ingest.file_formats import NEEDS_PARQUET, parse_columnar, parse_excel, parse_json, parse_json_lines
+from rekur.data.ingest.file_formats import (
+    NEEDS_PARQUET,
+    parse_columnar,
+    parse_excel,
+    parse_json,
+    parse_json_lines,
+    unzip,
+    zip_members,
+)
 from rekur.data.ingest.number_formats import check_separators, holds_text
 from rekur.data.ingest.schema import FILE_ATTRIBUTES, ID_COLUMNS, Frame, as_table, quoted, time_columns
 
@@ -29,6 +37,7 @@ __all__ = ["check_suffix", "expand", "read_file", "read_text", "write_bytes", "w
 PARQUET_SUFFIXES = (".parquet", ".pq")
 COLUMNAR_SUFFIXES = (*PARQUET_SUFFIXES, ".feather", ".arrow")
 TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+ZIP = b"PK\x03\x04"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 MAX_INDENT = 1_000  # blanks before a JSON array
@@ -51,6 +60,11 @@ def _read_bytes(path: str) -> bytes:
             data = Path(path).read_bytes()
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror or error}") from None
+    return _unpacked(data, name)
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
+    """Return data unpacked from gzip or xz; other data as they are."""
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
@@ -101,10 +115,10 @@ def read_file(
 ) -> pd.DataFrame:
     """Read a table from CSV, Excel, JSON, JSON lines, Parquet or Feather, or from several files of the same columns.
 
-    The format is recognised by the suffix or the first bytes; text may be packed by gzip or xz. Of a CSV the delimiter
-    (comma, semicolon, tab or |), the encoding (UTF-8, UTF-16, Windows-1252), the header below lines of a title, decimal
-    commas, separators of thousands, and signs of currency and percent are recognised. What was recognised is said in
-    the notes of a forecast.
+    The format is recognised by the suffix or the first bytes; text may be packed by gzip or xz, one table by zip. Of a
+    CSV the delimiter (comma, semicolon, tab or |), the encoding (UTF-8, UTF-16, Windows-1252), the header below lines
+    of a title, decimal commas, separators of thousands, and signs of currency and percent are recognised. What was
+    recognised is said in the notes of a forecast.
 
     Parameters
     ----------
@@ -147,13 +161,26 @@ def read_file(
 
 
 def _read_table(path: str, options: ReadOptions) -> ParsedTable:
-    """Read one file."""
-    name = _display_name(path)
-    data = _read_bytes(path)
+    """Read one file, or the only table of a zip archive."""
+    name, data = _display_name(path), _read_bytes(path)
+    members = zip_members(data, name) if data[:4] == ZIP else []
+    if not members:
+        return _parse(data, path, name, options)
+    tables = [member for member in members if _is_table(os.path.basename(member))]
+    if len(tables) != 1:
+        kind, names = (f"of {len(tables)} tables", tables) if tables else ("without a table", members)
+        raise DataError(f"{name} is a zip archive {kind}, {quoted(names, 6)}; unpack it and name the file to read")
+    source = f"{tables[0]} of {name}"
+    table = _parse(_unpacked(unzip(data, tables[0], name), source), tables[0], source, options)
+    return table._replace(notes=[f"table {tables[0]!r}", *table.notes]) if len(members) > 1 else table
+
+
+def _parse(data: bytes, path: str, name: str, options: ReadOptions) -> ParsedTable:
+    """Parse the content of a file in the format of its first bytes or its suffix."""
     suffixes = path.lower().removesuffix(".gz").removesuffix(".xz")
     if not data or data.isspace():
         raise DataError(f"{name} is empty: there is no data")
-    if data[:4] == b"PK\x03\x04":
+    if data[:4] == ZIP:
         table = parse_excel(data, name, options)
     elif options.sheet is not None:
         raise OptionError(f"sheet={options.sheet!r}: {name} is no Excel file; leave it out")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rekur.core import Array, DataError, choose
-from rekur.data.frequency.frequency import HOUR, Frequency, format_time
+from rekur.data.frequency.frequency import DAY_NAMES, HOUR, WEEK, WEEKDAYS, Frequency, format_time
 from rekur.data.frequency.irregular import snap_to_grid
 from rekur.data.frequency.per_series import FrequencyGroup, LearnedFrequency, frequency_groups
 from rekur.data.ingest.parsing import plural, row_name
@@ -277,13 +277,22 @@ def _irregular_notes(irregular: Array, freq: Frequency, duplicates: str) -> list
     """Return the note on series (S,) whose times were irregular, or whose rows the user combines to steps."""
     of = "" if irregular.all() else f" of {irregular.sum()} of {len(irregular)} series"
     if duplicates != "error":
-        return [f"the rows{of} of each step of {freq.name} were combined: {duplicates=}"]
+        return [f"the rows{of} of each step of {freq.name} were combined: {duplicates=}{_week(freq)}"]
     if freq.kind == "month":
         return [f"the day of the month{of} varies; every row was taken as that of its month ({freq.name})"]
     return [
         f"the times{of} are uneven: laid on steps of {freq.name}, the values of one step averaged; duplicates='sum' "
         "adds them"
     ]
+
+
+def _week(freq: Frequency) -> str:
+    """Return the end of a note on the weekday with which steps of weeks begin; nothing for other steps."""
+    if freq.kind != "tick" or freq.step % WEEK:
+        return ""
+    unit, _, weekday = freq.name.partition("-")
+    cure = "" if weekday == "MON" else f"; freq='{unit}-MON' begins them on Monday"
+    return f"; steps begin on {DAY_NAMES[WEEKDAYS.index(weekday)]} and have its date{cure}"
 
 
 def _incomplete_notes(rows: SortedRows, k: Array) -> list[str]:
