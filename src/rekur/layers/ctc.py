@@ -199,6 +199,11 @@ def forced_alignment(log_p: Array, labels: Sequence[int], blank: int) -> list[tu
     list of (int, int)
         U pairs.
 
+    References
+    ----------
+    A. J. Viterbi, 1967, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm", IEEE
+    Transactions on Information Theory 13.
+
     Examples
     --------
     >>> import numpy as np
