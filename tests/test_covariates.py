@@ -105,6 +105,12 @@ def test_the_effect_is_not_halved_where_one_block_of_time_is_held_out(kind: str)
     assert effect == pytest.approx(0.5 if kind == "weekly" else 23 / 18 - 1, rel=0.25)
 
 
+def test_a_covariate_of_one_value_is_named() -> None:
+    df = weeks(60).assign(country="DE", zero=0.0)
+    model = Forecaster(4, select="regression").fit(df, futr_exog_list=["promo", "country"], hist_exog_list=["zero"])
+    assert "covariates without effect: 'country', 'zero', as all values are the same" in model.notes_
+
+
 def test_labels_of_the_future_table() -> None:
     """No label that was learned is an error; where empty cells are learned, all may be empty."""
     df = weeks(60).drop(columns="promo").assign(promo=np.where(np.arange(60) % 7 == 2, "x", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,15 @@ def test_the_verdict_says_where_the_forecast_is_a_baseline() -> None:
     alone = Forecaster(7, select="naive").backtest(table(120, "walk"), n_windows=3)
     assert alone.verdict().startswith("rekur, in these windows naive itself, ")
     np.testing.assert_array_equal(alone.forecasts["rekur"][..., 6], alone.forecasts["naive"][..., 6])
+
+
+def test_the_verdict_names_intervals_that_are_too_narrow() -> None:
+    backtest = Forecaster(7, select="naive").backtest(table(120, "walk"), n_windows=3)
+    assert "intervals held" not in backtest.verdict()
+    q = backtest.forecasts["rekur"]
+    narrow = q[..., 6:7] + 0.01 * (q - q[..., 6:7])
+    text = replace(backtest, forecasts={**backtest.forecasts, "rekur": narrow}).verdict()
+    assert re.search(r"; its 80 % intervals held [0-9] % of the values", text)
 
 
 def test_ten_rows() -> None:
