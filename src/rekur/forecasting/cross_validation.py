@@ -28,8 +28,8 @@ from rekur.plotting import windows_figure
 from rekur.training.deadline import Deadline
 from rekur.training.progress import displayed, phase, stage
 
-MIN_COVERAGE_VALUES, LOW_COVERAGE = 20, 0.6
-"""Values from which on, and coverage of the 80 % intervals below which, the verdict names the coverage."""
+MIN_COVERAGE_VALUES = 20
+"""Values from which on the verdict judges the coverage of the intervals."""
 
 MAX_LISTED = 10
 """Omitted series that a note names."""
@@ -297,12 +297,11 @@ class Backtest:
 
     def outcome(self, used: str | None = None) -> Verdict:
         """The verdict with its kind: rekur beats the best baseline, is close to it or behind."""
-        result = verdict(self.scores, self.n_windows, self._itself(), used)
-        held = self.metrics()[NAME]["coverage80"]
-        few = np.isfinite(self.actual).sum() >= MIN_COVERAGE_VALUES and held < LOW_COVERAGE
-        narrow = f"; its 80 % intervals held {100 * held:.0f} % of the values" if few else ""
+        counted = np.isfinite(self.actual).sum() >= MIN_COVERAGE_VALUES
+        coverage = self.metrics()[NAME]["coverage80"] if counted else np.nan
+        result = verdict(self.scores, self.n_windows, self._itself(), used, coverage)
         untested = f" (too short to be tested: {', '.join(self.untested)})" if self.untested else ""
-        return replace(result, text=f"{result.text}{narrow}{untested}")
+        return replace(result, text=f"{result.text}{untested}")
 
     def _itself(self) -> str | None:
         """The baseline whose medians are those of rekur in all windows."""

@@ -14,6 +14,8 @@ SEASONAL = "seasonal_naive"
 CLOSE = 0.2
 """Share of a score up to which another one is called close to it."""
 
+LOW_COVERAGE = 0.6
+"""Coverage of the 80 % intervals below which the verdict names it."""
 
 KINDS = {1: "beats", 0: "close", -1: "behind"}
 """Kinds of outcomes."""
@@ -35,7 +37,13 @@ class Verdict:
     outcome: str
 
 
-def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, used: str | None = None) -> Verdict:
+def verdict(
+    scores: WindowScores,
+    n_windows: int,
+    itself: str | None = None,
+    used: str | None = None,
+    coverage: float = np.nan,
+) -> Verdict:
     """Compare the forecast "rekur" with seasonal naive and the best baseline.
 
     Parameters
@@ -48,6 +56,8 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
         The baseline that "rekur" is on all windows.
     used : str, optional
         The model that forecasts the future, where it is known: a baseline, or "blend" for any other.
+    coverage : float, default NaN
+        Share of the values inside the 80 % intervals of "rekur", which is named where it is below 60 %.
 
     Returns
     -------
@@ -65,6 +75,8 @@ def verdict(scores: WindowScores, n_windows: int, itself: str | None = None, use
     subject = NAME if itself is None else f"{NAME}, in these windows {describe(itself)} itself,"
     compared = _comparison(scores, best, outcome, called, "best" if itself is None else "next")
     text = f"{subject} {compared} {where}{_intervals(scores, best, outcome)}"
+    if coverage < LOW_COVERAGE:
+        text += f"; its 80 % intervals held {100 * coverage:.0f} % of the values"
     if used in METHODS and used != itself:
         follows = used == best and outcome < 0
         text += f"; the forecast is {'therefore ' if follows else ''}{describe(used)}"
