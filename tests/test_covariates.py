@@ -13,6 +13,7 @@ from rekur import Forecaster
 from rekur.core import DataError, OptionError
 from rekur.data.ingest.covariates import ExogenousEncoder
 from rekur.data.panel import read_panel
+from rekur.forecasting.baselines.covariate_regression import CovariateRegression
 from rekur.training.config import Training
 
 pytestmark = pytest.mark.usefixtures("short_epochs")
@@ -175,6 +176,28 @@ def test_the_regression_of_a_window_reads_nothing_after_it(time_limit: float | N
     before = first.stop <= 82
     assert before.any()
     np.testing.assert_array_equal(first.forecasts["regression"][before], second.forecasts["regression"][before])
+
+
+def test_constant_and_short_series_say_nothing_of_a_promotion() -> None:
+    parts = [weeks(70, seed).assign(unique_id=f"s{seed}") for seed in range(2)]
+    alone = read_panel(pd.concat(parts), future=["promo"])
+    both = read_panel(pd.concat([*parts, weeks(70, 9).assign(unique_id="constant", y=3.0)]), future=["promo"])
+    priors = [CovariateRegression.of(panel, (52,), 70) for panel in (alone, both)]
+    assert priors[0] is not None
+    assert priors[1] is not None
+    assert priors[1].prior == pytest.approx(priors[0].prior, rel=0.1)
+    few = pd.concat([part.head(3).assign(y=[np.nan, np.nan, 1.0]) for part in parts])
+    short = CovariateRegression.of(read_panel(few, future=["promo"]), (52,), 70)
+    assert short is not None
+    assert not any(short.prior)
+
+
+def test_a_promotion_that_new_rows_lack_is_not_said_to_be_without_effect() -> None:
+    df = weeks(100)
+    model = Forecaster(4, select="regression").fit(df, futr_exog_list=["promo"])
+    quiet = df[df.promo == 0].tail(12).assign(ds=df.ds.tail(12).to_numpy())
+    future = pd.DataFrame({"ds": pd.date_range(quiet.ds.iloc[-1], periods=5, freq="W-MON")[1:], "promo": 1.0})
+    assert not any("without effect" in note for note in model.forecast(quiet, futr_df=future).notes)
 
 
 def test_what_is_known_of_the_past_alone_tells_the_next_value() -> None:

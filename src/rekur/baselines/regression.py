@@ -133,6 +133,8 @@ def common_coefficients(moments: Iterable[RegressionMoments], width: int) -> Arr
         xx += np.einsum("b,bkl->kl", 1 / variance, each.xx[rate, rows])
         xy += np.einsum("b,bk->k", 1 / variance, each.xy[rate, rows])
         variances.append(variance)
+    if not sum(map(len, variances)):
+        return np.zeros(width)
     unit = float(np.median(np.concatenate(variances)))
     values, vectors = np.linalg.eigh(unit * xx)
     d, c = np.maximum(values, 0.0)[:, None], (vectors.T @ (unit * xy))[:, None]

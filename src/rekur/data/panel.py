@@ -13,7 +13,7 @@ from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency
 from rekur.data.frequency.per_series import LearnedFrequency
 from rekur.data.ingest.covariates import read_covariate, static_values
-from rekur.data.ingest.notes import single_values, table_notes
+from rekur.data.ingest.notes import constant_covariates, single_values, table_notes
 from rekur.data.ingest.parsing import series_codes, to_numbers
 from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
 from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, file_attributes, infer_schema, quoted
@@ -401,6 +401,7 @@ def read_panels(
     constants = [
         static_values(exogenous[name][0], codes, ids, f"{source}, column {name!r} (static)") for name in static
     ]
+    covariate_notes = [*single_values(exogenous, [*future, *past]), *constant_covariates(exogenous)]
     columns = _PanelColumns(
         schema=schema,
         ids=ids,
@@ -409,7 +410,7 @@ def read_panels(
         past={name: exogenous[name][0] for name in past},
         static=dict(zip(static, constants, strict=True)),
         labels={name: labels for name, (_, labels) in exogenous.items() if labels},
-        notes=(*known.get("notes", ()), *([] if learned else single_values(exogenous, [*future, *past]))),
+        notes=(*known.get("notes", ()), *([] if learned else covariate_notes)),
     )
     return [_panel_on_grid(grid, columns) for grid in grids]
 

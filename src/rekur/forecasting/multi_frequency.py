@@ -159,19 +159,13 @@ def used_model(parts: Sequence[PanelForecaster], select: str) -> str:
 
 
 def effect_notes(panel: Panel, ensemble: Ensemble) -> list[str]:
-    """Notes on the covariates of a panel that the model in use does not read, and on those of one value."""
-    notes, names = [], ensemble.unread_covariates(panel)
-    if names:
-        every = len(names) == len((*panel.future_names, *panel.past_names, *panel.static_names))
-        reason = "baselines, which read none" if every else "a regression on those known for the future"
-        notes.append(f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of {reason}")
-    known = ((panel.future, panel.future_names), (panel.past, panel.past_names), (panel.static, panel.static_names))
-    constant = [
-        name for values, of_role in known for name, x in zip(of_role, values.T, strict=True) if x.min() == x.max()
-    ]
-    if constant:
-        notes.append(f"covariates without effect: {quoted(constant, limit=6)}, as all values are the same")
-    return notes
+    """Note on the covariates of a panel that the model in use does not read."""
+    names = ensemble.unread_covariates(panel)
+    if not names:
+        return []
+    every = len(names) == len((*panel.future_names, *panel.past_names, *panel.static_names))
+    reason = "baselines, which read none" if every else "a regression on those known for the future"
+    return [f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of {reason}"]
 
 
 def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:

@@ -16,7 +16,7 @@ from rekur.data.ingest.schema import Schema, quoted
 if TYPE_CHECKING:
     from rekur.data.panel import Panel
 
-__all__ = ["empty_ends", "single_values", "table_notes"]
+__all__ = ["constant_covariates", "empty_ends", "single_values", "table_notes"]
 
 
 def single_values(covariates: Mapping[str, tuple[Array, tuple[str, ...]]], names: Sequence[str]) -> list[str]:
@@ -38,6 +38,16 @@ def single_values(covariates: Mapping[str, tuple[Array, tuple[str, ...]]], names
                 "none"
             )
     return notes
+
+
+def constant_covariates(covariates: Mapping[str, tuple[Array, tuple[str, ...]]]) -> list[str]:
+    """Return a note on the covariates, values (n,) and labels by name, all of whose values are the same.
+
+    >>> constant_covariates({"country": (np.array([0.0, 0.0]), ("DE",)), "price": (np.array([1.0, 2.0]), ())})
+    ["covariates without effect: 'country', as all values are the same"]
+    """
+    names = [name for name, (values, _) in covariates.items() if len(values) and values.min() == values.max()]
+    return [f"covariates without effect: {quoted(names, limit=6)}, as all values are the same"] if names else []
 
 
 def empty_ends(offsets: Array, y: Array) -> Array:

@@ -64,12 +64,14 @@ class CovariateRegression:
 
     def _moments(self, panel: Panel, seasons: tuple[int, ...], rows: int) -> Iterator[RegressionMoments]:
         """Moments of groups of series, of some of many."""
-        used = np.flatnonzero((panel.seen > 1) & (np.maximum.reduceat(np.isfinite(panel.y), panel.offsets[:-1]) > 0))
-        used = used[:: -(-len(used) // MAX_SERIES)]
+        used = np.flatnonzero(panel.seen > 1)
+        used = used[:: max(1, -(-len(used) // MAX_SERIES))]
         inputs, rows = self.inputs(panel.future), int(min(rows, panel.lengths.max()))
         for chunk in np.array_split(used, max(1, len(used) * rows * inputs.shape[1] // CHUNK_VALUES)):
             windows = WindowIndex(panel.offsets, rows, 0, chunk, panel.lengths[chunk])
-            z = stabilized(windows.gather(panel.y))[0]
+            y = windows.gather(panel.y)
+            varies = np.fmax.reduce(y, axis=1) > np.fmin.reduce(y, axis=1)  # a constant would outweigh all others
+            windows, z = windows.take(varies), stabilized(y[varies])[0]
             yield RegressionMoments.of(z, np.nan_to_num(windows.gather(inputs)), seasons)
 
     def inputs(self, values: Array) -> Array:
