@@ -133,7 +133,7 @@ def test_a_field_that_is_passed_changes_that_field_of_the_defaults_alone() -> No
     assert replace(options, patience=None, max_epochs=9).explicit == ("max_epochs", "batch_size")
     assert options.replace(patience=None).merged_with(tuned).patience is None
     assert repr(options) == "Training(batch_size=32)"
-    with pytest.raises(OptionError, match="no field 'batch'"):
+    with pytest.raises(OptionError, match="no parameter 'batch'"):
         options.replace(batch=3)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from numbers import Real
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -205,6 +205,42 @@ def nearest(value: str, known: Iterable[str], synonyms: Mapping[str, str] | None
         return f"; did you mean {meant!r}?"
     close = get_close_matches(value.lower(), names, n=1)
     return f"; did you mean {names[close[0]]!r}?" if close else ""
+
+
+class CheckedArguments:
+    """Base of the classes whose constructor refuses the name of an argument that it does not have.
+
+    The OptionError suggests the nearest name.
+
+    Examples
+    --------
+    >>> class Walk(CheckedArguments):
+    ...     def __init__(self, steps=1): ...
+    >>> Walk(step=2)
+    Traceback (most recent call last):
+    ...
+    rekur.core.OptionError: Walk has no parameter 'step'; it has steps; did you mean 'steps'?
+    """
+
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Names that other libraries have for the arguments."""
+
+    def __new__(cls, *args: object, **arguments: object) -> Self:
+        """A new object; the names of the arguments are checked before they are taken."""
+        cls.check_names(arguments)
+        return super().__new__(cls)
+
+    @classmethod
+    def check_names(cls, names: Iterable[str]) -> None:
+        """Raise an OptionError for the first name that is no argument of the constructor."""
+        from inspect import signature
+
+        known = list(signature(cls).parameters)
+        for name in names:
+            if name not in known:
+                listed = [each for each in known if each != "explicit"]  # filled in by the constructor
+                meant = nearest(name, listed, cls.synonyms)
+                raise OptionError(f"{cls.__name__} has no parameter {name!r}; it has {', '.join(listed)}{meant}")
 
 
 def choose(name: str, value: str, known: Iterable[str]) -> str:

@@ -12,17 +12,13 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
-from rekur.core import NotFittedError, OptionError, nearest
+from rekur.core import CheckedArguments, NotFittedError, OptionError, nearest
 
 Parameters: TypeAlias = "dict[str, Any]"
 """Constructor arguments by name, of the types of the constructor."""
 
 
-SYNONYMS = {"h": "horizon", "seed": "random_state", "units": "hidden_size", "model": "select", "epochs": "training"}
-"""Names that other libraries have for parameters."""
-
-
-class BaseEstimator:
+class BaseEstimator(CheckedArguments):
     """Parameters, fitted state and display of an estimator.
 
     The constructor stores its arguments and nothing else; attributes learned by `fit` end in an underscore. Parameters
@@ -31,6 +27,13 @@ class BaseEstimator:
 
     estimator_type: ClassVar[Literal["classifier", "regressor"] | None] = None
     fitted_attribute: ClassVar[str] = "net_"
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "h": "horizon",
+        "seed": "random_state",
+        "units": "hidden_size",
+        "model": "select",
+        "epochs": "training",
+    }
     nested_options: ClassVar[Mapping[str, type]] = {}
     """Types of the options that may be None and still be reached by `name__field`."""
     __signature__: ClassVar[inspect.Signature]
@@ -40,13 +43,6 @@ class BaseEstimator:
         if "__init__" in vars(cls):  # the signature of the class is that of its constructor, not of `__new__`
             parameters = list(inspect.signature(cls.__init__).parameters.values())
             cls.__signature__ = inspect.Signature(parameters[1:])
-
-    def __new__(cls, *args: object, **params: object) -> Self:
-        """A new object; an OptionError that suggests the nearest name for a parameter that does not exist."""
-        unknown = [name for name in params if name not in inspect.signature(cls).parameters]
-        if unknown:
-            raise unknown_parameter(cls, unknown[0])
-        return super().__new__(cls)
 
     def get_params(self, deep: bool = True) -> Parameters:
         """Constructor arguments by name.
@@ -90,12 +86,10 @@ class BaseEstimator:
         OptionError
             If there is no such parameter.
         """
-        known = inspect.signature(type(self)).parameters
+        self.check_names(key.partition("__")[0] for key in params)
         nested: dict[str, dict[str, object]] = {}
         for key, value in params.items():
             name, _, option = key.partition("__")
-            if name not in known:
-                raise unknown_parameter(type(self), name)
             if option:
                 nested.setdefault(name, {})[option] = value
             else:
@@ -161,13 +155,6 @@ class BaseEstimator:
             regressor_tags=RegressorTags() if self.estimator_type == "regressor" else None,
             input_tags=InputTags(two_d_array=True, three_d_array=True),
         )
-
-
-def unknown_parameter(kind: type, name: str) -> OptionError:
-    """Error for a constructor argument that does not exist, with the nearest name."""
-    known = list(inspect.signature(kind).parameters)
-    meant = nearest(name, known, SYNONYMS)
-    return OptionError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(known)}{meant}")
 
 
 def option_fields(value: Any) -> list[Any]:

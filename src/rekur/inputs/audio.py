@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
-from rekur.core import DataError, library, positive
+from rekur.core import CheckedArguments, DataError, library, positive
 from rekur.data.batching import LazySequences
 from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
 from rekur.inputs.reader import training_part
@@ -52,7 +52,7 @@ class FilterBank(Protocol):
 
 
 @dataclass(frozen=True)
-class Audio:
+class Audio(CheckedArguments):
     """Recordings, as files or as pairs (samples, rate), read as log-mel spectra.
 
         x_t = log of the energy in each mel band of the 25 ms from 10 ms · t on

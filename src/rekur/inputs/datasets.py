@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rekur.core import DataError, OptionError, nearest
+from rekur.core import CheckedArguments, DataError, OptionError, nearest
 from rekur.data.ingest import files
 from rekur.data.ingest.delimited import ReadOptions
 from rekur.data.ingest.parsing import row_name
@@ -94,7 +94,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class DatasetColumns:
+class DatasetColumns(CheckedArguments):
     """Columns of a table as the user names them.
 
     Parameters

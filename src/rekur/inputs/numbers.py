@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 import numpy as np
 
-from rekur.core import DataError, choose
+from rekur.core import CheckedArguments, DataError, choose
 from rekur.data.batching import LazySequences, PaddedArray
 from rekur.inputs.reader import training_part
 
@@ -29,7 +29,7 @@ NumberSequences: TypeAlias = "ArrayLike | Sequence[ArrayLike | Tensor] | PaddedA
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(CheckedArguments):
     """Sequences of numbers: sensor readings, joints of a skeleton, features of frames or of speech.
 
     Parameters

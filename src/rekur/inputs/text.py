@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from rekur.core import DataError, positive
+from rekur.core import CheckedArguments, DataError, positive
 from rekur.data.batching import LazySequences
 from rekur.inputs.reader import training_part
 from rekur.inputs.tokenizer import UNKNOWN, Tokenizer
@@ -27,7 +27,7 @@ SEGMENTATIONS = 8
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(CheckedArguments):
     """Strings, cut into tokens by a SentencePiece model learned from the training data.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from rekur.core import DataError, library, positive
+from rekur.core import CheckedArguments, DataError, library, positive
 from rekur.data.batching import LazySequences
 from rekur.inputs.media_files import Cache, check_duration, existing_path, is_file, label_of
 
@@ -27,7 +27,7 @@ VideoValue: TypeAlias = "str | os.PathLike[str] | Frames"
 
 
 @dataclass(frozen=True)
-class Video:
+class Video(CheckedArguments):
     """Videos, as files or as arrays of frames (T, height, width, 3) uint8.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from rekur.core import DataError, positive
+from rekur.core import CheckedArguments, DataError, positive
 from rekur.data.batching import LazySequences
 from rekur.inputs.tokenizer import UNKNOWN, Vocabulary
 
@@ -25,7 +25,7 @@ WORD = re.compile(r"\w+|[^\w\s]")  # a word or a punctuation mark
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(CheckedArguments):
     """Sentences as lists of words, or as strings, which are split into words and punctuation marks.
 
     Parameters

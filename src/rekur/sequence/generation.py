@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rekur.core import OptionError, choose, positive
+from rekur.core import CheckedArguments, OptionError, choose, positive
 
 
 @dataclass(frozen=True)
-class GenerationConfig:
+class GenerationConfig(CheckedArguments):
     """Options of text generation, an immutable value.
 
     Parameters

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
-from rekur.core import OptionError, choose, nearest, number, positive, whole
+from rekur.core import CheckedArguments, OptionError, choose, number, positive, whole
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine")
 
 Options = TypeVar("Options")
 
-SYNONYMS = {"lr": "learning_rate", "max_time": "max_seconds", "time_limit": "max_seconds"}
-"""Names that other libraries have for options of training."""
-
 
 def remember_explicit(options: type[Options]) -> type[Options]:
-    """Let a dataclass with a field `explicit` record which of its other fields the caller has passed.
-
-    A name that is no field is an OptionError that suggests the nearest one.
-    """
+    """Let a dataclass with a field `explicit` record which of its other fields the caller has passed."""
     initialize = cast(Callable[..., None], options.__init__)
     defaults = {each.name: each.default for each in fields(cast(Any, options)) if each.name != "explicit"}
 
     @wraps(initialize)
     def init(self: Options, *args: object, **keywords: object) -> None:
-        unknown = [name for name in keywords if name not in (*defaults, "explicit")]
-        if unknown:
-            meant = nearest(unknown[0], defaults, SYNONYMS)
-            raise OptionError(f"{options.__name__} has no field {unknown[0]!r}; it has {', '.join(defaults)}{meant}")
         initialize(self, *args, **keywords)
         before = keywords.get("explicit")
         names = {*list(defaults)[: len(args)], *keywords}
@@ -49,7 +39,7 @@ def remember_explicit(options: type[Options]) -> type[Options]:
 
 @remember_explicit
 @dataclass(frozen=True)
-class Training:
+class Training(CheckedArguments):
     """Options of one training run, an immutable value.
 
     Each task has defaults of its own, tuned on held-out data. A `Training` passed to an estimator replaces those
@@ -108,6 +98,11 @@ class Training:
     (64, 0.002, 'adamw')
     """
 
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "lr": "learning_rate",
+        "max_time": "max_seconds",
+        "time_limit": "max_seconds",
+    }
     max_epochs: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
