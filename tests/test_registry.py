@@ -14,7 +14,7 @@ from rekur.core import ModelFileError, OptionError
 from rekur.estimator import BaseEstimator
 from rekur.forecasting.selection.scores import SELECTIONS
 from rekur.inputs import INPUTS
-from rekur.registry import COMMANDS, TASKS, load, task_of
+from rekur.registry import COMMANDS, TASKS, Estimator, load, task_of
 from rekur.report.sequences import SECTIONS
 from rekur.sequence.defaults import DEFAULTS
 
@@ -35,6 +35,11 @@ def test_every_public_estimator_is_registered() -> None:
     public = [getattr(rekur, name) for name in rekur.__all__ if name not in rekur._PACKAGES]
     estimators = {each.__name__ for each in public if isinstance(each, type) and issubclass(each, BaseEstimator)}
     assert estimators == set(TASKS)
+
+
+def test_a_loaded_model_has_the_type_of_one_of_the_estimators() -> None:
+    assert load.__annotations__["return"] == "Estimator"
+    assert set(str(Estimator).split(" | ")) == set(TASKS)
 
 
 def test_defaults_fit_the_registry() -> None:

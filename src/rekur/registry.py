@@ -10,12 +10,26 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from rekur.core import ModelFileError, OptionError, nearest
 from rekur.inputs.formats import PATH_COLUMNS, TEXT_COLUMNS, DatasetFormat
 
-__all__ = ["COMMANDS", "TASKS", "Task", "load", "task_of"]
+if TYPE_CHECKING:
+    from rekur.forecasting.forecaster import Forecaster
+    from rekur.sequence.classifier import Classifier
+    from rekur.sequence.language_model import LanguageModel
+    from rekur.sequence.regressor import Regressor
+    from rekur.sequence.seq2seq import Captioner, Translator
+    from rekur.sequence.tagger import Tagger
+    from rekur.sequence.transcriber import Transcriber
+
+__all__ = ["COMMANDS", "TASKS", "Estimator", "Task", "load", "task_of"]
+
+Estimator: TypeAlias = (
+    "Captioner | Classifier | Forecaster | LanguageModel | Regressor | Tagger | Transcriber | Translator"
+)
+"""An estimator of one of the tasks; `isinstance` tells which."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Task:
     dataset: DatasetFormat | None = None
     report: str = ""
 
-    def estimator_class(self) -> type[Any]:
+    def estimator_class(self) -> type[Estimator]:
         """Import the estimator.
 
         Returns
@@ -66,7 +80,7 @@ class Task:
         >>> TASKS["Tagger"].estimator_class().__name__
         'Tagger'
         """
-        estimator: type[Any] = getattr(import_module(self.module), self.estimator)
+        estimator: type[Estimator] = getattr(import_module(self.module), self.estimator)
         return estimator
 
 
@@ -168,7 +182,7 @@ def task_of(model: object) -> Task:
     return TASKS[name]
 
 
-def load(folder: str | os.PathLike[str]) -> Any:
+def load(folder: str | os.PathLike[str]) -> Estimator:
     """Load a saved model of any task, ready to predict.
 
     The model's description names one of rekur's own estimators; no code from the folder is run.
@@ -180,7 +194,7 @@ def load(folder: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    estimator
+    Estimator
         The fitted estimator: `rekur.Forecaster`, `rekur.Classifier` and so on.
 
     Raises

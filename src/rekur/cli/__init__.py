@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from time import monotonic
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -232,7 +232,8 @@ def _score(
     if not isinstance(estimator, Forecaster):
         parameters.refuse_forecast_options(f"{model} holds a {type(estimator).__name__}", future=future)
         reading = ReadOptions(decimal, thousands, sheet)
-        sequence.score(estimator, model, data, DatasetColumns(x, y, id), outputs, reading)
+        learned = cast(sequence.SequenceModel, estimator)
+        sequence.score(learned, model, data, DatasetColumns(x, y, id), outputs, reading)
     elif (x, y, id) != (None, None, None):
         raise OptionError(f"--x, --y and --id are for models of sequences; {model} holds a forecaster")
     else:
@@ -296,7 +297,8 @@ def _predict(
         if len(file or ()) > 1:
             raise OptionError(f"a {kind} reads one file, not {len(file or ())}: name their folder")
         name, columns = file[0] if file else None, DatasetColumns(x, None, id)
-        sequence.predict(estimator, model, name, columns, outputs, ReadOptions(decimal, thousands, sheet))
+        learned = cast(sequence.SequenceModel, estimator)
+        sequence.predict(learned, model, name, columns, outputs, ReadOptions(decimal, thousands, sheet))
 
 
 @app.command("demo", epilog=parameters.examples("rekur demo", "rekur demo --out demo"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from rekur.cli import results
 from rekur.cli.options import COMMAND, FitOptions, Outputs
@@ -148,9 +148,8 @@ def build(task: Task, options: FitOptions) -> SequenceModel:
         from rekur import SUMMARY
 
         arguments["generation"] = SUMMARY
-    model: SequenceModel = task.estimator_class()(
-        **{name: value for name, value in arguments.items() if value is not None}
-    )
+    set_options = {name: value for name, value in arguments.items() if value is not None}
+    model = cast("SequenceModel", task.estimator_class()(**set_options))
     model.check_libraries()
     return model
 
