@@ -464,6 +464,14 @@ def test_the_listed_choices_are_those_of_the_package() -> None:
         ("forecast in.csv -H 2 --time-limit 0", "--time-limit must be above zero, got 0"),
         ("forecast in.csv -H 2 --cell gur", "did you mean 'gru'"),
         ("forecast in.csv -H 2 --model nave", "did you mean 'naive'"),
+        ("forecast in.csv -H 2 --out gone/next.csv", "gone does not exist; create it first"),
+        ("forecast in.csv -H 2 --out in.csv/next.csv", "in.csv is a file, not a folder"),
+        ("forecast in.csv -H 2 --report .", "--report . is a folder; name a file"),
+        ("forecast in.csv -H 2 --save .", "cannot write the model to .: the folder holds 'in.csv'"),
+        ("fit classify in.csv --save gone/model", "gone does not exist; create it first"),
+        ("predict . --report gone/next.html", "gone does not exist; create it first"),
+        ("score . in.csv --report .", "--report . is a folder; name a file"),
+        ("demo --out in.csv", "cannot write to in.csv: File exists; choose a writable folder"),
         ("predict gone", "gone does not exist: name the folder of a saved model"),
         ("fit sing in.csv", "'classify'"),
         ("classify in.csv", "classify is a task of rekur fit: rekur fit classify DATA"),
@@ -476,6 +484,16 @@ def test_plain_errors_come_before_large_libraries(
         monkeypatch.setitem(sys.modules, name, None)  # an import of them fails
     write(daily(9))
     refused(rekur(*words.split()), here, text)
+
+
+@pytest.mark.parametrize("option", ["--out", "--report", "--save"])
+def test_a_folder_without_permission_is_refused_before_large_libraries(
+    option: str, rekur: object, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setitem(sys.modules, "rekur.cli.forecasting", None)
+    write(daily(9))
+    refused(rekur("forecast", "in.csv", "-H", 2, option, "result"), here, "cannot be written; choose another one")
 
 
 def test_the_command_line_itself_is_light() -> None:

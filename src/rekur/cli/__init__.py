@@ -11,6 +11,7 @@ import typer
 
 import rekur
 from rekur.cli import parameters
+from rekur.cli.options import FitOptions, ForecastInput, ForecastOptions, Outputs, PanelColumns
 from rekur.core import OptionError
 
 __all__ = ["app", "main"]
@@ -122,15 +123,16 @@ def _forecast(
     started = monotonic()  # importing torch takes a part of a time limit, too
     parameters.check_numbers(horizon, level, windows, time_limit)
     parameters.check(*file, future, cell=cell, duplicates=duplicates, select=select)
+    outputs = Outputs(out, report, save, json, quiet, verbose)
+    parameters.check_outputs(outputs)
     from rekur.cli.forecasting import run
-    from rekur.cli.options import ForecastInput, ForecastOptions, Outputs, PanelColumns
 
     steps, levels = parameters.whole_or_text(freq), tuple(level or [80.0])
     options = ForecastOptions(horizon, steps, season, cell, seed, windows, time_limit, levels, select or "auto")
     covariates = tuple(past or ()), tuple(static or ())
     columns = PanelColumns(parameters.names(id), time, parameters.names(target), *covariates, duplicates)
     tables = ForecastInput(file, future, decimal, thousands, sheet)
-    run(tables, columns, options, Outputs(out, report, save, json, quiet, verbose), started)
+    run(tables, columns, options, outputs, started)
 
 
 @app.command(
@@ -174,14 +176,14 @@ def _fit(
 ) -> None:
     """Train an estimator on texts, words, readings, recordings or videos, and print its scores."""
     parameters.check(data, test, task=task, cell=cell, input=input)
-    from rekur.cli.options import FitOptions, Outputs
+    outputs = Outputs(None, report, save, json, quiet, verbose)
+    parameters.check_outputs(outputs)
     from rekur.cli.sequence import fit as run
     from rekur.data.ingest.delimited import ReadOptions
     from rekur.inputs.datasets import DatasetColumns
 
     options = FitOptions(input, cell, hidden, layers, epochs, copy, seed)
-    outputs, reading = Outputs(None, report, save, json, quiet, verbose), ReadOptions(decimal, thousands, sheet)
-    run(task, data, DatasetColumns(x, y, id), test, options, outputs, reading)
+    run(task, data, DatasetColumns(x, y, id), test, options, outputs, ReadOptions(decimal, thousands, sheet))
 
 
 @app.command(
@@ -219,15 +221,13 @@ def _score(
 ) -> None:
     """Print the scores of a saved model on other data."""
     parameters.check(data, future, folder=model)
+    outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
+    parameters.check_outputs(outputs)
     from rekur.cli import forecasting, sequence
-    from rekur.cli.options import ForecastInput, Outputs
-    from rekur.cli.outputs import check
     from rekur.data.ingest.delimited import ReadOptions
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
 
-    outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
-    check(outputs)
     estimator = rekur.load(model)
     if not isinstance(estimator, Forecaster):
         parameters.refuse_forecast_options(f"{model} holds a {type(estimator).__name__}", future=future)
@@ -275,17 +275,18 @@ def _predict(
     """Forecast or predict with a saved model, without training."""
     parameters.check_numbers(horizon, level)
     parameters.check(*(file or ()), future, folder=model, select=select)
+    outputs = Outputs(out, report, None, json, quiet, verbose)
+    parameters.check_outputs(outputs)
     from rekur.cli import forecasting, sequence
-    from rekur.cli.options import ForecastInput, Outputs
-    from rekur.cli.outputs import CONLL_SUFFIX, check
+    from rekur.cli.outputs import CONLL_SUFFIX, check_suffix
     from rekur.data.ingest.delimited import ReadOptions
     from rekur.forecasting.forecaster import Forecaster
     from rekur.inputs.datasets import DatasetColumns
     from rekur.sequence.tagger import Tagger
 
-    outputs, levels = Outputs(out, report, None, json, quiet, verbose), tuple(level or [80.0])
+    levels = tuple(level or [80.0])
     estimator = rekur.load(model)
-    check(outputs, suffixes=(CONLL_SUFFIX,) if isinstance(estimator, Tagger) else ())
+    check_suffix(out, (CONLL_SUFFIX,) if isinstance(estimator, Tagger) else ())
     if isinstance(estimator, Forecaster):
         if x is not None or id is not None:
             raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
@@ -311,10 +312,12 @@ def _demo(
     verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast the bundled weather of New York and the prices of oil."""
+    outputs = Outputs(json=json, quiet=quiet, verbose=verbose)
+    parameters.check_outputs(outputs)
+    parameters.create_folder(folder)
     from rekur.cli.forecasting import show
-    from rekur.cli.options import Outputs
 
-    show(folder, Outputs(json=json, quiet=quiet, verbose=verbose))
+    show(folder, outputs)
 
 
 @app.command("info")
@@ -323,7 +326,6 @@ def _info(json: parameters.Json = False) -> None:
     import torch
 
     from rekur.cli import results
-    from rekur.cli.options import Outputs
     from rekur.kernels import describe
     from rekur.kernels.extension import instruction_sets
 

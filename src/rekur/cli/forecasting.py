@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -14,7 +13,7 @@ from rekur.baselines import METHODS
 from rekur.cli import results
 from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
-from rekur.cli.outputs import check, check_inputs, fit_and_save, source_name, working, write_table
+from rekur.cli.outputs import check_inputs, check_suffix, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
 from rekur.core import DataError, OptionError
 from rekur.data.frequency.frequency import format_time
@@ -56,7 +55,7 @@ def run(
     )
     model.check()
     windows = options.windows
-    check(outputs)
+    check_suffix(outputs.out)
     check_inputs(outputs, (*files.expand(tables.files or ()), tables.future))
     deadline = Deadline.after(options.time_limit, used=monotonic() - started)
     df, futr_df = read_tables(tables)
@@ -168,11 +167,6 @@ def show(folder: str | None, options: Outputs) -> None:
     """`rekur demo`: both bundled data sets, with forecasts and reports if a folder is given."""
     from rekur.data import samples
 
-    if folder is not None:
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot write to {folder}: {error.strerror}; choose a writable folder") from error
     screen, shown = Screen(options), []
     for name, horizon in (("nyc_weather", 48), ("oil_prices", 20)):
         screen.line(f"{name}: the next {horizon} steps")

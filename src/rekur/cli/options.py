@@ -13,6 +13,11 @@ STDOUT = "-"
 """File name of standard output."""
 
 
+def checkpoint_of(save: str) -> str:
+    """Folder of the checkpoint of a model that is saved to `save`."""
+    return f"{save.rstrip('/')}.checkpoint"
+
+
 @dataclass(frozen=True)
 class Outputs:
     """Files and folders that a command writes, None for none, and what it prints.

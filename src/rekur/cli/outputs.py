@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,11 @@ from typing import ClassVar, Protocol
 
 import narwhals as nw
 
-from rekur.cli.options import STDOUT, Outputs
+from rekur.cli.options import STDOUT, Outputs, checkpoint_of
 from rekur.core import DataError, OptionError, library
 from rekur.data.ingest import files
 from rekur.data.ingest.file_formats import NEEDS_PARQUET
 from rekur.data.ingest.schema import Frame
-from rekur.serialization import refuse_foreign
 from rekur.training.checkpoint import Checkpoint
 from rekur.training.progress import LOGGER, displayed
 
@@ -50,11 +48,6 @@ def fit_and_save(model: Savable, save: str | None, fit: Callable[[str | None], o
         model.save(save)
         for folder in checkpoints(save):
             Checkpoint.remove(folder)
-
-
-def checkpoint_of(save: str) -> str:
-    """Folder of the checkpoint of a model that is saved to `save`."""
-    return f"{save.rstrip('/')}.checkpoint"
 
 
 def checkpoints(save: str) -> list[Path]:
@@ -119,29 +112,10 @@ def check_inputs(outputs: Outputs, sources: Iterable[str | None]) -> None:
             raise OptionError(f"{option} {path} is a file that is read; name another one")
 
 
-def check(outputs: Outputs, suffixes: tuple[str, ...] = ()) -> None:
-    """Raise unless every output can be written.
-
-    `suffixes` are those of files that `--out` may name in addition to tables.
-    """
-    if outputs.quiet and outputs.verbose:
-        raise OptionError("--quiet and --verbose exclude each other: leave one of them out")
-    if outputs.json and outputs.out == STDOUT:
-        raise OptionError("--json and --out - both print to standard output: leave one of them out")
-    for option, path in (("--out", outputs.out), ("--report", outputs.report), ("--save", outputs.save)):
-        if path is None or (option == "--out" and path == STDOUT):
-            continue
-        parent = Path(path).absolute().parent
-        if not parent.is_dir():
-            raise DataError(f"{option} {path}: the folder {parent} does not exist; create it first")
-        if not os.access(parent, os.W_OK):
-            raise DataError(f"{option} {path}: the folder {parent} cannot be written; choose another one")
-        if option != "--save" and Path(path).is_dir():
-            raise DataError(f"{option} {path} is a folder; name a file")
-        if option == "--out" and not path.lower().endswith(suffixes or "/"):
-            files.check_suffix(path)
-            if path.lower().endswith(files.PARQUET_SUFFIXES):
-                library("pyarrow.parquet", f"{option} {path}: {NEEDS_PARQUET}")
-    if outputs.save is not None:
-        refuse_foreign(Path(outputs.save))
-        refuse_foreign(Path(checkpoint_of(outputs.save)))
+def check_suffix(out: str | None, others: tuple[str, ...] = ()) -> None:
+    """Raise unless the suffix of `--out` is that of a table, or one of `others`."""
+    if out is None or out == STDOUT or out.lower().endswith(others or "/"):
+        return
+    files.check_suffix(out)
+    if out.lower().endswith(files.PARQUET_SUFFIXES):
+        library("pyarrow.parquet", f"--out {out}: {NEEDS_PARQUET}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rekur.cli.options import STDOUT, Outputs, checkpoint_of
 from rekur.core import DataError, OptionError, choose, percentage, positive
 from rekur.inputs import INPUTS
 from rekur.registry import COMMANDS
@@ -66,6 +68,48 @@ def check_numbers(
             raise OptionError(f"--level must be at most {MAX_LEVEL:g}, got {percent:g}")
     if windows is not None and windows < 0:
         raise OptionError(f"--windows must not be negative, got {windows}")
+
+
+def check_outputs(outputs: Outputs) -> None:
+    """Raise, before large libraries are loaded, unless every output can be written.
+
+    Raises
+    ------
+    DataError
+        If a folder is missing or may not be written, or a path names what must not be replaced.
+    OptionError
+        If options exclude each other.
+    """
+    if outputs.quiet and outputs.verbose:
+        raise OptionError("--quiet and --verbose exclude each other: leave one of them out")
+    if outputs.json and outputs.out == STDOUT:
+        raise OptionError("--json and --out - both print to standard output: leave one of them out")
+    for name, path in outputs.files().items():
+        if name == "out" and path == STDOUT:
+            continue
+        parent = Path(path).absolute().parent
+        if not parent.is_dir():
+            problem = "is a file, not a folder" if parent.exists() else "does not exist; create it first"
+            raise DataError(f"--{name} {path}: the folder {parent} {problem}")
+        if not os.access(parent, os.W_OK):
+            raise DataError(f"--{name} {path}: the folder {parent} cannot be written; choose another one")
+        if name != "save" and Path(path).is_dir():
+            raise DataError(f"--{name} {path} is a folder; name a file")
+    for folder in () if outputs.save is None else (Path(outputs.save), Path(checkpoint_of(outputs.save))):
+        if folder.exists():
+            from rekur.serialization import refuse_foreign
+
+            refuse_foreign(folder)
+
+
+def create_folder(folder: str | None) -> None:
+    """Create a folder of outputs, None for none, or raise a DataError."""
+    if folder is None:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write to {folder}: {error.strerror}; choose a writable folder") from error
 
 
 def refuse_forecast_options(reason: str, **options: object) -> None:

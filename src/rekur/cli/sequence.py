@@ -12,7 +12,6 @@ from rekur.cli.options import COMMAND, FitOptions, Outputs
 from rekur.cli.outputs import (
     CONLL_SUFFIX,
     Savable,
-    check,
     check_inputs,
     fit_and_save,
     working,
@@ -90,7 +89,6 @@ def fit(
     else: the epoch is chosen on rows that `fit` holds out of the training examples.
     """
     choose("task", task, COMMANDS)
-    check(outputs)
     check_inputs(outputs, (source, test))
     if test is not None and test != "-" and Path(test).resolve() == Path(source).resolve():
         raise OptionError(
