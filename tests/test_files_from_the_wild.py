@@ -145,7 +145,7 @@ def panel_rows(header: str, key: Callable[[int], str]) -> str:
 class Right:
     """A file that is read: its content, how it is read, and what it holds."""
 
-    data: str | bytes | Callable[[], bytes] | Mapping[str, str | bytes]
+    data: str | bytes | Callable[[], bytes | Mapping[str, str | bytes]] | Mapping[str, str | bytes]
     name: str = "in.csv"
     times: Sequence[str] = tuple(DAYS)
     values: Sequence[float] = tuple(VALUES)
@@ -159,7 +159,7 @@ class Right:
 class Refused:
     """A file that is refused: its content, how it is read, and a part of the message."""
 
-    data: str | bytes | Callable[[], bytes] | Mapping[str, str | bytes]
+    data: str | bytes | Callable[[], bytes | Mapping[str, str | bytes]] | Mapping[str, str | bytes]
     message: str
     name: str = "in.csv"
     reading: Mapping[str, str] = field(default_factory=dict)
@@ -432,6 +432,14 @@ RIGHT: dict[str, Right] = {
         name="all",
         notes=["2 files read as one table: '1.csv', '2.csv'"],
     ),
+    "folder with a zip archive": Right(
+        lambda: {
+            "all/1.csv": lines("ds;y", *plain()[:3]),
+            "all/2.csv.zip": archive(b_csv=lines("ds;y", *plain()[3:]), about_txt="about"),
+        },
+        name="all",
+        notes=["2 files read as one table: '1.csv', '2.csv.zip'", "table 'b.csv'"],
+    ),
     "pattern": Right(
         {"a1.csv": lines("ds;y", *plain()[:3]), "a2.csv": lines("ds;y", *plain()[3:]), "b.csv": "x"}, name="a*.csv"
     ),
@@ -545,6 +553,11 @@ REFUSED: dict[str, Refused] = {
         name="all",
     ),
     "empty folder": Refused({"all/readme.txt": "about"}, "the folder .*all holds no table", name="all"),
+    "folder with a zip archive of two tables": Refused(
+        lambda: {"all/1.csv": column(DAYS), "all/2.zip": archive(a_csv="ds,y", b_csv="ds,y")},
+        r"2\.zip is a zip archive of 2 tables, 'a\.csv', 'b\.csv'; unpack it",
+        name="all",
+    ),
     "no match": Refused({"b.csv": "x"}, r"no file matches .*a\*\.csv", name="a*.csv"),
     "key missing": Refused(
         lines("store,dept,ds,y", "a,1,2025-06-12,1", "a,,2025-06-13,2"),

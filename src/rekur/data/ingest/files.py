@@ -37,6 +37,7 @@ __all__ = ["check_suffix", "expand", "read_file", "read_text", "write_bytes", "w
 PARQUET_SUFFIXES = (".parquet", ".pq")
 COLUMNAR_SUFFIXES = (*PARQUET_SUFFIXES, ".feather", ".arrow")
 TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+ZIP_SUFFIX = ".zip"
 ZIP = b"PK\x03\x04"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -220,7 +221,7 @@ def expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> l
         return [name for each in path for name in expand(each)]
     name = os.fspath(path)
     if os.path.isdir(name):
-        names = sorted(os.path.join(name, each) for each in os.listdir(name) if _is_table(each))
+        names = sorted(os.path.join(name, each) for each in os.listdir(name) if _is_table(each, ZIP_SUFFIX))
         if not names:
             raise DataError(f"the folder {name} holds no table ({', '.join(TEXT_SUFFIXES[:2])}, .xlsx, .parquet, …)")
         return names
@@ -232,10 +233,11 @@ def expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> l
     return [name]
 
 
-def _is_table(name: str) -> bool:
-    """Return whether a file name has the suffix of a table; hidden files are none."""
+def _is_table(name: str, *others: str) -> bool:
+    """Return whether a file name has the suffix of a table, or one of `others`; hidden files are none."""
     unpacked = name.lower().removesuffix(".gz").removesuffix(".xz")
-    return not name.startswith((".", "~$")) and unpacked.endswith((*TEXT_SUFFIXES, *COLUMNAR_SUFFIXES, ".xlsx"))
+    suffixes = (*TEXT_SUFFIXES, *COLUMNAR_SUFFIXES, ".xlsx", *others)
+    return not name.startswith((".", "~$")) and unpacked.endswith(suffixes)
 
 
 def _concatenated(paths: Sequence[str], tables: Sequence[ParsedTable]) -> ParsedTable:
