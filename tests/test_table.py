@@ -477,7 +477,7 @@ def test_rows_are_summed_to_a_coarser_step_if_both_are_named() -> None:
     [days] = read_panels(quarters, freq="D", duplicates="sum")
     assert days.y.tolist() == [96.0] * 10
     assert "the rows of each step of D were combined: duplicates='sum'" in days.notes
-    assert not any("last step" in note for note in days.notes)
+    assert not any("the first step" in note or "the last step" in note for note in days.notes)
     [days] = read_panels(quarters[:-60], freq="D", duplicates="sum")
     assert days.y[-2:].tolist() == [96.0, 36.0]
     assert any("the last step sums 36 rows, others 96: if it is not over" in note for note in days.notes)
@@ -485,6 +485,18 @@ def test_rows_are_summed_to_a_coarser_step_if_both_are_named() -> None:
     assert hours.y[:2].tolist() == [1.5, 5.5]
     model = rekur.Forecaster(horizon=2, freq="D", select="naive").fit(quarters[:-96], duplicates="sum")
     assert model.predict(quarters)["rekur"].tolist() == [96.0] * 2
+
+
+def test_a_note_names_sums_of_a_first_step_that_the_data_begin_within() -> None:
+    days = pd.DataFrame({"ds": pd.date_range("2024-01-05", periods=24), "y": 1.0})  # from a Friday to a Sunday
+    [weeks] = read_panels(days, freq="W-MON", duplicates="sum")
+    assert weeks.y.tolist() == [3.0, 7.0, 7.0, 7.0]
+    assert [note for note in weeks.notes if " sums " in note] == [
+        "the first step sums 3 rows, others 7: if the data begin within it, take its rows out of the table"
+    ]
+    whole = pd.DataFrame({"id": "whole", "ds": pd.date_range("2024-01-01", periods=28), "y": 1.0})
+    [weeks] = read_panels(pd.concat([days.assign(id="cut"), whole]), freq="W-MON", duplicates="sum", id_col="id")
+    assert any("the first step of 1 of 2 series sums 3 rows, others 7" in note for note in weeks.notes)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ MAX_STEPS_PER_ROW, MAX_STEPS = 100, 1_000_000  # of a grid; either may be exceed
 CLOCK_CHANGE_MONTHS = (3, 4, 10, 11)  # in which clocks are set back, in either hemisphere
 LATEST_CLOCK_CHANGE = 4 * HOUR  # after midnight
 CLOCK_CHANGES_PER_YEAR = 2
-FEW_ROWS = 0.7  # of the usual number in a step, below which a last one seems incomplete
+FEW_ROWS = 0.7  # of the usual number in a step, below which a first or last one seems incomplete
 
 
 @dataclass(frozen=True)
@@ -296,22 +296,23 @@ def _week(freq: Frequency) -> str:
 
 
 def _incomplete_notes(rows: SortedRows, k: Array) -> list[str]:
-    """Return a note on sums of a last step that has far fewer rows than the others, as a month that goes on has.
+    """Return notes on sums of a first or last step that has far fewer rows than the others, as a month that goes on.
 
     k (n,): step of each row.
     """
-    last = rows.first[1:] - 1
     steps = np.cumsum(np.append(True, (np.diff(k) != 0) | ~rows.has_next[:-1])) - 1
     count = np.bincount(steps)
-    usual, final = np.median(count), count[steps[last]]
-    few = np.flatnonzero(final < FEW_ROWS * usual)
-    if not len(few):
-        return []
-    of = "" if len(rows.ids) == 1 else f" of {len(few)} of {len(rows.ids)} series"
-    return [
-        f"the last step{of} sums {plural(int(final[few[0]]), 'row')}, others {usual:.0f}: if it is not over, take its "
-        "rows out of the table"
-    ]
+    usual, notes = np.median(count), []
+    first, last = steps[rows.first[:-1]], steps[rows.first[1:] - 1]
+    for end, reason, step in (("first", "the data begin within it", first), ("last", "it is not over", last)):
+        few = np.flatnonzero((count[step] < FEW_ROWS * usual) & ((end == "last") | (first < last)))
+        if len(few):
+            of = "" if len(rows.ids) == 1 else f" of {len(few)} of {len(rows.ids)} series"
+            notes.append(
+                f"the {end} step{of} sums {plural(int(count[step[few[0]]]), 'row')}, others {usual:.0f}: if {reason}, "
+                "take its rows out of the table"
+            )
+    return notes
 
 
 def _snapped(rows: SortedRows, freq: Frequency, irregular: Array, phases: Array, duplicates: str) -> SortedRows:
