@@ -240,6 +240,9 @@ def test_known_future_values(rekur: object, here: Path) -> None:
     refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "2024-04-03", files=names)
     df.tail(7)[["ds"]].assign(rain=1).to_csv("future.csv", index=False)
     refused(rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv"), here, "'rain'", files=names)
+    df.tail(7)[["ds"]].assign(holyday=1).to_csv("future.csv", index=False)
+    misspelt = rekur("forecast", "in.csv", "-H", 7, "--future", "future.csv")
+    refused(misspelt, here, "has the column 'holyday', but in.csv has not", "did you mean 'holiday'?", files=names)
 
 
 def test_a_saved_model_forecasts_any_number_of_steps(rekur: object, here: Path) -> None:
@@ -269,6 +272,10 @@ def test_scores_read_the_covariates_of_the_table_or_of_the_calendar(rekur: objec
     refused(
         rekur("score", "m", "full.csv", *future), here, "has nothing that full.csv lacks: leave it out", files=files
     )
+    write(df.drop(columns="y").rename(columns={"holiday": "holidy"}), "calendar.csv")
+    for words in (("score", "m", "in.csv"), ("predict", "m", "in.csv"), ("predict", "m")):
+        named = "'ds', 'holidy'; did you mean 'holidy'?"
+        refused(rekur(*words, *future), here, "no column 'holiday'; its columns are", named, files=files)
 
 
 def start(*words: object, **options: object) -> subprocess.Popen:

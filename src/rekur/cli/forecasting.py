@@ -15,7 +15,7 @@ from rekur.cli.errors import in_options
 from rekur.cli.options import COMMAND, ForecastInput, ForecastOptions, Outputs, PanelColumns
 from rekur.cli.outputs import check_inputs, check_suffix, fit_and_save, source_name, working, write_table
 from rekur.cli.printing import Screen, preview, scores
-from rekur.core import DataError, OptionError
+from rekur.core import DataError, OptionError, nearest
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest import files
 from rekur.data.ingest.future_covariates import next_covariates
@@ -28,6 +28,7 @@ from rekur.data.ingest.schema import (
     as_table,
     file_attributes,
     infer_time_column,
+    missing_column,
     quoted,
 )
 from rekur.data.ingest.times import to_times
@@ -228,7 +229,7 @@ def with_time_column(future: pd.DataFrame, time: str, df: pd.DataFrame) -> pd.Da
         return future
     source, others = "the future table", [name for name in future.columns if name not in df.columns]
     if not others:
-        raise DataError(f"{source} has no column {time!r}; its columns are {quoted(future.columns)}")
+        raise missing_column(source, time, future.columns)
     return future.rename(columns={infer_time_column(as_table(future, source), others, source): time})
 
 
@@ -257,7 +258,10 @@ def join_future(
     if learned is None:
         names = future_covariates(future, columns, time)
     else:
-        names = tuple(name for name in learned if name in future.columns)
+        names = tuple(learned)
+        for name in names:
+            if name not in future.columns:
+                raise missing_column(sources[1], name, future.columns, (time, *names))
     return with_covariates(df, future, names, columns, time, sources), future, names
 
 
@@ -299,9 +303,10 @@ def with_covariates(
     place = keys[1].get_indexer(keys[0])
     count = int((place >= 0).sum())
     if not count:
+        others = [name for name in df.columns if name not in future.columns]
         raise DataError(
             f"{sources[1]} has the column {missing[0]!r}, but {sources[0]} has not: add it there, or put the rows of "
-            f"the past into {sources[1]} too"
+            f"the past into {sources[1]} too{nearest(missing[0], others)}"
         )
     joined = df.assign(**{name: future[name].take(np.maximum(place, 0)).where(place >= 0).array for name in missing})
     known, other = file_attributes(df), file_attributes(future).get("doubts", {})

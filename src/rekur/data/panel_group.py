@@ -15,7 +15,7 @@ import pandas as pd
 from rekur.core import Array, DataError, OptionError, nearest
 from rekur.data.ingest.covariates import read_covariate, static_values
 from rekur.data.ingest.parsing import series_codes
-from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, quoted
+from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, missing_column, quoted
 from rekur.data.panel import Panel, read_panels
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def with_static(
     table = as_table(static_df, source)
     for name in names:
         if name not in table.columns:
-            raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
+            raise missing_column(source, name, table.columns, names)
     id_names = _id_columns(table.columns, panels[0].columns.id, source)
     codes, ids = series_codes(table, id_names[0] if len(id_names) == 1 else id_names, source)
     known = learned[0].labels if learned else None

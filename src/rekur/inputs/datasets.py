@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rekur.core import CheckedArguments, DataError, OptionError, nearest
+from rekur.core import CheckedArguments, DataError, OptionError
 from rekur.data.ingest import files
 from rekur.data.ingest.delimited import ReadOptions
 from rekur.data.ingest.parsing import row_name
-from rekur.data.ingest.schema import file_attributes, quoted
+from rekur.data.ingest.schema import file_attributes, missing_column, quoted
 from rekur.inputs import audio, video
 from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
 
@@ -273,8 +273,7 @@ def read_table(
     """Read a table with a column of texts or paths (relative to the table's folder), or of readings grouped by `id`."""
     for name in (columns.x, columns.y, columns.id):
         if name is not None and name not in frame.columns:
-            names = [str(column) for column in frame.columns]
-            raise DataError(f"{source} has no column {name!r}; its columns are {quoted(names)}{nearest(name, names)}")
+            raise missing_column(source, name, map(str, frame.columns))
     y_name = columns.y or _first(frame, layout.targets, columns.x)
     if columns.id is not None:
         return read_readings(frame, source, columns.id, y_name, targets, layout)

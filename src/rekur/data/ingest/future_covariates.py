@@ -14,7 +14,7 @@ from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
 from rekur.data.ingest.notes import empty_ends
 from rekur.data.ingest.parsing import MISSING_TEXTS, Table, plural, series_codes
-from rekur.data.ingest.schema import Frame, as_table, file_attributes, id_columns, quoted
+from rekur.data.ingest.schema import Frame, as_table, file_attributes, id_columns, missing_column, quoted
 from rekur.data.ingest.sorted_rows import to_wall_time
 from rekur.data.ingest.times import TimeColumn, to_times
 from rekur.data.panel import Panel
@@ -115,9 +115,10 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     table = as_table(df, source)
     columns = panel.columns
     shared = is_shared(panel, table)
-    for name in (*(() if shared else columns.ids), columns.time, *panel.future_names):
+    needed = (*(() if shared else columns.ids), columns.time, *panel.future_names)
+    for name in needed:
         if name not in table.columns:
-            raise DataError(f"{source} has no column {name!r}; its columns are {quoted(table.columns)}")
+            raise missing_column(source, name, table.columns, needed)
         if name in (doubts := file_attributes(df).get("doubts", {})):
             raise DataError(f"{source}, column {name!r}: {doubts[name]}")
     where, whole = f"{source}, column {columns.time!r}", panel.freq.kind == "integer"

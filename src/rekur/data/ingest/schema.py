@@ -37,6 +37,7 @@ __all__ = [
     "id_columns",
     "infer_schema",
     "infer_time_column",
+    "missing_column",
     "quoted",
     "time_columns",
 ]
@@ -167,6 +168,13 @@ def quoted(names: Iterable[str], limit: int = MAX_NAMES) -> str:
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(repr(name) for name in names[:limit]) + more
+
+
+def missing_column(source: str, name: str, columns: Iterable[str], used: Iterable[str] = ()) -> DataError:
+    """Return the error for a column that a table lacks: its columns, and the nearest of those that are not `used`."""
+    names = list(columns)
+    near = nearest(name, [each for each in names if each not in set(used)])
+    return DataError(f"{source} has no column {name!r}; its columns are {quoted(names)}{near}")
 
 
 def _checked_name(table: Table, name: str, option: str, source: str) -> str:
