@@ -137,7 +137,7 @@ def test_the_regression_alone() -> None:
         Forecaster(8, select="regression").fit(past[["ds", "y"]])
 
 
-def test_a_temperature_acts_on_both_sides() -> None:
+def test_a_temperature_acts_on_both_sides(tmp_path: Path) -> None:
     """A load that grows with cold and heat: the regression reads squares, as straight lines beyond their range."""
     random, t = np.random.default_rng(0), np.arange(420)
     heat = 15 - 12 * np.cos(2 * np.pi * t / 365) + random.normal(0, 4, t.size)
@@ -146,7 +146,18 @@ def test_a_temperature_acts_on_both_sides() -> None:
     model = Forecaster(7, select="regression").fit(df[:413], futr_exog_list=["heat"])
     future = df[413:].drop(columns="y")
     assert np.abs(model.predict(futr_df=future)["rekur"] - y[413:]).mean() < 6
-    extreme = [float(model.predict(futr_df=future.assign(heat=h))["rekur"].mean()) for h in (40.0, 60.0, 80.0)]
+    extreme = []
+    for heat in (40.0, 60.0, 80.0):
+        hot = model.forecast(futr_df=future.assign(heat=heat))
+        extreme.append(float(hot.frame()["rekur"].mean()))
+        note = (
+            f"column 'heat': 7 of 7 values are far outside the learned range, -6.045 to 36.9724: {heat:g} at 2024-02-18"
+        )
+        assert [note in each for each in hot.notes if "range" in each] == [True] * (heat > 50)
+    model.save(tmp_path / "m")
+    assert rekur.load(tmp_path / "m").forecast(futr_df=future.assign(heat=80.0)).notes == hot.notes
+    with pytest.warns(UserWarning, match="far outside the learned range"):
+        model.predict(futr_df=future.assign(heat=[15.0] * 6 + [-80.0]))
     assert extreme[1] - extreme[0] > 100
     assert extreme[2] / extreme[1] < 2.5
 

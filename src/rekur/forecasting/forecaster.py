@@ -13,7 +13,7 @@ import numpy as np
 
 from rekur.baselines import METHODS, REGRESSION
 from rekur.core import DataError, OptionError, choose, positive
-from rekur.data.ingest.future_covariates import future_columns, next_covariates
+from rekur.data.ingest.future_covariates import future_columns, next_covariates, range_notes
 from rekur.data.ingest.schema import Frame
 from rekur.data.panel import Panel
 from rekur.data.panel_group import (
@@ -479,6 +479,8 @@ class Forecaster(BaseEstimator):
         """
         ensemble = self.ensemble_.using(select)
         future, notes = next_covariates(panel, self.columns_["futr_exog_list"], futr_df, h)
+        if future is not None and ensemble.regression is not None:
+            notes += range_notes(panel, future, ensemble.regression.ranges())
         names = (select, *ensemble.members) if models else (select,)
         values, *others = ensemble.next_quantiles(names, panel, future, h, first_unseen_row(self.panel_, panel))
         members, counts = dict(zip(names[1:], others, strict=True)), (ensemble.counts,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import narwhals as nw
@@ -19,9 +19,10 @@ from rekur.data.ingest.sorted_rows import to_wall_time
 from rekur.data.ingest.times import TimeColumn, to_times
 from rekur.data.panel import Panel
 
-__all__ = ["future_columns", "future_notes", "future_rows", "is_shared", "next_covariates"]
+__all__ = ["future_columns", "future_notes", "future_rows", "is_shared", "next_covariates", "range_notes"]
 
 MAX_ROWS_SHOWN = 3  # in an error
+FAR = 0.5  # widths of the learned range
 UNKNOWN = 2
 """State of a value whose label was not learned."""
 
@@ -208,6 +209,61 @@ def future_notes(panel: Panel, df: Frame, values: Array, source: str = "the futu
     return tuple(notes)
 
 
+def range_notes(
+    panel: Panel, values: Array, ranges: Mapping[str, tuple[float, float]], source: str = "the future table"
+) -> tuple[str, ...]:
+    """Notes on covariates with values outside the learned range by more than half its width, one a covariate.
+
+    Parameters
+    ----------
+    panel : Panel
+        The history.
+    values : (S, h, F) float64
+        Covariates from `future_rows`.
+    ranges : mapping of str to (float, float)
+        Smallest and largest learned value by covariate.
+    source : str, default "the future table"
+        Name of the frame in notes.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> from rekur.data import read_panel
+    >>> panel = read_panel(pd.DataFrame({"ds": [1, 2, 3], "y": 1.0, "x": [0.0, 5.0, 10.0]}), future=["x"])
+    >>> range_notes(panel, np.array([[[12.0], [90.0]]]), {"x": (0.0, 10.0)})
+    ("the future table, column 'x': 1 of 2 values is far outside the learned range, 0 to 10: 90 at 5",)
+    """
+    notes = []
+    for j, name in enumerate(panel.future_names):
+        if name not in ranges:
+            continue
+        x, (low, high) = values[..., j], ranges[name]
+        distance = np.nan_to_num(np.maximum(low - x, x - high))  # 0 for a missing value
+        far = distance > FAR * (high - low)
+        if far.any():
+            s, step = np.unravel_index(distance.argmax(), x.shape)
+            notes.append(
+                f"{source}, column {name!r}: {_of_values(far)} far outside the learned range, {low:g} to {high:g}: "
+                f"{x[s, step]:g} {_place(panel, int(s), int(step))}"
+            )
+    return tuple(notes)
+
+
+def _of_values(mask: Array) -> str:
+    """How many values a mask marks, with the verb."""
+    count = int(mask.sum())
+    return f"{count} of {mask.size} values {'is' if count == 1 else 'are'}"
+
+
+def _place(panel: Panel, s: int, step: int) -> str:
+    """Series, if it has a name, and time of a step after it."""
+    series = f"of series {panel.ids[s]!r} " if panel.columns.id is not None else ""
+    return f"{series}at {format_time(panel.next_times(step + 1)[s, step])}"
+
+
 def _label_states(table: Table, name: str, labels: Sequence[str]) -> tuple[Frame, dict[str, None]]:
     """The table with 1 for each missing value of a column of labels and 2 for each new label, and these labels."""
     known, new, states = {*labels, *MISSING_TEXTS}, dict[str, None](), []
@@ -223,10 +279,8 @@ def _label_states(table: Table, name: str, labels: Sequence[str]) -> tuple[Frame
 def _missing_note(panel: Panel, missing: Array, new: Sequence[str]) -> str:
     """Number, kind and place of the values (S, h) of a covariate that are missing."""
     s, step = (int(place[0]) for place in np.nonzero(missing))
-    series = f"of series {panel.ids[s]!r} " if panel.columns.id is not None else ""
     kind = f"missing or a label that was not learned, such as {new[0]!r}," if new else "missing,"
-    count, time = int(missing.sum()), format_time(panel.next_times(step + 1)[s, step])
-    return f"{count} of {missing.size} values {'is' if count == 1 else 'are'} {kind} the first {series}at {time}"
+    return f"{_of_values(missing)} {kind} the first {_place(panel, s, step)}"
 
 
 def _panel_times(panel: Panel, column: TimeColumn, source: str) -> Array:

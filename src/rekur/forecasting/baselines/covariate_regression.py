@@ -81,6 +81,16 @@ class CovariateRegression:
         inside = np.clip(chosen, self.low, self.high)
         return np.concatenate([x, (inside * (2 * chosen - inside) - 1) / 2], axis=-1)
 
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest learned value of the numbers that enter with their squares, by name."""
+        learned, out, first = dict(zip(self.squared, zip(self.low, self.high, strict=True), strict=True)), {}, 0
+        for column in self.encoder.columns:
+            if first in learned:
+                low, high = learned[first]
+                out[column.name] = column.mean + column.scale * low, column.mean + column.scale * high
+            first += column.width
+        return out
+
     def of_windows(self, inputs: Array, windows: WindowIndex, future: Array | None) -> Array:
         """Inputs (n, T + h, K) of windows from those of all rows (N, K), and of covariates (n, h', F) beyond the rows.
 
