@@ -57,6 +57,14 @@ function measure() {
     inked: plots.map(inked),
     table: all(".scroll").map((e) => e.scrollWidth - e.clientWidth),
     outside: all(".examples td").filter((e) => e.getBoundingClientRect().right > innerWidth).length,
+    stretched: all("img[alt^=frames]").filter((e) => {
+      const [width, height] = size(e);
+      return Math.abs((width * e.naturalHeight) / (height * e.naturalWidth) - 1) > 0.02;
+    }).length,
+    uneven: all(".examples tbody tr").filter((row) => {
+      const [, first, second] = [...row.children].map((cell) => cell.getBoundingClientRect().top);
+      return first !== second;
+    }).length,
     taps: all("input, #series button, .button").map((e) => size(e)[1]),
     rows: all("#numbers tbody tr").map((row) => [...row.children].map((cell) => cell.textContent)),
     names: all(".name").map((e) => e.textContent),
@@ -209,6 +217,8 @@ def test_sequences_in_a_browser(tmp_path: Path) -> None:
     for name, one in found.items():
         assert one["scroll"] <= one["inner"], f"{name}: the page scrolls sideways"
         assert one["outside"] == 0, name
+        assert one["stretched"] == 0, f"{name}: frames of a video are out of proportion"
+        assert one["uneven"] == 0, f"{name}: true and predicted do not stand side by side"
         assert one["wrong"] == one["loaded"] == [], name
         assert one["plots"], name
         assert min(one["inked"]) > 500, name

@@ -89,6 +89,18 @@ class Transcriber(Fitted):
         return [[("one", 0.1), ("two", 0.9)] for _ in x]
 
 
+class Captioner(Fitted):
+    """Sees the same in every video of 8 frames of 24 by 32 pixels."""
+
+    kind = "video"
+
+    def items(self, x: list[object]) -> list[torch.Tensor]:
+        return [torch.randint(256, (8, 3, 24, 32), dtype=torch.uint8) for _ in x]
+
+    def predict(self, x: list[str]) -> list[str]:
+        return ["a small square moves slowly to the left across a dark background"] * len(x)
+
+
 class Regressor(Fitted):
     """Predicts two values for every sequence."""
 
@@ -143,6 +155,12 @@ def transcribed() -> str:
     )
 
 
+def captioned() -> str:
+    names = ["clips of a camera/recording_0001.mp4", "b.mp4"]
+    dataset = Dataset(names, ["a small circle moves to the left across a bright background", LONG], names)
+    return sequences.html(Captioner(), dataset, comparison("bleu", np.array([0.6, 0.0]), "most frequent text"))
+
+
 def regressed() -> str:
     dataset = Dataset([np.zeros((3, 1))] * 5, [[k + 0.5 * (k == 3), 1.0] for k in range(5)], names(5))
     return sequences.html(Regressor(), dataset, comparison("rmse", np.ones(5), "mean of the training values"))
@@ -156,6 +174,7 @@ def modelled() -> str:
 
 
 PAGES = {
+    "captioned": captioned,
     "classified": classified,
     "labelled": labelled,
     "modelled": modelled,

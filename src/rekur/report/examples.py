@@ -38,6 +38,7 @@ MAX_PIECES = 40  # rows and columns of the attention weights
 MAX_POINTS = 2000  # of the chart of a regression
 MAX_OUTPUTS = 4  # of a regression that are drawn
 FRAMES = 8  # of a video
+HEIGHT = 64  # of a frame in pixels, at most
 
 
 class ReadingModel(Protocol):
@@ -63,7 +64,8 @@ def preview(model: ReadingModel, value: Any, name: str) -> str:
     if kind == "video":
         frames = item.transpose(0, 2, 3, 1)[:: max(1, len(item) // FRAMES)]
         strip = np.concatenate(list(frames), axis=1)
-        return f"{escape(name)}<br>{image(strip, f'frames of {name}', 'height:64px;max-width:100%')}"
+        width = HEIGHT * strip.shape[1] / strip.shape[0]  # of all frames; narrower pages scale both sides
+        return f"{escape(name)}<br>{image(strip, f'frames of {name}', f'width:{width:.0f}px;max-width:100%')}"
     spectrum = heat_map(item.T[::-1])
     return f"{escape(name)}<br>{image(spectrum, f'{kind} of {name}', 'height:80px;width:100%')}"
 
