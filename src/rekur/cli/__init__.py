@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn, cast
 import typer
 
 import rekur
+from rekur.cli import options as settings
 from rekur.cli import parameters
-from rekur.cli.options import FitOptions, ForecastInput, ForecastOptions, Outputs, PanelColumns
 from rekur.core import OptionError
 
 __all__ = ["app", "main"]
@@ -123,15 +123,15 @@ def _forecast(
     started = monotonic()  # importing torch takes a part of a time limit, too
     parameters.check_numbers(horizon, level, windows, time_limit)
     parameters.check(*file, future, cell=cell, duplicates=duplicates, select=select)
-    outputs = Outputs(out, report, save, json, quiet, verbose)
+    outputs = settings.Outputs(out, report, save, json, quiet, verbose)
     parameters.check_outputs(outputs)
     from rekur.cli.forecasting import run
 
-    steps, levels = parameters.whole_or_text(freq), tuple(level or [80.0])
-    options = ForecastOptions(horizon, steps, season, cell, seed, windows, time_limit, levels, select or "auto")
+    steps, levels, model = parameters.whole_or_text(freq), tuple(level or [80.0]), select or "auto"
+    options = settings.ForecastOptions(horizon, steps, season, cell, seed, windows, time_limit, levels, model)
     covariates = tuple(past or ()), tuple(static or ())
-    columns = PanelColumns(parameters.names(id), time, parameters.names(target), *covariates, duplicates)
-    tables = ForecastInput(file, future, decimal, thousands, sheet)
+    columns = settings.PanelColumns(parameters.names(id), time, parameters.names(target), *covariates, duplicates)
+    tables = settings.ForecastInput(file, future, decimal, thousands, sheet)
     run(tables, columns, options, outputs, started)
 
 
@@ -176,13 +176,13 @@ def _fit(
 ) -> None:
     """Train an estimator on texts, words, readings, recordings or videos, and print its scores."""
     parameters.check(data, test, task=task, cell=cell, input=input)
-    outputs = Outputs(None, report, save, json, quiet, verbose)
+    outputs = settings.Outputs(None, report, save, json, quiet, verbose)
     parameters.check_outputs(outputs)
     from rekur.cli.sequence import fit as run
     from rekur.data.ingest.delimited import ReadOptions
     from rekur.inputs.datasets import DatasetColumns
 
-    options = FitOptions(input, cell, hidden, layers, epochs, copy, seed)
+    options = settings.FitOptions(input, cell, hidden, layers, epochs, copy, seed)
     run(task, data, DatasetColumns(x, y, id), test, options, outputs, ReadOptions(decimal, thousands, sheet))
 
 
@@ -221,7 +221,7 @@ def _score(
 ) -> None:
     """Print the scores of a saved model on other data."""
     parameters.check(data, future, folder=model)
-    outputs = Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
+    outputs = settings.Outputs(report=report, json=json, quiet=quiet, verbose=verbose)
     parameters.check_outputs(outputs)
     from rekur.cli import forecasting, sequence
     from rekur.data.ingest.delimited import ReadOptions
@@ -237,7 +237,7 @@ def _score(
     elif (x, y, id) != (None, None, None):
         raise OptionError(f"--x, --y and --id are for models of sequences; {model} holds a forecaster")
     else:
-        forecasting.score(estimator, ForecastInput([data], future, decimal, thousands, sheet), outputs, model)
+        forecasting.score(estimator, settings.ForecastInput([data], future, decimal, thousands, sheet), outputs, model)
 
 
 @app.command(
@@ -275,7 +275,7 @@ def _predict(
     """Forecast or predict with a saved model, without training."""
     parameters.check_numbers(horizon, level)
     parameters.check(*(file or ()), future, folder=model, select=select)
-    outputs = Outputs(out, report, None, json, quiet, verbose)
+    outputs = settings.Outputs(out, report, None, json, quiet, verbose)
     parameters.check_outputs(outputs)
     from rekur.cli import forecasting, sequence
     from rekur.cli.outputs import CONLL_SUFFIX, check_suffix
@@ -290,7 +290,7 @@ def _predict(
     if isinstance(estimator, Forecaster):
         if x is not None or id is not None:
             raise OptionError(f"--x and --id are for models of sequences; {model} holds a forecaster")
-        tables = ForecastInput(file or None, future, decimal, thousands, sheet)
+        tables = settings.ForecastInput(file or None, future, decimal, thousands, sheet)
         forecasting.predict(estimator, tables, outputs, levels, model, select, horizon)
     else:
         kind, others = type(estimator).__name__, {"level": level or None, "model": select, "report": report}
@@ -312,7 +312,7 @@ def _demo(
     verbose: parameters.Verbose = False,
 ) -> None:
     """Forecast the bundled weather of New York and the prices of oil."""
-    outputs = Outputs(json=json, quiet=quiet, verbose=verbose)
+    outputs = settings.Outputs(json=json, quiet=quiet, verbose=verbose)
     parameters.check_outputs(outputs)
     parameters.create_folder(folder)
     from rekur.cli.forecasting import show
@@ -332,7 +332,7 @@ def _info(json: parameters.Json = False) -> None:
     threads, version = torch.get_num_threads(), str(torch.__version__)
     if json:
         values = {"torch": version, "threads": threads, "kernels": instruction_sets()}
-        results.write(results.result("info", Outputs(), **values))
+        results.write(results.result("info", settings.Outputs(), **values))
         return
     print(f"rekur {rekur.__version__}, torch {version}, {threads} threads")
     print(describe())
