@@ -13,6 +13,7 @@ from rekur.core import Array
 from rekur.data.panel import Panel
 from rekur.data.windows import WindowIndex
 from rekur.forecasting.baselines.covariate_regression import CovariateRegression
+from rekur.forecasting.baselines.wall_clock import WallClock
 from rekur.forecasting.config import LEVELS, season_lengths
 from rekur.forecasting.selection.past_windows import PastWindows
 from rekur.training.deadline import Deadline
@@ -98,7 +99,8 @@ class BaselineForecasts:
     def _forecast(self, name: str, series: Array, stop: Array, future: Array | None) -> Array:
         """Forecasts (n, h, Q) of one baseline for windows (series, stop).
 
-        With two seasons, smoothing is the mean of two runs, with the main season and with both.
+        With two seasons, smoothing is the mean of two runs, with the main season and with both. Seasons follow the
+        clock of the time zone.
         """
         rows, h = int(min(history_length(self.seasons), stop.max(initial=1))), self.horizon
         season, *others = self.seasons
@@ -106,15 +108,19 @@ class BaselineForecasts:
         width = 1 if name != REGRESSION else 1 + self._inputs.shape[1]
         for chunk in np.array_split(np.arange(len(series)), max(1, len(series) * rows * width // CHUNK_VALUES)):
             windows = index.take(chunk)
-            y = windows.gather(self.panel.y)
+            clock = WallClock.of(self.panel, replace(windows, horizon=h))
+            y, steps = windows.gather(self.panel.y), h if clock is None else clock.horizon
+            y = y if clock is None else clock.history(y)
             if self.regression is not None and name == REGRESSION:
                 ahead = None if future is None else future[chunk]
                 x = self.regression.of_windows(self._inputs, replace(windows, horizon=h), ahead)
-                out[chunk] = baselines.forecast(name, y, season, h, LEVELS, others, x, self.regression.prior)
-                continue
-            out[chunk] = baselines.forecast(name, y, season, h, LEVELS)
-            if name == "smoothing" and others:
-                out[chunk] = (out[chunk] + baselines.forecast(name, y, season, h, LEVELS, others)) / 2
+                x = x if clock is None else clock.covariates(x)
+                q = baselines.forecast(name, y, season, steps, LEVELS, others, x, self.regression.prior)
+            else:
+                q = baselines.forecast(name, y, season, steps, LEVELS)
+                if name == "smoothing" and others:
+                    q = (q + baselines.forecast(name, y, season, steps, LEVELS, others)) / 2
+            out[chunk] = q if clock is None else clock.target(q)
         return out
 
     @cached_property
