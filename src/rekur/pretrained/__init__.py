@@ -1,0 +1,1 @@
+"""Forecasts without training: a network that was trained on synthetic series."""

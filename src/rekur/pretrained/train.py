@@ -1,0 +1,274 @@
+"""Training of the pretrained network on synthetic series: resumable, one seed one result on the CPU.
+
+    python -m rekur.pretrained.train FOLDER --minutes 60
+
+goes on from the checkpoint in FOLDER, or begins a new run, and appends the losses to FOLDER/log.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rekur import serialization
+from rekur.core import ModelFileError, Record
+from rekur.pretrained.coordinates import Coordinates, coordinates
+from rekur.pretrained.generators import LONG, SHORT, Mixture, draw_series
+from rekur.pretrained.net import CandidateNet
+from rekur.training import Optimizer
+from rekur.training.memory import reuse_freed_memory
+
+BATCH = {LONG.length: 128, SHORT.length: 256}  # series of a step
+SHARE_SHORT = 0.35  # of the steps
+DRAW = 8  # batches drawn at once
+WARMUP, RATE, EMA, DECAY = 200, 3e-3, 0.998, 0.01
+VALIDATION_SEED = 2**32  # no step draws with it
+CHECKPOINT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Series with hidden patches: what a network reads and what it is asked for.
+
+    Parameters
+    ----------
+    values : (B, T) tensor
+        Values.
+    visible : (B, T/p) bool tensor
+        Patches that may be read.
+    periods : (B, 2) tensor
+        Periods that a forecaster is told.
+    """
+
+    values: torch.Tensor
+    visible: torch.Tensor
+    periods: torch.Tensor
+
+
+def mask_patches(rng: np.random.Generator, values: np.ndarray, periods: np.ndarray, patch: int) -> Masked:
+    """Hide the end of each series and up to two runs within it, and cut the beginning of a part of the series.
+
+    The hidden end has 1 to 4 patches in half of the rows, in the others up to a third of the series. Periods of which
+    fewer than two are visible are not told.
+    """
+    B, T = values.shape
+    N = T // patch
+    position = np.arange(N)
+    run = np.where(rng.random(B) < 0.5, rng.integers(1, 5, B), rng.integers(1, max(N // 3, 4) + 1, B))
+    end = (N - run)[:, None]
+    visible = position < end
+    for share in (0.35, 0.15):
+        length = rng.integers(1, 4, (B, 1)) * (rng.random((B, 1)) < share)
+        start = (rng.random((B, 1)) * end).astype(np.int64)
+        visible &= ~((position >= start) & (position < start + length) & (position > 1))
+    begin = np.where(rng.random(B) < 0.5, rng.random(B) ** 0.5 * (end[:, 0] * patch - 12), 0).astype(np.int64)[:, None]
+    values = np.where(np.arange(T) < begin, np.nan, values)
+    visible |= (position == end - 1)
+    told = np.where(2 * periods > end * patch - begin, 1, periods)
+    told[:, 1] = np.where(told[:, 0] == 1, 1, told[:, 1])
+    return Masked(torch.from_numpy(values), torch.from_numpy(visible), torch.from_numpy(told))
+
+
+def draw_batches(seed: int, index: int, mixture: Mixture, patch: int) -> list[Masked]:
+    """Batches number index · 8 to index · 8 + 7 of a mixture, the same for the same seed."""
+    rng = np.random.default_rng([seed, mixture.length, index])
+    size = BATCH[mixture.length]
+    series = draw_series(rng, mixture, DRAW * size)
+    masked = mask_patches(rng, series.values, series.periods, patch)
+    return [
+        Masked(masked.values[i : i + size], masked.visible[i : i + size], masked.periods[i : i + size])
+        for i in range(0, DRAW * size, size)
+    ]
+
+
+def batches(seed: int, step: int, patch: int, device: str) -> Iterator[tuple[str, Coordinates]]:
+    """Endless batches from a step on: (kind, coordinates)."""
+    drawn: dict[int, tuple[int, list[Masked]]] = {}
+    short = 0
+    for done in range(step):
+        short += _is_short(done)
+    while True:
+        mixture, number = (SHORT, short) if _is_short(step) else (LONG, step - short)
+        short, step = short + _is_short(step), step + 1
+        if mixture.length not in drawn or drawn[mixture.length][0] != number // DRAW:
+            drawn[mixture.length] = number // DRAW, draw_batches(seed, number // DRAW, mixture, patch)
+        batch = drawn[mixture.length][1][number % DRAW]
+        tensors = (t.to(device) for t in (batch.values, batch.visible, batch.periods))
+        yield "short" if mixture is SHORT else "long", coordinates(*tensors, patch)
+
+
+def _is_short(step: int) -> bool:
+    """Whether a step trains short series: a share of the steps, evenly spread."""
+    return int((step + 1) * SHARE_SHORT) > int(step * SHARE_SHORT)
+
+
+def validation_losses(net: CandidateNet, device: str) -> Record:
+    """Losses on synthetic series that no step draws: on all patches and on the hidden ends."""
+    losses = Record()
+    net.eval()
+    for name, mixture in (("long", LONG), ("short", SHORT)):
+        sums = {"": [], "_end": []}
+        for batch in draw_batches(VALIDATION_SEED, 0, mixture, net.patch):
+            c = coordinates(*(t.to(device) for t in (batch.values, batch.visible, batch.periods)), net.patch)
+            with torch.inference_mode():
+                sums[""].append(float(net.loss(c)))
+                end = ~batch.visible.to(device)[:, 1:, None] & (c.weight > 0)
+                hidden = Coordinates(c.inputs, c.base, c.candidates, c.target, c.weight * end, c.scale)
+                sums["_end"].append(float(net.loss(hidden)))
+        losses |= {f"loss_{name}{key}": float(np.mean(values)) for key, values in sums.items()}
+    net.train()
+    return losses
+
+
+@dataclass
+class Run:
+    """State of a training run.
+
+    Parameters
+    ----------
+    net : CandidateNet
+        Network.
+    optimizer : Optimizer
+        Optimizer of its parameters.
+    options : dict
+        Seed and size of the network; those of a checkpoint hold.
+    step, windows : int
+        Steps so far and series seen.
+    seconds : float
+        Time of training so far.
+    """
+
+    net: CandidateNet
+    optimizer: Optimizer
+    options: dict[str, int | str]
+    step: int = 0
+    windows: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def start(cls, options: dict[str, int | str], device: str) -> Run:
+        """Run at its beginning."""
+        net = CandidateNet(
+            str(options["cell"]),
+            hidden_size=int(options["hidden_size"]),
+            num_layers=int(options["num_layers"]),
+            seed=int(options["seed"]),
+        ).to(device)
+        return cls(net, Optimizer(net.parameters(), "adamw", DECAY, EMA), options)
+
+    @classmethod
+    def resume(cls, folder: Path, options: dict[str, int | str], device: str) -> Run:
+        """Run of the checkpoint in a folder, or a new one if there is none."""
+        if not (folder / "config.json").exists():
+            return cls.start(options, device)
+        description, tensors = serialization.load(folder)
+        if description.get("kind") != "pretraining":
+            raise ModelFileError(f"{folder} does not hold a pretraining run; choose another folder")
+        if description["options"] != options:
+            raise ModelFileError(
+                f"{folder} holds a run with {description['options']}, not {options}; go on with those or choose "
+                "another folder"
+            )
+        run = cls.start(description["options"], device)
+        run.optimizer.restore(tensors)
+        run.step, run.windows, run.seconds = (description[name] for name in ("step", "windows", "seconds"))
+        return run
+
+    def save(self, folder: Path) -> None:
+        """Replace the checkpoint in a folder."""
+        description = {
+            "kind": "pretraining",
+            "options": self.options,
+            "step": self.step,
+            "windows": self.windows,
+            "seconds": self.seconds,
+        }
+        serialization.save(folder, description, {name: t.cpu() for name, t in self.optimizer.state().items()})
+
+
+def train(run: Run, folder: Path, seconds: float, device: str, decay: bool = False) -> None:
+    """Train for some seconds, with a checkpoint and a row of the log every ten minutes and at the end.
+
+    Parameters
+    ----------
+    run : Run
+        State to begin with.
+    folder : Path
+        Folder of the checkpoint and the log.
+    seconds : float
+        Time of training.
+    device : str
+        Device of torch.
+    decay : bool, default False
+        Whether the learning rate falls linearly to 2 % at the end of the time, as for a network to be released.
+    """
+    reuse_freed_memory()
+    begin, before, written = time.monotonic(), run.seconds, time.monotonic()
+    sums = {"long": [0.0, 0], "short": [0.0, 0]}
+    for kind, batch in batches(int(run.options["seed"]), run.step, run.net.patch, device):
+        elapsed = time.monotonic() - begin
+        rate = RATE * min(1.0, (run.step + 1) / WARMUP) * (1 - 0.98 * min(elapsed / seconds, 1) if decay else 1)
+        run.optimizer.zero_grad()
+        loss = run.net.loss(batch)
+        torch.autograd.backward(loss)
+        run.optimizer.clip(1.0)
+        run.optimizer.step(rate)
+        sums[kind][0] += float(loss.detach())
+        sums[kind][1] += 1
+        run.step, run.windows, run.seconds = run.step + 1, run.windows + len(batch.scale), before + elapsed
+        ended = elapsed >= seconds
+        if ended or time.monotonic() - written >= CHECKPOINT_SECONDS:
+            with run.optimizer.averaged():
+                losses = validation_losses(run.net, device)
+            run.save(folder)
+            trained = {f"train_{name}": total / max(count, 1) for name, (total, count) in sums.items()}
+            _append(folder / "log.csv", {"step": run.step, "windows": run.windows, "minutes": run.seconds / 60,
+                                         "rate": rate, **trained, **losses})  # fmt: skip
+            sums, written = {"long": [0.0, 0], "short": [0.0, 0]}, time.monotonic()
+        if ended:
+            return
+
+
+def _append(path: Path, row: Record) -> None:
+    """Append a row to a CSV file and print it."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+    print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minutes", type=float, default=60.0, help="time of training")
+    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to 2 %% at the end")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cell", default="gru")
+    parser.add_argument("--hidden-size", type=int, default=96)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    options: dict[str, int | str] = {
+        "seed": arguments.seed,
+        "cell": arguments.cell,
+        "hidden_size": arguments.hidden_size,
+        "num_layers": arguments.layers,
+    }
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    run = Run.resume(arguments.folder, options, arguments.device)
+    train(run, arguments.folder, 60 * arguments.minutes, arguments.device, arguments.decay)
+
+
+if __name__ == "__main__":
+    main()
