@@ -106,9 +106,15 @@ def scores(task: Task, quantiles: np.ndarray) -> dict[str, float]:
     }
 
 
+def _written(folder: Path) -> float:
+    """Time at which a network was written."""
+    return (folder / "config.json").stat().st_mtime
+
+
 def read(folder: Path) -> tuple[CandidateNet, dict[str, object]]:
-    """Network of a checkpoint, with averaged weights."""
-    description, tensors = serialization.load(folder)
+    """Newest network of a run, with averaged weights."""
+    newest = max((folder / name for name in ("checkpoint", "released") if (folder / name).exists()), key=_written)
+    description, tensors = serialization.load(newest)
     options = description["options"]
     net = CandidateNet(
         str(options["cell"]), hidden_size=int(options["hidden_size"]), num_layers=int(options["num_layers"])

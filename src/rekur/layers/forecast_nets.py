@@ -72,9 +72,9 @@ class Block(nn.Module):
             linear(2 * hidden_size, hidden_size, seed),
         )
 
-    def forward(self, x: Tensor, last: int) -> Tensor:
-        """Output (B, n, H) for the last n = `last` patches of x (B, P, H)."""
-        y, mask = self.recurrent(self.before(x))[0], self._mask(x)
+    def forward(self, x: Tensor, last: int, resets: Tensor | None = None) -> Tensor:
+        """Output (B, n, H) for the last n = `last` patches of x (B, P, H); the state becomes 0 before those of `resets`."""
+        y, mask = self.recurrent(self.before(x), resets=resets)[0], self._mask(x)
         x, y = x[:, -last:], y[:, -last:]
         y = x + y if mask is None else torch.addcmul(x, y, mask)
         layers = (self.between, self.gate, self.up, self.down)

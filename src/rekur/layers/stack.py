@@ -61,9 +61,11 @@ class Direction(nn.Module):
         """Parameters of the cell as one value."""
         return Weights(*(self._parameters[name] for name in Weights._fields))  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """Outputs (B, T, H) and the state after the last step of each row."""
-        return scan(self.cell, x, self.weights, state, lengths, self.reverse)
+        return scan(self.cell, x, self.weights, state, lengths, self.reverse, resets=resets)
 
 
 class LayerStack(nn.Module):

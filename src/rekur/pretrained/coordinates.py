@@ -33,13 +33,15 @@ class Coordinates:
     the mean of a period and h the number of steps after v, the candidates are, less s where they are values:
 
         value two, three and four, five to seven periods before · m(v) - m(s) · x_v less the value a period before it ·
-        x_v, within 3 · h times the slope over one, three and nine periods · mean of two and of four periods, less m(v) ·
+        x_v, within ±3 · h times the slope over one, three and nine periods · mean of two and of four periods less m(v) ·
         s scaled by the growth of the level, for positive series · value one of the longer periods before
 
     Parameters
     ----------
     inputs : (B, P, I) tensor
         Inputs of the patches.
+    start : (B, P) bool tensor
+        The patch of the first visible step, before which the state of a recurrence is to be 0.
     base : (B, P, p) tensor
         Seasonal naive forecast of the patch after each one, in the unit of the series.
     candidates : (B, P, p, K) tensor
@@ -53,6 +55,7 @@ class Coordinates:
     """
 
     inputs: Tensor
+    start: Tensor
     base: Tensor
     candidates: Tensor
     target: Tensor
@@ -124,7 +127,9 @@ def coordinates(values: Tensor, visible: Tensor, periods: Tensor, patch: int) ->
         stop = torch.maximum(end, first)
         return ((total.gather(1, stop + 1) - total.gather(1, start)) / (stop + 1 - start)).float()
 
-    v = torch.where(visible, (torch.arange(P + 1, device=x.device) + 1) * patch - 1, -1).cummax(1).values[:, :P]  # (B, P)
+    v = (
+        torch.where(visible, (torch.arange(P + 1, device=x.device) + 1) * patch - 1, -1).cummax(1).values[:, :P]
+    )  # (B, P)
     now = v.clamp_min(0).repeat_interleave(patch, 1)  # (B, P·p)
     ahead = steps[patch:].expand(B, -1) - now  # h, 1 or more
     lag = (ahead + p1 - 1) // p1 * p1
@@ -151,16 +156,15 @@ def coordinates(values: Tensor, visible: Tensor, periods: Tensor, patch: int) ->
     candidates = torch.stack(parts, -1).clamp_(-BOUND, BOUND).view(B, P, patch, len(parts))
     base = s.view(B, P, patch)
     target = (values[:, patch:] / scale).view(B, P, patch) - base
-    based = (source >= first) & (v >= 0).repeat_interleave(patch, 1)
+    based = (source >= first) & (v >= 0).repeat_interleave(patch, 1) & seen.any(1, keepdim=True)
     weight = (~target.isnan() & based.view(B, P, patch)).to(x.dtype)
-    spread = torch.where(seen, x, torch.nan).nanmean(1, keepdim=True)
-    spread = ((x - spread).square() * seen).sum(1, keepdim=True).div(seen.sum(1, keepdim=True)).sqrt()
+    spread = _deviation(x, seen)
     patches, mask = x.view(B, P + 1, patch)[:, :P], seen.view(B, P + 1, patch)[:, :P]
     innovation = (x - at(steps - p1)).view(B, P + 1, patch)[:, :P]
-    phase = 2 * torch.pi * (steps[patch::patch, None] / periods[:, None]).transpose(1, 2)  # (B, 2, P)
+    phase = 2 * torch.pi * (steps[patch::patch] - first)[..., None] / periods[:, None]  # (B, P, 2)
     known = torch.cat(
         [
-            phase.sin().transpose(1, 2), phase.cos().transpose(1, 2),
+            phase.sin(), phase.cos(),
             periods.log()[:, None].expand(B, P, 2) / 4,
             spread.log1p()[:, None].expand(B, P, 1),
             ((v - first).clamp_min(0) / p1).log1p()[..., None],
@@ -172,9 +176,8 @@ def coordinates(values: Tensor, visible: Tensor, periods: Tensor, patch: int) ->
     )  # fmt: skip
     hidden = torch.asinh(torch.cat([patches - at(v)[..., None], innovation], -1)) * torch.cat([mask, mask], -1)
     inputs = torch.cat([hidden, mask.to(x.dtype), torch.asinh(known)], -1)
-    return Coordinates(
-        inputs, base * scale[:, :, None], candidates, target.clamp(-BOUND, BOUND), weight, scale
-    )
+    start = torch.arange(P, device=x.device) == first // patch
+    return Coordinates(inputs, start, base * scale[:, :, None], candidates, target.clamp(-BOUND, BOUND), weight, scale)
 
 
 def _seasonal_error(x: Tensor, seen: Tensor, first: Tensor, period: Tensor) -> Tensor:
@@ -183,16 +186,21 @@ def _seasonal_error(x: Tensor, seen: Tensor, first: Tensor, period: Tensor) -> T
     before = (steps - period).clamp_min(0)
     both = seen & seen.gather(1, before) & (steps - period >= first)
     error = ((x - x.gather(1, before)).abs() * both).sum(1, keepdim=True) / both.sum(1, keepdim=True).clamp_min(1)
-    count = seen.sum(1, keepdim=True).clamp_min(1)
-    mean = (x * seen).sum(1, keepdim=True) / count
-    spread = ((x - mean).square() * seen).sum(1, keepdim=True).div(count).sqrt()
-    size = (x.abs() * seen).sum(1, keepdim=True) / count
+    spread = _deviation(x, seen)
+    size = (x.abs() * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp_min(1)
     error = torch.where(both.any(1, keepdim=True), error, spread)
     return torch.maximum(error, torch.maximum(0.004 * spread, 1e-6 * size)).clamp_min(1e-12)
 
 
+def _deviation(x: Tensor, seen: Tensor) -> Tensor:
+    """Standard deviation (B, 1) of the visible steps of x (B, T)."""
+    count = seen.sum(1, keepdim=True).clamp_min(1)
+    mean = (x * seen).sum(1, keepdim=True) / count
+    return ((x - mean).square() * seen).sum(1, keepdim=True).div(count).sqrt()
+
+
 def _slope(mean, now: Tensor, first: Tensor, period: Tensor, back: int) -> Tensor:  # type: ignore[no-untyped-def]
-    """Slope (B, P·p) of the mean of one period at the last visible step, over some periods but no fewer than 4 steps."""
+    """Slope (B, P·p) of the mean of one period at the last visible step, over some periods, at least 4 steps."""
     span = back * period * ((MIN_SPAN + period - 1) // period)
     span = torch.minimum(span, now - first - period + 1)
     slope = (mean(now, period) - mean(now - span.clamp_min(1), period)) / span.clamp_min(1)

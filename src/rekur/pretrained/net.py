@@ -83,7 +83,7 @@ class CandidateNet(nn.Module):
         z = self.embed(coordinates.inputs)  # (B, P, H)
         patches = z.shape[1]
         for i, block in enumerate(self.blocks):
-            z = block(z, last if i + 1 == len(self.blocks) else patches)
+            z = block(z, last if i + 1 == len(self.blocks) else patches, coordinates.start)
         z = self.norm(z)  # (B, n, H)
         B, n, H = z.shape
         raw = torch.addmm(self.head.bias[:, None], self.head.weight, z.view(B * n, H).t())  # (outputs·p, B·n)

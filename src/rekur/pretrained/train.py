@@ -1,24 +1,26 @@
 """Training of the pretrained network on synthetic series: resumable, one seed one result on the CPU.
 
-    python -m rekur.pretrained.train FOLDER --minutes 60
+    python -m rekur.pretrained.train FOLDER --steps 10000
 
-goes on from the checkpoint in FOLDER, or begins a new run, and appends the losses to FOLDER/log.csv.
+goes on from FOLDER/checkpoint, or begins a new run, and appends the losses to FOLDER/log.csv. Ctrl-C ends it with a
+checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from rekur import serialization
-from rekur.core import ModelFileError, Record
+from rekur.core import ModelFileError, Record, TrainingError
 from rekur.pretrained.coordinates import Coordinates, coordinates
 from rekur.pretrained.generators import LONG, SHORT, Mixture, draw_series
 from rekur.pretrained.net import CandidateNet
@@ -70,7 +72,7 @@ def mask_patches(rng: np.random.Generator, values: np.ndarray, periods: np.ndarr
         visible &= ~((position >= start) & (position < start + length) & (position > 1))
     begin = np.where(rng.random(B) < 0.5, rng.random(B) ** 0.5 * (end[:, 0] * patch - 12), 0).astype(np.int64)[:, None]
     values = np.where(np.arange(T) < begin, np.nan, values)
-    visible |= (position == end - 1)
+    visible |= position == end - 1
     told = np.where(2 * periods > end * patch - begin, 1, periods)
     told[:, 1] = np.where(told[:, 0] == 1, 1, told[:, 1])
     return Masked(torch.from_numpy(values), torch.from_numpy(visible), torch.from_numpy(told))
@@ -120,8 +122,7 @@ def validation_losses(net: CandidateNet, device: str) -> Record:
             with torch.inference_mode():
                 sums[""].append(float(net.loss(c)))
                 end = ~batch.visible.to(device)[:, 1:, None] & (c.weight > 0)
-                hidden = Coordinates(c.inputs, c.base, c.candidates, c.target, c.weight * end, c.scale)
-                sums["_end"].append(float(net.loss(hidden)))
+                sums["_end"].append(float(net.loss(replace(c, weight=c.weight * end))))
         losses |= {f"loss_{name}{key}": float(np.mean(values)) for key, values in sums.items()}
     net.train()
     return losses
@@ -166,6 +167,7 @@ class Run:
     @classmethod
     def resume(cls, folder: Path, options: dict[str, int | str], device: str) -> Run:
         """Run of the checkpoint in a folder, or a new one if there is none."""
+        folder = folder / "checkpoint"
         if not (folder / "config.json").exists():
             return cls.start(options, device)
         description, tensors = serialization.load(folder)
@@ -182,7 +184,7 @@ class Run:
         return run
 
     def save(self, folder: Path) -> None:
-        """Replace the checkpoint in a folder."""
+        """Replace the checkpoint in a folder by the present state."""
         description = {
             "kind": "pretraining",
             "options": self.options,
@@ -193,8 +195,15 @@ class Run:
         serialization.save(folder, description, {name: t.cpu() for name, t in self.optimizer.state().items()})
 
 
-def train(run: Run, folder: Path, seconds: float, device: str, decay: bool = False) -> None:
-    """Train for some seconds, with a checkpoint and a row of the log every ten minutes and at the end.
+def train(
+    run: Run,
+    folder: Path,
+    steps: int,
+    device: str,
+    decay: bool = False,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train for some steps, with a checkpoint and a row of the log every ten minutes and at the end.
 
     Parameters
     ----------
@@ -202,36 +211,43 @@ def train(run: Run, folder: Path, seconds: float, device: str, decay: bool = Fal
         State to begin with.
     folder : Path
         Folder of the checkpoint and the log.
-    seconds : float
-        Time of training.
+    steps : int
+        Number of steps.
     device : str
         Device of torch.
     decay : bool, default False
-        Whether the learning rate falls linearly to 2 % at the end of the time, as for a network to be released.
+        Whether the learning rate falls linearly to 2 % at the last step. The network is then written to the folder
+        `released` and the checkpoint stays, so that training can go on from it.
+    interrupted : callable, optional
+        Asked after each step whether to end.
     """
     reuse_freed_memory()
-    begin, before, written = time.monotonic(), run.seconds, time.monotonic()
+    first, last, clock, written = run.step, run.step + steps, time.monotonic(), time.monotonic()
     sums = {"long": [0.0, 0], "short": [0.0, 0]}
     for kind, batch in batches(int(run.options["seed"]), run.step, run.net.patch, device):
-        elapsed = time.monotonic() - begin
-        rate = RATE * min(1.0, (run.step + 1) / WARMUP) * (1 - 0.98 * min(elapsed / seconds, 1) if decay else 1)
+        rate = RATE * min(1.0, (run.step + 1) / WARMUP)
+        if decay:
+            rate *= 1 - 0.98 * (run.step - first + 1) / steps
         run.optimizer.zero_grad()
         loss = run.net.loss(batch)
         torch.autograd.backward(loss)
-        run.optimizer.clip(1.0)
+        value, norm = float(loss.detach()), run.optimizer.clip(1.0)
+        if not np.isfinite(value + norm):
+            raise TrainingError(f"the loss or its gradient is not finite at step {run.step}; lower the learning rate")
         run.optimizer.step(rate)
-        sums[kind][0] += float(loss.detach())
+        sums[kind][0] += value
         sums[kind][1] += 1
-        run.step, run.windows, run.seconds = run.step + 1, run.windows + len(batch.scale), before + elapsed
-        ended = elapsed >= seconds
+        run.step, run.windows = run.step + 1, run.windows + len(batch.scale)
+        ended = run.step == last or interrupted()
         if ended or time.monotonic() - written >= CHECKPOINT_SECONDS:
+            run.seconds, clock, written = run.seconds + time.monotonic() - clock, time.monotonic(), time.monotonic()
             with run.optimizer.averaged():
                 losses = validation_losses(run.net, device)
-            run.save(folder)
+            run.save(folder / ("released" if decay else "checkpoint"))
             trained = {f"train_{name}": total / max(count, 1) for name, (total, count) in sums.items()}
             _append(folder / "log.csv", {"step": run.step, "windows": run.windows, "minutes": run.seconds / 60,
                                          "rate": rate, **trained, **losses})  # fmt: skip
-            sums, written = {"long": [0.0, 0], "short": [0.0, 0]}, time.monotonic()
+            sums = {"long": [0.0, 0], "short": [0.0, 0]}
         if ended:
             return
 
@@ -251,8 +267,8 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=60.0, help="time of training")
-    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to 2 %% at the end")
+    parser.add_argument("--steps", type=int, default=10_000, help="steps of training; about 165 series each")
+    parser.add_argument("--decay", action="store_true", help="let the learning rate fall, and write a network to release")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cell", default="gru")
     parser.add_argument("--hidden-size", type=int, default=96)
@@ -267,7 +283,10 @@ def main() -> None:
     }
     arguments.folder.mkdir(parents=True, exist_ok=True)
     run = Run.resume(arguments.folder, options, arguments.device)
-    train(run, arguments.folder, 60 * arguments.minutes, arguments.device, arguments.decay)
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: signals.append(received))
+    train(run, arguments.folder, arguments.steps, arguments.device, arguments.decay, lambda: bool(signals))
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ def shifts(rng: np.random.Generator, periods: Array, length: int) -> Array:
     """Piecewise constant levels with a season and faint noise, as of machines and prices."""
     size = len(periods)
     season = seasonal(rng, periods[:, 0], length) * log_uniform(rng, 0.05, 2, size) * chosen(rng, 0.6, size)
-    return trends.steps(rng, size, length) + season + log_uniform(rng, 0.005, 0.5, size) * spectral.arma(
-        rng, size, length
+    return (
+        trends.steps(rng, size, length) + season + log_uniform(rng, 0.005, 0.5, size) * spectral.arma(rng, size, length)
     )
 
 

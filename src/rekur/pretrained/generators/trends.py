@@ -34,7 +34,7 @@ def random_walks(rng: np.random.Generator, size: int, length: int, drift: float 
 def local_trends(rng: np.random.Generator, size: int, length: int) -> Array:
     """Levels (size, length) with a slope that is a damped random walk around a mean: trends that last for a while.
 
-        b_t = b̄ + φ·(b_{t-1} - b̄) + ζ_t,  l_t = l_{t-1} + b_t + η_t,  y_t = l_t + ε_t
+    b_t = b̄ + φ·(b_{t-1} - b̄) + ζ_t,  l_t = l_{t-1} + b_t + η_t,  y_t = l_t + ε_t
     """
     phi = rng.uniform(0.7, 1.0, (size, 1)).astype(np.float32)
     speed = log_uniform(rng, 0.01, 1, size)
