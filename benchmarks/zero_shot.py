@@ -90,11 +90,13 @@ def scores(task: Task, quantiles: np.ndarray) -> dict[str, float]:
     scale = np.array([np.nanmean(np.abs(y[m:] - y[:-m])) for y in task.histories])[:, None]
     naive = np.stack([seasonal_naive(y, m, h) for y in task.histories])
     keep = scale[:, 0] > 0
-    error = np.nanmean(np.abs(task.targets - quantiles[..., 4]) / scale, axis=1)[keep]
+    low, middle, high = (LEVELS.index(level) for level in (0.1, 0.5, 0.9))
+    quantiles, levels = quantiles[..., low : high + 1], np.array(LEVELS[low : high + 1])  # the usual nine
+    error = np.nanmean(np.abs(task.targets - quantiles[..., middle - low]) / scale, axis=1)[keep]
     base = np.nanmean(np.abs(task.targets - naive) / scale, axis=1)[keep]
     gap = (task.targets[..., None] - quantiles) / scale[..., None]
-    pinball = np.nanmean(2 * np.maximum(np.array(LEVELS) * gap, (np.array(LEVELS) - 1) * gap), axis=(1, 2))[keep]
-    inside = (task.targets >= quantiles[..., 0]) & (task.targets <= quantiles[..., 8])
+    pinball = np.nanmean(2 * np.maximum(levels * gap, (levels - 1) * gap), axis=(1, 2))[keep]
+    inside = (task.targets >= quantiles[..., 0]) & (task.targets <= quantiles[..., -1])
     thirds = [float(np.mean(part)) for part in np.array_split(inside[~np.isnan(task.targets).any(1)], 3, axis=1)]
     return {
         "mase": float(error.mean() / base.mean()),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CANDIDATES = (
     "period_before", "periods_2_3", "periods_4_6", "level", "innovation", "last", "slope_short", "slope_medium",
-    "slope_long", "level_2", "level_4", "growth", "second_period",
+    "slope_long", "level_2", "level_4", "growth", "second_period", "second_level", "second_periods_2_3",
 )  # fmt: skip
 """Corrections of seasonal naive, see `Coordinates`."""
 BOUND = 30.0  # of candidates and targets, in seasonal errors
@@ -34,7 +34,8 @@ class Coordinates:
 
         value two, three and four, five to seven periods before · m(v) - m(s) · x_v less the value a period before it ·
         x_v, within ±3 · h times the slope over one, three and nine periods · mean of two and of four periods less m(v) ·
-        s scaled by the growth of the level, for positive series · value one of the longer periods before
+        s scaled by the growth of the level, for positive series · with the longer period, of the value one period before:
+        itself · m(v) less m there · mean of the two values before it, less that value
 
     Parameters
     ----------
@@ -138,8 +139,9 @@ def coordinates(values: Tensor, visible: Tensor, periods: Tensor, patch: int) ->
     slopes = [_slope(mean, now, first, p1, periods_back) * ahead for periods_back in (1, 3, 9)]
     ratio = level / level_then
     positive = (torch.where(seen, x, torch.inf).amin(1, keepdim=True) > 0) & (ratio - 1).abs().lt(0.8)
-    lag2 = (ahead + p2 - 1) // p2 * p2
-    second = (p2 > 1) & (steps[patch:] - lag2 >= first)
+    source2 = steps[patch:] - (ahead + p2 - 1) // p2 * p2
+    s2 = at(source2)
+    second, third = (p2 > 1) & (source2 >= first), (p2 > 1) & (source2 - 2 * p2 >= first)
     parts = [
         at(source - p1) - s,
         (at(source - 2 * p1) + at(source - 3 * p1)) / 2 - s,
@@ -151,7 +153,9 @@ def coordinates(values: Tensor, visible: Tensor, periods: Tensor, patch: int) ->
         mean(now, 2 * p1) - level,
         mean(now, 4 * p1) - level,
         torch.where(positive, (s - level_then) * (ratio - 1), 0),
-        torch.where(second, at(steps[patch:] - lag2) - s, 0),
+        torch.where(second, s2 - s, 0),
+        torch.where(second, level - mean(source2, p1), 0),
+        torch.where(third, (at(source2 - p2) + at(source2 - 2 * p2)) / 2 - s2, 0),
     ]
     candidates = torch.stack(parts, -1).clamp_(-BOUND, BOUND).view(B, P, patch, len(parts))
     base = s.view(B, P, patch)

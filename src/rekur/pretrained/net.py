@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rekur.pretrained.coordinates import Coordinates
 
-LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 """Levels of the quantiles."""
 MIDDLE = LEVELS.index(0.5)
 PARTS = 4  # of a patch, over which the candidates are averaged as inputs
@@ -59,7 +59,7 @@ class CandidateNet(nn.Module):
     >>> visible = torch.tensor([[True, True, True, False]])
     >>> from rekur.pretrained.coordinates import coordinates
     >>> net.quantiles(coordinates(values, visible, periods, net.patch), last=1).shape
-    torch.Size([1, 1, 16, 9])
+    torch.Size([1, 1, 16, 13])
     """
 
     def __init__(

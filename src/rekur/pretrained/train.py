@@ -268,7 +268,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=10_000, help="steps of training; about 165 series each")
-    parser.add_argument("--decay", action="store_true", help="let the learning rate fall, and write a network to release")
+    parser.add_argument(
+        "--decay", action="store_true", help="let the learning rate fall, and write a network to release"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cell", default="gru")
     parser.add_argument("--hidden-size", type=int, default=96)

@@ -31,7 +31,9 @@ def zero_shot(net: CandidateNet, series: Sequence[Array], periods: Array, horizo
     horizon : int
         Number of steps.
     """
-    out = np.empty((len(series), horizon, 9))
+    from rekur.pretrained.net import LEVELS
+
+    out = np.empty((len(series), horizon, len(LEVELS)))
     order = sorted(range(len(series)), key=lambda i: len(series[i]))
     for i in range(0, len(order), BATCH):
         rows = order[i : i + BATCH]
