@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sets import DATA, co2, m3, m4, nn5
 
 from rekur import serialization
 from rekur.pretrained.net import LEVELS, CandidateNet
 from rekur.pretrained.zero import zero_shot
+from sets import DATA, co2, m3, m4, nn5
 
 
 class Task(NamedTuple):

@@ -29,9 +29,10 @@ LEVELS = {  # docs/design.md, section 3: the level of each package and of each m
     **dict.fromkeys(["serialization", "kernels", "data", "metrics"], 1),
     **dict.fromkeys(["training", "cells", "baselines", "inputs", "estimator", "plotting"], 2),
     **dict.fromkeys(["layers", "nn"], 3),
-    **dict.fromkeys(["forecasting", "sequence", "registry"], 4),
-    **dict.fromkeys(["report", "interop"], 5),
-    "cli": 6,
+    "pretrained": 4,
+    **dict.fromkeys(["forecasting", "sequence", "registry"], 5),
+    **dict.fromkeys(["report", "interop"], 6),
+    "cli": 7,
 }
 ADAPTERS = {"rekur.interop.aeon", "rekur.interop.sktime"}  # cannot be imported without the library that they adapt to
 MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the reason

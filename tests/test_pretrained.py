@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from rekur.pretrained import train
 from rekur.pretrained.coordinates import CANDIDATES, coordinates, impute
 from rekur.pretrained.generators import LONG, SHORT, Mixture, draw_series
@@ -29,15 +30,15 @@ def test_every_family_draws_finite_series_with_its_seed(family: str) -> None:
 
 
 @pytest.mark.parametrize("mixture", [LONG, SHORT], ids=["long", "short"])
-def test_mixture_tells_most_seasons(mixture: Mixture) -> None:
-    """Seasonal series repeat after the period that is told more than after half of it."""
+def test_mixture_knows_most_seasons(mixture: Mixture) -> None:
+    """Seasonal series repeat after the period that is known more than after half of it."""
     series = draw_series(np.random.default_rng(0), mixture, 256)
     assert series.values.shape == (256, mixture.length)
-    told = series.periods[:, 0]
+    known = series.periods[:, 0]
     assert (series.periods >= 1).all()
-    assert 0.5 < (told > 1).mean() < 0.95
+    assert 0.5 < (known > 1).mean() < 0.95
     nearer = []
-    for y, p in zip(series.values, told, strict=True):
+    for y, p in zip(series.values, known, strict=True):
         if 4 <= p <= mixture.length // 4 and np.isfinite(y).all() and y.std() > 0:
             d = np.diff(y)
             same, half = (np.corrcoef(d[lag:], d[:-lag])[0, 1] for lag in (p, p // 2))

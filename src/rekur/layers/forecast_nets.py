@@ -73,7 +73,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, last: int, resets: Tensor | None = None) -> Tensor:
-        """Output (B, n, H) for the last n = `last` patches of x (B, P, H); the state becomes 0 before those of `resets`."""
+        """Output (B, n, H) for the last n = `last` patches of x (B, P, H); `resets` as in `scan`."""
         y, mask = self.recurrent(self.before(x), resets=resets)[0], self._mask(x)
         x, y = x[:, -last:], y[:, -last:]
         y = x + y if mask is None else torch.addcmul(x, y, mask)

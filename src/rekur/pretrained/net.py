@@ -10,7 +10,7 @@ from torch import nn
 from rekur.layers.forecast_nets import Block
 from rekur.layers.fused import quantile_loss
 from rekur.layers.heads import linear
-from rekur.pretrained.coordinates import CANDIDATES
+from rekur.pretrained.coordinates import CANDIDATES, KNOWN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 """Levels of the quantiles."""
 MIDDLE = LEVELS.index(0.5)
-PARTS = 4  # of a patch, over which the candidates are averaged as inputs
-INPUTS = 10 + PARTS * len(CANDIDATES)
-"""Number of inputs of a patch beside its values, innovations and mask."""
 
 
 class CandidateNet(nn.Module):
@@ -67,16 +64,17 @@ class CandidateNet(nn.Module):
     ) -> None:
         super().__init__()
         self.patch, outputs = patch, len(LEVELS) + len(CANDIDATES)
-        self.embed = linear(3 * patch + INPUTS, hidden_size, seed)
-        self.blocks = nn.ModuleList(Block(cell, hidden_size, 0.0, seed + 10 * i) for i in range(num_layers))
+        self.embed = linear(3 * patch + KNOWN, hidden_size, seed)
+        blocks = [Block(cell, hidden_size, 0.0, seed + 10 * i) for i in range(num_layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(hidden_size)
         self.head = linear(hidden_size, outputs * patch, seed)
         with torch.no_grad():  # begin at seasonal naive with a fan of quantiles
             self.head.weight.mul_(0.1)
             self.head.bias.view(outputs, patch).zero_()[: len(LEVELS)] = -1.0
             self.head.bias.view(outputs, patch)[MIDDLE] = 0.0
-            for block in self.blocks:
-                block.down.weight.zero_()  # type: ignore[union-attr]
+            for block in blocks:
+                block.down.weight.zero_()
 
     def forward(self, coordinates: Coordinates, last: int) -> Tensor:
         """Median and increments (B, n, p, Q) of the last n = `last` patches, Q first in memory."""

@@ -22,7 +22,7 @@ import torch
 from rekur import serialization
 from rekur.core import ModelFileError, Record, TrainingError
 from rekur.pretrained.coordinates import Coordinates, coordinates
-from rekur.pretrained.generators import LONG, SHORT, Mixture, draw_series
+from rekur.pretrained.generators import LONG, SHORT, Mixture, Series, draw_series
 from rekur.pretrained.net import CandidateNet
 from rekur.training import Optimizer
 from rekur.training.memory import reuse_freed_memory
@@ -46,7 +46,7 @@ class Masked:
     visible : (B, T/p) bool tensor
         Patches that may be read.
     periods : (B, 2) tensor
-        Periods that a forecaster is told.
+        Shorter and longer period of each series; 1 for none.
     """
 
     values: torch.Tensor
@@ -54,13 +54,12 @@ class Masked:
     periods: torch.Tensor
 
 
-def mask_patches(rng: np.random.Generator, values: np.ndarray, periods: np.ndarray, patch: int) -> Masked:
+def mask_patches(rng: np.random.Generator, series: Series, patch: int) -> Masked:
     """Hide the end of each series and up to two runs within it, and cut the beginning of a part of the series.
 
-    The hidden end has 1 to 4 patches in half of the rows, in the others up to a third of the series. Periods of which
-    fewer than two are visible are not told.
+    The hidden end has 1 to 4 patches in half of the rows, in the others up to a third of the series.
     """
-    B, T = values.shape
+    B, T = series.values.shape
     N = T // patch
     position = np.arange(N)
     run = np.where(rng.random(B) < 0.5, rng.integers(1, 5, B), rng.integers(1, max(N // 3, 4) + 1, B))
@@ -71,19 +70,16 @@ def mask_patches(rng: np.random.Generator, values: np.ndarray, periods: np.ndarr
         start = (rng.random((B, 1)) * end).astype(np.int64)
         visible &= ~((position >= start) & (position < start + length) & (position > 1))
     begin = np.where(rng.random(B) < 0.5, rng.random(B) ** 0.5 * (end[:, 0] * patch - 12), 0).astype(np.int64)[:, None]
-    values = np.where(np.arange(T) < begin, np.nan, values)
+    values = np.where(np.arange(T) < begin, np.nan, series.values)
     visible |= position == end - 1
-    told = np.where(2 * periods > end * patch - begin, 1, periods)
-    told[:, 1] = np.where(told[:, 0] == 1, 1, told[:, 1])
-    return Masked(torch.from_numpy(values), torch.from_numpy(visible), torch.from_numpy(told))
+    return Masked(torch.from_numpy(values), torch.from_numpy(visible), torch.from_numpy(series.periods))
 
 
 def draw_batches(seed: int, index: int, mixture: Mixture, patch: int) -> list[Masked]:
     """Batches number index · 8 to index · 8 + 7 of a mixture, the same for the same seed."""
     rng = np.random.default_rng([seed, mixture.length, index])
     size = BATCH[mixture.length]
-    series = draw_series(rng, mixture, DRAW * size)
-    masked = mask_patches(rng, series.values, series.periods, patch)
+    masked = mask_patches(rng, draw_series(rng, mixture, DRAW * size), patch)
     return [
         Masked(masked.values[i : i + size], masked.visible[i : i + size], masked.periods[i : i + size])
         for i in range(0, DRAW * size, size)

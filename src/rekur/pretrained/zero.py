@@ -27,7 +27,7 @@ def zero_shot(net: CandidateNet, series: Sequence[Array], periods: Array, horizo
     series : sequence of (T,) arrays
         Histories, NaN where a value is missing.
     periods : (B, 2) int array
-        Shorter and longer season of each series; 1 for none. One that is not seen twice is not used.
+        Shorter and longer season of each series; 1 for none.
     horizon : int
         Number of steps.
     """
@@ -55,11 +55,8 @@ def _forecast(net: CandidateNet, series: Sequence[Array], periods: Array, horizo
     for row, s in enumerate(series):
         tail = s[-past:]
         values[row, past - len(tail) : past] = tail - level[row]
-    length = np.array([min(len(s), past) for s in series])[:, None]
-    told = np.where(2 * periods > length, 1, periods)
-    told[:, 1] = np.where(told[:, 0] == 1, 1, told[:, 1])
     visible = np.broadcast_to(np.arange((past + future) // p) < past // p, (len(series), (past + future) // p))
     with torch.inference_mode():
-        c = coordinates(torch.from_numpy(values), torch.from_numpy(visible.copy()), torch.from_numpy(told), p)
+        c = coordinates(torch.from_numpy(values), torch.from_numpy(visible.copy()), torch.from_numpy(periods), p)
         quantiles = net.quantiles(c, last=future // p).flatten(1, 2)[:, :horizon]
-    return quantiles.double().numpy() + level[:, None, None]
+    return np.asarray(quantiles.double().numpy() + level[:, None, None])

@@ -163,7 +163,7 @@ SHORT = Mixture(
 def draw_series(rng: np.random.Generator, mixture: Mixture, size: int) -> Series:
     """Series of all families of a mixture in random order.
 
-    The periods are what a forecaster is told: a tenth of them is missing, and half of the random walks have a false
+    The periods are as known to a forecaster: a tenth of them is missing, and half of the random walks have a false
     one.
 
     Parameters
@@ -208,7 +208,7 @@ def _periods_of(rng: np.random.Generator, name: str, mixture: Mixture, size: int
 
 
 def _labels(rng: np.random.Generator, name: str, periods: Array) -> Array:
-    """Periods (B, 2) that are told: of series without a season none or a false one, of others none in a tenth."""
+    """Known periods (B, 2): of series without a season none or a false one, of others none in a tenth."""
     if name in ("random_walk", "local_trend"):
         false = rng.random((len(periods), 1)) < 0.5
         return np.where(false, periods, 1)
