@@ -53,6 +53,10 @@ class Masked:
     visible: torch.Tensor
     periods: torch.Tensor
 
+    def coordinates(self, patch: int, device: str) -> Coordinates:
+        """Coordinates of the batch on a device."""
+        return coordinates(self.values.to(device), self.visible.to(device), self.periods.to(device), patch)
+
 
 def mask_patches(rng: np.random.Generator, series: Series, patch: int) -> Masked:
     """Hide the end of each series and up to two runs within it, and cut the beginning of a part of the series.
@@ -98,8 +102,7 @@ def batches(seed: int, step: int, patch: int, device: str) -> Iterator[tuple[str
         if mixture.length not in drawn or drawn[mixture.length][0] != number // DRAW:
             drawn[mixture.length] = number // DRAW, draw_batches(seed, number // DRAW, mixture, patch)
         batch = drawn[mixture.length][1][number % DRAW]
-        tensors = (t.to(device) for t in (batch.values, batch.visible, batch.periods))
-        yield "short" if mixture is SHORT else "long", coordinates(*tensors, patch)
+        yield "short" if mixture is SHORT else "long", batch.coordinates(patch, device)
 
 
 def _is_short(step: int) -> bool:
@@ -112,9 +115,9 @@ def validation_losses(net: CandidateNet, device: str) -> Record:
     losses = Record()
     net.eval()
     for name, mixture in (("long", LONG), ("short", SHORT)):
-        sums = {"": [], "_end": []}
+        sums: dict[str, list[float]] = {"": [], "_end": []}
         for batch in draw_batches(VALIDATION_SEED, 0, mixture, net.patch):
-            c = coordinates(*(t.to(device) for t in (batch.values, batch.visible, batch.periods)), net.patch)
+            c = batch.coordinates(net.patch, device)
             with torch.inference_mode():
                 sums[""].append(float(net.loss(c)))
                 end = ~batch.visible.to(device)[:, 1:, None] & (c.weight > 0)

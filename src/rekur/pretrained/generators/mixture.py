@@ -28,7 +28,7 @@ def decomposition(rng: np.random.Generator, periods: Array, length: int) -> Arra
     trend = trends.curves(rng, size, length) * log_uniform(rng, 0.1, 6, size) * chosen(rng, 0.7, size)
     level = standardized(trends.random_walks(rng, size, length)) * log_uniform(rng, 0.05, 3, size)
     noise = log_uniform(rng, 0.05, 2, size) * np.where(chosen(rng, 0.15, size), 0.05, 1)
-    return season + trend + level * chosen(rng, 0.4, size) + noise * spectral.arma(rng, size, length)
+    return np.asarray(season + trend + level * chosen(rng, 0.4, size) + noise * spectral.arma(rng, size, length))
 
 
 def smoothing_model(rng: np.random.Generator, periods: Array, length: int) -> Array:
@@ -70,16 +70,15 @@ def growth(rng: np.random.Generator, periods: Array, length: int) -> Array:
 def regime(rng: np.random.Generator, periods: Array, length: int) -> Array:
     """Regimes with a season, see `trends.regimes`."""
     season = seasonal(rng, periods[:, 0], length) * log_uniform(rng, 0.1, 3, len(periods))
-    return trends.regimes(rng, len(periods), length) + season * chosen(rng, 0.6, len(periods))
+    return np.asarray(trends.regimes(rng, len(periods), length) + season * chosen(rng, 0.6, len(periods)))
 
 
 def shifts(rng: np.random.Generator, periods: Array, length: int) -> Array:
     """Piecewise constant levels with a season and faint noise, as of machines and prices."""
     size = len(periods)
     season = seasonal(rng, periods[:, 0], length) * log_uniform(rng, 0.05, 2, size) * chosen(rng, 0.6, size)
-    return (
-        trends.steps(rng, size, length) + season + log_uniform(rng, 0.005, 0.5, size) * spectral.arma(rng, size, length)
-    )
+    noise = log_uniform(rng, 0.005, 0.5, size) * spectral.arma(rng, size, length)
+    return np.asarray(trends.steps(rng, size, length) + season + noise)
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
