@@ -243,7 +243,7 @@ DEFAULTS: Mapping[tuple[str, str], TaskDefaults] = {
     ),
 }
 """By task and kind of input; "pictures" are the frames of a video for convolutional cells. Sizes were chosen on
-held-out parts (docs/design.md, section 6)."""
+held-out parts (docs/design.md, section 7)."""
 
 
 MOTION = NetworkSize(64, 64, 1, True, 0.4, Augmentation(noise_std=0.05, offset_std=0.4, speed=0.3), members=4)
