@@ -286,7 +286,7 @@ def test_text_that_is_numbers_is_numbers() -> None:
     assert found.future[:, 0].tolist() == list(range(60))
     rare = df.assign(deal=np.where(np.arange(len(df)) < 3, "gift", "half"))
     assert read_panel(rare, future=["deal"]).labels["deal"] == ("half", "gift")  # the most frequent one first
-    with pytest.raises(DataError, match=r"row 6: '4,5' is not a number"):
+    with pytest.raises(DataError, match=r"row with index 4: '4,5' is not a number"):
         read_panel(df.assign(x=np.where(np.arange(len(df)) == 4, "4,5", df["x"])), future=["x"])
 
 

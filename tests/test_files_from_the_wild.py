@@ -521,6 +521,11 @@ REFUSED: dict[str, Refused] = {
     "old Excel": Refused(
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, r"\.xls\).*save it as \.xlsx", name="in.xls"
     ),
+    "row of a sheet": Refused(
+        lambda: excel(Data=[["Prices"], [], *cells(), ["closed", 3.0], [DAYS[0], 1.0]]),
+        "row 10: 'closed' is not a time",
+        name="in.xlsx",
+    ),
     "other sheets": Refused(lambda: archive(mimetype="ods"), r"another format than \.xlsx", name="in.ods"),
     "zip archive of two tables": Refused(
         lambda: archive(a_csv=column(DAYS), b_csv=column(DAYS), c_txt="c"),

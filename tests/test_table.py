@@ -155,10 +155,18 @@ def test_months_written_as_numbers_and_text_numbers() -> None:
 
 
 BAD: dict[str, tuple[object, dict[str, object], str]] = {
-    "infinite": (long().assign(y=[*range(15), np.inf, *range(4)]), {}, r"'y', row 17: the value is infinite"),
-    "text": (long().assign(y=["1"] * 8 + ["closed"] + ["2"] * 11), {}, r"'y', row 10: 'closed' is not a number"),
-    "comma": (long().assign(y=["12,5"] * 20), {}, r"row 2: '12,5'.*decimal point"),
-    "thousands": (long().assign(y=["1,234.5"] * 20), {}, r"row 2: '1,234.5'.*thousands"),
+    "infinite": (
+        long().assign(y=[*range(15), np.inf, *range(4)]),
+        {},
+        r"'y', row with index 15: the value is infinite",
+    ),
+    "text": (
+        long().assign(y=["1"] * 8 + ["closed"] + ["2"] * 11),
+        {},
+        r"'y', row with index 8: 'closed' is not a number",
+    ),
+    "comma": (long().assign(y=["12,5"] * 20), {}, r"row with index 0: '12,5'.*decimal point"),
+    "thousands": (long().assign(y=["1,234.5"] * 20), {}, r"row with index 0: '1,234.5'.*thousands"),
     "missing": (long().assign(y=np.nan), {}, r"all values of 'y' are missing"),
     "dates": (long().assign(y=DAYS[0]), {}, r"'y' holds Datetime.*numbers are needed"),
     "no id": (long(), {"id_col": "shop"}, r"no column 'shop'.*'unique_id', 'ds', 'y', 'x'.*id_col"),
@@ -168,7 +176,7 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
     "text future": (
         long().assign(x=["wet", *map(str, range(len(long()) - 1))]),
         {"future": ["x"]},
-        r"'x' \(covariate\), row 2: 'wet' is not a number",
+        r"'x' \(covariate\), row with index 0: 'wet' is not a number",
     ),
     "one role": (long(), {"future": ["y"], "target_col": "y"}, r"'y' has two roles"),
     "unclear target": (long().rename(columns={"y": "z"}), {}, r"not clear what to forecast.*target_col"),
@@ -178,25 +186,33 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
         {},
         r"no unambiguous time column.*'p', 'q', 'r'.*time_col",
     ),
-    "date": (long().assign(ds=["2024-01-01"] * 5 + ["soon"] + ["2024-01-02"] * 14), {}, r"'ds', row 7: 'soon'"),
-    "no date": (long().assign(ds=[None, *["2024-01-02"] * 19]), {}, r"'ds', row 2: the time is empty"),
-    "no day": (long().assign(ds=[*DAYS, pd.NaT, *DAYS[1:]]), {}, r"'ds', row 12: the time is empty"),
-    "no name": (long().assign(unique_id=[None, *["a"] * 19]), {}, r"'unique_id', row 2: the name .* is missing"),
+    "date": (
+        long().assign(ds=["2024-01-01"] * 5 + ["soon"] + ["2024-01-02"] * 14),
+        {},
+        r"'ds', row with index 5: 'soon'",
+    ),
+    "no date": (long().assign(ds=[None, *["2024-01-02"] * 19]), {}, r"'ds', row with index 0: the time is empty"),
+    "no day": (long().assign(ds=[*DAYS, pd.NaT, *DAYS[1:]]), {}, r"'ds', row with index 10: the time is empty"),
+    "no name": (
+        long().assign(unique_id=[None, *["a"] * 19]),
+        {},
+        r"'unique_id', row with index 0: the name .* is missing",
+    ),
     "ambiguous": (pd.DataFrame({"ds": ["01/02/2024", "01/03/2024"], "y": 1}), {}, r"day/month or month/day"),
     "half a zone": (
         pd.DataFrame({"ds": ["2024-01-01T00:00Z", "2024-01-02T00:00"], "y": 1}),
         {},
         r"some times have a time zone \(Z\) and some have none; write the zone in all",
     ),
-    "decimal": (pd.DataFrame({"ds": [1.0, 2.5], "y": 1}), {}, r"'ds', row 3: 2.5 is not a time"),
+    "decimal": (pd.DataFrame({"ds": [1.0, 2.5], "y": 1}), {}, r"'ds', row with index 1: 2.5 is not a time"),
     "irregular": (
         long(1, 6, "h").assign(
             ds=[*pd.date_range("2024-01-01", periods=5, freq="h"), pd.Timestamp("2024-01-01 04:20")]
         ),
         {},
-        r"irregular: most rows are h apart, but series 's0', row 7 \(2024-01-01 04:20:00\).*20min",
+        r"irregular: most rows are h apart, but series 's0', row with index 5 \(2024-01-01 04:20:00\).*20min",
     ),
-    "off the grid": (long(1, 6, "h"), {"freq": "2h"}, r"series 's0', row 3: the time 2024-01-01 01:00:00"),
+    "off the grid": (long(1, 6, "h"), {"freq": "2h"}, r"series 's0', row with index 1: the time 2024-01-01 01:00:00"),
     "too fine": (
         long(2),
         {"freq": "h"},
@@ -212,9 +228,9 @@ BAD: dict[str, tuple[object, dict[str, object], str]] = {
     "twice": (
         pd.concat([long(2), long(2).iloc[[14]]]),
         {},
-        r"series 's1', the time 2024-01-05 occurs twice, in row 16 and row 22.*id_col too .*duplicates=\"mean\"",
+        r"series 's1', the time 2024-01-05 occurs twice, in row 14, .*and row 20, .*id_col too .*duplicates=\"mean\"",
     ),
-    "panel": (long()[["ds", "y"]], {}, r"2024-01-01 occurs twice, in row 2 and row 12.*id_col"),
+    "panel": (long()[["ds", "y"]], {}, r"2024-01-01 occurs twice, in row with index 0 and row with index 10.*id_col"),
     "two keys": (
         long(2).assign(shop="A", dept=long(2)["unique_id"])[["shop", "dept", "ds", "y"]],
         {"id_col": "shop", "target_col": "y"},
@@ -329,7 +345,7 @@ def test_real_files(data_dir) -> None:
     assert local.tz == "Australia/Sydney"
     assert np.array_equal(local.y, utc.y, equal_nan=True)
     assert (local.start == utc.start).all()
-    with pytest.raises(DataError, match=r"2011-01-01 occurs twice, in row 2 and row 3.*id_col"):
+    with pytest.raises(DataError, match=r"2011-01-01 occurs twice, in row with index 0 and row with index 1.*id_col"):
         read_panel(pd.read_csv(data_dir / "bike_sharing" / "hour.csv.gz"), time_col="dteday", target_col="cnt")
 
 
@@ -404,7 +420,9 @@ def test_series_of_different_frequency_make_tables_of_their_own() -> None:
 def test_an_error_in_a_table_of_two_frequencies_names_the_given_row() -> None:
     df = pd.concat([long(1, 30), long(1, 12, "W").assign(unique_id="w")], ignore_index=True)
     df = pd.concat([df, df.iloc[[35]]], ignore_index=True)
-    with pytest.raises(DataError, match=r"series 'w', the time 2024-02-11 occurs twice, in row 37 and row 44"):
+    with pytest.raises(
+        DataError, match=r"series 'w', the time 2024-02-11 occurs twice, in row with index 35 and row with index 42"
+    ):
         read_panels(df)
 
 
@@ -440,9 +458,9 @@ def test_uneven_series_of_whole_numbers_and_beside_even_ones() -> None:
 def test_a_few_rows_beside_the_grid_stay_an_error() -> None:
     df = long(1, 60, "h")
     df.loc[30, "ds"] += pd.Timedelta("7min")
-    with pytest.raises(DataError, match=r"irregular: most rows are h apart, but .*row 32"):
+    with pytest.raises(DataError, match=r"irregular: most rows are h apart, but .*row with index 30"):
         read_panels(df)
-    with pytest.raises(DataError, match=r"row 32: the time .* is not a whole number of steps"):
+    with pytest.raises(DataError, match=r"row with index 30: the time .* is not a whole number of steps"):
         read_panels(df, freq="h")
 
 
@@ -558,3 +576,11 @@ def test_the_face_of_the_package() -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stdout.strip() == "False"
+
+
+def test_rows_of_frames_have_the_labels_of_their_index() -> None:
+    df = long(1).assign(y=["1"] * 8 + ["closed", "2"])
+    with pytest.raises(DataError, match="row with index b8: 'closed'"):
+        read_panel(df.set_axis([f"b{k}" for k in range(10)]))
+    with pytest.raises(DataError, match="row with index 2024-01-09 00:00:00: 'closed'"):
+        read_panel(df.set_index("ds")[["y"]])

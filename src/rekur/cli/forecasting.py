@@ -19,9 +19,8 @@ from rekur.core import DataError, OptionError, nearest
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest import files
 from rekur.data.ingest.future_covariates import next_covariates
-from rekur.data.ingest.parsing import plural, row_name
+from rekur.data.ingest.parsing import FILE_ATTRIBUTES, RowNames, plural
 from rekur.data.ingest.schema import (
-    FILE_ATTRIBUTES,
     ID_COLUMNS,
     TARGET_COLUMNS,
     Frame,
@@ -298,7 +297,7 @@ def with_covariates(
         keys.append(pd.MultiIndex.from_arrays([times.values, *(table[name].astype(str) for name in ids)]))
     twice = keys[1].duplicated()
     if twice.any():
-        row, key = row_name(int(twice.argmax())), format_time(keys[1][twice][0][0])
+        row, key = RowNames.of(as_table(future, sources[1]))(int(twice.argmax())), format_time(keys[1][twice][0][0])
         raise DataError(f"{sources[1]}, {row}: the time {key} occurs twice; leave one row of each time and series")
     place = keys[1].get_indexer(keys[0])
     count = int((place >= 0).sum())

@@ -14,7 +14,7 @@ from rekur.data.frequency.frequency import Frequency
 from rekur.data.frequency.per_series import LearnedFrequency
 from rekur.data.ingest.covariates import read_covariate, static_values
 from rekur.data.ingest.notes import constant_covariates, single_values, table_notes
-from rekur.data.ingest.parsing import series_codes, to_numbers
+from rekur.data.ingest.parsing import RowNames, series_codes, to_numbers
 from rekur.data.ingest.regular_grid import RegularGrid, regular_grids
 from rekur.data.ingest.schema import Columns, Frame, Schema, as_table, file_attributes, infer_schema, quoted
 from rekur.data.ingest.sorted_rows import to_utc, to_wall_time
@@ -352,7 +352,7 @@ def read_panels(
     Raises
     ------
     DataError
-        If the frame cannot be used; the text names column, series and row (the header is row 1).
+        If the frame cannot be used; the text names column, series and row.
     OptionError
         If `freq` or `duplicates` is not known.
 
@@ -391,8 +391,8 @@ def read_panels(
     codes, ids = series_codes(table, schema.columns.id, source)
     whole = learned[0].freq.kind == "integer" if learned else isinstance(freq, int)
     times = to_times(table[schema.columns.time], f"{source}, column {schema.columns.time!r}", whole)
-    frequencies = [panel.learned_frequency for panel in learned]
-    grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, schema.unused)
+    frequencies, rows = [panel.learned_frequency for panel in learned], RowNames.of(table)
+    grids = regular_grids(times, (codes, ids), freq, frequencies, duplicates, source, schema.unused, rows)
     target = {name: to_numbers(table[name], f"{source}, column {name!r}") for name in schema.values}
     if all(np.isnan(values).all() for values in target.values()):
         raise DataError(f"{source}: all values of {quoted(schema.values)} are missing; at least one value is needed")

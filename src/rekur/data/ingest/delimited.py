@@ -63,7 +63,9 @@ class ReadOptions:
 
 
 class ParsedTable(NamedTuple):
-    """A table of a file, notes on how it was read, questions about columns in doubt, and the lines before its header.
+    """A table of a file, notes on how it was read, questions about columns in doubt, and the place of its rows.
+
+    lines_before: lines before a header that is counted as row 1; first_row: number of the first row below the header.
 
     >>> ParsedTable(pd.DataFrame()).lines_before
     0
@@ -73,6 +75,7 @@ class ParsedTable(NamedTuple):
     notes: Sequence[str] = ()
     doubts: Mapping[str, str] = MappingProxyType({})
     lines_before: int = 0
+    first_row: int = 2
 
 
 def to_utf8(data: bytes, name: str, fallback: bool = False) -> tuple[bytes, str]:

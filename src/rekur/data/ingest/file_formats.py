@@ -34,10 +34,12 @@ MAX_SHOWN = 40  # characters of a line that an error shows
 HEAD_ROWS = 100  # in which the header of a sheet is looked for
 
 
-def _with_numbers(frame: pd.DataFrame, options: ReadOptions, notes: Sequence[str] = (), before: int = 0) -> ParsedTable:
+def _with_numbers(
+    frame: pd.DataFrame, options: ReadOptions, notes: Sequence[str] = (), first_row: int = 2
+) -> ParsedTable:
     """Return a table of a format that has types, with the numbers that it holds as text."""
     numbers = read_numbers(frame, options.decimal, options.thousands)
-    return ParsedTable(numbers.frame, [*notes, *number_notes(numbers.kinds)], numbers.doubts, before)
+    return ParsedTable(numbers.frame, [*notes, *number_notes(numbers.kinds)], numbers.doubts, first_row=first_row)
 
 
 def parse_json_lines(text: str, name: str, options: ReadOptions) -> ParsedTable:
@@ -125,7 +127,7 @@ def parse_excel(data: bytes, name: str, options: ReadOptions) -> ParsedTable:
     frame = frame.drop(columns=unnamed)
     frame, total = drop_last_rows(frame.infer_objects())
     notes = [note for note in (*notes, title_note(head, k), total) if note]
-    return _with_numbers(frame.infer_objects(), options, notes, k)
+    return _with_numbers(frame.infer_objects(), options, notes, k + 2)
 
 
 def _sheet(book: pd.ExcelFile, name: str, sheet: str | None) -> tuple[pd.DataFrame, list[str]]:

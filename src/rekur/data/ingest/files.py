@@ -30,7 +30,8 @@ from rekur.data.ingest.file_formats import (
     zip_members,
 )
 from rekur.data.ingest.number_formats import check_separators, holds_text
-from rekur.data.ingest.schema import FILE_ATTRIBUTES, ID_COLUMNS, Frame, as_table, quoted, time_columns
+from rekur.data.ingest.parsing import FILE_ATTRIBUTES
+from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, quoted, time_columns
 
 __all__ = ["check_suffix", "expand", "read_file", "read_text", "write_bytes", "write_file"]
 
@@ -285,9 +286,8 @@ def _file_labels(paths: Sequence[str]) -> list[str]:
 def _with_attributes(table: ParsedTable) -> pd.DataFrame:
     """Return the frame of a table with what is known of its file as attributes."""
     place = f" (header in line {table.lines_before + 1}, which is row 1)" if table.lines_before else ""
-    known = {"notes": list(table.notes), "doubts": dict(table.doubts), "place": place}
-    if any(known.values()):
-        table.frame.attrs[FILE_ATTRIBUTES] = known
+    known = {"notes": list(table.notes), "doubts": dict(table.doubts), "place": place, "first_row": table.first_row}
+    table.frame.attrs[FILE_ATTRIBUTES] = known
     return table.frame
 
 

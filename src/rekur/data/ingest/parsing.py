@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import narwhals as nw
 import numpy as np
@@ -14,8 +14,11 @@ from narwhals.dtypes import DType
 from rekur.core import Array, DataError
 
 __all__ = [
+    "FILE_ATTRIBUTES",
+    "FRAME_ROWS",
     "MISSING_TEXTS",
     "Column",
+    "RowNames",
     "Table",
     "TextSeries",
     "is_number",
@@ -38,6 +41,8 @@ TextSeries: TypeAlias = "pd.Series[Any]"
 Table: TypeAlias = "nw.DataFrame[Any]"
 """A data frame of any library behind narwhals' interface."""
 
+FILE_ATTRIBUTES = "rekur.file"
+"""Attribute of a pandas frame with what `rekur.data.read_file` knows of its file."""
 MISSING_TEXTS = ("", "na", "n/a", "nan", "null", "none", "nil", "<na>", "?", "-", ".")
 QUARTER = re.compile(r"\d{4}[- ]?Q[1-4]|Q[1-4][-/ ]?\d{4}")
 WEEK = re.compile(r"\d{4}-?W\d\d(?:-?[1-7])?")
@@ -72,8 +77,43 @@ MAX_SHOWN = 60  # characters of a value that an error shows
 
 
 def row_name(i: int) -> str:
-    """Return the name in errors of the data row with index `i`: the header of a file is row 1."""
+    """Return the name in errors of row `i` of the data of a file, whose header is row 1."""
     return f"row {i + 2}"
+
+
+class RowNames(NamedTuple):
+    """Names of the rows of a table in errors and notes: rows of a file, or labels of the index of a frame.
+
+    labels: index of the frame, numbers from 0 if None; first: number of the first row of data in the file, None for a
+    frame.
+
+    >>> RowNames(pd.Index(["a", "b"]))(1), RowNames(first=2)(1)
+    ('row with index b', 'row 3')
+    """
+
+    labels: pd.Index[Any] | None = None
+    first: int | None = None
+
+    @classmethod
+    def of(cls, data: Table | Column) -> RowNames:
+        """Return the names of the rows of a table or column."""
+        native = data.to_native()
+        if not isinstance(native, (pd.DataFrame, pd.Series)):
+            return cls()
+        file: Mapping[str, Any] | None = native.attrs.get(FILE_ATTRIBUTES)
+        return cls(native.index, None if file is None else file.get("first_row", 2))
+
+    def __call__(self, i: int) -> str:
+        """Return the name of row `i`."""
+        label = i if self.labels is None else self.labels[i]
+        if self.first is None:
+            unique = self.labels is None or self.labels.is_unique
+            return f"row with index {label}" if unique else f"row {i}, counted from 0"
+        return f"row {(int(label) if isinstance(label, (int, np.integer)) else i) + self.first}"
+
+
+FRAME_ROWS = RowNames()
+"""Names of the rows of a frame without an index."""
 
 
 def plural(count: int, noun: str) -> str:
@@ -146,7 +186,7 @@ def _parse_numbers(column: Column, where: str) -> Array:
     unreadable = series[series.map(lambda v: isinstance(v, (bytes, complex, list, dict, set, np.ndarray)))]
     if len(unreadable):
         i, value = int(unreadable.index[0]), unreadable.iloc[0]
-        raise DataError(f"{where}, {row_name(i)}: a {type(value).__name__} object is not a number")
+        raise DataError(f"{where}, {RowNames.of(column)(i)}: a {type(value).__name__} object is not a number")
     codes, labels = pd.factorize(series)
     text = pd.Series(labels, dtype=object).map(lambda v: str(v).strip())
     values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
@@ -157,7 +197,9 @@ def _parse_numbers(column: Column, where: str) -> Array:
         words = bad & ~text.str.contains(r"\d").to_numpy(dtype=bool)  # rather than numbers in another notation
         i = _first(np.append(words if words.any() else bad, False)[codes])
         value = text[codes[i]]
-        raise DataError(f"{where}, {row_name(i)}: {value[:MAX_SHOWN]!r} is not a number; {_number_cure(value)}")
+        raise DataError(
+            f"{where}, {RowNames.of(column)(i)}: {value[:MAX_SHOWN]!r} is not a number; {_number_cure(value)}"
+        )
     return np.asarray(np.append(values, np.nan)[codes])
 
 
@@ -209,7 +251,7 @@ def to_numbers(column: Column, where: str) -> Array:
     infinite = np.isinf(values)
     if infinite.any():
         i = _first(infinite)
-        raise DataError(f"{where}, {row_name(i)}: the value is infinite; leave it empty if it is missing")
+        raise DataError(f"{where}, {RowNames.of(column)(i)}: the value is infinite; leave it empty if it is missing")
     return values
 
 
@@ -259,7 +301,7 @@ def series_codes(table: Table, id_col: str | Sequence[str] | None, source: str) 
     column = table[id_col]
     if column.null_count():
         i = _first(column.is_null().to_numpy())
-        raise DataError(f"{source}, column {id_col!r}, {row_name(i)}: the name of the series is missing")
+        raise DataError(f"{source}, column {id_col!r}, {RowNames.of(column)(i)}: the name of the series is missing")
     runs = None
     if column.dtype == nw.String or column.dtype.is_integer():  # rows of one series are mostly consecutive
         change = (column != column.shift(1)).fill_null(True)

@@ -11,7 +11,7 @@ from rekur.core import Array, DataError, choose
 from rekur.data.frequency.frequency import DAY_NAMES, HOUR, WEEK, WEEKDAYS, Frequency, format_time
 from rekur.data.frequency.irregular import snap_to_grid
 from rekur.data.frequency.per_series import FrequencyGroup, LearnedFrequency, frequency_groups
-from rekur.data.ingest.parsing import plural, row_name
+from rekur.data.ingest.parsing import FRAME_ROWS, RowNames, plural
 from rekur.data.ingest.schema import quoted
 from rekur.data.ingest.sorted_rows import SortedRows, sort_rows
 from rekur.data.ingest.times import TimeColumn
@@ -142,7 +142,7 @@ def _refuse_duplicates(rows: SortedRows, repeated: Array) -> None:
     i = int(repeated[0])
     others = f" (not used: {quoted(rows.unused, limit=4)})" if rows.unused else ""
     hint = f"name the column that tells them apart with id_col{' too' if rows.has_ids else ''}{others}"
-    first, second = row_name(rows.input_row(i - 1)), row_name(rows.input_row(i))
+    first, second = rows.input_name(i - 1), rows.input_name(i)
     raise DataError(
         f"{rows.source}: {rows.describe_series(i)}the time {format_time(rows.times[i])} occurs twice, in {first} "
         f"and {second} ({len(repeated)} such rows in all); if the rows belong to several series, {hint}; else combine "
@@ -169,6 +169,7 @@ def regular_grids(
     duplicates: str,
     source: str,
     unused: tuple[str, ...] = (),
+    names: RowNames = FRAME_ROWS,
 ) -> list[RegularGrid]:
     """Return the regular grids of series, one for each frequency.
 
@@ -188,6 +189,8 @@ def regular_grids(
         Name of the table in errors.
     unused : tuple of str, default ()
         Columns of the table without a role, for errors.
+    names : RowNames
+        Names of the rows of the table.
 
     Raises
     ------
@@ -205,7 +208,7 @@ def regular_grids(
     choose("duplicates", duplicates, DUPLICATE_RULES)
     if learned:
         column = _in_learned_zone(column, learned[0], source)
-    rows = sort_rows(column, *series, source, unused)
+    rows = sort_rows(column, *series, source, unused, names)
     groups = frequency_groups(rows, freq, learned, duplicates != "error")
     notes = [column.note] if column.note else []
     inferred = "" if learned or freq is not None else " (inferred from the times)"

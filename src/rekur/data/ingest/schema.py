@@ -11,8 +11,10 @@ import pandas as pd
 
 from rekur.core import Array, DataError, nearest
 from rekur.data.ingest.parsing import (
+    FILE_ATTRIBUTES,
     MONTH_NAMES,
     Column,
+    RowNames,
     Table,
     is_number,
     is_text,
@@ -21,11 +23,9 @@ from rekur.data.ingest.parsing import (
     key_columns,
     object_series,
     plain_time,
-    row_name,
 )
 
 __all__ = [
-    "FILE_ATTRIBUTES",
     "ID_COLUMNS",
     "TARGET_COLUMNS",
     "TIME_COLUMNS",
@@ -45,8 +45,6 @@ __all__ = [
 Frame: TypeAlias = Any
 """A data frame of the user: pandas, polars or pyarrow, or a pandas Series with a time index; `as_table` checks it."""
 
-FILE_ATTRIBUTES = "rekur.file"
-"""Attribute of a pandas frame with what `rekur.data.read_file` knows of its file."""
 ID_COLUMNS = ("unique_id", "item_id", "series_id")
 TIME_COLUMNS = ("ds", "timestamp", "datetime", "date", "time", "date_time", "datum")
 TARGET_COLUMNS = ("y", "target")
@@ -154,7 +152,9 @@ def _plain_pandas(df: pd.DataFrame, source: str) -> pd.DataFrame:
         raise DataError(f"{source} has an index of several levels; use reset_index() and plain column names")
     if isinstance(df.index, (pd.DatetimeIndex, pd.PeriodIndex)):
         name = "ds" if df.index.name is None else str(df.index.name)
-        df = df.reset_index(names=name) if name not in df.columns else df.reset_index(drop=True)
+        if name not in df.columns:
+            df = df.copy(deep=False)
+            df.insert(0, name, df.index)
     if any(not isinstance(c, str) for c in df.columns):
         df = df.set_axis([str(c) for c in df.columns], axis=1)
     duplicated = df.columns[df.columns.duplicated()]
@@ -301,8 +301,8 @@ def _refuse_second_header(table: Table, names: Sequence[str], source: str) -> No
         first, *others = object_series(table[name]).tolist()
         if others and not pd.to_numeric(pd.Series(others), errors="coerce").isna().any():
             raise DataError(
-                f"{source}, column {name!r}, {row_name(0)}: {str(first)!r} is not a number, but all others are; if the "
-                "header has two rows, keep one"
+                f"{source}, column {name!r}, {RowNames.of(table)(0)}: {str(first)!r} is not a number, but all "
+                "others are; if the header has two rows, keep one"
             )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import Frequency, format_time
 from rekur.data.frequency.inference import infer
-from rekur.data.ingest.parsing import row_name
+from rekur.data.ingest.parsing import FRAME_ROWS, RowNames
 from rekur.data.ingest.times import TimeColumn
 from rekur.data.windows import portions
 
@@ -57,6 +57,8 @@ class SortedRows:
         Zone to whose wall-clock time the times can be converted.
     unused : tuple of str, default ()
         Columns of the input without a role.
+    names : RowNames
+        Names of the rows of the input.
     """
 
     times: Array
@@ -67,6 +69,7 @@ class SortedRows:
     source: str
     tz: str | None = None
     unused: tuple[str, ...] = ()
+    names: RowNames = FRAME_ROWS
 
     @property
     def has_ids(self) -> bool:
@@ -149,13 +152,17 @@ class SortedRows:
         """Return the position in the input of row `i`."""
         return i if self.order is None else int(self.order[i])
 
+    def input_name(self, i: int) -> str:
+        """Return the name of row `i` in the input."""
+        return self.names(self.input_row(i))
+
     def describe_series(self, i: int) -> str:
         """Return "series 'A', " of row `i`, or nothing where there is one series only."""
         return f"series {self.ids[self.codes[i]]!r}, " if self.has_ids else ""
 
     def describe(self, i: int) -> str:
         """Return "series 'A', row 17" of row `i`."""
-        return f"{self.describe_series(i)}{row_name(self.input_row(i))}"
+        return f"{self.describe_series(i)}{self.input_name(i)}"
 
 
 def _sort_order(times: Array, codes: Array) -> Array:
@@ -169,10 +176,18 @@ def _sort_order(times: Array, codes: Array) -> Array:
     return order
 
 
-def sort_rows(column: TimeColumn, codes: Array, ids: Array, source: str, unused: tuple[str, ...] = ()) -> SortedRows:
+def sort_rows(
+    column: TimeColumn,
+    codes: Array,
+    ids: Array,
+    source: str,
+    unused: tuple[str, ...] = (),
+    names: RowNames = FRAME_ROWS,
+) -> SortedRows:
     """Sort rows by series and time unless they are; equal times keep their order.
 
-    codes (n,): number of the series of each row; ids (S,): labels; unused: columns of the input without a role.
+    codes (n,): number of the series of each row; ids (S,): labels; unused: columns of the input without a role; names:
+    those of the rows.
     """
     order, times = None, column.values
     if (np.diff(codes) < 0).any() or ((times[1:] < times[:-1]) & (codes[1:] == codes[:-1])).any():
@@ -180,4 +195,4 @@ def sort_rows(column: TimeColumn, codes: Array, ids: Array, source: str, unused:
         times, codes = times[order], codes[order]
     first = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64)
     tz = None if column.tz == "UTC" else column.tz
-    return SortedRows(times, codes, order, first, ids, source, tz, unused)
+    return SortedRows(times, codes, order, first, ids, source, tz, unused, names)

@@ -17,12 +17,12 @@ from rekur.data.ingest.parsing import (
     QUARTER,
     WEEK,
     Column,
+    RowNames,
     TextSeries,
     is_number,
     is_text,
     object_series,
     plain_time,
-    row_name,
     to_numbers,
 )
 
@@ -172,10 +172,12 @@ def _clock(text: TextSeries, times: Array) -> str | None:
     return None
 
 
-def _refuse_empty_times(empty: Array, where: str) -> None:
+def _refuse_empty_times(empty: Array, column: Column, where: str) -> None:
     """Raise a DataError for the first missing time of a mask (n,)."""
     if empty.any():
-        raise DataError(f"{where}, {row_name(_first(empty))}: the time is empty; remove the row or fill the time in")
+        raise DataError(
+            f"{where}, {RowNames.of(column)(_first(empty))}: the time is empty; remove the row or fill the time in"
+        )
 
 
 def _text_times(column: Column, where: str) -> TimeColumn:
@@ -185,7 +187,7 @@ def _text_times(column: Column, where: str) -> TimeColumn:
     if WORD.search(text.iloc[0] if len(text) else ""):
         text = text.map(plain_time)
     empty = text.str.lower().isin(MISSING_TEXTS).to_numpy(dtype=bool)
-    _refuse_empty_times(np.append(empty, True)[codes], where)
+    _refuse_empty_times(np.append(empty, True)[codes], column, where)
     zones = _text_zones(text, where)
     times, note = _parse_text(text, where, bool(zones))
     if times is None:
@@ -194,7 +196,7 @@ def _text_times(column: Column, where: str) -> TimeColumn:
         i = int(unreadable[0]) if len(unreadable) else 0
         shown = str(labels[codes[i]]).strip()[:MAX_SHOWN]
         raise DataError(
-            f"{where}, {row_name(i)}: {shown!r} is not a time in the format of the others; "
+            f"{where}, {RowNames.of(column)(i)}: {shown!r} is not a time in the format of the others; "
             "write times as 2024-01-31 or 2024-01-31 17:00:00, or name another column with time_col"
         )
     if zones:
@@ -233,14 +235,14 @@ def _numeric_times(column: Column, where: str, whole: bool) -> TimeColumn:
     as_float = column.dtype.is_float() or column.null_count()
     values = to_numbers(column, where) if as_float else column.to_numpy()
     if values.dtype.kind == "f":
-        _refuse_empty_times(np.isnan(values), where)
+        _refuse_empty_times(np.isnan(values), column, where)
     if not whole and (times := _unix_times(values) or _excel_times(values, column.name)):
         return times
     if values.dtype.kind == "f":
         fractional = values != np.floor(values)
         if fractional.any():
             i = _first(fractional)
-            raise DataError(f"{where}, {row_name(i)}: {values[i]} is not a time; use dates or whole numbers")
+            raise DataError(f"{where}, {RowNames.of(column)(i)}: {values[i]} is not a time; use dates or whole numbers")
     values = values.astype(np.int64)
     return _dates_as_numbers(values) or TimeColumn(values)
 
@@ -330,7 +332,7 @@ def to_times(column: Column, where: str, whole: bool = False) -> TimeColumn:
     dtype = column.dtype
     if dtype in (nw.Datetime, nw.Date):
         values = np.asarray(column.to_numpy()).astype("M8[us]")
-        _refuse_empty_times(np.isnat(values), where)
+        _refuse_empty_times(np.isnat(values), column, where)
         return TimeColumn(values, tz)
     if is_number(dtype) and dtype != nw.Boolean:
         return _numeric_times(column, where, whole)
