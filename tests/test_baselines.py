@@ -276,3 +276,10 @@ def test_m4(data_dir, group, seasons, m, limit):
     told = forecast("smoothing", past, seasons[0], true.shape[1], LEVELS, seasons[1:])
     scale = M.seasonal_scale(past, m)
     assert M.mase(true, told[..., MEDIAN], scale) < limit
+
+
+def test_intervals_without_an_error_of_the_method_have_those_of_naive() -> None:
+    y = [[3.0, 5.0, 4.0, 6.0]]
+    seasonal, naive = (forecast(name, y, 9, 2, [0.1, 0.5, 0.9]) for name in ("seasonal_naive", "naive"))
+    assert seasonal[0, 0] == pytest.approx(naive[0, 0], rel=0.1)
+    assert (np.diff(seasonal) > 0).all()

@@ -584,3 +584,24 @@ def test_rows_of_frames_have_the_labels_of_their_index() -> None:
         read_panel(df.set_axis([f"b{k}" for k in range(10)]))
     with pytest.raises(DataError, match="row with index 2024-01-09 00:00:00: 'closed'"):
         read_panel(df.set_index("ds")[["y"]])
+
+
+def test_a_long_gap_is_named_with_its_ends_and_the_row_after_it() -> None:
+    df = long(1, 40).drop(index=range(10, 30))
+    assert any("nothing between 2024-01-10 and 2024-01-31 (row with index 30)" in note for note in read_panel(df).notes)
+    assert not any("between" in note for note in read_panel(df.iloc[:12]).notes[:1])
+
+
+def test_a_last_time_far_from_all_others_is_refused() -> None:
+    df = long(1, 40)
+    df.loc[39, "ds"] = pd.Timestamp("2035-02-09")
+    with pytest.raises(DataError, match=r"has 1 value in its last 2,048 steps, .* between 2024-02-08 and 2035-02-09"):
+        rekur.Forecaster(2, select="naive").fit(df[["unique_id", "ds", "y"]])
+
+
+def test_a_season_longer_than_the_history_is_refused_or_told() -> None:
+    df = long(1, 40)[["unique_id", "ds", "y"]]
+    with pytest.raises(OptionError, match=r"season_length=40 is longer than the history: .* 40 steps"):
+        rekur.Forecaster(2, season_length=40, select="naive").fit(df)
+    told = rekur.Forecaster(2, season_length=30, select="seasonal_naive").fit(df).forecast(df.head(20)).notes
+    assert any("seasonal naive is the last value" in note for note in told)

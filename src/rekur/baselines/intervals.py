@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from rekur.baselines.simple import Fit
+from rekur.baselines.simple import Fit, carried_forward, shift
 from rekur.core import Array
 
 __all__ = ["forecast_quantiles"]
@@ -43,7 +43,8 @@ def forecast_quantiles(fit: Fit, levels: Array) -> Array:
     where e_k are the n_k errors of the forecasts made k steps ahead on the past. Few errors, and overlapping ones at
     long horizons, are thus shrunk to the growth of a random walk. All sizes are multiplied by 1 + 3/n_1, since the
     method was fitted to the same values. Of a long horizon 24 steps k are measured, with the measured step before in
-    place of k-1; the sizes between them are interpolated.
+    place of k-1; the sizes between them are interpolated. Without any error one step ahead, as of seasonal naive before
+    the end of the first season, those of naive take their place.
     """
     b, h = fit.point.shape
     steps = np.unique(np.linspace(1, h, min(h, _MAX_STEPS)).round().astype(int))
@@ -52,6 +53,10 @@ def forecast_quantiles(fit: Fit, levels: Array) -> Array:
     for j, k in enumerate(steps):
         error = fit.past - fit.ahead(k)
         observed = ~np.isnan(error)
+        if k == 1 and not observed.any(axis=1).all():
+            of_naive = fit.past - shift(carried_forward(fit.past), 1)
+            error = np.where(observed.any(axis=1, keepdims=True), error, of_naive)
+            observed = ~np.isnan(error)
         n = observed.sum(axis=1)
         mean = np.where(observed, np.abs(error), 0.0).sum(axis=1) / np.maximum(n, 1)
         prior = 0.0 if k == 1 else _PRIOR_WEIGHT * k

@@ -10,7 +10,7 @@ import numpy as np
 from rekur.core import Array
 from rekur.data.imputation import last_observed
 
-__all__ = ["Fit", "drift", "fold", "naive", "seasonal_naive", "shift"]
+__all__ = ["Fit", "carried_forward", "drift", "fold", "naive", "seasonal_naive", "shift"]
 
 
 class Fit(NamedTuple):
@@ -22,7 +22,7 @@ class Fit(NamedTuple):
     undo: Callable[[Array], Array] | None = None  # (b, n) -> (b, n): back to the scale of y, monotonic
 
 
-def _last_observed(y: Array) -> Array:
+def carried_forward(y: Array) -> Array:
     """Carry the last observation forward, (b, T); NaN before the first."""
     return np.asarray(np.take_along_axis(y, np.maximum(last_observed(~np.isnan(y)), 0), axis=1))
 
@@ -41,7 +41,7 @@ def fold(y: Array, m: int) -> Array:
 
 def naive(y: Array, seasons: Sequence[int], horizon: int) -> Fit:
     """Forecast the last observed value, ŷ_{t+k} = y_t."""
-    last = _last_observed(y)
+    last = carried_forward(y)
     return Fit(y, np.repeat(last[:, -1:], horizon, axis=1), lambda k: shift(last, k))
 
 
@@ -51,8 +51,8 @@ def seasonal_naive(y: Array, seasons: Sequence[int], horizon: int) -> Fit:
     folded = fold(y, m)  # (b, n, m)
     b, n, _ = folded.shape
     by_position = folded.swapaxes(1, 2).reshape(b * m, n)
-    last = _last_observed(by_position).reshape(b, m, n).swapaxes(1, 2).reshape(b, n * m)
-    previous = _last_observed(folded.reshape(b, n * m))  # of any position
+    last = carried_forward(by_position).reshape(b, m, n).swapaxes(1, 2).reshape(b, n * m)
+    previous = carried_forward(folded.reshape(b, n * m))  # of any position
     last = np.where(np.isnan(last), previous, last)  # (b, n·m)
     last[:, -m:] = np.where(np.isnan(last[:, -m:]), previous[:, -1:], last[:, -m:])
     point = np.take(last[:, -m:], np.arange(horizon) % m, axis=1)  # (b, h)
@@ -66,6 +66,6 @@ def drift(y: Array, seasons: Sequence[int], horizon: int) -> Fit:
     first, final = observed.argmax(axis=1), T - 1 - observed[:, ::-1].argmax(axis=1)
     rows = np.arange(len(y))
     slope = ((y[rows, final] - y[rows, first]) / np.maximum(final - first, 1))[:, None]  # (b, 1)
-    last = _last_observed(y)
+    last = carried_forward(y)
     point = last[:, -1:] + slope * (T - 1 - final[:, None] + np.arange(1, horizon + 1))
     return Fit(y, point, lambda k: shift(last, k) + k * slope)

@@ -14,7 +14,8 @@ import pandas as pd
 
 from rekur.core import Array, DataError, OptionError, nearest
 from rekur.data.ingest.covariates import read_covariate, static_values
-from rekur.data.ingest.parsing import series_codes
+from rekur.data.ingest.notes import longest_gap
+from rekur.data.ingest.parsing import plural, series_codes
 from rekur.data.ingest.schema import ID_COLUMNS, Frame, as_table, missing_column, quoted
 from rekur.data.panel import Panel, read_panels
 
@@ -308,23 +309,40 @@ def _places(index: pd.Index[Any], panel: Panel, message: str) -> Array:
     return np.asarray(place)
 
 
-def without_short(group: PanelGroup, least: int, source: str = "the table") -> PanelGroup:
-    """The series with at least so many observed values; the others are listed in `Panel.skipped`.
+def _seen_last(panel: Panel, rows: int) -> Array:
+    """Number of observed values in the last `rows` rows of each series, (S,)."""
+    if panel.lengths.max(initial=0) <= rows:
+        return panel.seen
+    total = np.concatenate([[0], np.cumsum(np.isfinite(panel.y))])
+    return np.asarray(total[panel.offsets[1:]] - total[np.maximum(panel.offsets[:-1], panel.offsets[1:] - rows)])
+
+
+def _within(panel: Panel, rows: int) -> str:
+    """The end of a reason that counts values in the last `rows` rows, "" where no series is longer."""
+    return f" in the last {rows:,} steps" if panel.lengths.max() > rows else ""
+
+
+def without_short(group: PanelGroup, least: int, rows: int, source: str = "the table") -> PanelGroup:
+    """The series with `least` observed values in the last `rows` rows; the others are listed in `Panel.skipped`.
 
     Raises
     ------
     DataError
         No series has so many values.
     """
-    counts = [part.seen for part in group.parts]
+    counts = [_seen_last(part, rows) for part in group.parts]
     count = np.concatenate(counts)
     if (count < least).all():
         longest, ids = int(count.argmax()), group.ids
         label = "the series" if ids[longest] is None else f"the longest, {ids[longest]!r},"
-        raise DataError(f"{source}: too short to forecast: {label} has {count[longest]} values, {least} are needed")
+        few, gap = f"{label} has {plural(int(count[longest]), 'value')}", longest_gap(group.parts[0])
+        if gap is not None and (group.parts[0].seen >= least).any():
+            few += f" in its last {rows:,} steps, as there is none between {gap.ends(group.parts[0])}; mend these times"
+        raise DataError(f"{source}: too short to forecast: {few}; {least} are needed")
     pairs = zip(group.parts, counts, strict=True)
     parts = [
-        part.skip(seen < least, f"fewer than {least} values") if (seen < least).any() else part for part, seen in pairs
+        part.skip(seen < least, f"fewer than {least} values{_within(part, rows)}") if (seen < least).any() else part
+        for part, seen in pairs
     ]
     usable = [part for part in parts if len(part)]
     lost = tuple(pair for part in parts if not len(part) for pair in part.skipped)

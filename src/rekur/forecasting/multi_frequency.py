@@ -159,13 +159,18 @@ def used_model(parts: Sequence[PanelForecaster], select: str) -> str:
 
 
 def effect_notes(panel: Panel, ensemble: Ensemble) -> list[str]:
-    """Note on the covariates of a panel that the model in use does not read."""
+    """Notes on what has no effect in the model in use: covariates, or a season longer than all series."""
+    season, longest, notes = ensemble.seasons[0], int(panel.lengths.max()), list[str]()
+    if set(ensemble.average.weights) == {"seasonal_naive"} and longest <= season:
+        notes.append(
+            f"no series is longer than {longest} steps, a season is {season}: seasonal naive is the last value"
+        )
     names = ensemble.unread_covariates(panel)
     if not names:
-        return []
+        return notes
     every = len(names) == len((*panel.future_names, *panel.past_names, *panel.static_names))
     reason = "baselines, which read none" if every else "a regression on those known for the future"
-    return [f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of {reason}"]
+    return [*notes, f"covariates without effect: {quoted(names, limit=6)}; the forecast is one of {reason}"]
 
 
 def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:

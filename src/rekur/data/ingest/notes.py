@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rekur.core import Array
 from rekur.data.frequency.frequency import format_time
+from rekur.data.ingest.closed_times import closed_times_note
+from rekur.data.ingest.doubtful_values import doubtful_value_notes
 from rekur.data.ingest.parsing import plural
 from rekur.data.ingest.regular_grid import RegularGrid
 from rekur.data.ingest.schema import Schema, quoted
@@ -16,7 +18,49 @@ from rekur.data.ingest.schema import Schema, quoted
 if TYPE_CHECKING:
     from rekur.data.panel import Panel
 
-__all__ = ["constant_covariates", "empty_ends", "single_values", "table_notes"]
+__all__ = ["Gap", "constant_covariates", "empty_ends", "longest_gap", "single_values", "table_notes"]
+
+LONG_GAP = 10  # steps from which a gap that holds most missing values is named
+
+
+class Gap(NamedTuple):
+    """Missing values between two rows of a series that have values.
+
+    >>> Gap(0, 3, 9).steps
+    5
+    """
+
+    series: int
+    before: int
+    after: int
+
+    @property
+    def steps(self) -> int:
+        """Number of missing values."""
+        return self.after - self.before - 1
+
+    def ends(self, panel: Panel) -> str:
+        """Return the times of the two rows."""
+        first, last = map(format_time, panel.clocks(np.array([self.series]), np.array([self.before, self.after])))
+        return f"{first} and {last}"
+
+
+def longest_gap(panel: Panel) -> Gap | None:
+    """Return the longest gap between two values of a series of a panel, None where no value between is missing.
+
+    >>> import pandas as pd
+    >>> from rekur.data import read_panel
+    >>> longest_gap(read_panel(pd.DataFrame({"ds": [1, 2, 5], "y": 1.0})))
+    Gap(series=0, before=1, after=4)
+    """
+    rows = np.flatnonzero(np.isfinite(panel.y))
+    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    steps = np.where(np.diff(series) == 0, np.diff(rows), 0)
+    if not len(steps) or steps.max() < 2:
+        return None
+    k = int(steps.argmax())
+    s = int(series[k])
+    return Gap(s, int(rows[k] - panel.offsets[s]), int(rows[k + 1] - panel.offsets[s]))
 
 
 def single_values(covariates: Mapping[str, tuple[Array, tuple[str, ...]]], names: Sequence[str]) -> list[str]:
@@ -65,6 +109,11 @@ def empty_ends(offsets: Array, y: Array) -> Array:
 def table_notes(schema: Schema, grid: RegularGrid, panel: Panel) -> tuple[str, ...]:
     """Return the notes on a table and on its missing values; the panel has the series of the grid."""
     notes = [schema.note] if schema.note else []
+
+    def row_of(s: int, row: int) -> str:
+        """Name of a row of a series in the table."""
+        return grid.row_name(row + (0 if schema.wide else int(panel.offsets[s])))
+
     if schema.wide:
         notes.append(f"a wide table: {len(schema.values)} series, one a column")
     if schema.unused:
@@ -76,6 +125,12 @@ def table_notes(schema: Schema, grid: RegularGrid, panel: Panel) -> tuple[str, .
         counts = [(missing_rows, "absent row"), (missing - missing_rows, "empty value")]
         causes = " and ".join(plural(count, noun) for count, noun in counts if count)
         notes.append(f"{missing} of {total} values are missing ({missing / total:.2%}): {causes}")
+        gap = longest_gap(panel)
+        if gap is not None and gap.steps >= max(LONG_GAP, missing / 2):
+            of = f" in series {panel.ids[gap.series]!r}" if len(panel) > 1 else ""
+            notes[-1] += f"; nothing between {gap.ends(panel)}{of} ({row_of(gap.series, gap.after)})"
+        notes += [note for note in [closed_times_note(panel)] if note]
+    notes += doubtful_value_notes(panel, row_of)
     rows = empty_ends(panel.offsets, panel.y)
     if rows.any():
         notes.append(_end_note(schema, panel, rows))

@@ -58,6 +58,8 @@ class RegularGrid:
         Number of grid rows without input row.
     notes : tuple of str
         Notes on the frequency and the duplicates.
+    names : RowNames
+        Names of the input rows.
     """
 
     series: Array | None
@@ -73,6 +75,12 @@ class RegularGrid:
     phases: Mapping[Hashable, float]
     missing_rows: int
     notes: tuple[str, ...]
+    names: RowNames = FRAME_ROWS
+
+    def row_name(self, position: int) -> str:
+        """Return the name of the first input row at a grid row."""
+        i = int(np.searchsorted(self.positions, position))
+        return self.names(i if self.rows is None else int(self.rows[i]))
 
     def place(self, values: Array, rule: str | None = None) -> Array:
         """Return the values of the input rows on the grid, (N,) with NaN for missing rows.
@@ -273,6 +281,7 @@ def _regular_grid(
         phases=dict(zip(rows.ids[irregular].tolist(), phases[irregular].tolist(), strict=True)),
         missing_rows=total - (len(rows.times) - len(repeated)),
         notes=tuple(notes),
+        names=rows.names,
     )
 
 
