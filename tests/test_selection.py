@@ -136,8 +136,8 @@ def test_a_backtest_selects_the_better_baseline(fitted: Forecaster) -> None:
     assert "; the forecast is therefore naive" in behind.verdict(used="naive")
     itself = made_backtest({"rekur": 1.0, **EQUAL})
     itself = replace(itself, forecasts={**itself.forecasts, "rekur": itself.forecasts["naive"]})
-    assert "rekur, in these windows naive itself," in itself.verdict()
-    assert "; the forecast, fitted to all rows, is the average" in itself.verdict(used="blend")
+    assert "rekur, here by naive alone," in itself.verdict()
+    assert "; the forecast itself, chosen on all rows, is by the average of models" in itself.verdict(used="blend")
     assert "the average" not in itself.verdict(used="naive")
     model = Forecaster(7, **SMALL).fit(table(), backtest=behind)
     assert model.ensemble_.selected == "naive"
@@ -166,10 +166,10 @@ def test_the_verdict_says_where_the_forecast_is_a_baseline() -> None:
     """Never "beats smoothing by 0 %": the forecast is smoothing itself, and the others are compared with it."""
     backtest = Forecaster(2).backtest(table(16), n_windows=3)
     text = backtest.verdict()
-    assert text.startswith("rekur, in these windows smoothing (Theta) itself, ")
+    assert text.startswith("rekur, here by smoothing (Theta) alone, ")
     assert "0 %" not in text.replace("10 %", "").replace("20 %", "")
     alone = Forecaster(7, select="naive").backtest(table(120, "walk"), n_windows=3)
-    assert alone.verdict().startswith("rekur, in these windows naive itself, ")
+    assert alone.verdict().startswith("rekur, here by naive alone, ")
     np.testing.assert_array_equal(alone.forecasts["rekur"][..., 6], alone.forecasts["naive"][..., 6])
 
 
@@ -307,7 +307,7 @@ def test_the_command_line_names_the_model(tmp_path: Path, capsys: pytest.Capture
     code, text, _ = run("forecast", file, "-H", 7, "--model", "naive", "--save", model)
     assert code in (0, None)
     assert "· the forecast is naive alone, as --model 'naive': no network is trained" in text
-    assert "rekur, in these windows naive itself, " in text
+    assert "rekur, here by naive alone, " in text
     code, text, _ = run("predict", model, "--model", "drift", "--out", out)
     assert code in (0, None)
     assert "· the model that forecasts is the one named, drift" in text

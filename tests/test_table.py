@@ -381,6 +381,10 @@ def test_future_rows(kind: str) -> None:
         future_rows(history, pd.concat([later, later.iloc[:1]]), 2)
     with pytest.raises(DataError, match=r"no column 'x'"):
         future_rows(history, later.drop(columns="x"), 2)
+    with pytest.raises(DataError, match=r"it has 'S1', which is not in the history; did you mean 's1'"):
+        future_rows(history, later.replace("s1", "S1"), 2)
+    with pytest.raises(DataError, match=r"it has times from 2025-01-10 to 2025-01-11"):
+        future_rows(history, later.assign(ds=later.ds + pd.Timedelta("365D")), 2)
 
 
 def test_future_rows_of_a_wide_table_are_shared() -> None:
@@ -605,3 +609,39 @@ def test_a_season_longer_than_the_history_is_refused_or_told() -> None:
         rekur.Forecaster(2, season_length=40, select="naive").fit(df)
     told = rekur.Forecaster(2, season_length=30, select="seasonal_naive").fit(df).forecast(df.head(20)).notes
     assert any("seasonal naive is the last value" in note for note in told)
+
+
+def test_24_00_is_the_end_of_its_day() -> None:
+    hours = [f"01.02.2024 {hour:02}:00" for hour in range(20, 25)]
+    found = read_panel(pd.DataFrame({"ds": [*hours, "02.02.2024 01:00"], "y": 1.0}))
+    assert found.freq.name == "h"
+    assert found.next_times(1)[0, 0] == np.datetime64("2024-02-02T02:00")
+    assert any("24:00 was read as the end of its day" in note for note in found.notes)
+
+
+def test_labels_with_leading_zeros_are_no_second_header() -> None:
+    df = long(2).assign(article=["007"] * 10 + ["012"] * 10).rename(columns={"unique_id": "shop", "y": "units"})
+    with pytest.raises(DataError, match=r"each column that names the series with id_col \('shop', 'article' hold no"):
+        read_panel(df)
+
+
+def test_a_column_that_sums_the_others_is_told() -> None:
+    df = pd.DataFrame({"ds": DAYS, "a": np.arange(10.0), "b": np.arange(10.0) ** 2}).assign(total=lambda x: x.a + x.b)
+    assert any("column 'total' is the sum of the other series" in note for note in read_panel(df).notes)
+    assert not any("is the sum" in note for note in read_panel(df.assign(total=df.total + 1)).notes)
+
+
+def test_an_old_file_is_told() -> None:
+    df = long(1, 40)[["unique_id", "ds", "y"]]
+    model = rekur.Forecaster(2, select="naive").fit(df, target_col="y")
+    assert any("end at 2024-01-30, 10 steps before the end of training" in x for x in model.forecast(df.head(30)).notes)
+    assert not any("before the end" in note for note in model.forecast(df).notes)
+    with pytest.raises(DataError, match="rename the one that the model was fitted to"):
+        model.predict(df.rename(columns={"y": "sales"}))
+
+
+def test_errors_on_new_rows_alone_have_the_unit_of_the_training_rows() -> None:
+    df = long(1, 60)[["unique_id", "ds", "y"]].assign(y=np.random.default_rng(0).normal(9, 1, 60))
+    model = rekur.Forecaster(2, select="naive").fit(df.head(40))
+    whole, new = model.compare(df), model.compare(df.tail(20))
+    assert new.scale[0] == whole.scale[0]

@@ -384,7 +384,7 @@ def read_panels(
     table = as_table(df, source)
     future, past, static = (tuple([names] if isinstance(names, str) else names) for names in (future, past, static))
     covariates = (*future, *past, *static)
-    schema = infer_schema(table, id_col, time_col, target_col, covariates, source)
+    schema = infer_schema(table, id_col, time_col, target_col, covariates, source, bool(learned))
     known = file_attributes(df)
     source += known.get("place", "")
     _refuse_doubts(known.get("doubts", {}), (*schema.values, *covariates), source)

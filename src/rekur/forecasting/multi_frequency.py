@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rekur.baselines import METHODS
-from rekur.core import DataError
+from rekur.core import Array, DataError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.schema import Frame, quoted
 from rekur.data.panel import Panel
@@ -174,7 +174,7 @@ def effect_notes(panel: Panel, ensemble: Ensemble) -> list[str]:
 
 
 def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:
-    """Note on series that go on with less history than was learned, such as a table of the newest rows alone.
+    """Notes on series that end before the end of training, or go on with less history than was learned.
 
     Parameters
     ----------
@@ -192,8 +192,9 @@ def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:
     held = np.minimum(learned.lengths[place], rows)  # a loaded model holds little more
     before, gaps = np.clip(held + after, 0, held), np.maximum(after, 0)
     short = np.flatnonzero((before > 0) & (lengths < np.where(gaps > 0, rows, held)))
+    notes = _older_notes(learned, panel, known, place)
     if not len(short):
-        return []
+        return notes
     k = int(short[0])
     s, gap = int(known[k]), int(gaps[k])
     several = len(panel) > 1
@@ -202,9 +203,24 @@ def history_notes(learned: Panel, panel: Panel, rows: int) -> list[str]:
     since = format_time(panel.clocks(np.array([s]), np.array([0]))[0])
     between = f", and {plural(gap, 'step')} between are missing" if gap else ""
     return [
+        *notes,
         f"the forecast {which}reads the rows of the table alone, {lengths[k]}{of} since {since}: the {before[k]} rows "
-        f"before them that the model was fitted to are not in it{between}; pass the whole history to forecast from it"
+        f"before them that the model was fitted to are not in it{between}; pass the whole history to forecast from it",
     ]
+
+
+def _older_notes(learned: Panel, panel: Panel, known: Array, place: Array) -> list[str]:
+    """Note on series `known` that end before the learned ones at the places `place`, such as an old file."""
+    behind = panel.freq.count(panel.next_times(1)[known, 0], learned.next_times(1)[place, 0])[0]
+    older = np.flatnonzero(behind > 0)
+    if not len(older):
+        return []
+    s, steps = int(known[older[0]]), plural(int(behind[older[0]]), "step")
+    several = len(panel) > 1
+    which = f"of {len(older):,} series " if several else ""
+    end = format_time(panel.clocks(np.array([s]), np.array([panel.length(s) - 1]))[0])
+    of = f", in {panel.ids[s]!r}," if several else ""
+    return [f"the rows {which}end{of} at {end}, {steps} before the end of training: the forecast begins there"]
 
 
 def same_step(one: Panel, other: Panel) -> bool:

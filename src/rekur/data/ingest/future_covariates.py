@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from rekur.core import Array, DataError, OptionError
+from rekur.core import Array, DataError, OptionError, nearest
 from rekur.data.frequency.frequency import format_time
 from rekur.data.ingest.covariates import read_covariate
 from rekur.data.ingest.notes import empty_ends
@@ -138,7 +138,18 @@ def future_rows(panel: Panel, df: Frame, horizon: int, source: str = "the future
     use = (series >= 0) & exact & (step >= 0) & (step < horizon)
     groups = 1 if columns.id is None else len(panel)
     counts = np.bincount(series[use] * horizon + step[use], minlength=groups * horizon)
-    _require_each_step_once(panel, counts.reshape(groups, horizon), source)
+    held = ""
+    if (
+        columns.id is not None
+        and not shared
+        and (series < 0).any()
+        and not counts.reshape(groups, horizon).any(axis=1).all()
+    ):
+        label = ids[codes[int((series < 0).argmax())]]
+        held = f"; it has {label!r}, which is not in the history{nearest(str(label), list(map(str, panel.ids)))}"
+    elif not use.any():
+        held = f"; it has times from {format_time(times.min())} to {format_time(times.max())}"
+    _require_each_step_once(panel, counts.reshape(groups, horizon), source, held)
     out = np.empty((groups, horizon, len(panel.future_names)))
     for j, name in enumerate(panel.future_names):
         out[series[use], step[use], j] = read_covariate(table, name, panel.labels, source)[0][rows[use]]
@@ -294,8 +305,8 @@ def _panel_times(panel: Panel, column: TimeColumn, source: str) -> Array:
     return to_wall_time(column.values, panel.tz) if panel.local and panel.tz else column.values
 
 
-def _require_each_step_once(panel: Panel, counts: Array, source: str) -> None:
-    """Raise a DataError for steps (groups, horizon) with no row or several."""
+def _require_each_step_once(panel: Panel, counts: Array, source: str, held: str) -> None:
+    """Raise a DataError for steps (groups, horizon) with no row or several; held: what the table has instead."""
     if (counts == 1).all():
         return
     problem = "absent" if (counts == 0).any() else "there twice"
@@ -309,6 +320,7 @@ def _require_each_step_once(panel: Panel, counts: Array, source: str) -> None:
     raise DataError(
         f"{source}: {plural(n, 'row')} {'is' if n == 1 else 'are'} {problem} of the {counts.size} that the next "
         f"{horizon} steps need: {', '.join(rows)}{more}{_after_empty_end(panel, int(series[0]), problem)}"
+        f"{held if problem == 'absent' else ''}"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rekur.data.ingest.number_formats import NumberFormat, holds_text
-from rekur.data.ingest.parsing import is_time_text
+from rekur.data.ingest.parsing import TextSeries, is_time_text
 from rekur.data.ingest.schema import quoted
 
 __all__ = ["drop_last_rows", "find_header", "join_clock", "title_note"]
@@ -119,21 +119,31 @@ def _with_whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 def join_clock(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return a table with a column of dates and one of times of day joined, and a note on it.
 
-    Both are recognised by name and content, such as Date and Time.
+    Both are recognised by content, the dates by name too, such as Date and Time; of several times of day the one with a
+    known name, or the first, is meant.
 
     >>> join_clock(pd.DataFrame({"Date": ["31/12/2024"], "Time": ["17:30"], "kW": [4.2]}))[0]
                    Date   kW
     0  31/12/2024 17:30  4.2
     """
     names = {str(name).strip().lower(): name for name in reversed(frame.columns)}
-    date, clock = (next((names[each] for each in known if each in names), None) for known in (DATES, CLOCKS))
-    if date is None or clock is None or not (holds_text(frame[date].dtype) and holds_text(frame[clock].dtype)):
+    date, named = (next((names[each] for each in known if each in names), None) for known in (DATES, CLOCKS))
+    clocks = [name for name in frame.columns if name != date and _holds_clocks(frame[name])]
+    if date is None or not clocks or not holds_text(frame[date].dtype):
         return frame, ""
+    clock = named if named in clocks else clocks[0]
     days, hours = frame[date].astype(str).str.strip(), frame[clock].astype(str).str.strip()
-    if days.str.contains(":").any() or not hours.str.fullmatch(CLOCK).all():
+    if days.str.contains(":").any():
         return frame, ""
     joined = frame.assign(**{date: days + " " + hours}).drop(columns=clock)
     return joined, f"columns {date!r} and {clock!r} were joined"
+
+
+def _holds_clocks(column: TextSeries) -> bool:
+    """Return whether all cells of a column are times of day."""
+    if not holds_text(column.dtype) or not CLOCK.fullmatch(str(column.iloc[0]).strip()):
+        return False
+    return bool(column.astype(str).str.strip().str.fullmatch(CLOCK).all())
 
 
 def _is_label_of_total(frame: pd.DataFrame, word: str) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Gap", "constant_covariates", "empty_ends", "longest_gap", "single_values", "table_notes"]
 
+MIN_SUMMED = 2  # series that a total sums, at least
+ROUNDED = 1e-3  # share of its mean by which a total may differ from the sum
 LONG_GAP = 10  # steps from which a gap that holds most missing values is named
 
 
@@ -116,6 +118,11 @@ def table_notes(schema: Schema, grid: RegularGrid, panel: Panel) -> tuple[str, .
 
     if schema.wide:
         notes.append(f"a wide table: {len(schema.values)} series, one a column")
+        notes += [
+            f"column {name!r} is the sum of the other series and is forecast as one more: leave it out if it is "
+            "not wanted"
+            for name in _totals(schema, panel)
+        ]
     if schema.unused:
         notes.append(f"not used: {quoted(schema.unused, limit=6)}")
     notes += grid.notes
@@ -135,6 +142,16 @@ def table_notes(schema: Schema, grid: RegularGrid, panel: Panel) -> tuple[str, .
     if rows.any():
         notes.append(_end_note(schema, panel, rows))
     return tuple(notes)
+
+
+def _totals(schema: Schema, panel: Panel) -> list[str]:
+    """Return the columns of a wide table that are the sum of all others, of two at least."""
+    y = np.nan_to_num(panel.y.reshape(len(schema.values), -1))  # (S, T)
+    if len(y) < MIN_SUMMED + 1:
+        return []
+    apart = np.abs(2 * y - y.sum(axis=0)).max(axis=1)
+    size = np.abs(y).mean(axis=1)
+    return [name for name, far, mean in zip(schema.values, apart, size, strict=True) if far < ROUNDED * mean]
 
 
 def _end_note(schema: Schema, panel: Panel, rows: Array) -> str:

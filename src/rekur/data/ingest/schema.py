@@ -178,14 +178,18 @@ def missing_column(source: str, name: str, columns: Iterable[str], used: Iterabl
 
 
 def _checked_name(table: Table, name: str, option: str, source: str) -> str:
-    """Return `name` if it is a column, else raise a DataError that lists the columns."""
+    """Return `name` if it is a column, else raise a DataError that lists the columns.
+
+    option: the argument that names the column; "" where a model has learned its name.
+    """
     if name not in table.columns:
         notes = file_attributes(table.to_native()).get("notes", ())
         joined = next((note for note in notes if note.endswith("were joined") and repr(name) in note), None)
         if joined is not None:
             raise DataError(f"{source}: the {joined}; name the first of them with {option}")
         raise DataError(
-            f"{source} has no column {name!r}; its columns are {quoted(table.columns)}: name one of them with {option}"
+            f"{source} has no column {name!r}; its columns are {quoted(table.columns)}: "
+            f"{f'name one of them with {option}' if option else 'rename the one that the model was fitted to'}"
             f"{nearest(name, table.columns)}"
         )
     return name
@@ -289,17 +293,24 @@ def _infer_targets(table: Table, roles: Columns, candidates: list[str], source: 
         why = f"column {text[0]!r} is not numeric" if id_col is None else "several columns could be the target"
         raise DataError(
             f"{source}: it is not clear what to forecast ({why}); its columns are {quoted(table.columns)}: "
-            "name the target with target_col"
-            + (" (and the column that names the series with id_col)" if id_col is None else "")
+            "name the target with target_col" + (_id_cure(text) if id_col is None else "")
         )
     return Schema(Columns(None, time_col, None), tuple(candidates), (), True)
+
+
+def _id_cure(text: Sequence[str]) -> str:
+    """Return the advice to name the series by columns of text, or by any column if there is none."""
+    if len(text) > 1:
+        return f" and each column that names the series with id_col ({quoted(text)} hold no numbers)"
+    return " (and the column that names the series with id_col)"
 
 
 def _refuse_second_header(table: Table, names: Sequence[str], source: str) -> None:
     """Raise a DataError for columns of numbers below a text in the first row, as below a header of two rows."""
     for name in names:
         first, *others = object_series(table[name]).tolist()
-        if others and not pd.to_numeric(pd.Series(others), errors="coerce").isna().any():
+        numbers = pd.to_numeric(pd.Series([first, *others]), errors="coerce").isna()
+        if others and numbers[0] and not numbers[1:].any():
             raise DataError(
                 f"{source}, column {name!r}, {RowNames.of(table)(0)}: {str(first)!r} is not a number, but all "
                 "others are; if the header has two rows, keep one"
@@ -313,6 +324,7 @@ def infer_schema(
     target_col: str | Sequence[str] | None,
     covariates: Sequence[str],
     source: str,
+    learned: bool = False,
 ) -> Schema:
     """Return the role of every column: as named, by a known name, or because no other reading is possible.
 
@@ -329,6 +341,8 @@ def infer_schema(
         Names of covariates.
     source : str
         Name of the table in errors.
+    learned : bool, default False
+        The names are those that a model was fitted to.
 
     Returns
     -------
@@ -357,18 +371,18 @@ def infer_schema(
     if not ids and len(targets) < 2:
         ids = _listed(_match_alias([name for name in names if name not in taken and name != time_col], ID_COLUMNS))
     for name in ids:
-        _checked_name(table, name, "id_col", source)
+        _checked_name(table, name, "" if learned else "id_col", source)
     rest = [name for name in names if name not in taken and name not in ids]
     if time_col is None:
         time_col = infer_time_column(table, rest, source)
     else:
-        _checked_name(table, time_col, "time_col", source)
+        _checked_name(table, time_col, "" if learned else "time_col", source)
     roles = [*ids, time_col, *targets, *covariates]
     if len(set(roles)) < len(roles):
         name = next(name for name in roles if roles.count(name) > 1)
         raise DataError(f"{source}: column {name!r} has two roles; id, time, target and covariates must differ")
     for name in targets:
-        _checked_name(table, name, "target_col", source)
+        _checked_name(table, name, "" if learned else "target_col", source)
     rest = [name for name in rest if name != time_col]
     if len(targets) > 1:
         if ids:

@@ -30,6 +30,7 @@ __all__ = ["TimeColumn", "to_times"]
 
 ZONE_PATTERN = re.compile(r"\d\d?:\d\d.*?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$")
 SLASHED_PATTERN = re.compile(r"^(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(.*)$")
+END_OF_DAY = re.compile(r"[ T]24:00(?=(?::00)?$)")
 WORD = re.compile(r"[^\W\d_]{2}")  # as the name of a month or KW
 OTHER_FORMATS = (
     *("%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%Y %b", "%Y %B", "%Y-%b", "%YM%m", "%m/%Y", "%m.%Y", "%m-%Y"),
@@ -188,6 +189,8 @@ def _text_times(column: Column, where: str) -> TimeColumn:
         text = text.map(plain_time)
     empty = text.str.lower().isin(MISSING_TEXTS).to_numpy(dtype=bool)
     _refuse_empty_times(np.append(empty, True)[codes], column, where)
+    late = text.str.contains(END_OF_DAY)
+    text = text.str.replace(END_OF_DAY, " 00:00", regex=True) if late.any() else text
     zones = _text_zones(text, where)
     times, note = _parse_text(text, where, bool(zones))
     if times is None:
@@ -201,7 +204,9 @@ def _text_times(column: Column, where: str) -> TimeColumn:
         )
     if zones:
         times = times.dt.tz_convert("UTC").dt.tz_localize(None)
-    values = times.to_numpy().astype("M8[us]")
+    values = times.to_numpy().astype("M8[us]") + late.to_numpy().astype("m8[D]")
+    if late.any():
+        note = f"{note}; " * bool(note) + "24:00 was read as the end of its day"
     tz = zones[0] if zones else None
     if len(zones) > 1:
         tz = _clock(text, values) or "UTC"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from rekur.core import DataError
+from rekur.core import Array, DataError
 from rekur.data.panel import Panel
 from rekur.data.panel_group import PanelGroup
 from rekur.forecasting.calibration import first_unseen_row
@@ -16,6 +17,7 @@ from rekur.forecasting.cross_validation import Backtest, backtest_of, join_backt
 from rekur.forecasting.forecast import plural
 from rekur.forecasting.panel_forecaster import PanelForecaster
 from rekur.forecasting.selection.past_windows import MAX_WINDOWS
+from rekur.metrics import seasonal_scale
 
 
 def unseen_windows(part_for: Callable[[Panel], PanelForecaster], group: PanelGroup) -> Backtest:
@@ -67,4 +69,14 @@ def _windows_of(fitted: PanelForecaster, panel: Panel) -> Backtest | None:
     stop, known = stops[series, window], fitted.ensemble_.baselines(panel, h)
     q = fitted.ensemble_.quantiles(panel, series, stop, since=unseen, known_baselines=known)
     skipped = tuple((label, f"no {plural(h, 'row')} to test") for label in np.delete(panel.ids, np.unique(series)))
-    return backtest_of(q, (series, stop), known, panel.cut(first), int(np.bincount(series).max()), skipped)
+    test = backtest_of(q, (series, stop), known, panel.cut(first), int(np.bincount(series).max()), skipped)
+    return replace(test, scale=_learned_scale(fitted, panel, first, test.scale, series))
+
+
+def _learned_scale(fitted: PanelForecaster, panel: Panel, first: Array, scale: Array, series: Array) -> Array:
+    """Units (W,) of the errors of windows: that of the training rows where the table has fewer before the windows."""
+    learned = fitted.panel_
+    place = pd.Index(learned.ids).get_indexer(pd.Index(panel.ids))
+    lacking = (place >= 0) & (first < learned.lengths[place])
+    known = np.nan_to_num(seasonal_scale(learned.y, fitted.seasons_[0], learned.offsets))[place]
+    return np.asarray(np.where(lacking[series], known[series], scale))

@@ -72,7 +72,7 @@ def verdict(
     best = min(rivals, key=lambda name: mase[name].mean) if evidence is None else evidence.name
     called = scores.verdict("MASE", NAME, best)
     outcome = called if evidence is None else -1
-    subject = NAME if itself is None else f"{NAME}, in these windows {describe(itself)} itself,"
+    subject = NAME if itself is None else f"{NAME}, here by {describe(itself)} alone,"
     compared = _comparison(scores, best, outcome, called, "best" if itself is None else "next")
     text = f"{subject} {compared} {where}{_intervals(scores, best, outcome)}"
     if coverage < LOW_COVERAGE:
@@ -83,7 +83,7 @@ def verdict(
         text += " (select='blend': the average)" if follows else ""
         return Verdict(text, KINDS[outcome])
     if used == "blend" and itself is not None:
-        text += "; the forecast, fitted to all rows, is the average"
+        text += "; the forecast itself, chosen on all rows, is by the average of models"
     if outcome < 0:
         text += f"; use {describe(best)} (select={best!r})"
     return Verdict(text, KINDS[outcome])
