@@ -60,6 +60,7 @@ MANY_ARGUMENTS = {  # functions and classes with more than 8 arguments, and the 
     "NetworkSize": "the size of a network as one value, each with a default",
     "ForecastOptions": "the options of a command as one value, each with a default",
     "GenerationConfig": "the options of text generation as one value, each with a default",
+    "SortedRows": "the rows of a table in order and their places in it; built by `sort_rows` only",
     "RegularGrid": "the positions of the rows of a table on a grid; built by `regular_grids` only",
 }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rekur.core import Array, DataError
+from rekur.core import Array, DataError, OptionError
 from rekur.data.frequency.frequency import format_time
 from rekur.data.frequency.seasonality import detect_season
 from rekur.data.panel import Panel
@@ -222,6 +223,16 @@ def season_lengths(panel: Panel, season_length: int | None = None) -> tuple[int,
     m = detect_season([panel.values(int(s)) for s in sample])
     week = 7 * m  # a season of 24 steps or more is taken for a day
     return (m, week) if m >= 24 and np.median(panel.lengths) >= 3 * week else (m,)
+
+
+def refuse_long_season(panels: Sequence[Panel], season_length: int | None) -> None:
+    """Raise an OptionError for a season of the user that is no shorter than the longest series."""
+    longest = max(int(panel.lengths.max()) for panel in panels)
+    if season_length is not None and longest <= season_length:
+        raise OptionError(
+            f"season_length={season_length} is longer than the history: the longest series has {longest} steps; give a "
+            "season of fewer steps, or leave it out"
+        )
 
 
 def choose_likelihood(panel: Panel, requested: str) -> str:

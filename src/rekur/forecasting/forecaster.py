@@ -26,7 +26,7 @@ from rekur.data.panel_group import (
 )
 from rekur.estimator import BaseEstimator, check_seed, learning
 from rekur.forecasting import serialization
-from rekur.forecasting.baselines.window_forecasts import history_length
+from rekur.forecasting.baselines.window_forecasts import rows_read
 from rekur.forecasting.calibration import first_unseen_row
 from rekur.forecasting.config import (
     GAP_SHARE,
@@ -37,6 +37,7 @@ from rekur.forecasting.config import (
     ForecastConfig,
     choose_likelihood,
     default_config,
+    refuse_long_season,
     season_lengths,
     with_selection,
 )
@@ -241,7 +242,8 @@ class Forecaster(BaseEstimator):
             options = column_options(df, **columns)
             if static_df is not None and not options["stat_exog_list"]:
                 options["stat_exog_list"] = static_names(static_df, options["id_col"])
-            group = self._refuse_long_season(self.usable(read_group(df, options, freq=self.freq, static_df=static_df)))
+            group = self.usable(read_group(df, options, freq=self.freq, static_df=static_df))
+            refuse_long_season(group.parts, self.season_length)
             self.columns_, self.frame_type_ = options, empty_frame(df)
             if len(group.parts) == 1:
                 panel = group.parts[0]
@@ -345,24 +347,10 @@ class Forecaster(BaseEstimator):
 
     def usable(self, group: PanelGroup, source: str = "the table") -> PanelGroup:
         """The series that are long enough to be forecast; the others are listed in `Panel.skipped`."""
-        seasons = (1,) if self.season_length is None else (self.season_length,)
-        rows = max(
-            history_length(part.freq.seasons if part.freq.kind != "integer" else seasons) for part in group.parts
-        )
-        group = without_short(group, MIN_OBSERVATIONS, rows, source)
+        group = without_short(group, MIN_OBSERVATIONS, rows_read(group.parts, self.season_length), source)
         if len(group.parts) > 1 and self.season_length is not None:
             steps = " and ".join(part.freq.name for part in group.parts)
             raise OptionError(f"season_length={self.season_length} does not fit series of {steps}: leave it out")
-        return group
-
-    def _refuse_long_season(self, group: PanelGroup) -> PanelGroup:
-        """The same series, of which one at least must be longer than a season of the user."""
-        longest = max(int(part.lengths.max()) for part in group.parts)
-        if self.season_length is not None and longest <= self.season_length:
-            raise OptionError(
-                f"season_length={self.season_length} is longer than the history: the longest series has "
-                f"{longest} steps; give a season of fewer steps, or leave it out"
-            )
         return group
 
     def fit_panel(
@@ -725,7 +713,8 @@ class Forecaster(BaseEstimator):
         if static_df is not None and "stat_exog_list" not in columns:
             options["stat_exog_list"] = static_names(static_df, options["id_col"])
         group = self.usable(read_group(df, options, freq=self.freq, static_df=static_df, static_source=panels))
-        return self._refuse_long_season(group)
+        refuse_long_season(group.parts, self.season_length)
+        return group
 
     def cross_validation(
         self,

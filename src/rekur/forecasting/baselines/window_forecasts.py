@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -28,6 +29,12 @@ CHUNK_VALUES = 4_000_000
 def history_length(seasons: tuple[int, ...]) -> int:
     """Rows of a series that a baseline reads: three of the longest season at least."""
     return max(MIN_HISTORY, 3 * max(seasons) + 1)
+
+
+def rows_read(panels: Sequence[Panel], season_length: int | None) -> int:
+    """Rows of a series of some panels that a baseline reads, at most."""
+    given = (season_length or 1,)
+    return max(history_length(given if panel.freq.kind == "integer" else panel.freq.seasons) for panel in panels)
 
 
 class BaselineForecasts:
