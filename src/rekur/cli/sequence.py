@@ -26,6 +26,7 @@ from rekur.data.validation import MAX_HASHES, read_labels, row_hashes
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
+from rekur.inputs.readings import ReadingColumns
 from rekur.metrics.sequence import score_table
 from rekur.registry import COMMANDS, Task, task_of
 from rekur.training.progress import phase
@@ -55,6 +56,7 @@ class SequenceModel(Savable, Protocol):
     history_: list[dict[str, float]]
     notes_: list[str]
     seen_: list[str]
+    columns_: ReadingColumns | None
     fit_record_: FitRecord
 
     @property
@@ -102,7 +104,7 @@ def fit(
     if test is None:
         train, held_out = split(train, model, row)
     else:
-        held_out = read_examples(test, row, columns, outputs, reading)
+        held_out = read_examples(test, row, replace(columns, readings=train.readings), outputs, reading)
         skipped = [*skipped, *held_out.skipped]
     with working(outputs):
         with phase("training", 0.9):
@@ -202,7 +204,12 @@ def split(dataset: Dataset, model: SequenceModel, task: Task) -> tuple[Dataset, 
 def train_and_save(model: SequenceModel, task: Task, train: Dataset, epochs: int | None, save: str | None) -> None:
     """Fit, with validation rows from the training examples, and save."""
     data = (train.x, train.y) if dataset_format(task).has_targets else (train.x,)
-    fit_and_save(model, save, lambda checkpoint: model.fit(*data, epochs=epochs, checkpoint=checkpoint))
+
+    def fitted(checkpoint: str | None) -> None:
+        model.fit(*data, epochs=epochs, checkpoint=checkpoint)
+        model.columns_ = train.readings
+
+    fit_and_save(model, save, fitted)
 
 
 def predict(
@@ -221,7 +228,7 @@ def predict(
     if not layout.has_targets:
         raise OptionError("a language model has no targets to predict: use rekur score, or sample() in Python")
     check_inputs(outputs, (file,))
-    dataset = read_examples(file, task, columns, outputs, reading, targets=False)
+    dataset = read_examples(file, task, with_columns_of(model, columns), outputs, reading, targets=False)
     check_kind(model, dataset, folder, file)
     with working(outputs), phase("predictions"):
         frame, shown = predictions(model, dataset, file)
@@ -278,7 +285,7 @@ def score(
     """`rekur score` with an estimator of sequences, on examples with targets."""
     task = task_of(model)
     check_inputs(outputs, (source,))
-    dataset = read_examples(source, task, columns, outputs, reading)
+    dataset = read_examples(source, task, with_columns_of(model, columns), outputs, reading)
     check_kind(model, dataset, folder, source)
     with working(outputs), phase("scores"):
         comparison, notes = compared(model, task, dataset)
@@ -301,6 +308,14 @@ def check_kind(model: SequenceModel, dataset: Dataset, folder: str, source: str)
     """Raise a DataError for recordings or videos where the model has learned from texts."""
     if isinstance(dataset.x[0], Path) and model.reader_.options.kind in ("text", "words"):
         raise DataError(f"{folder} holds a {type(model).__name__} of texts, and {source} holds recordings or videos")
+
+
+def with_columns_of(model: SequenceModel, columns: DatasetColumns) -> DatasetColumns:
+    """The columns that the user names, and for the others those of the table of readings that the model has learned."""
+    learned = model.columns_
+    if learned is None or columns.x is not None:
+        return columns
+    return replace(columns, id=columns.id or learned.id, readings=learned)
 
 
 def seen_notes(model: SequenceModel, dataset: Dataset) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from rekur.data.ingest.parsing import row_name
 from rekur.data.ingest.schema import file_attributes, missing_column, quoted
 from rekur.inputs import audio, video
 from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
+from rekur.inputs.media_files import SOUNDS, VIDEOS
+from rekur.inputs.readings import ReadingColumns, read_readings
 
-VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".au")
 CONLL = (".conll", ".conllu", ".bio", ".iob")
 CONLLU = re.compile(r"\d+(-\d+)?(\t[^\t]*){9}$")
 """A line of CoNLL-U: a number and nine other columns."""
@@ -60,6 +60,8 @@ class Dataset:
         Notes on how the file was read.
     target : str, optional
         Column of the targets in a table.
+    readings : ReadingColumns, optional
+        Columns of a long table of readings.
 
     Examples
     --------
@@ -74,9 +76,10 @@ class Dataset:
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
     target: str | None = None
+    readings: ReadingColumns | None = None
 
     def subset(self, rows: Sequence[int]) -> Dataset:
-        """Select examples by position, without notes on skipped rows.
+        """Select examples by position, without notes and skipped rows.
 
         Parameters
         ----------
@@ -90,7 +93,8 @@ class Dataset:
         """
         y = None if self.y is None else [self.y[row] for row in rows]
         table = self.table.iloc[list(rows)] if len(self.table) else self.table
-        return Dataset([self.x[row] for row in rows], y, [self.names[row] for row in rows], table=table)
+        x, names = [self.x[row] for row in rows], [self.names[row] for row in rows]
+        return replace(self, x=x, y=y, names=names, table=table, skipped=[], notes=[])
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ class DatasetColumns(CheckedArguments):
         Column of the targets.
     id : str, optional
         Column whose values group the rows of a long table of readings into sequences.
+    readings : ReadingColumns, optional
+        Columns that a model was trained on.
 
     Examples
     --------
@@ -115,6 +121,7 @@ class DatasetColumns(CheckedArguments):
     x: str | None = None
     y: str | None = None
     id: str | None = None
+    readings: ReadingColumns | None = None
 
 
 def read(
@@ -175,7 +182,7 @@ def read(
     else:
         frame = files.read_file(source, **asdict(reading))
         dataset = read_table(frame, source, layout, columns, targets)
-        dataset.notes, reading = list(file_attributes(frame).get("notes", ())), ReadOptions()
+        dataset.notes, reading = [*file_attributes(frame).get("notes", ()), *dataset.notes], ReadOptions()
     if reading != ReadOptions():
         raise OptionError(f"--decimal, --thousands and --sheet are for tables, and {source} is none: leave them out")
     if targets and dataset.y is None and layout.has_targets:
@@ -276,7 +283,7 @@ def read_table(
             raise missing_column(source, name, map(str, frame.columns))
     y_name = columns.y or _first(frame, layout.targets, columns.x)
     if columns.id is not None:
-        return read_readings(frame, source, columns.id, y_name, targets, layout)
+        return grouped_readings(frame, source, columns, y_name, targets, layout)
     x_name = columns.x or _first(frame, layout.sequences, y_name)
     path_name = _first(frame, PATH_COLUMNS, y_name)
     if layout.target_kind == "label" and columns.x is None and path_name not in (None, x_name):
@@ -328,32 +335,40 @@ def _either(names: Sequence[str]) -> str:
     return " or ".join(names)
 
 
-def read_readings(
-    frame: pd.DataFrame, source: str, id: str, y_name: str | None, targets: bool, layout: DatasetFormat
+def grouped_readings(
+    frame: pd.DataFrame, source: str, columns: DatasetColumns, y_name: str | None, targets: bool, layout: DatasetFormat
 ) -> Dataset:
-    """Group a long table into sequences: rows of one `id` are its steps, the numeric columns its channels."""
-    numeric = frame.drop(columns=[name for name in (id, y_name) if name is not None]).select_dtypes("number")
-    if not numeric.shape[1]:
-        raise DataError(f"{source} has no column of numbers besides {id!r}")
-    missing = numeric.isna()
-    if missing.to_numpy().any():
-        row, column = np.argwhere(missing.to_numpy())[0]
-        raise DataError(
-            f"{row_name(row)} of {source} has no value in {numeric.columns[column]!r}; fill or remove it first"
-        )
-    groups = frame.groupby(id, sort=False).indices
-    x: Sequences = [numeric.to_numpy(dtype=np.float32)[rows] for rows in groups.values()]
-    names = [str(key) for key in groups]
-    table = pd.DataFrame({id: list(groups)})
+    """Sequences of a long table of readings with one label each."""
+    assert columns.id is not None
+    known = columns.readings
+    if known is not None and columns.y is None:
+        y_name = _first(frame, () if known.target is None else (known.target,), columns.id)
+    readings = read_readings(frame, source, columns.id, y_name, known)
+    table = pd.DataFrame({columns.id: readings.ids})
+    dataset = Dataset(readings.x, None, [str(key) for key in readings.ids], table=table)
+    dataset.notes, dataset.readings = readings.notes, readings.columns
     if not targets:
-        return Dataset(x, None, names, table=table)
+        return dataset
     if y_name is None:
         raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
-    labels = frame[y_name].to_numpy()
-    for key, rows in groups.items():
-        if len(set(labels[rows].tolist())) > 1:
-            raise DataError(f"{id} {key!r} has several labels in {y_name!r}; give each sequence one label")
-    return Dataset(x, [labels[rows[0]] for rows in groups.values()], names, table=table, target=y_name)
+    labels, missing = frame[y_name].to_numpy(), frame[y_name].isna().to_numpy()
+    labelled = [k for k, rows in enumerate(readings.rows) if not missing[rows].all()]
+    for k in labelled:
+        key, rows = readings.ids[k], readings.rows[k]
+        other = next((row for row in rows if missing[row] or labels[row] != labels[rows[0]]), None)
+        if other is not None:
+            first, second = (f"{labels[row]!r} in {row_name(int(row))}" for row in sorted((rows[0], other)))
+            raise DataError(
+                f"{columns.id} {key!r} of {source} has several labels in {y_name!r}, {first} and {second}: give each "
+                "sequence one label"
+            )
+    skipped = [
+        (name, f"no label in {y_name!r}")
+        for name, rows in zip(dataset.names, readings.rows, strict=True)
+        if missing[rows].all()
+    ]
+    y = [labels[readings.rows[k][0]] for k in labelled]
+    return replace(dataset.subset(labelled), y=y, target=y_name, skipped=skipped, notes=dataset.notes)
 
 
 def decodable(dataset: Dataset, source: str) -> Dataset:
@@ -369,9 +384,7 @@ def decodable(dataset: Dataset, source: str) -> Dataset:
     if not rows:
         reason = skipped[0][1] if skipped else "it has no rows"
         raise DataError(f"no row of {source} can be used: {reason}")
-    usable = dataset.subset(rows)
-    usable.skipped, usable.notes, usable.target = skipped, dataset.notes, dataset.target
-    return usable
+    return replace(dataset.subset(rows), skipped=skipped, notes=dataset.notes)
 
 
 def check_media(path: Path) -> None:

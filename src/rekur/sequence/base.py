@@ -19,6 +19,7 @@ from rekur.data.batching import Batcher, LazySequences, Targets, cross_validatio
 from rekur.data.validation import UserData, as_sequences, check_rows, read_labels, row_hashes
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
+from rekur.inputs.readings import ReadingColumns
 from rekur.inputs.text import strings
 from rekur.plotting import loss_figure
 from rekur.sequence.defaults import (
@@ -30,7 +31,7 @@ from rekur.sequence.defaults import (
     network_size,
     task_defaults,
 )
-from rekur.sequence.parameters import check_parameters, describe_parameters, restore_parameters
+from rekur.sequence.parameters import FitOptions, check_parameters, describe_parameters, restore_parameters
 from rekur.sequence.targets import (
     SplitKind,
     Validation,
@@ -148,16 +149,6 @@ class PreparedObjective(Protocol):
 
 
 @dataclass(frozen=True)
-class FitOptions:
-    """Arguments of `fit` that all tasks share, see `PairedEstimator.fit`."""
-
-    validation: Validation = None
-    epochs: int | None = None
-    progress: bool | None = None
-    checkpoint: str | os.PathLike[str] | None = None
-
-
-@dataclass(frozen=True)
 class FitRecord:
     """Data seen by `fit`, and the validation errors of the model and of a baseline (None without validation)."""
 
@@ -202,6 +193,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     fit_record_: FitRecord
     history_: list[Record]
     notes_: list[str]
+    columns_: ReadingColumns | None = None
 
     @abstractmethod
     def _objective(self) -> Objective:
@@ -237,7 +229,8 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _learn_input(self, x: SequenceData, source: Input, rows: Array | None = None) -> None:
         """Learn the reader of the input from some rows."""
         self.reader_ = source.learn(x, rows)
-        self.notes_, self.seen_ = [], row_hashes(x, np.arange(len(x)) if rows is None else rows)
+        self.columns_, self.notes_ = None, []
+        self.seen_ = row_hashes(x, np.arange(len(x)) if rows is None else rows)
 
     def _fit(
         self,
@@ -422,8 +415,14 @@ class SequenceEstimator(BaseEstimator, ABC):
         tensors |= {f"input.{name}": tensor for name, tensor in self.reader_.tensors().items()}
         for part, value in self._learned_parts().items():
             tensors |= {f"{part}.{name}": tensor for name, tensor in value.tensors().items()}
-        fit_state = {"history": self.history_, "fit": asdict(self.fit_record_)}
-        serialization.save(folder, {**self._describe(), **fit_state, "notes": self.notes_, "seen": self.seen_}, tensors)
+        fit_state = {
+            "history": self.history_,
+            "fit": asdict(self.fit_record_),
+            "notes": self.notes_,
+            "seen": self.seen_,
+        }
+        columns = {} if self.columns_ is None else {"columns": asdict(self.columns_)}
+        serialization.save(folder, {**self._describe(), **fit_state, **columns}, tensors)
 
     @classmethod
     def _restore(cls, description: Description, tensors: dict[str, Tensor], folder: str) -> Self:
@@ -439,6 +438,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         model.size_ = NetworkSize(**{**size, "augmentation": Augmentation(**size["augmentation"])})
         model.history_, model.fit_record_ = description["history"], FitRecord(**description["fit"])
         model.notes_, model.seen_ = (description.get(name, []) for name in ("notes", "seen"))  # absent in older files
+        model.columns_ = ReadingColumns.restore(description.get("columns"))
         model.reader_ = inputs.restore(description["input"], groups["input"])
         for name, kind in cls.parts.items():
             part = description["parts"].get(name)

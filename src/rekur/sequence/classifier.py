@@ -15,6 +15,7 @@ from rekur.data.batching import Batcher
 from rekur.data.validation import as_sequences, read_labels, row_weights
 from rekur.estimator import learning
 from rekur.inputs.audio import AudioReader
+from rekur.inputs.media_files import name_files, named_files
 from rekur.layers.conv_recurrent import CONVOLUTIONAL, ConvRecurrentStack
 from rekur.layers.encoders import Encoder, FrameEncoder, encoder
 from rekur.layers.heads import LabelHead
@@ -23,15 +24,11 @@ from rekur.layers.speech.encoder import SpeechEncoder
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import label_rows
-from rekur.sequence.base import (
-    FitOptions,
-    LearnedPart,
-    SequenceEstimator,
-    Split,
-)
+from rekur.sequence.base import LearnedPart, SequenceEstimator, Split
 from rekur.sequence.defaults import SequenceData
 from rekur.sequence.labels import LabelCodec, LabelObjective
 from rekur.sequence.ngram_model import NGrams, check_scikit_learn, joined, log_normalized
+from rekur.sequence.parameters import FitOptions
 from rekur.sequence.targets import Validation
 from rekur.sequence.text_ensemble import Evidence, LabelledTexts, NetworkLogProba, TextEnsemble, cross_fitted_powers
 from rekur.training.config import Training
@@ -75,8 +72,9 @@ class Classifier(SequenceEstimator):
     training : Training or None, default None
         Options of the training, see `rekur.Training`; the defaults of the input for all fields that are not passed.
     input : Numbers, Text, Words, Audio, Video or None, default None
-        Options of the input, see `rekur.inputs`. None takes the input that fits the data: strings of up to 300
-        characters, on average, are read as `Words`, longer ones as `Text`.
+        Options of the input, see `rekur.inputs`. None takes the input that fits the data: strings that end like names
+        of recordings or videos are read as such, others of up to 300 characters, on average, as `Words`, longer ones as
+        `Text`.
     class_weight : "balanced", dict or None, default None
         Weight of each label in the loss; "balanced" gives each label the same total weight. With weights, the best
         epoch is that of the highest F1 averaged over the labels, otherwise that of the highest accuracy.
@@ -194,6 +192,7 @@ class Classifier(SequenceEstimator):
         with learning(self, self.fitted_attribute):
             self.ensemble_ = None
             data = as_sequences(x, lengths)
+            data = named_files(data) if self.input is None else data
             source = self._choose_input(data)
             if source.kind in ("text", "words"):
                 check_scikit_learn()
@@ -272,6 +271,9 @@ class Classifier(SequenceEstimator):
         """
         self.check_fitted()
         data, ensemble = as_sequences(x, lengths), self.ensemble_
+        texts = self.input is None and self.reader_.options.kind in ("text", "words")
+        if texts and name_files(data) and all(map(os.path.isfile, data)):
+            raise DataError(f"x names files, such as {str(data[0])!r}, and this Classifier has learned from texts")
         if ensemble is None:
             return np.exp(log_normalized(self._net_log_proba(data)))
         net = self._net_log_proba(data) if ensemble.uses_network else None

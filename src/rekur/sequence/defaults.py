@@ -14,7 +14,7 @@ from rekur import inputs
 from rekur.core import OptionError
 from rekur.data.validation import UserData, count_rows
 from rekur.inputs.audio import Audio
-from rekur.inputs.datasets import VIDEOS
+from rekur.inputs.media_files import VIDEOS
 from rekur.inputs.numbers import Numbers
 from rekur.inputs.text import Text, strings
 from rekur.inputs.words import WORD

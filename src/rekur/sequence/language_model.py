@@ -19,7 +19,8 @@ from rekur.inputs.text import TextReader, strings
 from rekur.inputs.tokenizer import END, PAD, START
 from rekur.layers.language_model import LanguageNet
 from rekur.metrics import Comparison, ratio
-from rekur.sequence.base import FitOptions, LearnedPart, SequenceEstimator, Split
+from rekur.sequence.base import LearnedPart, SequenceEstimator, Split
+from rekur.sequence.parameters import FitOptions
 from rekur.sequence.targets import unknown_note
 from rekur.training.config import Training
 from rekur.training.loop import States

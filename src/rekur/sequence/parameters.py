@@ -1,20 +1,32 @@
-"""Constructor arguments of the sequence estimators: their checks, and their form in a file."""
+"""Arguments of the sequence estimators: those of `fit`; those of the constructor, their checks and form in a file."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING
 
 from rekur import inputs
 from rekur.core import OptionError, number, whole
 from rekur.estimator import Parameters
+from rekur.sequence.targets import Validation
 
 if TYPE_CHECKING:
     from rekur.serialization import Description
 
 SIZES = ("hidden_size", "num_layers")
 FLAGS = ("bidirectional", "crf")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Arguments of `fit` that all tasks share, see `PairedEstimator.fit`."""
+
+    validation: Validation = None
+    epochs: int | None = None
+    progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | None = None
 
 
 def check_parameters(parameters: Parameters, nested: Mapping[str, type]) -> None:

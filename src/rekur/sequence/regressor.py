@@ -21,14 +21,9 @@ from rekur.layers.heads import ValueHead
 from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison, ratio
-from rekur.sequence.base import (
-    FitOptions,
-    LearnedPart,
-    SequenceEstimator,
-    TargetData,
-    TrainingData,
-)
+from rekur.sequence.base import LearnedPart, SequenceEstimator, TargetData, TrainingData
 from rekur.sequence.defaults import SequenceData
+from rekur.sequence.parameters import FitOptions
 from rekur.sequence.targets import Validation
 from rekur.training.config import Training
 from rekur.training.loop import States
