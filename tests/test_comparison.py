@@ -143,3 +143,23 @@ def test_word_errors_and_rouge_add_up() -> None:
         metrics.word_error_rate(TEXTS, predicted)
     )
     assert ratio(total(rouge_rows(TEXTS, predicted)))[0] == pytest.approx(metrics.rouge(TEXTS, predicted)["rouge1"])
+
+
+@pytest.mark.parametrize("n", [5, 9, 12])
+def test_a_bootstrap_of_few_rows_decides_nothing(n: int) -> None:
+    words = np.full(n, 9.0)
+    model, empty = (np.stack([errors, words], axis=1) for errors in (0 * words, words))
+    comparison = Comparison({}, "word_error_rate", model, {"empty": empty}, less_is_better=True)
+    few = f"on {n} rows: too few rows for a verdict against the baseline, empty (1)"
+    assert (comparison.outcome() == "close") == (few in comparison.verdict()) == (n < 10)
+    assert ("p = 0.002" in comparison.verdict()) == (n >= 10)
+    right, wrong = (np.stack([answers, np.ones(n)], axis=1) for answers in (np.ones(n), np.zeros(n)))
+    exact = Comparison({}, "accuracy", right, {"most frequent label": wrong})
+    assert exact.outcome() == ("close" if n == 5 else "better")
+
+
+def test_bleu_gives_no_advice(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("sacrebleu")
+    texts = ["the dog sees a house ."] * 120
+    assert metrics.bleu(texts, texts) == pytest.approx(1)
+    assert not caplog.records

@@ -229,6 +229,19 @@ def test_labels() -> None:
     assert "reviews <1>.csv · text to label" in reader.text
 
 
+@pytest.mark.parametrize(
+    ("powers", "text"),
+    [((0.0, 1.0), "from the linear n-gram model alone"), ((0.5, 1.0), "together"), ((1.0, 0.0), None), (None, None)],
+)
+def test_settings_name_the_source_of_labels(powers: tuple[float, float] | None, text: str | None) -> None:
+    model = Classifier()
+    if powers is not None:
+        model.ensemble_ = SimpleNamespace(powers=powers, uses_network=powers[0] > 0)
+    page = sequences.settings(model)
+    assert ("<dt>labels</dt>" in page) == (text is not None)
+    assert (text or "") in page
+
+
 def test_tags() -> None:
     """Each word with its true and its predicted tag, wrong ones marked; a long sentence is cut."""
     page = labelled()

@@ -25,6 +25,7 @@ OPTIONS = {
     "hist_exog_list": "--past",
     "id_col": "--id",
     "input": "--input",
+    "max_epochs": "--epochs",
     "num_layers": "--layers",
     "n_windows": "--windows",
     "random_state": "--seed",

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
+import numpy as np
+
 from rekur.cli import results
 from rekur.cli.options import COMMAND, FitOptions, Outputs
 from rekur.cli.outputs import (
@@ -22,10 +24,11 @@ from rekur.cli.printing import Screen, grid
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import train_validation_split
 from rekur.data.ingest.delimited import ReadOptions
-from rekur.data.validation import MAX_HASHES, read_labels, row_hashes
+from rekur.data.validation import MAX_HASHES, equal_rows, read_labels, row_hashes
 from rekur.inputs import INPUTS, find
 from rekur.inputs.datasets import Dataset, DatasetColumns, Sequences, Targets, read
 from rekur.inputs.formats import DatasetFormat
+from rekur.inputs.labels import label_notes
 from rekur.inputs.readings import ReadingColumns
 from rekur.metrics.sequence import score_table
 from rekur.registry import COMMANDS, Task, task_of
@@ -99,10 +102,16 @@ def fit(
     row = COMMANDS[task]
     model = build(row, options)
     train = read_examples(source, row, columns, outputs, reading)
-    check_labels(train, row, source)
-    skipped = train.skipped
+    if options.input in ("text", "words") and isinstance(train.x[0], Path):
+        raise OptionError(
+            f"--input {options.input} is for texts, and {source} holds recordings or videos: leave it out"
+        )
+    of_labels = check_labels(train, row, source)
+    Screen(outputs, error=True).notes(of_labels)
+    skipped, notes = train.skipped, [*train.notes, *of_labels]
     if test is None:
         train, held_out = split(train, model, row)
+        Screen(outputs, error=True).notes(held_out.notes)
     else:
         held_out = read_examples(test, row, replace(columns, readings=train.readings), outputs, reading)
         skipped = [*skipped, *held_out.skipped]
@@ -110,8 +119,10 @@ def fit(
         with phase("training", 0.9):
             train_and_save(model, row, train, options.epochs, outputs.save)
         with phase("scores"):
-            comparison, notes = compared(model, row, held_out)
-            write_report(model, held_out, comparison, outputs, source if test is None else test)
+            comparison, of_scores = compared(model, row, held_out)
+            notes = [*notes, *held_out.notes, *of_scores]
+            shown = replace(held_out, skipped=skipped, notes=notes)
+            write_report(model, shown, comparison, outputs, source if test is None else test)
     chosen = dataset_format(row).has_targets and any("val_loss" in record for record in model.history_)
     validation = model.fit_record_.validation_rows if chosen else 0
     if outputs.json:
@@ -127,7 +138,7 @@ def fit(
     )
     which = "others, held out before training" if test is None else f"of {test}"
     screen.line(f"{learned}; scores of {len(held_out.x):,} {which}:")
-    errors.notes(notes)
+    errors.notes(of_scores)
     print_scores(screen, comparison)
     screen.written(outputs, "scores")
 
@@ -174,31 +185,54 @@ def dataset_format(task: Task) -> DatasetFormat:
     return task.dataset
 
 
-def check_labels(dataset: Dataset, task: Task, source: str) -> None:
-    """Raise a DataError if all examples that a classifier is to learn from have one and the same label."""
-    if dataset.y is None or dataset_format(task).target_kind != "label" or len(set(dataset.y)) > 1:
-        return
+def check_labels(dataset: Dataset, task: Task, source: str) -> list[str]:
+    """Notes on the labels that a classifier is to learn; a DataError where they cannot be learned.
+
+    They cannot if all examples have the same label, each has another one, or they are numbers with fractions.
+    """
+    if dataset.y is None or dataset_format(task).target_kind != "label":
+        return []
     column, other = "", ""
     if dataset.target is not None:
-        column, other = f", column {dataset.target!r}", ", or name another column with --y"
-    cure = f"add examples of another one{other}"
-    raise DataError(
-        f"{source}{column}: all examples have the label {dataset.y[0]!r}, and two or more are needed: {cure}"
-    )
+        column, other = f", column {dataset.target!r}", "name another column with --y"
+    distinct = len(set(dataset.y))
+    fraction = next((k for k, y in enumerate(dataset.y) if isinstance(y, float) and y % 1), None)
+    if distinct == 1:
+        problem = f"all examples have the label {dataset.y[0]!r}, and two or more are needed"
+        cures = ["add examples of another one", other]
+    elif fraction is not None:
+        problem = f"{dataset.y[fraction]!r} in {dataset.names[fraction]} is a number with a fraction, not a label"
+        cures = ["round the numbers to labels", other]
+    elif distinct == len(dataset.y):
+        problem = "each example has a label of its own, so that there is nothing to learn from the others"
+        cures = [other or "give several examples the same label"]
+    else:
+        return label_notes(dataset.y)
+    raise DataError(f"{source}{column}: {problem}: {', or '.join(cure for cure in cures if cure)}")
 
 
 def split(dataset: Dataset, model: SequenceModel, task: Task) -> tuple[Dataset, Dataset]:
     """Split the examples into nine tenths for training and one tenth to score, by the kind of split of the estimator.
 
-    A random tenth, of each label where there are labels; the last tenth of the texts of a language model.
+    A random tenth, of each label where there are labels, equal examples together; the last tenth of the texts of a
+    language model.
     """
     N = len(dataset.x)
     if N < 10:
         raise DataError(f"{N} examples are too few to hold out a test part: pass ten or more, or test data with --test")
     labels = read_labels(dataset.y) if model.split == "stratified" else None
-    ordered = model.split == "last"
-    train, held_out = train_validation_split(N, HELD_OUT_SHARE, model.random_state, labels=labels, ordered=ordered)
-    return dataset.subset(train.tolist()), dataset.subset(held_out.tolist())
+    groups, ordered = equal_rows(dataset.x), model.split == "last"
+    train, held_out = train_validation_split(
+        N, HELD_OUT_SHARE, model.random_state, labels=labels, groups=groups, ordered=ordered
+    )
+    equal = int(np.isin(groups[held_out], groups[train]).sum())
+    test = dataset.subset(held_out.tolist())
+    if equal and not ordered:
+        test.notes.append(
+            f"{equal:,} of the {len(held_out):,} examples held out equal others that are learned from, as only "
+            f"{len(np.unique(groups)):,} of the {N:,} examples are different: scores of new ones are lower"
+        )
+    return dataset.subset(train.tolist()), test
 
 
 def train_and_save(model: SequenceModel, task: Task, train: Dataset, epochs: int | None, save: str | None) -> None:
@@ -290,12 +324,12 @@ def score(
     with working(outputs), phase("scores"):
         comparison, notes = compared(model, task, dataset)
         notes += seen_notes(model, dataset)
-        write_report(model, dataset, comparison, outputs, source)
+        shown = replace(dataset, notes=[*dataset.notes, *notes])
+        write_report(model, shown, comparison, outputs, source)
     if outputs.json:
         values = {"data": source, "model": folder, "estimator": task.estimator}
-        left_out = results.skipped(dataset.skipped)
-        scores = results.of_comparison(comparison)
-        results.write(results.result("score", outputs, **values, notes=notes, skipped=left_out, **scores))
+        lists = {"notes": [*dataset.notes, *notes], "skipped": results.skipped(dataset.skipped)}
+        results.write(results.result("score", outputs, **values, **lists, **results.of_comparison(comparison)))
         return
     screen = Screen(outputs)
     screen.line(f"{len(dataset.x):,} examples of {source}:")
@@ -305,9 +339,13 @@ def score(
 
 
 def check_kind(model: SequenceModel, dataset: Dataset, folder: str, source: str) -> None:
-    """Raise a DataError for recordings or videos where the model has learned from texts."""
-    if isinstance(dataset.x[0], Path) and model.reader_.options.kind in ("text", "words"):
+    """Raise a DataError for recordings or videos where the model has learned from texts, and the other way round."""
+    kind, files = model.reader_.options.kind, isinstance(dataset.x[0], Path)
+    if files and kind in ("text", "words"):
         raise DataError(f"{folder} holds a {type(model).__name__} of texts, and {source} holds recordings or videos")
+    if not files and kind in ("audio", "video"):
+        cure = "name the column of their paths with --x path"
+        raise DataError(f"{folder} holds a {type(model).__name__} of {kind}, and {source} holds no such files: {cure}")
 
 
 def with_columns_of(model: SequenceModel, columns: DatasetColumns) -> DatasetColumns:

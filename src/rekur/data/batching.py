@@ -20,6 +20,9 @@ POOL_SIZE = 50
 LENGTH_QUANTILE = 0.95
 """A batch holds at most as many steps as a full batch of rows of this quantile of the lengths."""
 
+MIN_DISTINCT = 10
+"""Groups of equal rows below which rows are drawn one by one."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -288,8 +291,24 @@ class Batcher:
         return y, weight if row_weight is None else weight * row_weight[:, None]
 
 
+def distinct_rows(groups: Array) -> Array:
+    """The first row of each group of equal rows; all rows where there are too few different ones to divide.
+
+    >>> distinct_rows(np.array([0, 0, *range(1, 11)])).tolist()
+    [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+    """
+    first = np.sort(np.unique(groups, return_index=True)[1])
+    return first if len(first) >= MIN_DISTINCT else np.arange(len(groups))
+
+
 def train_validation_split(
-    n: int, share: float, random_state: int = 0, *, labels: Array | None = None, ordered: bool = False
+    n: int,
+    share: float,
+    random_state: int = 0,
+    *,
+    labels: Array | None = None,
+    groups: Array | None = None,
+    ordered: bool = False,
 ) -> tuple[Array, Array]:
     """Row numbers to train on and row numbers held out for validation, both in increasing order.
 
@@ -304,6 +323,10 @@ def train_validation_split(
     labels : array of shape (n,) or None, default None
         Labels of the rows: each label gets its share of the rows held out (stratified split), and at least one row of
         each label stays in the training rows.
+    groups : array of shape (n,) or None, default None
+        Numbers of the groups of equal rows, see `rekur.data.validation.equal_rows`: a group is held out as a whole or
+        not at all, and the share is that of the groups. A group of more rows than the share stays in the training rows.
+        Fewer than ten groups are too few to divide, and their rows are drawn one by one.
     ordered : bool, default False
         Hold out the last rows instead of a random draw, for rows in the order of time.
 
@@ -325,6 +348,15 @@ def train_validation_split(
     held = round(n * share)
     if ordered:
         return np.arange(n - held), np.arange(n - held, n)
+    if groups is not None and held:
+        sizes = np.bincount(groups)
+        small = np.flatnonzero(sizes[groups] <= held)
+        rows = small[distinct_rows(groups[small])]
+        if len(rows) < len(small) or (len(small) < n and len(rows) >= MIN_DISTINCT):
+            by_row = None if labels is None else labels[rows]
+            _, drawn = train_validation_split(len(rows), max(share, 1 / len(rows)), random_state, labels=by_row)
+            out = np.isin(groups, groups[rows[drawn]])
+            return np.flatnonzero(~out), np.flatnonzero(out)
     order = np.random.default_rng(random_state).permutation(n)
     if labels is not None and held:
         _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -337,7 +369,9 @@ def train_validation_split(
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def cross_validation_folds(n: int, k: int, random_state: int = 0, *, labels: Array | None = None) -> Array:
+def cross_validation_folds(
+    n: int, k: int, random_state: int = 0, *, labels: Array | None = None, groups: Array | None = None
+) -> Array:
     """Fold of each row for a cross-validation with k folds of equal size, give or take a row.
 
     Parameters
@@ -350,6 +384,8 @@ def cross_validation_folds(n: int, k: int, random_state: int = 0, *, labels: Arr
         Seed of the draw.
     labels : array of shape (n,) or None, default None
         Labels of the rows: the rows of each label are spread evenly over the folds (stratified folds).
+    groups : array of shape (n,) or None, default None
+        Numbers of the groups of equal rows, which lie in one fold, as in `train_validation_split`.
 
     Returns
     -------
@@ -362,6 +398,12 @@ def cross_validation_folds(n: int, k: int, random_state: int = 0, *, labels: Arr
     >>> sorted(folds[:3].tolist()), sorted(folds[3:].tolist())
     ([0, 1, 2], [0, 1, 2])
     """
+    rows = np.arange(n) if groups is None else distinct_rows(groups)
+    if groups is not None and k <= len(rows) < n:
+        by_row = None if labels is None else labels[rows]
+        of_group = np.empty(int(groups.max()) + 1, dtype=np.int64)
+        of_group[groups[rows]] = cross_validation_folds(len(rows), k, random_state, labels=by_row)
+        return of_group[groups]
     order = np.random.default_rng(random_state).permutation(n)
     if labels is not None:
         order = order[np.argsort(labels[order], kind="stable")]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -148,6 +150,41 @@ def row_hashes(x: UserData, rows: Sequence[int] | Array | None = None) -> list[s
     elif len(rows) > MAX_HASHES:
         rows = np.asarray(rows)[np.linspace(0, len(rows) - 1, MAX_HASHES).astype(int)]
     return [hashlib.blake2b(_row_bytes(values[int(row)]), digest_size=HASH_BYTES).hexdigest() for row in rows]
+
+
+def equal_rows(x: UserData, files: bool = False) -> Array:
+    """Number of each row of x, (B,), in the order of first appearance: equal rows have the same number.
+
+    Files are equal if their contents are; strings name `files` or are texts. The values beyond a length do not count.
+
+    >>> equal_rows(["good", "bad", "good"]).tolist()
+    [0, 1, 0]
+    """
+    rows: Sequence[Any] = x.tolist() if isinstance(x, pd.Series) else x
+    if isinstance(x, PaddedArray):
+        rows = x.values if x.lengths is None else [row[:T] for row, T in zip(x.values, x.lengths, strict=True)]
+    named = [(files and isinstance(row, str)) or isinstance(row, os.PathLike) for row in rows]
+    sizes = [
+        os.path.getsize(row) if name and os.path.isfile(row) else None for row, name in zip(rows, named, strict=True)
+    ]
+    shared = {size for size, count in Counter(sizes).items() if count > 1}
+    hashes = []
+    for row, size in zip(rows, sizes, strict=True):  # the content of a file is read where another one is as large
+        content = _content(row) if size is None or size not in shared else Path(row).read_bytes()
+        hashes.append(hashlib.blake2b(content, digest_size=16).digest())
+    return np.asarray(pd.factorize(np.array(hashes, dtype=object))[0])
+
+
+def _content(row: object) -> bytes:
+    """All of a row that is no file as bytes: a text, words, the shape and the numbers, the rate of a recording."""
+    if isinstance(row, (str, os.PathLike)) or (
+        isinstance(row, (list, tuple)) and all(isinstance(word, str) for word in row)
+    ):
+        return repr(row).encode("utf-8", "surrogatepass")
+    numbers = as_array(row[0] if isinstance(row, tuple) else row)
+    rest = row[1:] if isinstance(row, tuple) else ()
+    values = repr(numbers.tolist()).encode() if numbers.dtype.kind == "O" else numbers.tobytes()
+    return repr((numbers.shape, rest)).encode() + values
 
 
 def _row_bytes(row: object) -> bytes:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rekur.inputs.reader import Description, Learned
 
 NEEDS = "recordings need soundfile, soxr and kaldi-native-fbank: pip install soundfile soxr kaldi-native-fbank"
+NO_RATE = "x holds samples without their rate: pass pairs (samples, 16000) with the samples a second, or paths of files"
 STATISTICS_RECORDINGS = 500  # recordings from which mean and standard deviation are estimated, at most
 FRAME_SHIFT = 0.01  # seconds from one spectrum to the next
 FRAME_LENGTH = 0.025  # seconds of one spectrum
@@ -220,6 +221,8 @@ def count_samples(value: Recording, max_seconds: float) -> tuple[int, int]:
         except soundfile.LibsndfileError as error:
             raise DataError(f"{path} cannot be read as a recording: {reason(error.error_string)}") from None
         n, rate = int(info.frames), int(info.samplerate)
+    elif len(value) != 2 or np.ndim(value[1]):
+        raise DataError(NO_RATE)
     else:
         n, rate = len(value[0]), int(value[1])
     if n < FRAME_LENGTH * rate:

@@ -19,16 +19,19 @@ import pandas as pd
 from rekur.core import CheckedArguments, DataError, OptionError
 from rekur.data.ingest import files
 from rekur.data.ingest.delimited import ReadOptions
-from rekur.data.ingest.parsing import row_name
+from rekur.data.ingest.parsing import plural, row_name
 from rekur.data.ingest.schema import file_attributes, missing_column, quoted
 from rekur.inputs import audio, video
 from rekur.inputs.formats import PATH_COLUMNS, DatasetFormat
+from rekur.inputs.labels import with_whole_numbers, without_blanks
 from rekur.inputs.media_files import SOUNDS, VIDEOS
 from rekur.inputs.readings import ReadingColumns, read_readings
 
 CONLL = (".conll", ".conllu", ".bio", ".iob")
 CONLLU = re.compile(r"\d+(-\d+)?(\t[^\t]*){9}$")
 """A line of CoNLL-U: a number and nine other columns."""
+
+NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 
 LONG_NAME = 40
 """A column name of more characters looks like data: the table lacks a header."""
@@ -189,6 +192,9 @@ def read(
         raise DataError(
             f"{source} holds no targets to learn from: a table with a column {_either(layout.targets)} is needed"
         )
+    if dataset.y is not None and layout.target_kind == "label":
+        dataset.y, notes = without_blanks(dataset.y)
+        dataset.notes = [*dataset.notes, *notes]
     return decodable(dataset, source)
 
 
@@ -258,7 +264,9 @@ def read_conll(source: str, columns: DatasetColumns) -> Dataset:
             x, y = ([*x, []], [*y, []]) if x[-1] else (x, y)
         elif not (comment or (universal and not cells[0].isdigit())):
             if len(cells) <= max(word, tag, 1):
-                raise DataError(f"line {number} of {source} has {len(cells)} columns: {line!r}")
+                needed = f"{plural(len(cells), 'column')} where {max(word, tag, 1) + 1} are needed"
+                cure = "write a word and its tag, split by a tab, and an empty line after each sentence"
+                raise DataError(f"line {number} of {source}, {line!r}, has {needed}: {cure}")
             if len(cells[tag].split()) != 1:
                 cure = f"write {'_'.join(cells[tag].split())!r}"
                 raise DataError(f"the tag {cells[tag]!r} in line {number} of {source} holds a blank: {cure}")
@@ -288,29 +296,83 @@ def read_table(
     path_name = _first(frame, PATH_COLUMNS, y_name)
     if layout.target_kind == "label" and columns.x is None and path_name not in (None, x_name):
         raise DataError(f"{source} has texts in {x_name!r} and paths in {path_name!r}; name the one to read, with --x")
+    _check_header(frame, source, layout, (x_name, columns.y))
     if x_name is None:
-        headless = any(len(str(name)) > LONG_NAME for name in frame.columns)
-        header = " and ".join(repr(names[0]) for names in (layout.sequences, layout.targets) if names)
-        above = f"name the columns in a line above the first, such as {header}, which looks like data"
-        raise DataError(
-            _no_column(frame, source, layout.sequences, above if headless else "name the one to read with --x")
-        )
+        raise DataError(_no_column(frame, source, layout.sequences, _sequence_cure(frame, layout, columns.y)))
     if targets and y_name is None and layout.has_targets:
         raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
+    frame = with_whole_numbers(frame)
     y_name = y_name if targets and layout.has_targets else None
     used = [x_name] if y_name is None else [x_name, y_name]
     unusable = frame[used].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
+    if y_name is not None and layout.target_kind == "label":
+        unusable |= (frame[y_name].astype(str).str.strip() == "").to_numpy()
     skipped = [(row_name(row), "a value is missing") for row in np.flatnonzero(unusable).tolist()]
     rows = np.flatnonzero(~unusable).tolist()
     texts = [str(cell) for cell in frame[x_name].iloc[rows]]
     x: Sequences = [*texts]
     names = [row_name(row) for row in rows]
-    if x_name in PATH_COLUMNS or layout.sequence_kind == "path":
+    if x_name.strip().lower() in PATH_COLUMNS or layout.sequence_kind == "path":
         x, names = [Path(source).parent / text for text in texts], texts
     elif layout.sequence_kind == "words":
         x = [text.split() for text in texts]
     y = None if y_name is None else _targets(frame[y_name].iloc[rows].tolist(), layout)
+    if y is not None and layout.target_kind == "tags":
+        _check_tags(x, y, names, source, used)
     return Dataset(x, y, names, skipped, frame.iloc[rows], target=y_name)
+
+
+def _check_header(frame: pd.DataFrame, source: str, layout: DatasetFormat, names: Iterable[str | None]) -> None:
+    """Raise a DataError where the first line of a file holds data in place of names of columns.
+
+    It does where a column that is to be read has the name of one of its cells and, without a column to read, where a
+    name is a number or long, or all of them are sentences.
+    """
+    columns = [str(name) for name in frame.columns]
+    named = [name for name in names if name is not None]
+    if named:
+        data = [name for name in named if (frame[name] == name).any()]
+    else:
+        sentences = len(columns) > 1 and all(len(name.split()) > 2 for name in columns)
+        data = [name for name in columns if sentences or len(name) > LONG_NAME or NUMBER.fullmatch(name)]
+    if data:
+        header = " and ".join(repr(names[0]) for names in (layout.sequences, layout.targets) if names)
+        raise DataError(
+            f"{source} has no names of columns: its first line looks like data, {data[0][:LONG_NAME]!r}; write a line "
+            f"with names above it, such as {header}"
+        )
+
+
+def _sequence_cure(frame: pd.DataFrame, layout: DatasetFormat, y_name: str | None) -> str:
+    """What to do where no column of sequences is recognised."""
+    if y_name is not None and _first(frame[[y_name]], layout.sequences, None):
+        return f"{y_name!r} is named by --y: name the column of the targets with --y, or another one to read with --x"
+    grouping = None if layout.target_kind != "label" else _grouping_column(frame, y_name)
+    readings = "" if grouping is None else f", or the one that groups rows of readings into sequences: --id {grouping}"
+    return f"name the one to read with --x{readings}"
+
+
+def _grouping_column(frame: pd.DataFrame, y_name: str | None) -> str | None:
+    """The first column whose values group the rows of a long table of readings, of one label each; None without one."""
+    if not frame.drop(columns=y_name or []).select_dtypes("number").shape[1]:
+        return None
+    for name in (str(column) for column in frame.columns if column != y_name):
+        groups = frame.groupby(name)
+        alike = y_name is None or int(groups[y_name].nunique().max()) == 1
+        if 1 < groups.ngroups <= len(frame) // 2 and alike:
+            return name
+    return None
+
+
+def _check_tags(x: Sequences, y: Targets, names: list[str], source: str, columns: Sequence[str]) -> None:
+    """Raise a DataError unless there is a tag for each word."""
+    for words, tags, name in zip(x, y, names, strict=True):
+        if len(words) != len(tags):
+            count, tag_count = plural(len(words), "word"), plural(len(tags), "tag")
+            cure = "write one for each word, split by blanks, or name other columns with --x and --y"
+            raise DataError(
+                f"{name} of {source} has {count} in {columns[0]!r} but {tag_count} in {columns[1]!r}: {cure}"
+            )
 
 
 def _targets(cells: list[Any], layout: DatasetFormat) -> Targets:
@@ -321,8 +383,11 @@ def _targets(cells: list[Any], layout: DatasetFormat) -> Targets:
 
 
 def _first(frame: pd.DataFrame, names: Iterable[str], excluded: str | None) -> str | None:
-    """The first of `names` that is a column of the table and not `excluded`."""
-    return next((name for name in names if name in frame.columns and name != excluded), None)
+    """The first of `names` that is a column of the table and not `excluded`, if need be ignoring case and blanks."""
+    columns = [str(column) for column in frame.columns if column != excluded]
+    plain = {column.strip().lower(): column for column in reversed(columns)}
+    exact = next((name for name in names if name in columns), None)
+    return exact or next((plain[name] for name in names if name in plain), None)
 
 
 def _no_column(frame: pd.DataFrame, source: str, names: Sequence[str], cure: str) -> str:
@@ -382,9 +447,19 @@ def decodable(dataset: Dataset, source: str) -> Dataset:
         except DataError as error:
             skipped.append((dataset.names[row], str(error)))
     if not rows:
-        reason = skipped[0][1] if skipped else "it has no rows"
-        raise DataError(f"no row of {source} can be used: {reason}")
+        raise DataError(f"no row of {source} can be used: {_reasons(skipped) or 'it has no rows'}")
     return replace(dataset.subset(rows), skipped=skipped, notes=dataset.notes)
+
+
+def _reasons(skipped: Sequence[tuple[str, str]]) -> str:
+    """Why examples were left out, the most frequent reason first, with counts where there are several."""
+    kinds: dict[str, list[str]] = {}
+    for name, reason in skipped:
+        kinds.setdefault(reason.partition(name)[2] or reason, []).append(reason)
+    reasons = sorted(kinds.values(), key=len, reverse=True)
+    if len(skipped) == 1 or not reasons:
+        return "".join(each[0] for each in reasons)
+    return "; ".join(f"{each[0]} ({plural(len(each), 'row')})" for each in reasons)
 
 
 def check_media(path: Path) -> None:

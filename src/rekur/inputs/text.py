@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -171,5 +172,8 @@ def strings(values: Sequence[str], name: str = "x") -> list[str]:
         raise DataError(f"{name} holds no text; pass a list of strings")
     invalid = [row for row, text in enumerate(texts) if not isinstance(text, str)]
     if invalid:
-        raise DataError(f"row {invalid[0]} of {name} is not a text but {texts[invalid[0]]!r}; fill or remove it first")
+        value = texts[invalid[0]]
+        if isinstance(value, os.PathLike):
+            raise DataError(f"row {invalid[0]} of {name} is the path {os.fspath(value)!r}, not a text: pass its text")
+        raise DataError(f"row {invalid[0]} of {name} is not a text but {value!r}; fill or remove it first")
     return texts

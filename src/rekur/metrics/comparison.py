@@ -20,6 +20,9 @@ Total: TypeAlias = Callable[[Array], Array]
 LEVEL = 0.05
 """Largest p-value of a significant difference."""
 
+MIN_ROWS = 10
+"""Rows below which a bootstrap, whose p-values are then too small, decides nothing."""
+
 RESAMPLES = 1000
 """Resamples of a bootstrap."""
 
@@ -203,7 +206,7 @@ class Comparison:
             From McNemar's test where rows are right or wrong, from a paired bootstrap otherwise.
         """
         other = self.baselines[baseline]
-        if self.total is ratio and all(_right_or_wrong(rows) for rows in (self.model, other)):
+        if self._is_exact(baseline):
             return mcnemar(self.model[:, 0] == 1, other[:, 0] == 1)
         return paired_bootstrap(self.model, other, self.total)
 
@@ -213,7 +216,8 @@ class Comparison:
         Returns
         -------
         str
-            "equal" on every row, "close" where the difference has a p-value above 0.05.
+            "equal" on every row, "close" where the difference has a p-value above 0.05 or, unless rows are right or
+            wrong, there are fewer than ten of them.
 
         Examples
         --------
@@ -226,7 +230,7 @@ class Comparison:
         best, p = self._best
         if np.array_equal(self.model, self.baselines[best]):
             return "equal"
-        if p > LEVEL:
+        if p > LEVEL or self._too_few(best):
             return "close"
         better = (self._value(self.model) < self._value(self.baselines[best])) == self.less_is_better
         return "better" if better else "worse"
@@ -234,7 +238,8 @@ class Comparison:
     def verdict(self) -> str:
         """One sentence: the score, and whether it is better or worse than the best baseline or too close to call.
 
-        A difference with a p-value above 0.05 is too close to call.
+        A difference with a p-value above 0.05 is too close to call. Fewer than ten rows that are not right or wrong are
+        too few for a p-value.
         """
         value, values = self._value(self.model), self.values()
         best, *others = values
@@ -244,11 +249,21 @@ class Comparison:
         outcome = self.outcome()
         if outcome == "equal":
             return f"{start}: equal to {kind}, {best}, on every row{rest}"
+        if self._too_few(best):
+            return f"{start}: too few rows for a verdict against {kind}, {best} ({values[best]:.4g}){rest}"
         _, p = self._best
         against = f"{kind}, {best} ({values[best]:.4g}, {'p < 0.001' if p < 0.001 else f'p = {p:.2g}'})"
         if outcome == "close":
             return f"{start}: too close to call against {against}{rest}"
         return f"{start}: {outcome} than {against}{rest}" + (f"; use {best}" if outcome == "worse" else "")
+
+    def _is_exact(self, baseline: str) -> bool:
+        """Whether the rows of model and baseline are right or wrong, so that McNemar's exact test compares them."""
+        return self.total is ratio and all(_right_or_wrong(rows) for rows in (self.model, self.baselines[baseline]))
+
+    def _too_few(self, baseline: str) -> bool:
+        """Whether there are too few rows for the p-value of a bootstrap."""
+        return len(self.model) < MIN_ROWS and not self._is_exact(baseline)
 
     @cached_property
     def _best(self) -> tuple[str, float]:

@@ -74,7 +74,7 @@ def html(
         A fitted `rekur.Classifier`, `rekur.Regressor`, `rekur.Tagger`, `rekur.Translator`, `rekur.Transcriber`,
         `rekur.Captioner` or `rekur.LanguageModel`.
     dataset : Dataset
-        Examples with targets.
+        Examples with targets; their notes are shown, and the examples that were left out.
     comparison : Comparison
         Result of the `compare` method of the model for them.
     source : str, optional
@@ -137,15 +137,27 @@ def settings(model: SequenceModel) -> str:
     items: list[tuple[str, ...]] = [
         ("cell", model.cell.upper()),
         ("network", f"{plural(size.num_layers, 'layer')} of {size.hidden_size} units, {parameters:,} parameters"),
+        *labels_from(model),
         ("learned from", f"{plural(record.rows, 'example')}, {plural(record.steps, 'step')}"),
         ("random state", str(model.random_state), "the same seed gives the same numbers."),
     ]
     return section("Settings", definition_list(items))
 
 
+def labels_from(model: SequenceModel) -> list[tuple[str, ...]]:
+    """The models that the labels of texts come from, unless it is the network alone."""
+    ensemble = getattr(model, "ensemble_", None)
+    if ensemble is None or not ensemble.powers[1]:
+        return []
+    if ensemble.uses_network:
+        return [("labels", "from the network and the linear n-gram model together")]
+    return [("labels", "from the linear n-gram model alone: the network above has no part in them")]
+
+
 def notes(model: SequenceModel, dataset: Dataset) -> str:
-    """Notes on the model, and the examples that were left out."""
-    body = bullet_list(model.notes_) if model.notes_ else ""
+    """Notes on model and data, and the examples that were left out."""
+    lines = [*model.notes_, *dataset.notes]
+    body = bullet_list(lines) if lines else ""
     if dataset.skipped:
         lines = [f"{name}: {reason}" for name, reason in dataset.skipped[:MAX_LISTED]]
         more = len(dataset.skipped) - MAX_LISTED

@@ -16,7 +16,7 @@ import torch
 from rekur import inputs, serialization
 from rekur.core import ModelFileError, OptionError, Record
 from rekur.data.batching import Batcher, LazySequences, Targets, cross_validation_folds
-from rekur.data.validation import UserData, as_sequences, check_rows, read_labels, row_hashes
+from rekur.data.validation import UserData, as_sequences, check_rows, equal_rows, read_labels, row_hashes
 from rekur.estimator import BaseEstimator, Parameters, check_seed, learning
 from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.readings import ReadingColumns
@@ -245,13 +245,15 @@ class SequenceEstimator(BaseEstimator, ABC):
         n = check_rows(x, y)
         defaults = self._choose_size(source, n)
         labels = read_labels(y) if self.split == "stratified" else None
+        groups = equal_rows(x, files=source.kind in ("audio", "video"))
         folds, share = None, options.validation
         if share is None and self.size_.members > 1:
             strata = None if labels is None else np.unique(labels, return_inverse=True)[1]
             if strata is not None and weight is not None:  # the label of a row without weight changes nothing
                 strata = np.where(weight.numpy() > 0, strata, -1)
-            folds, share = cross_validation_folds(n, FOLDS, self.random_state, labels=strata), 0.0
-        rows, held = split_rows(n, share, self.random_state, self.split, labels)
+            folds = cross_validation_folds(n, FOLDS, self.random_state, labels=strata, groups=groups)
+            share = 0.0
+        rows, held = split_rows(n, share, self.random_state, self.split, labels, groups)
         if self.shared_vocabulary:
             self._learn_input([*strings(x), *strings(y, "y")], source, np.concatenate([rows, n + rows]))
         else:

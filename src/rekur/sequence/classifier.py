@@ -12,7 +12,7 @@ import torch
 from rekur import metrics
 from rekur.core import DataError
 from rekur.data.batching import Batcher
-from rekur.data.validation import as_sequences, read_labels, row_weights
+from rekur.data.validation import as_sequences, equal_rows, read_labels, row_weights
 from rekur.estimator import learning
 from rekur.inputs.audio import AudioReader
 from rekur.inputs.media_files import name_files, named_files
@@ -209,7 +209,7 @@ class Classifier(SequenceEstimator):
         assert isinstance(train.y, torch.Tensor)
         labels, K = train.y.numpy(), len(self.codec_.classes)
         weight = self._weights(labels, train.weight)
-        labelled = LabelledTexts(NGrams.of(joined(x)), labels, K, weight, self.random_state)
+        labelled = LabelledTexts(NGrams.of(joined(x)), labels, K, weight, self.random_state, equal_rows(x))
         rows = train.row_numbers
         ngrams = labelled.fit(rows)
         held_out = Evidence(np.empty((0, K)), np.empty((0, K)), np.empty(0, dtype=int), np.empty(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
@@ -14,6 +14,7 @@ import torch
 from rekur import metrics
 from rekur.core import DataError
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
+from rekur.inputs.labels import counted
 from rekur.inputs.reader import training_part
 from rekur.inputs.tokenizer import SPECIAL
 from rekur.inputs.words import WordsReader, checked, plain
@@ -24,7 +25,9 @@ from rekur.layers.sequence_net import SequenceNet
 from rekur.layers.stack import Stack
 from rekur.metrics import Comparison
 from rekur.metrics.row_statistics import span_rows, span_total, tag_rows
-from rekur.sequence.base import LearnedPart, PairedEstimator, TrainingData
+from rekur.sequence.base import LearnedPart, PairedEstimator, Split, TargetData, TrainingData
+from rekur.sequence.defaults import SequenceData
+from rekur.sequence.parameters import FitOptions
 from rekur.sequence.targets import UNKNOWN, label_numbers, unknown_labels
 from rekur.training.config import Training
 from rekur.training.loop import States
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from rekur.serialization import Description
 
 Sentences: TypeAlias = Sequence[Sequence[str]]
+
+SHARE_OF_BIO = 0.9
+"""Share of the labels that are BIO from which on others are taken for mistyped ones."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class TagCodec:
     @property
     def spans(self) -> bool:
         """Whether the labels mark spans, as B-name, I-name and O do."""
-        return all(tag == "O" or tag[:2] in ("B-", "I-") for tag in self.tags)
+        return all(map(is_bio, self.tags))
 
     def baseline(self, sentences: Sentences) -> list[list[str]]:
         """Most frequent label of each word."""
@@ -90,6 +96,25 @@ class TagCodec:
     def restore(cls, description: Description, tensors: dict[str, Tensor], reader: Reader) -> TagCodec:
         """The codec that `describe` gave."""
         return cls(**description)
+
+
+def outside_bio(y: Iterable[Sequence[str]]) -> list[str]:
+    """Note on labels that are not BIO where nine tenths of them are: mistyped, they make scores of other labels.
+
+    >>> outside_bio([["O", "B-city", "I-city"] * 4 + ["B_city"]])
+    ["the labels 'B_city' once do not mark spans as the others do: write B-name, I-name or O to get the F1 of spans"]
+    """
+    counts = Counter(chain.from_iterable(y))
+    other = Counter({tag: n for tag, n in counts.items() if not is_bio(tag)})
+    if not other or other.total() > (1 - SHARE_OF_BIO) * counts.total() or not any(tag[:2] == "B-" for tag in counts):
+        return []
+    cure = "write B-name, I-name or O to get the F1 of spans"
+    return [f"the labels {counted(other)} do not mark spans as the others do: {cure}"]
+
+
+def is_bio(tag: str) -> bool:
+    """Whether a label is B-name, I-name or O."""
+    return tag == "O" or tag[:2] in ("B-", "I-")
 
 
 def check_sentences(y: Sentences, lengths: Array) -> None:
@@ -250,6 +275,14 @@ class Tagger(PairedEstimator):
         """The labels, the frequent ones first."""
         self.check_fitted()
         return list(self.codec_.tags)
+
+    def _fit(
+        self, x: SequenceData, y: TargetData, options: FitOptions, *, source: Input, weight: Tensor | None = None
+    ) -> Split:
+        """As in the base class, with a note on labels that look mistyped."""
+        split = super()._fit(x, y, options, source=source, weight=weight)
+        self.notes_ += outside_bio(y)
+        return split
 
     def predict(self, x: Sentences) -> list[list[str]]:
         """Label the words of sentences.

@@ -81,9 +81,17 @@ def unknown_note(unknown: Counter[str], kind: str, where: str) -> list[str]:
 
 
 def split_rows(
-    n: int, validation: Validation, random_state: int, kind: SplitKind, labels: Array | None
+    n: int,
+    validation: Validation,
+    random_state: int,
+    kind: SplitKind,
+    labels: Array | None,
+    groups: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Rows to train on and rows held out, of n rows; none are held out where the user gives validation data."""
+    """Rows to train on and rows held out, of n rows; none are held out where the user gives validation data.
+
+    Equal rows, of one number in `groups`, are all held out or all trained on, see `train_validation_split`.
+    """
     if isinstance(validation, tuple):
         if len(validation) not in (2, 3):
             raise OptionError("validation must be a share in [0, 1), (x, y) or (x, y, lengths)")
@@ -97,7 +105,7 @@ def split_rows(
         raise OptionError(f"validation must be a share in [0, 1) or (x, y), got {validation!r}")
     if n and round(n * share) == n:
         raise OptionError(f"validation={validation} of {n} rows leaves no training rows; use a smaller share")
-    return train_validation_split(n, share, random_state, labels=labels, ordered=kind == "last")
+    return train_validation_split(n, share, random_state, labels=labels, groups=groups, ordered=kind == "last")
 
 
 def with_known_labels(data: Batcher) -> Batcher | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from rekur.data.batching import distinct_rows
 from rekur.sequence.ngram_model import NGramModel, NGrams, log_normalized
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class LabelledTexts:
         Weight of each row.
     random_state : int
         Seed of the linear models and of the folds.
+    groups : array of shape (N,) or None, default None
+        Numbers of the groups of equal texts, which lie in one fold; None where all differ.
     """
 
     ngrams: NGrams
@@ -100,6 +103,7 @@ class LabelledTexts:
     K: int
     weight: Array
     random_state: int
+    groups: Array | None = None
 
     def fit(self, rows: Array) -> NGramModel:
         """The linear model of some rows."""
@@ -113,13 +117,17 @@ class LabelledTexts:
         A label that occurs once stays among the rows to train on.
         """
         generator = np.random.default_rng(self.random_state)
-        mixed = generator.permutation(rows)
+        groups = np.arange(len(self.y)) if self.groups is None else self.groups
+        distinct = rows[distinct_rows(groups[rows])]
+        mixed = generator.permutation(distinct)
         by_label = mixed[np.argsort(self.y[mixed], kind="stable")]
         count = max(MIN_FOLDS, -(-len(rows) // EVIDENCE_ROWS))
-        repeated = np.bincount(self.y[rows], minlength=self.K)[self.y] > 1
+        repeated = np.bincount(self.y[distinct], minlength=self.K)[self.y] > 1
         for k in range(count):
             test = by_label[k::count]
             test = test[repeated[test]]
+            if len(distinct) < len(rows):
+                test = rows[np.isin(groups[rows], groups[test])]
             if len(test):
                 yield np.setdiff1d(rows, test), np.sort(test)
 

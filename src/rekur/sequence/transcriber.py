@@ -14,7 +14,8 @@ import torch
 from rekur import metrics
 from rekur.core import DataError, OptionError, choose
 from rekur.data.batching import Batcher, LazySequences, unpad_targets
-from rekur.inputs.audio import Audio, AudioReader
+from rekur.data.validation import is_number_row
+from rekur.inputs.audio import NO_RATE, Audio, AudioReader
 from rekur.inputs.numbers import NumbersReader
 from rekur.inputs.reader import training_part
 from rekur.layers.ctc import CTCHead
@@ -280,6 +281,8 @@ class Transcriber(PairedEstimator):
 
     def _choose_input(self, x: SequenceData) -> Input:
         """The input chosen by the user or fitting the data; a stream has no loudest step for a dynamic range."""
+        if self.input is None and is_number_row(next(iter(x), None) if hasattr(x, "__iter__") else None):
+            raise DataError(NO_RATE)
         source = super()._choose_input(x)
         if self.input is None and self.bidirectional is False and isinstance(source, Audio):
             return replace(source, dynamic_range=None)
