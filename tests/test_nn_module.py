@@ -6,6 +6,7 @@ import copy
 import inspect
 import io
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
+import rekur
 import rekur.nn
 from laws import assert_near, assert_same_bits
 from twins import MODES, B, Call, H, I, T, leaves, results, run, twins
@@ -248,3 +250,26 @@ def test_traced(kind: str) -> None:
     traced = torch.jit.trace(ours, torch.randn(2, T, I), check_trace=False)
     x = torch.randn(2, T, I)
     assert_near({"y": traced(x)[0]}, {"y": ours(x)[0]}, T, "the trace")
+
+
+@every_class
+def test_recorders_of_torch_alone_are_refused_with_the_cure(kind: str) -> None:
+    """torch.jit.script and torch.fx.symbolic_trace take layers that `rekur.nn.restore` has put back."""
+    model, cure = nn.Sequential(nn.Identity(), both(kind)[1](I, H)), rf"rekur\.nn\.{kind}: call rekur\.nn\.restore"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with pytest.raises(rekur.OptionError, match=rf"torch\.jit\.script cannot compile {cure}"):
+            torch.jit.script(model)
+    with pytest.raises(rekur.OptionError, match=rf"torch\.fx\.symbolic_trace cannot trace {cure}"):
+        torch.fx.symbolic_trace(model)
+    rekur.nn.restore(model)
+    assert len(torch.fx.symbolic_trace(model).graph.nodes) > 2
+
+
+def test_other_layers_are_named_where_they_are() -> None:
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'Linear': it holds the recurrent .* take torch\.nn\.Linear"
+    ):
+        _ = rekur.nn.Linear
+    with pytest.raises(AttributeError, match=r"'rekur\.nn' has no attribute 'Linaer'$"):
+        _ = rekur.nn.Linaer

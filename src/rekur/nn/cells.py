@@ -9,7 +9,7 @@ from torch import nn
 from rekur.cells import GRU, LSTM, RNN, AnyCell, ReluRNN
 from rekur.core import State, Weights
 from rekur.kernels import step
-from rekur.nn.fallback import few_rows, parameters, state_matches, supported, uses_bfloat16
+from rekur.nn.fallback import TorchTracing, few_rows, parameters, state_matches, supported, uses_bfloat16
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ _RNN: dict[str, AnyCell] = {"tanh": RNN(), "relu": ReluRNN()}
 _FEW_ROWS = 3  # up to which torch is faster
 
 
-class _Cell(nn.RNNCellBase):
+class _Cell(TorchTracing, nn.RNNCellBase):
     """Forward pass of the three cells; a mixin in front of a class of torch.nn."""
 
     _kind: AnyCell | None
@@ -40,6 +40,7 @@ class _Cell(nn.RNNCellBase):
         state : Tensor or tuple of Tensor
             State after the step, as `hx`.
         """
+        self.refuse_symbolic(input)
         kind, weights = self._kind, Weights(*parameters(self, _NAMES))
         shape = (*input.shape[:-1], self.hidden_size)
         states = cast("State | None", hx if hx is None or kind is _LSTM else (hx,))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rekur.core import DataError, OptionError
@@ -17,7 +18,21 @@ from rekur.core import DataError, OptionError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+RESTORE = "call rekur.nn.restore(model) first, which puts torch's own layers back, or use torch.compile or torch.export"
 _HALF_DTYPES = {torch.float32, torch.bfloat16}  # dtypes of a call in bfloat16
+
+
+class TorchTracing:
+    """What tracers of torch ask of a layer: those that record torch's own layers alone are refused, with the cure."""
+
+    def __prepare_scriptable__(self) -> object:
+        """Refuse `torch.jit.script`, which calls this method of every layer of a model."""
+        raise OptionError(f"torch.jit.script cannot compile rekur.nn.{type(self).__name__}: {RESTORE}")
+
+    def refuse_symbolic(self, input: object) -> None:
+        """Refuse an input of `torch.fx.symbolic_trace`, which has no shape."""
+        if isinstance(input, Proxy):
+            raise OptionError(f"torch.fx.symbolic_trace cannot trace rekur.nn.{type(self).__name__}: {RESTORE}")
 
 
 def parameters(module: nn.Module, names: Sequence[str]) -> Iterable[Any]:

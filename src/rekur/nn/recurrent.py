@@ -18,6 +18,7 @@ from rekur.cells import LSTMState, cell
 from rekur.core import NamedState, State, Weights, choose
 from rekur.kernels import scan
 from rekur.nn.fallback import (
+    TorchTracing,
     batch_lengths,
     few_rows,
     parameters,
@@ -39,7 +40,7 @@ _LSTM = LSTM_CELL()
 _CELLS = {"RNN_TANH": cell("rnn"), "RNN_RELU": cell("rnn_relu"), "LSTM": cell("lstm"), "GRU": cell("gru")}
 
 
-class _Recurrent(nn.RNNBase):
+class _Recurrent(TorchTracing, nn.RNNBase):
     """Forward pass of the three layers; a mixin in front of a class of torch.nn."""
 
     precision = "float32"  # the default, on the class: a layer whose class was changed lacks the attribute
@@ -88,6 +89,7 @@ class _Recurrent(nn.RNNBase):
         RuntimeError, ValueError
             Misuse that torch.nn refuses, in its own words.
         """
+        self.refuse_symbolic(input)
         if lengths is not None:
             lengths = batch_lengths(lengths, input)
         blocks = self._blocks()
