@@ -75,6 +75,7 @@ def page(records: pd.DataFrame) -> str:
         rows.append("| " + " | ".join(cells) + " |")
     text = (__doc__ or "").split("\n\n")
     about = f"{text[0]} Written by `make sequences`. Bold scores reach the target. Jobs without a record are omitted."
+    about += " BLEU and ROUGE are in percent, as papers report them; rekur prints them from 0 to 1."
     about += " Minutes are processor time, in older records those of the wall clock of a shared machine."
     return "\n".join(["# Sequence models", "", about.replace("\n", " "), "", *rows, ""])
 

@@ -62,7 +62,7 @@ def test_a_table_on_standard_output_is_alone_there(run: Any) -> None:
     assert [path.name for path in Path().iterdir()] == ["in.csv"]
     out, err = run("predict", GOLDEN / "text_classifier", texts(), "--out", "-")
     assert len(pd.read_csv(io.StringIO(out))) == 24
-    assert "left out: row 5: a value is missing" in err
+    assert "left out: row 5: no value in 'text'" in err
 
 
 @pytest.mark.parametrize("words", [("--json", "--out", "-")])
@@ -185,7 +185,7 @@ def test_json_of_forecasts(run: Any) -> None:
 
 def test_json_of_sequences(run: Any) -> None:
     values = parsed(run("fit", "classify", texts(), "--epochs", 1, "--hidden", 4, "--save", "m", "--json"), "fit")
-    assert values["skipped"][0] == {"name": "row 5", "reason": "a value is missing"}
+    assert values["skipped"][0] == {"name": "row 5", "reason": "no value in 'text'"}
     assert (values["training_rows"], values["rows"], values["epochs"]) == (22, 2, 1)
     assert set(values["scores"]) == {"accuracy", "f1"}
     assert values["baselines"][0]["scores"].keys() >= {"accuracy"}

@@ -305,7 +305,7 @@ def test_examples_are_read_from_tables(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("label,text\n1,good\n0,\n0,bad\n")
     found = read(str(tmp_path / "a.csv"), COMMANDS["classify"].dataset)
     assert (found.x, found.y, found.names) == (["good", "bad"], [1, 0], ["row 2", "row 4"])
-    assert found.skipped == [("row 3", "a value is missing")]
+    assert found.skipped == [("row 3", "no value in 'text'")]
     (tmp_path / "b.jsonl").write_text("\n".join(json.dumps({"source": s, "target": s.upper()}) for s in ("a", "b")))
     assert read(str(tmp_path / "b.jsonl"), COMMANDS["translate"].dataset).y == ["A", "B"]
     (tmp_path / "c.tsv").write_text("tokens\tslots\nfly to Rome\tO O B-city\n")

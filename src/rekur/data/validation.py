@@ -160,7 +160,7 @@ def equal_rows(x: UserData, files: bool = False) -> Array:
     >>> equal_rows(["good", "bad", "good"]).tolist()
     [0, 1, 0]
     """
-    rows: Sequence[Any] = x.tolist() if isinstance(x, pd.Series) else x
+    rows: UserData = x.tolist() if isinstance(x, pd.Series) else x
     if isinstance(x, PaddedArray):
         rows = x.values if x.lengths is None else [row[:T] for row, T in zip(x.values, x.lengths, strict=True)]
     named = [(files and isinstance(row, str)) or isinstance(row, os.PathLike) for row in rows]

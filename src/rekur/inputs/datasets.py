@@ -169,7 +169,7 @@ def read(
     ...     file.flush()
     ...     reviews = read(file.name, TASKS["Classifier"].dataset)
     >>> reviews.x, reviews.y, reviews.skipped
-    (['good', 'bad'], [1, 0], [('row 3', 'a value is missing')])
+    (['good', 'bad'], [1, 0], [('row 3', "no value in 'text'")])
     """
     path, reading = Path(source), reading or ReadOptions()
     if source != "-" and not path.exists():
@@ -304,10 +304,17 @@ def read_table(
     frame = with_whole_numbers(frame)
     y_name = y_name if targets and layout.has_targets else None
     used = [x_name] if y_name is None else [x_name, y_name]
-    unusable = frame[used].isna().any(axis=1).to_numpy() | (frame[x_name].astype(str).str.strip() == "").to_numpy()
-    if y_name is not None and layout.target_kind == "label":
-        unusable |= (frame[y_name].astype(str).str.strip() == "").to_numpy()
-    skipped = [(row_name(row), "a value is missing") for row in np.flatnonzero(unusable).tolist()]
+    blank = [x_name, y_name] if layout.target_kind == "label" else [x_name]  # a text of blanks alone is a target
+    lacking = {
+        name: frame[name].isna().to_numpy()
+        | ((frame[name].astype(str).str.strip() == "").to_numpy() if name in blank else False)
+        for name in used
+    }
+    unusable = np.any([*lacking.values()], axis=0)
+    skipped = [
+        (row_name(row), f"no value in {next(name for name in used if lacking[name][row])!r}")
+        for row in np.flatnonzero(unusable).tolist()
+    ]
     rows = np.flatnonzero(~unusable).tolist()
     texts = [str(cell) for cell in frame[x_name].iloc[rows]]
     x: Sequences = [*texts]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rekur.core import Array
 from rekur.data.ingest.schema import quoted
 
 MAX_NAMED = 6  # labels that a note names
@@ -25,12 +25,12 @@ def with_whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
-def _is_whole(values: np.ndarray[Any, Any]) -> bool:
+def _is_whole(values: Array) -> bool:
     """Whether values are whole numbers that a float holds exactly, one at least."""
     return bool(len(values) and (np.abs(values) < 2.0**53).all() and (values % 1 == 0).all())
 
 
-def without_blanks(labels: Sequence[Any]) -> tuple[list[Any], list[str]]:
+def without_blanks(labels: Sequence[object]) -> tuple[list[object], list[str]]:
     """Labels without blanks at their ends, and a note on those that had some.
 
     >>> without_blanks(["good ", "good", 3])
@@ -41,7 +41,7 @@ def without_blanks(labels: Sequence[Any]) -> tuple[list[Any], list[str]]:
     return stripped, [f"blanks at the ends of labels were removed: {counted(padded)}"] if padded else []
 
 
-def label_notes(labels: Sequence[Any]) -> list[str]:
+def label_notes(labels: Sequence[object]) -> list[str]:
     """Notes on labels that differ in case alone, and on those of one example.
 
     >>> label_notes(["good", "good", "Good", "bad", "bad"])[0]

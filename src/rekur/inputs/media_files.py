@@ -6,11 +6,12 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rekur.core import DataError
+from rekur.data.validation import UserData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ def is_file(value: object) -> TypeIs[str | os.PathLike[str]]:
     return isinstance(value, str | os.PathLike)
 
 
-def name_files(x: Any) -> bool:
+def name_files(x: UserData) -> bool:
     """Whether nine tenths of the rows of x or more are strings that end like names of recordings, videos or arrays.
 
     >>> name_files(["a.wav", "b/c.wav"]), name_files(["a warm film", "b.wav"])
@@ -40,7 +41,7 @@ def name_files(x: Any) -> bool:
     return sum(ending in (*SOUNDS, *VIDEOS, *ARRAYS) for ending in endings) >= SHARE_OF_NAMES * len(x)
 
 
-def named_files(x: Any) -> Any:
+def named_files(x: UserData) -> UserData:
     """x, with strings that name recordings or videos as paths; names of files that do not exist are a DataError."""
     if not name_files(x):
         return x

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rekur.core import Array, DataError, nearest
-from rekur.data.ingest.parsing import MISSING_TEXTS, Table, is_number, is_text, row_name, to_numbers
+from rekur.data.ingest.parsing import MISSING_TEXTS, Table, TextSeries, is_number, is_text, row_name, to_numbers
 from rekur.data.ingest.schema import as_table, quoted, time_columns
 from rekur.data.ingest.times import to_times
+
+if TYPE_CHECKING:
+    from rekur.serialization import Description
 
 SHARE_OF_NUMBERS = 0.5  # of the cells of a column of readings that are numbers; fewer make a column of texts
 
@@ -41,7 +44,7 @@ class ReadingColumns:
     target: str | None = None
 
     @classmethod
-    def restore(cls, description: Mapping[str, Any] | None) -> ReadingColumns | None:
+    def restore(cls, description: Description | None) -> ReadingColumns | None:
         """The columns of a saved model; None where it holds none."""
         return None if description is None else cls(**{**description, "names": tuple(description["names"])})
 
@@ -65,7 +68,7 @@ class Readings:
     """
 
     x: list[Array]
-    ids: list[Any]
+    ids: list[object]
     rows: list[Array]
     columns: ReadingColumns
     notes: list[str] = field(default_factory=list)
@@ -132,7 +135,7 @@ def _columns_of_numbers(table: Table, candidates: Sequence[str]) -> tuple[list[s
     return names, unused
 
 
-def _mostly_numbers(column: pd.Series[Any]) -> bool:
+def _mostly_numbers(column: TextSeries) -> bool:
     """Whether half of the cells of a column of text that are not missing, or more, are numbers."""
     texts = column.dropna().astype(str).str.strip()
     texts = texts[~texts.str.lower().isin(MISSING_TEXTS)]
@@ -148,7 +151,9 @@ def _numbers(table: Table, name: str, source: str) -> Array:
     return values
 
 
-def _in_order(table: Table, groups: Mapping[Any, Array], times: Sequence[str], source: str) -> tuple[list[Array], str]:
+def _in_order(
+    table: Table, groups: Mapping[object, Array], times: Sequence[str], source: str
+) -> tuple[list[Array], str]:
     """Rows of the steps of each sequence in the order of the first column of times, and its name, "" without one."""
     if not times:
         return list(groups.values()), ""
