@@ -131,6 +131,11 @@ def test_a_cell_of_a_reading_that_is_no_number_is_named(run: Any) -> None:
     code, _, err = run("fit", "classify", saved(frame, "walks.csv"), *options)
     assert code == 2
     assert err.startswith("rekur: walks.csv, column 'ax', row 7: 'n/a?' is not a number")
+    frame = walks()
+    frame.loc[3, "session"] = None
+    assert (
+        "row 5 of walks.csv has no value in 'session'" in run("fit", "classify", saved(frame, "walks.csv"), *options)[2]
+    )
     frame = walks().assign(device="left", charged=True)
     code, _, err = run("fit", "classify", saved(frame, "walks.csv"), *options)
     assert code == 0, err
@@ -150,6 +155,11 @@ def test_steps_follow_a_column_of_times_and_not_a_counter(run: Any) -> None:
     run("predict", "m", "walks.csv", "--out", "a.csv")
     assert "in the order of 'when'" in run("predict", "m", saved(shuffled, "walks.csv"), "--out", "b.csv")[2]
     assert Path("a.csv").read_text() == Path("b.csv").read_text()
+    dated = frame.drop(columns="when").assign(born="2001-02-03", left=["2025-01-02", None] * 24)
+    _, _, err = run("fit", "classify", saved(dated, "walks.csv"), *options)
+    assert "are in the order of the rows" in err
+    assert "· not used: 'born', a column of times that are the same at all steps of a sequence\n" in err
+    assert "· not used: 'left', a column of times with empty cells\n" in err
     _, _, err = run("fit", "classify", saved(shuffled.drop(columns="when"), "walks.csv"), *options)
     assert "the rows do not follow it: sort the table by 't' to read the steps in that order" in err
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    from rekur.inputs.reader import Reader
+    from rekur.inputs.reader import Input, Reader
     from rekur.metrics import Comparison
     from rekur.sequence.base import FitRecord
     from rekur.sequence.defaults import NetworkSize
@@ -53,6 +53,7 @@ class SequenceModel(Savable, Protocol):
 
     split: ClassVar[SplitKind]
     cell: str
+    input: Input | None
     random_state: int
     net_: nn.Module
     size_: NetworkSize
@@ -101,28 +102,14 @@ def fit(
         )
     row = COMMANDS[task]
     model = build(row, options)
-    train = read_examples(source, row, columns, outputs, reading)
-    if options.input in ("text", "words") and isinstance(train.x[0], Path):
-        raise OptionError(
-            f"--input {options.input} is for texts, and {source} holds recordings or videos: leave it out"
-        )
-    of_labels = check_labels(train, row, source)
-    Screen(outputs, error=True).notes(of_labels)
-    skipped, notes = train.skipped, [*train.notes, *of_labels]
-    if test is None:
-        train, held_out = split(train, model, row)
-        Screen(outputs, error=True).notes(held_out.notes)
-    else:
-        held_out = read_examples(test, row, replace(columns, readings=train.readings), outputs, reading)
-        skipped = [*skipped, *held_out.skipped]
+    train, held_out = train_and_test(model, row, (source, test), columns, outputs, reading)
     with working(outputs):
         with phase("training", 0.9):
             train_and_save(model, row, train, options.epochs, outputs.save)
         with phase("scores"):
             comparison, of_scores = compared(model, row, held_out)
-            notes = [*notes, *held_out.notes, *of_scores]
-            shown = replace(held_out, skipped=skipped, notes=notes)
-            write_report(model, shown, comparison, outputs, source if test is None else test)
+            notes, skipped = [*held_out.notes, *of_scores], held_out.skipped
+            write_report(model, replace(held_out, notes=notes), comparison, outputs, test or source)
     chosen = dataset_format(row).has_targets and any("val_loss" in record for record in model.history_)
     validation = model.fit_record_.validation_rows if chosen else 0
     if outputs.json:
@@ -141,6 +128,34 @@ def fit(
     errors.notes(of_scores)
     print_scores(screen, comparison)
     screen.written(outputs, "scores")
+
+
+def train_and_test(
+    model: SequenceModel,
+    task: Task,
+    sources: tuple[str, str | None],
+    columns: DatasetColumns,
+    outputs: Outputs,
+    reading: ReadOptions,
+) -> tuple[Dataset, Dataset]:
+    """The examples to learn from and those to score, the latter with the notes and skipped examples of both.
+
+    `sources` are the data to learn from and those of `--test`.
+    """
+    (source, test), screen = sources, Screen(outputs, error=True)
+    train = read_examples(source, task, columns, outputs, reading)
+    kind = "" if model.input is None else model.input.kind
+    if kind in ("text", "words") and isinstance(train.x[0], Path):
+        raise OptionError(f"--input {kind} is for texts, and {source} holds recordings or videos: leave it out")
+    notes = check_labels(train, task, source)
+    screen.notes(notes)
+    if test is None:
+        rest, held_out = split(train, model, task)
+        screen.notes(held_out.notes)
+    else:
+        rest, held_out = train, read_examples(test, task, replace(columns, readings=train.readings), outputs, reading)
+    notes, skipped = [*train.notes, *notes, *held_out.notes], [*train.skipped, *held_out.skipped]
+    return rest, replace(held_out, notes=notes, skipped=skipped)
 
 
 def build(task: Task, options: FitOptions) -> SequenceModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,7 @@ def read_readings(
                 f"{source} has no column {missing[0]!r}, which the model reads; its columns are "
                 f"{quoted(table.columns)}{nearest(missing[0], others)}"
             )
+        times = [name for name in times if name not in model.names]
         names, unused = list(model.names), {name: "" for name in others if name not in (*model.names, *times)}
         unused.pop(model.target or "", None)
     else:
@@ -111,9 +112,18 @@ def read_readings(
     if not names:
         raise DataError(f"{source} has no column of numbers besides {id!r}")
     values = np.stack([_numbers(table, name, source) for name in names], axis=1).astype(np.float32)
+    lacking = np.flatnonzero(frame[id].isna())
+    if len(lacking):
+        raise DataError(f"{row_name(int(lacking[0]))} of {source} has no value in {id!r}; fill or remove it first")
     groups = {key: np.asarray(rows) for key, rows in frame.groupby(id, sort=False).indices.items()}
-    rows, order = _in_order(table, groups, times, source)
-    read = f"readings: {quoted(names)}; the steps of each {id!r} are in the order of {order or 'the rows'}"
+    order, rows = "", list(groups.values())
+    for name in times:
+        unused[name], sorted_rows = _in_order(table, rows, name, source)
+        if sorted_rows is not None and not order:
+            order, rows = name, sorted_rows
+            del unused[name]
+    by = f"of {order!r}" if order else "of the rows"
+    read = f"readings: {quoted(names)}; the steps of each {id!r} are in the order {by}"
     notes = [read] if model is None or order else []
     notes += [f"not used: {name!r}{reason}" for name, reason in unused.items()]
     notes += [] if order else _counter_notes(values, names, rows, id)
@@ -151,15 +161,14 @@ def _numbers(table: Table, name: str, source: str) -> Array:
     return values
 
 
-def _in_order(
-    table: Table, groups: Mapping[object, Array], times: Sequence[str], source: str
-) -> tuple[list[Array], str]:
-    """Rows of the steps of each sequence in the order of the first column of times, and its name, "" without one."""
-    if not times:
-        return list(groups.values()), ""
-    name = times[0]
+def _in_order(table: Table, rows: Sequence[Array], name: str, source: str) -> tuple[str, list[Array] | None]:
+    """Rows of the steps of each sequence in the order of a column of times; None where it gives no order, and why."""
+    if table[name].null_count():
+        return ", a column of times with empty cells", None
     values = to_times(table[name], f"{source}, column {name!r}").values
-    return [rows[np.argsort(values[rows], kind="stable")] for rows in groups.values()], repr(name)
+    if all((values[steps] == values[steps[0]]).all() for steps in rows):
+        return ", a column of times that are the same at all steps of a sequence", None
+    return ", as another column orders the steps", [steps[np.argsort(values[steps], kind="stable")] for steps in rows]
 
 
 def _counter_notes(values: Array, names: Sequence[str], rows: Sequence[Array], id: str) -> list[str]:

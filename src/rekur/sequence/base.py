@@ -245,7 +245,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         n = check_rows(x, y)
         defaults = self._choose_size(source, n)
         labels = read_labels(y) if self.split == "stratified" else None
-        groups = equal_rows(x, files=source.kind in ("audio", "video"))
+        groups = None if self.split == "last" else equal_rows(x, files=source.kind in ("audio", "video"))
         folds, share = None, options.validation
         if share is None and self.size_.members > 1:
             strata = None if labels is None else np.unique(labels, return_inverse=True)[1]
