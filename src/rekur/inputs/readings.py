@@ -126,7 +126,7 @@ def read_readings(
     read = f"readings: {quoted(names)}; the steps of each {id!r} are in the order {by}"
     notes = [read] if model is None or order else []
     notes += [f"not used: {name!r}{reason}" for name, reason in unused.items()]
-    notes += [] if order else _counter_notes(values, names, rows, id)
+    notes += [] if order else _counter_notes(values, names, rows, id, model is None)
     columns = ReadingColumns(id, tuple(names), target or (None if model is None else model.target))
     return Readings([values[steps] for steps in rows], list(groups), rows, columns, notes)
 
@@ -171,8 +171,8 @@ def _in_order(table: Table, rows: Sequence[Array], name: str, source: str) -> tu
     return ", as another column orders the steps", [steps[np.argsort(values[steps], kind="stable")] for steps in rows]
 
 
-def _counter_notes(values: Array, names: Sequence[str], rows: Sequence[Array], id: str) -> list[str]:
-    """Notes on columns of whole numbers that count the steps of each sequence, and whether the rows follow them."""
+def _counter_notes(values: Array, names: Sequence[str], rows: Sequence[Array], id: str, learning: bool) -> list[str]:
+    """Notes on columns that count the steps of each sequence; unless `learning`, if the rows do not follow them."""
     notes = []
     for k, name in enumerate(names):
         counts = [values[steps, k] for steps in rows]
@@ -180,7 +180,7 @@ def _counter_notes(values: Array, names: Sequence[str], rows: Sequence[Array], i
             note = (
                 f"{name!r} counts the steps of each {id!r} and is read as a reading: leave it out if it means nothing"
             )
-            if any((np.diff(c) < 0).any() for c in counts):
-                note += f"; the rows do not follow it: sort the table by {name!r} to read the steps in that order"
-            notes.append(note)
+            mixed = any((np.diff(c) < 0).any() for c in counts)
+            note += f"; the rows do not follow it: sort the table by {name!r} to read the steps in that order" * mixed
+            notes += [note] * (learning or mixed)
     return notes
