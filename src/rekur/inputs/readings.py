@@ -101,8 +101,8 @@ def read_readings(
         missing = [name for name in model.names if name not in others]
         if missing:
             raise DataError(
-                f"{source} has no column {missing[0]!r}, which the model reads; its columns are "
-                f"{quoted(table.columns)}{nearest(missing[0], others)}"
+                f"{source} has no column {' and no '.join(map(repr, missing))}, which the model reads; its columns are "
+                f"{quoted(table.columns)}{nearest(missing[0], others) if len(missing) == 1 else ''}"
             )
         times = [name for name in times if name not in model.names]
         names, unused = list(model.names), {name: "" for name in others if name not in (*model.names, *times)}
