@@ -175,7 +175,7 @@ def test_a_language_is_learned(run: Any) -> None:
         ),
         (("fit", "classify", "both.csv"), "texts in 'text' and paths in 'path'; name the one to read, with --x"),
         (("score", "gone", "data.csv"), "gone does not exist"),
-        (("fit", "classify", "headless.csv"), "such as 'text' and 'label', which looks like data"),
+        (("fit", "classify", "headless.csv"), "its first line looks like data, "),
     ],
 )
 def test_bad_input_ends_with_one_line(run: Any, words: tuple[str, ...], text: str) -> None:

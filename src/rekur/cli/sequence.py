@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rekur.sequence.targets import SplitKind
 
 HELD_OUT_SHARE = 0.1
+MIN_EXAMPLES = 10  # from which a test part can be held out
 SHOWN = 10  # predictions that are printed, and skipped examples that are named
 
 
@@ -218,7 +219,7 @@ def check_labels(dataset: Dataset, task: Task, source: str) -> list[str]:
     elif fraction is not None:
         problem = f"{dataset.y[fraction]!r} in {dataset.names[fraction]} is a number with a fraction, not a label"
         cures = ["round the numbers to labels", other]
-    elif distinct == len(dataset.y):
+    elif distinct == len(dataset.y) >= MIN_EXAMPLES:
         problem = "each example has a label of its own, so that there is nothing to learn from the others"
         cures = [other or "give several examples the same label"]
     else:
@@ -233,7 +234,7 @@ def split(dataset: Dataset, model: SequenceModel, task: Task) -> tuple[Dataset, 
     language model.
     """
     N = len(dataset.x)
-    if N < 10:
+    if N < MIN_EXAMPLES:
         raise DataError(f"{N} examples are too few to hold out a test part: pass ten or more, or test data with --test")
     labels = read_labels(dataset.y) if model.split == "stratified" else None
     groups, ordered = equal_rows(dataset.x), model.split == "last"
