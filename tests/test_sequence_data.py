@@ -307,6 +307,11 @@ def test_headers_are_recognised_in_any_case_and_with_blanks(run: Any) -> None:
     assert (code, "learned from 11 examples" in out) == (0, True), err
 
 
+def test_a_text_may_be_the_name_of_its_column(run: Any) -> None:
+    films = pd.DataFrame({"text": [*FILMS, "text"] * 3, "label": [1, 0, 1] * 5})
+    assert run("fit", "classify", saved(films, "films.csv"), *SMALL)[0] == 0
+
+
 @pytest.mark.parametrize("options", [(), ("--x", "a dog .", "--y", "ein Hund .")])
 def test_a_first_line_of_data_is_no_header(run: Any, options: tuple[str, ...]) -> None:
     lines = ["a dog .\tein Hund .", "a cat .\teine Katze .", "a child .\tein Kind ."] * 5

@@ -149,11 +149,11 @@ def train_and_test(
     if kind in ("text", "words") and isinstance(train.x[0], Path):
         raise OptionError(f"--input {kind} is for texts, and {source} holds recordings or videos: leave it out")
     notes = check_labels(train, task, source)
-    screen.notes(notes)
     if test is None:
         rest, held_out = split(train, model, task)
-        screen.notes(held_out.notes)
+        screen.notes([*notes, *held_out.notes])
     else:
+        screen.notes(notes)
         rest, held_out = train, read_examples(test, task, replace(columns, readings=train.readings), outputs, reading)
     notes, skipped = [*train.notes, *notes, *held_out.notes], [*train.skipped, *held_out.skipped]
     return rest, replace(held_out, notes=notes, skipped=skipped)

@@ -296,7 +296,7 @@ def read_table(
     path_name = _first(frame, PATH_COLUMNS, y_name)
     if layout.target_kind == "label" and columns.x is None and path_name not in (None, x_name):
         raise DataError(f"{source} has texts in {x_name!r} and paths in {path_name!r}; name the one to read, with --x")
-    _check_header(frame, source, layout, (x_name, columns.y))
+    _check_header(frame, source, layout, columns, x_name)
     if x_name is None:
         raise DataError(_no_column(frame, source, layout.sequences, _sequence_cure(frame, layout, columns.y)))
     if targets and y_name is None and layout.has_targets:
@@ -329,19 +329,20 @@ def read_table(
     return Dataset(x, y, names, skipped, frame.iloc[rows], target=y_name)
 
 
-def _check_header(frame: pd.DataFrame, source: str, layout: DatasetFormat, names: Iterable[str | None]) -> None:
+def _check_header(
+    frame: pd.DataFrame, source: str, layout: DatasetFormat, columns: DatasetColumns, x_name: str | None
+) -> None:
     """Raise a DataError where the first line of a file holds data in place of names of columns.
 
-    It does where a column that is to be read has the name of one of its cells and, without a column to read, where a
-    name is a number or long, or all of them are sentences.
+    It does where a column named by the user has the name of one of its cells and is a sentence. Without a column of
+    sequences it does where a name is a number or long, or all of them are sentences.
     """
-    columns = [str(name) for name in frame.columns]
-    named = [name for name in names if name is not None]
-    if named:
-        data = [name for name in named if (frame[name] == name).any()]
-    else:
-        sentences = len(columns) > 1 and all(len(name.split()) > 2 for name in columns)
-        data = [name for name in columns if sentences or len(name) > LONG_NAME or NUMBER.fullmatch(name)]
+    names = [str(name) for name in frame.columns]
+    sentences = [name for name in names if len(name.split()) > 2]
+    data = [name for name in (columns.x, columns.y) if name in sentences and (frame[name] == name).any()]
+    if x_name is None:
+        all_sentences = len(names) > 1 and len(sentences) == len(names)
+        data += [name for name in names if all_sentences or len(name) > LONG_NAME or NUMBER.fullmatch(name)]
     if data:
         header = " and ".join(repr(names[0]) for names in (layout.sequences, layout.targets) if names)
         raise DataError(
