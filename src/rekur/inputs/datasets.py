@@ -36,6 +36,8 @@ NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 LONG_NAME = 40
 """A column name of more characters looks like data: the table lacks a header."""
 
+SHOWN_REASONS = 3  # why examples were left out, where none can be used
+
 COMMENT = re.compile(r"#\s*(\w+\s*=|(id|newdoc|newpar)\b)")
 """A comment of a CoNLL file, which begins with a key; a word # is followed by columns."""
 
@@ -424,22 +426,21 @@ def grouped_readings(
         return dataset
     if y_name is None:
         raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
-    labels, missing = frame[y_name].to_numpy(), frame[y_name].isna().to_numpy()
-    labelled = [k for k, rows in enumerate(readings.rows) if not missing[rows].all()]
-    for k in labelled:
-        key, rows = readings.ids[k], readings.rows[k]
-        other = next((row for row in rows if missing[row] or labels[row] != labels[rows[0]]), None)
+    labels, missing = with_whole_numbers(frame[[y_name]])[y_name].tolist(), frame[y_name].isna().tolist()
+    labelled, skipped = [], []
+    for k, (name, rows) in enumerate(zip(dataset.names, readings.rows, strict=True)):
+        seen = [(labels[row], row) for row in rows if not missing[row]]
+        other = next((row for row in rows if missing[row] or labels[row] != seen[0][0]), None) if seen else None
         if other is not None:
-            first, second = (f"{labels[row]!r} in {row_name(int(row))}" for row in sorted((rows[0], other)))
+            first, second = (f"{labels[row]!r} in {row_name(int(row))}" for row in sorted((seen[0][1], other)))
             raise DataError(
-                f"{columns.id} {key!r} of {source} has several labels in {y_name!r}, {first} and {second}: give each "
+                f"{columns.id} {name!r} of {source} has several labels in {y_name!r}, {first} and {second}: give each "
                 "sequence one label"
             )
-    skipped = [
-        (name, f"no label in {y_name!r}")
-        for name, rows in zip(dataset.names, readings.rows, strict=True)
-        if missing[rows].all()
-    ]
+        if seen:
+            labelled.append(k)
+        else:
+            skipped.append((name, f"no label in {y_name!r}"))
     y = [labels[readings.rows[k][0]] for k in labelled]
     return replace(dataset.subset(labelled), y=y, target=y_name, skipped=skipped, notes=dataset.notes)
 
@@ -467,7 +468,8 @@ def _reasons(skipped: Sequence[tuple[str, str]]) -> str:
     reasons = sorted(kinds.values(), key=len, reverse=True)
     if len(skipped) == 1 or not reasons:
         return "".join(each[0] for each in reasons)
-    return "; ".join(f"{each[0]} ({plural(len(each), 'row')})" for each in reasons)
+    more = [f"{len(reasons) - SHOWN_REASONS:,} more reasons"] if len(reasons) > SHOWN_REASONS else []
+    return "; ".join([*(f"{each[0]} ({plural(len(each), 'row')})" for each in reasons[:SHOWN_REASONS]), *more])
 
 
 def check_media(path: Path) -> None:
