@@ -427,7 +427,8 @@ def grouped_readings(
     if y_name is None:
         raise DataError(_no_column(frame, source, layout.targets, "name the one to learn with --y"))
     labels, missing = with_whole_numbers(frame[[y_name]])[y_name].tolist(), frame[y_name].isna().tolist()
-    labelled, skipped = [], []
+    labelled: list[int] = []
+    skipped: list[tuple[str, str]] = []
     for k, (name, rows) in enumerate(zip(dataset.names, readings.rows, strict=True)):
         seen = [(labels[row], row) for row in rows if not missing[row]]
         other = next((row for row in rows if missing[row] or labels[row] != seen[0][0]), None) if seen else None
