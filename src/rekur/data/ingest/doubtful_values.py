@@ -58,14 +58,14 @@ def doubtful_value_notes(panel: Panel, row_of: Callable[[int, int], str]) -> lis
         (zeros, "is the first of {times} at the end, but none is before: leave them out if they are missing"),
     )
     notes = []
-    for found, text in kinds:
-        if found:
-            s, rows, others = found[0]
+    for cases, text in kinds:
+        if cases:
+            s, rows, others = cases[0]
             time = format_time(panel.clocks(np.array([s]), rows[:1])[0])
             of = f" of series {panel.ids[s]!r}" if len(panel) > 1 else ""
-            more = f" (so in {len(found) - 1} more series)" if len(found) > 1 else ""
+            more = f" (so in {len(cases) - 1} more series)" if len(cases) > 1 else ""
             first = f"{panel.values(s)[rows[0]]:.10g} at {time}{of} ({row_of(s, int(rows[0]))})"
-            count = plural(len(rows), "zero") if found is zeros else f"{len(rows)} times"
+            count = plural(len(rows), "zero") if cases is zeros else f"{len(rows)} times"
             notes.append(f"{first} {text.format(low=others.min(), high=others.max(), times=count)}{more}")
     return notes
 

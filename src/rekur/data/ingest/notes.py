@@ -197,14 +197,14 @@ def closed_times_note(panel: Panel) -> str:
     weeks = panel.lengths * panel.freq.step / (7 * DAY)
     missing = 1 - panel.seen / np.maximum(panel.lengths, 1)
     candidates = np.flatnonzero((weeks >= MIN_WEEKS) & (missing >= MIN_MISSING))[:MAX_SERIES]
-    found = [(int(s), *_closed(panel, int(s))) for s in candidates]
-    found = [each for each in found if each[1] or each[2]]
-    if not found:
+    closed = [(int(s), *_closed(panel, int(s))) for s in candidates]
+    closed = [each for each in closed if each[1] or each[2]]
+    if not closed:
         return ""
-    s, days, hours = found[0]
+    s, days, hours = closed[0]
     of = ""
     if len(panel) > 1:
-        of = f" of series {panel.ids[s]!r}" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+        of = f" of series {panel.ids[s]!r}" + (f" and {len(closed) - 1} more" if len(closed) > 1 else "")
     times = [f"on {_listed([DAY_NAMES[day] for day in days])}"] if days else []
     if hours:
         names = [f"{hour:02}:00" for hour in hours]

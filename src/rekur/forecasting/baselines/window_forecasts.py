@@ -33,8 +33,8 @@ def history_length(seasons: tuple[int, ...]) -> int:
 
 def rows_read(panels: Sequence[Panel], season_length: int | None) -> int:
     """Rows of a series of some panels that a baseline reads, at most."""
-    given = (season_length or 1,)
-    return max(history_length(given if panel.freq.kind == "integer" else panel.freq.seasons) for panel in panels)
+    seasons = (season_length or 1,)
+    return max(history_length(seasons if panel.freq.kind == "integer" else panel.freq.seasons) for panel in panels)
 
 
 class BaselineForecasts:
