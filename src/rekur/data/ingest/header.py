@@ -141,7 +141,7 @@ def join_clock(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 def _holds_clocks(column: TextSeries) -> bool:
     """Return whether all cells of a column are times of day."""
-    if not holds_text(column.dtype) or not CLOCK.fullmatch(str(column.iloc[0]).strip()):
+    if not len(column) or not holds_text(column.dtype) or not CLOCK.fullmatch(str(column.iloc[0]).strip()):
         return False
     return bool(column.astype(str).str.strip().str.fullmatch(CLOCK).all())
 
