@@ -47,7 +47,8 @@ def without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def test_the_command_line_names_the_library_first(
     package: str, words: tuple[str, ...], cure: str, without: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pd.DataFrame({"text": TEXTS, "label": [text[-4:] for text in TEXTS]}).to_csv("data.csv", index=False)
+    texts = [f"{text} {k}" for k, text in enumerate(TEXTS)]
+    pd.DataFrame({"text": texts, "label": [text[-4:] for text in TEXTS]}).to_csv("data.csv", index=False)
     pd.DataFrame({"ds": range(40), "y": range(40)}).to_csv("series.csv", index=False)
     without(package)
     with pytest.raises(SystemExit) as ended:
