@@ -369,3 +369,11 @@ def test_mistyped_tags_are_noted() -> None:
     assert rekur.Tagger(**TINY).fit(x, y).notes_ == [note]
     assert rekur.Tagger(**TINY).fit(x, y[:11] * 1 + y[:1]).notes_ == []
     assert rekur.Tagger(**TINY).fit(x, [["DET", "P", "N", "ADV"]] * 12).notes_ == []
+
+
+def test_share_held_out_stays_small_where_few_rows_differ() -> None:
+    """Nine groups no larger than the share are too few to divide: rows are drawn one by one, a tenth of them."""
+    groups = np.repeat(np.arange(12), [29, 15, 13, 11, 9, 8, 8, 7, 7, 6, 4, 3])
+    for seed in range(5):
+        train, held_out = train_validation_split(120, 0.1, seed, groups=groups)
+        assert (len(train), len(held_out)) == (108, 12)

@@ -352,7 +352,7 @@ def train_validation_split(
         sizes = np.bincount(groups)
         small = np.flatnonzero(sizes[groups] <= held)
         rows = small[distinct_rows(groups[small])]
-        if len(rows) < len(small) or (len(small) < n and len(rows) >= MIN_DISTINCT):
+        if MIN_DISTINCT <= len(rows) < n and len(rows) == len(np.unique(groups[small])):
             by_row = None if labels is None else labels[rows]
             _, drawn = train_validation_split(len(rows), max(share, 1 / len(rows)), random_state, labels=by_row)
             out = np.isin(groups, groups[rows[drawn]])
