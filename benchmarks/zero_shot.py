@@ -2,24 +2,26 @@
 
     python benchmarks/zero_shot.py FOLDER
 
-reads the checkpoint of `python -m rekur.pretrained.train FOLDER` and appends a row to FOLDER/scores.csv.
+reads the network of `python -m rekur.pretrained.train FOLDER`; scores of all sets are a row of FOLDER/scores.csv.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
 from rekur import serialization
+from rekur.baselines import forecast
+from rekur.metrics import pinball_error
 from rekur.pretrained.net import LEVELS, CandidateNet
+from rekur.pretrained.train import append, build
 from rekur.pretrained.zero import zero_shot
 from sets import DATA, co2, m3, m4, nn5
 
@@ -76,26 +78,18 @@ DEVELOPMENT: dict[str, Callable[[], Task]] = {
 """Sets that may be looked at while the network is developed."""
 
 
-def seasonal_naive(y: np.ndarray, m: int, horizon: int) -> np.ndarray:
-    """Seasonal naive forecast, gaps filled by the value a period before."""
-    y = y.copy()
-    for t in np.flatnonzero(np.isnan(y)):
-        y[t] = y[t - m] if t >= m else np.nan
-    return y[len(y) - m + np.arange(horizon) % m]
-
-
 def scores(task: Task, quantiles: np.ndarray) -> dict[str, float]:
     """MASE and quantile loss of a task relative to those of seasonal naive, and coverage of thirds of the horizon."""
     m, h = task.season, task.targets.shape[1]
     scale = np.array([np.nanmean(np.abs(y[m:] - y[:-m])) for y in task.histories])[:, None]
-    naive = np.stack([seasonal_naive(y, m, h) for y in task.histories])
+    naive = np.concatenate([forecast("seasonal_naive", y[None], m, h, [0.5])[..., 0] for y in task.histories])
     keep = scale[:, 0] > 0
     low, middle, high = (LEVELS.index(level) for level in (0.1, 0.5, 0.9))
     quantiles, levels = quantiles[..., low : high + 1], np.array(LEVELS[low : high + 1])  # the usual nine
     error = np.nanmean(np.abs(task.targets - quantiles[..., middle - low]) / scale, axis=1)[keep]
     base = np.nanmean(np.abs(task.targets - naive) / scale, axis=1)[keep]
     gap = (task.targets[..., None] - quantiles) / scale[..., None]
-    pinball = np.nanmean(2 * np.maximum(levels * gap, (levels - 1) * gap), axis=(1, 2))[keep]
+    pinball = np.nanmean(2 * pinball_error(gap, levels), axis=(1, 2))[keep]
     inside = (task.targets >= quantiles[..., 0]) & (task.targets <= quantiles[..., -1])
     thirds = [float(np.mean(part)) for part in np.array_split(inside[~np.isnan(task.targets).any(1)], 3, axis=1)]
     return {
@@ -108,19 +102,11 @@ def scores(task: Task, quantiles: np.ndarray) -> dict[str, float]:
     }
 
 
-def _written(folder: Path) -> float:
-    """Time at which a network was written."""
-    return (folder / "config.json").stat().st_mtime
-
-
-def read(folder: Path) -> tuple[CandidateNet, dict[str, object]]:
-    """Newest network of a run, with averaged weights."""
-    newest = max((folder / name for name in ("checkpoint", "released") if (folder / name).exists()), key=_written)
-    description, tensors = serialization.load(newest)
-    options = description["options"]
-    net = CandidateNet(
-        str(options["cell"]), hidden_size=int(options["hidden_size"]), num_layers=int(options["num_layers"])
-    )
+def read(folder: Path) -> tuple[CandidateNet, dict[str, Any]]:
+    """Network of a run that has been trained for most steps, with averaged weights."""
+    written = [serialization.load(folder / name) for name in ("checkpoint", "released") if (folder / name).exists()]
+    description, tensors = max(written, key=lambda each: each[0]["step"])
+    net = build(description["options"])
     torch.nn.utils.vector_to_parameters(tensors["mean"], net.parameters())
     return net.eval(), description
 
@@ -144,15 +130,9 @@ def main() -> None:
         print(f"{name:14}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name].items()), flush=True)
     mean = {k: float(np.exp(np.mean([np.log(row[k]) for row in rows.values()]))) for k in ("mase", "wql")}
     print("geometric mean", "  ".join(f"{k} {v:.4f}" for k, v in mean.items()))
-    path = arguments.folder / "scores.csv"
-    row = {"step": description["step"], "windows": description["windows"], **mean}
-    row |= {name: scored["mase"] for name, scored in rows.items()}
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+    if arguments.sets == list(DEVELOPMENT) and not arguments.no_seasons:
+        row = {"step": description["step"], "windows": description["windows"], **mean}
+        append(arguments.folder / "scores.csv", row | {name: scored["mase"] for name, scored in rows.items()})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rekur.forecasting import config
 from rekur.pretrained import train
 from rekur.pretrained.coordinates import CANDIDATES, coordinates, impute
 from rekur.pretrained.generators import LONG, SHORT, Mixture, draw_series
@@ -143,6 +144,11 @@ def test_untrained_net_is_close_to_seasonal_naive_and_its_quantiles_increase() -
     assert q.shape == (6, 3, PATCH, len(LEVELS))
     torch.testing.assert_close(q[..., MIDDLE], c.base[:, -3:])
     assert (q.diff(dim=-1) > 0).all()
+
+
+def test_levels_are_those_of_the_forecaster() -> None:
+    """Quantiles of the network can stand beside those of the forecaster's networks and baselines."""
+    assert LEVELS == config.LEVELS
 
 
 def test_loss_is_the_pinball_loss_of_the_quantiles() -> None:

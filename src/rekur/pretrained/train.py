@@ -93,21 +93,14 @@ def draw_batches(seed: int, index: int, mixture: Mixture, patch: int) -> list[Ma
 def batches(seed: int, step: int, patch: int, device: str) -> Iterator[tuple[str, Coordinates]]:
     """Endless batches from a step on: (kind, coordinates)."""
     drawn: dict[int, tuple[int, list[Masked]]] = {}
-    short = 0
-    for done in range(step):
-        short += _is_short(done)
     while True:
-        mixture, number = (SHORT, short) if _is_short(step) else (LONG, step - short)
-        short, step = short + _is_short(step), step + 1
+        short = int(step * SHARE_SHORT)  # of the steps before this one, evenly spread
+        mixture, number = (SHORT, short) if int((step + 1) * SHARE_SHORT) > short else (LONG, step - short)
+        step += 1
         if mixture.length not in drawn or drawn[mixture.length][0] != number // DRAW:
             drawn[mixture.length] = number // DRAW, draw_batches(seed, number // DRAW, mixture, patch)
         batch = drawn[mixture.length][1][number % DRAW]
         yield "short" if mixture is SHORT else "long", batch.coordinates(patch, device)
-
-
-def _is_short(step: int) -> bool:
-    """Whether a step trains short series: a share of the steps, evenly spread."""
-    return int((step + 1) * SHARE_SHORT) > int(step * SHARE_SHORT)
 
 
 def validation_losses(net: CandidateNet, device: str) -> Record:
@@ -125,6 +118,12 @@ def validation_losses(net: CandidateNet, device: str) -> Record:
         losses |= {f"loss_{name}{key}": float(np.mean(values)) for key, values in sums.items()}
     net.train()
     return losses
+
+
+def build(options: dict[str, int | str]) -> CandidateNet:
+    """Network of the options of a run, untrained."""
+    hidden_size, num_layers, seed = (int(options[name]) for name in ("hidden_size", "num_layers", "seed"))
+    return CandidateNet(str(options["cell"]), hidden_size=hidden_size, num_layers=num_layers, seed=seed)
 
 
 @dataclass
@@ -155,12 +154,7 @@ class Run:
     @classmethod
     def start(cls, options: dict[str, int | str], device: str) -> Run:
         """Run at its beginning."""
-        net = CandidateNet(
-            str(options["cell"]),
-            hidden_size=int(options["hidden_size"]),
-            num_layers=int(options["num_layers"]),
-            seed=int(options["seed"]),
-        ).to(device)
+        net = build(options).to(device)
         return cls(net, Optimizer(net.parameters(), "adamw", DECAY, EMA), options)
 
     @classmethod
@@ -244,14 +238,14 @@ def train(
                 losses = validation_losses(run.net, device)
             run.save(folder / ("released" if decay else "checkpoint"))
             trained = {f"train_{name}": total / max(count, 1) for name, (total, count) in sums.items()}
-            _append(folder / "log.csv", {"step": run.step, "windows": run.windows, "minutes": run.seconds / 60,
+            append(folder / "log.csv", {"step": run.step, "windows": run.windows, "minutes": run.seconds / 60,
                                          "rate": rate, **trained, **losses})  # fmt: skip
             sums = {"long": [0.0, 0], "short": [0.0, 0]}
         if ended:
             return
 
 
-def _append(path: Path, row: Record) -> None:
+def append(path: Path, row: Record) -> None:
     """Append a row to a CSV file and print it."""
     new = not path.exists()
     with path.open("a", newline="") as file:

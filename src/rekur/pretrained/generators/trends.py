@@ -17,8 +17,8 @@ def increments(rng: np.random.Generator, size: int, length: int) -> Array:
     return np.asarray(np.where(chosen(rng, 0.3, size), noise * np.exp(log_scale), noise), np.float32)
 
 
-def random_walks(rng: np.random.Generator, size: int, length: int, drift: float = 0.3) -> Array:
-    """Random walks (size, length) in units of their steps, with a drift of up to about `drift` steps, and noise.
+def random_walks(rng: np.random.Generator, size: int, length: int) -> Array:
+    """Random walks (size, length) in units of their steps, with a drift of about 0.3 steps in most.
 
     A moving average of the steps makes part of a step temporary: the optimal forecast is exponential smoothing.
     """
@@ -27,7 +27,7 @@ def random_walks(rng: np.random.Generator, size: int, length: int, drift: float 
     momentum = rng.uniform(0, 0.5, (size, 1)) * chosen(rng, 0.3, size)
     steps = noise.copy()
     steps[:, 1:] += (momentum - share) * noise[:, :-1]
-    slope = rng.normal(0, drift, (size, 1)) * chosen(rng, 0.6, size)
+    slope = rng.normal(0, 0.3, (size, 1)) * chosen(rng, 0.6, size)
     return np.asarray(np.cumsum(steps + slope, axis=1), np.float32)
 
 
@@ -87,10 +87,10 @@ def regimes(rng: np.random.Generator, size: int, length: int) -> Array:
     speed = np.where(state, log_uniform(rng, 0.01, 0.3, size), log_uniform(rng, 0.05, 0.9, size)).astype(np.float32)
     level = np.where(state, rng.normal(0, 2, (size, 1)), rng.normal(0, 2, (size, 1))).astype(np.float32)
     sigma = np.where(state, log_uniform(rng, 0.05, 1, size), log_uniform(rng, 0.05, 1, size))
-    input_ = np.ascontiguousarray((speed * level + sigma * rng.standard_normal((size, length), dtype=np.float32)).T)
+    pull = np.ascontiguousarray((speed * level + sigma * rng.standard_normal((size, length), dtype=np.float32)).T)
     keep, x = np.ascontiguousarray(1 - speed.T), level[:, 0]
     values = np.empty((length, size), np.float32)
     for t in range(length):
-        x = keep[t] * x + input_[t]
+        x = keep[t] * x + pull[t]
         values[t] = x
     return standardized(values.T)
