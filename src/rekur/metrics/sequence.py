@@ -301,9 +301,9 @@ def bleu(actual: Sequence[str], predicted: Sequence[str], lower: bool = False) -
     1.0
     """
     sacrebleu = scoring_library("bleu")
-    return (
-        float(sacrebleu.corpus_bleu(list(predicted), [list(actual)], force=True, lowercase=lower).score) / 100
-    )  # force: no advice
+    # force: without advice on texts that are split into words
+    result = sacrebleu.corpus_bleu(list(predicted), [list(actual)], force=True, lowercase=lower)
+    return float(result.score) / 100
 
 
 def rouge(actual: Sequence[str | Sequence[str]], predicted: Sequence[str]) -> dict[str, float]:
